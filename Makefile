@@ -1,0 +1,70 @@
+# badge-bridge: `make help` lists what there is.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit pythons bench format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+demo: $(VENV)/.app ## show the whole job on this machine; ONCE=1 ends by itself
+	@$(BIN)/badge-bridge demo $(if $(ONCE),--once)
+
+test: lint types unit pythons ## lint, types, all tests, and the fast tests on further Python versions
+
+lint: $(VENV)/.dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev ## all tests
+	$(BIN)/pytest
+
+pythons: $(VENV)/.dev ## the fast tests on Python 3.12 and 3.13, where present
+	@$(BIN)/python tests/pythons.py 3.12 3.13
+
+bench: $(VENV)/.dev ## print measurements of this machine
+	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.lock ## compile the requirements files from pyproject.toml
+	$(LOCK) --output-file functions/requirements.txt
+	$(LOCK) --extra cli --group build --constraint functions/requirements.txt --output-file functions/requirements-cli.txt
+	$(LOCK) --extra cli --group dev --constraint functions/requirements-cli.txt --output-file tests/requirements.txt
+
+LOCK = $(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock"
+
+clean: ## remove environments and caches
+	rm -rf .venv .venv-3.* .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+# The package is installed without its dependencies, which all come from a lock with hashes.
+$(VENV)/.app: functions/requirements-cli.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing badge-bridge into $(VENV) ..."
+	@$(PIP) --require-hashes --requirement functions/requirements-cli.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: tests/requirements.txt $(VENV)/.app
+	@echo "installing what the tests need into $(VENV) ..."
+	@$(PIP) --require-hashes --requirement tests/requirements.txt
+	@touch $@
+
+$(VENV)/.lock: | $(VENV)/bin/python
+	@$(PIP) uv
+	@touch $@

@@ -1,0 +1,192 @@
+"""Every error that the bridge raises on purpose.
+
+    BridgeError
+    ├── SettingsError                 the process environment
+    ├── RulesError                    the rules file; carries every finding with its position
+    ├── DeliveryRefused               one delivery; carries the HTTP status
+    │   ├── UnknownSource             404
+    │   ├── MethodNotAllowed          405
+    │   ├── BodyTooLarge              413
+    │   ├── UnsupportedMediaType      415
+    │   ├── Unauthenticated           401, never explained to the sender
+    │   ├── Malformed                 400, the body cannot be parsed
+    │   └── Impossible                422, parsed, but a field makes no sense
+    ├── StoreUnavailable              503 to a provider; nothing was stored
+    └── PortalError                   one call to the portal
+        ├── PortalPaused              the lane is paused until a time; this call was not sent, or was the reason
+        ├── PortalUnreachable         not sent: no connection
+        ├── OutcomeUnknown            sent, but nobody knows whether it was carried out
+        ├── LimitReached              refused before it was carried out, because of a limit
+        ├── AccessRefused             a right, a scope or a credential is missing
+        ├── NotFound                  the thing does not exist
+        └── CallRefused               refused for good: the call itself is wrong
+
+An error says what happened, to whom and what to do about it. Which of them is tried again, and when, is decided in
+`retry.py` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "AccessRefused",
+    "BodyTooLarge",
+    "BridgeError",
+    "CallRefused",
+    "DeliveryRefused",
+    "Finding",
+    "Impossible",
+    "LimitReached",
+    "Malformed",
+    "MethodNotAllowed",
+    "NotFound",
+    "OutcomeUnknown",
+    "PortalError",
+    "PortalPaused",
+    "PortalUnreachable",
+    "RulesError",
+    "SettingsError",
+    "StoreUnavailable",
+    "Unauthenticated",
+    "UnknownSource",
+    "UnsupportedMediaType",
+]
+
+
+class BridgeError(Exception):
+    """Base of all errors of the bridge."""
+
+
+class SettingsError(BridgeError):
+    """A setting in the environment is missing or cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One mistake in a rules file. Line and column count from 1; 0 means that no position is known."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class RulesError(BridgeError):
+    """The rules file cannot be used. `findings` has every mistake, in the order of the file."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(sorted(findings))
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+class DeliveryRefused(BridgeError):
+    """A delivery is not accepted. `status` is what the sender gets, `reason` what he is told, `field` where."""
+
+    status = 400
+
+    def __init__(self, reason: str, *, field: str = "") -> None:
+        self.reason = reason
+        self.field = field
+        super().__init__(f"{field}: {reason}" if field else reason)
+
+
+class UnknownSource(DeliveryRefused):
+    status = 404
+
+
+class MethodNotAllowed(DeliveryRefused):
+    """`allowed` are the methods that the source takes."""
+
+    status = 405
+
+    def __init__(self, reason: str, *, allowed: Collection[str]) -> None:
+        self.allowed = tuple(sorted(allowed))
+        super().__init__(reason)
+
+
+class BodyTooLarge(DeliveryRefused):
+    status = 413
+
+
+class UnsupportedMediaType(DeliveryRefused):
+    status = 415
+
+
+class Unauthenticated(DeliveryRefused):
+    """The signature or token is missing or wrong. The reason is for our log only; the sender gets an empty body."""
+
+    status = 401
+
+
+class Malformed(DeliveryRefused):
+    status = 400
+
+
+class Impossible(DeliveryRefused):
+    status = 422
+
+
+class StoreUnavailable(BridgeError):
+    """The store cannot write or read now (disk full, locked, closed). Nothing was stored."""
+
+
+class PortalError(BridgeError):
+    """A call to the portal did not succeed.
+
+    `code` is the portal's own error code, in the portal's spelling (it may be empty, digits or a sentence:
+    Bitrix24 does all three), or a word of ours where there was no such answer (`timeout`, `no connection`, ...);
+    `status` is the HTTP status, 0 where there was no answer.
+    """
+
+    def __init__(self, message: str, *, portal: str, method: str, code: str = "", status: int = 0) -> None:
+        self.portal = portal
+        self.method = method
+        self.code = code
+        self.status = status
+        super().__init__(message)
+
+
+class PortalPaused(PortalError):
+    """`lane` is paused until `until` (unix seconds).
+
+    Without a `__cause__` the call was not sent. With one, the answer to this call was the reason; where that is an
+    `OutcomeUnknown`, this error is one as well (`portal.lanes.OutcomeUnknownAndPaused`).
+    """
+
+    def __init__(self, message: str, *, portal: str, method: str, lane: str, until: float) -> None:
+        self.lane = lane
+        self.until = until
+        super().__init__(message, portal=portal, method=method)
+
+
+class PortalUnreachable(PortalError):
+    """No connection could be made; the call was not sent."""
+
+
+class OutcomeUnknown(PortalError):
+    """The call was sent and may or may not have been carried out."""
+
+
+class LimitReached(PortalError):
+    """The portal refused the call before carrying it out, because of one of its limits."""
+
+
+class AccessRefused(PortalError):
+    """The credential, its user or its scope does not allow the call; `mend` says who must change what."""
+
+    def __init__(self, message: str, *, portal: str, method: str, code: str, status: int, mend: str) -> None:
+        self.mend = mend
+        super().__init__(message, portal=portal, method=method, code=code, status=status)
+
+
+class NotFound(PortalError):
+    """The portal has no such thing."""
+
+
+class CallRefused(PortalError):
+    """The portal refuses this call for good; the same call will not succeed later."""

@@ -1,0 +1,38 @@
+"""What came of an event: the outcome of each rule, and what was asked of the portal on the way."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Exchange", "Outcome", "Result"]
+
+Result = Literal["ensured", "badged", "cleared", "ignored", "failed"]
+
+
+class Exchange(BaseModel):
+    """One request to a portal and its answer, without parameters: `crm.activity.badge.get` -> `NOT_FOUND`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    answer: str
+    """`ok`, the portal's error code, or what went wrong on the way (`timeout`, `no connection`, ...)."""
+    milliseconds: float
+
+
+class Outcome(BaseModel):
+    """What one rule did for one event."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rule: str
+    result: Result
+    """`ensured`: the badge exists in the portal and the rule asks for no more."""
+    badge: str = ""
+    """The badge's code in the portal."""
+    portal: str = ""
+    reason: str = ""
+    attempt: int = 0
+    """Number of the attempt that reached it, from 1."""

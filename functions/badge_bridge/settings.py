@@ -1,0 +1,81 @@
+"""The process environment, read once and frozen.
+
+`SETTINGS` describes every variable; the README's table is checked against it by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, cast, get_args
+
+from badge_bridge.errors import SettingsError
+
+__all__ = ["SETTINGS", "LogFormat", "Setting", "Settings"]
+
+LogFormat = Literal["gcp", "json", "console"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+_MAX_CONCURRENCY = 2_000
+
+
+class Setting(NamedTuple):
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting("RULES", "rules.yaml", "Path of the rules file."),
+    Setting("STATE", "sqlite:///badge-bridge.db", "Where events are kept: `sqlite:///relative/path`, `sqlite:////absolute/path`, or `memory:` for tests."),  # noqa: E501 - one row of a table
+    Setting("LOG_FORMAT", "auto", "`console` (lines for a person), `json`, or `gcp` (Google Cloud Logging). `auto`: `gcp` under the functions framework, `console` in a terminal, else `json`."),  # noqa: E501 - one row of a table
+    Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
+    Setting("SHOW_PHONE_NUMBERS", "no", "`yes` writes full phone numbers into logs instead of `+49*******67`."),
+    Setting("CONCURRENCY", "256", "How many events are worked on side by side in one process."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says. `log_format` None means: the caller decides by where it runs."""
+
+    rules: Path
+    state: str
+    log_format: LogFormat | None
+    log_level: LogLevel
+    show_phone_numbers: bool
+    concurrency: int
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read all settings; an empty variable counts as unset.
+
+        Raises:
+            SettingsError: names the variable, what it holds and what it may hold.
+        """
+        values = {setting.name: environ.get(setting.name, "").strip() or setting.default for setting in SETTINGS}
+        log_format = _choice(values, "LOG_FORMAT", ("auto", *get_args(LogFormat)))
+        return cls(
+            rules=Path(values["RULES"]),
+            state=values["STATE"],
+            log_format=None if log_format == "auto" else cast("LogFormat", log_format),
+            log_level=cast("LogLevel", _choice(values, "LOG_LEVEL", get_args(LogLevel))),
+            show_phone_numbers=_choice(values, "SHOW_PHONE_NUMBERS", ("yes", "no")) == "yes",
+            concurrency=_whole_number(values, "CONCURRENCY", 1, _MAX_CONCURRENCY),
+        )
+
+
+def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    """The one of `allowed` that is meant, whatever its case."""
+    meant = {choice.casefold(): choice for choice in allowed}.get(values[name].casefold())
+    if meant is None:
+        raise SettingsError(f"{name} is {values[name]!r}; it may be {', '.join(allowed)}")
+    return meant
+
+
+def _whole_number(values: Mapping[str, str], name: str, low: int, high: int) -> int:
+    text = values[name]
+    if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high):
+        raise SettingsError(f"{name} is {text!r}; it must be a whole number from {low} to {high}")
+    return int(text)

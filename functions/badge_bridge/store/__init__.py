@@ -1,0 +1,43 @@
+"""Where events are kept: the `Store` protocol and what implements it.
+
+`open_store` turns the setting (`--state`, `sqlite:///PATH`) into a store; `await store.open()` makes it ready.
+"""
+
+from __future__ import annotations
+
+from badge_bridge.errors import SettingsError
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Store
+from badge_bridge.store.sqlite import SqliteStore
+
+__all__ = ["Store", "open_store"]
+
+_KNOWN = (
+    "`sqlite:///state.db` (relative), `sqlite:////var/lib/badge-bridge/state.db` (absolute) or `memory:` (for trials)"
+)
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names, not opened yet: `await open()` it in the process and event loop that uses it.
+
+    `sqlite:///PATH`: a SQLite file; everything after the three slashes is its path, taken literally, so that a fourth
+    slash makes it absolute. `memory:`: nothing is kept beyond the process.
+
+    Raises:
+        SettingsError: another scheme, or no path.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "memory" and not rest.strip("/"):
+        return MemoryStore()
+    if scheme == "sqlite":
+        return SqliteStore(_path(url, rest))
+    raise SettingsError(f"the store {url!r} is not known; write {_KNOWN}")
+
+
+def _path(url: str, rest: str) -> str:
+    path = rest.removeprefix("///")
+    if path == rest or not path or path.endswith("/"):
+        raise SettingsError(f"the store {url!r} names no file; write {_KNOWN}")
+    if "?" in path or "\0" in path:
+        raise SettingsError(f"the store {url!r}: options after a question mark are not known; write {_KNOWN}")
+    return path

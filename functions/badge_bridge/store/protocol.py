@@ -1,0 +1,201 @@
+"""The Store: the source of truth and the queue.
+
+Every implementation passes the suite in `tests/contract`. All times are unix seconds (float) and are passed in by the
+caller; a store has no clock of its own.
+
+States of an event:
+
+    waiting --claim--> working --settle--> done | ignored | dead      (terminal)
+       ^                  |    --settle--> waiting, due later          (retry, or its lane is paused)
+       |                  +--- lease expired or holder gone: claimable again, counted as a failure
+       +--redrive--- done | ignored | dead
+
+A lane is what can be paused as a whole: a portal (`main`) or one method of a portal (`main/crm.activity.badge.add`).
+An event that waits for a paused lane is not due until the lane is resumed; once the pause is over, one such event at
+a time is let through as a probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from badge_bridge.events import Event
+from badge_bridge.outcomes import Exchange, Outcome
+
+__all__ = [
+    "Accepted",
+    "Attempt",
+    "Claim",
+    "Listing",
+    "Pause",
+    "Settlement",
+    "State",
+    "Store",
+    "StoredEvent",
+]
+
+State = Literal["waiting", "working", "done", "ignored", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What `accept` writes: an event that a verified delivery carried."""
+
+    key: str
+    event: Event
+    verified: str
+    """How the delivery was verified, in words: `hmac-sha1 over url and form`."""
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on one event. `token` proves it when settling."""
+
+    key: str
+    event: Event
+    token: str
+    attempt: int
+    """Number of this attempt, from 1; never reset."""
+    failures: int
+    """Attempts so far that count towards dead, a predecessor that vanished without settling included."""
+    received_at: float
+    leased_until: float
+    lane: str = ""
+    """The lane that the event waited for, where that lane is half open: this attempt is the one it let through."""
+    outcomes: tuple[Outcome, ...] = ()
+    """What rules already reached since the event was accepted or last redriven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an attempt ended."""
+
+    state: Literal["done", "ignored", "waiting", "dead"]
+    ended_at: float
+    reason: str = ""
+    due: float = 0.0
+    """With `waiting`: not before this time."""
+    lane: str = ""
+    """With `waiting`: not before this lane is resumed."""
+    failed: bool = False
+    """Counts towards dead."""
+    outcomes: tuple[Outcome, ...] = ()
+    """Outcomes reached in this attempt."""
+    asked: tuple[Exchange, ...] = ()
+    rules_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One recorded try. `ended_at` is None while it runs, and stays so where its holder vanished."""
+
+    number: int
+    started_at: float
+    ended_at: float | None
+    result: str
+    """The settled state, `working`, or `lost`: the holder vanished or its lease ran out."""
+    reason: str
+    asked: tuple[Exchange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """Everything that is known of one event."""
+
+    key: str
+    event: Event
+    verified: str
+    received_at: float
+    state: State
+    reason: str
+    attempts: int
+    failures: int
+    due: float
+    lane: str
+    settled_at: float | None
+    rules_hash: str
+    outcomes: tuple[Outcome, ...] = ()
+    history: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of events, newest first, without `outcomes` and `history`. `more` is the `before` of the next page."""
+
+    events: tuple[StoredEvent, ...]
+    more: tuple[float, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A paused lane. `failures` counts the probes that failed in a row, the first refusal included."""
+
+    lane: str
+    until: float
+    failures: int
+    reason: str
+
+
+class Store(Protocol):
+    """All methods raise `StoreUnavailable` when the store cannot write or read."""
+
+    async def open(self) -> None:
+        """Make the store ready. Events leased by a process that is known to be gone become claimable at once."""
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Return when the store can be read; the liveness of the store for health checks."""
+
+    async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
+        """Write events durably, all or none; for each, True where it is new and False where its key was known.
+
+        When this returns, the events survive a power failure.
+        """
+
+    async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
+        """Lease one event that is due, or None: unknown, terminal, leased by another, not yet due, or its lane paused.
+
+        `lease` is its length in seconds.
+        """
+
+    async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
+        """Lease up to `limit` due events, oldest first."""
+
+    async def next_due(self) -> float | None:
+        """The earliest time at which `claim_due` may find something, or None. May be too early, never too late."""
+
+    async def settle(self, claim: Claim, settlement: Settlement) -> bool:
+        """End an attempt. False, and nothing written, where the lease is no longer the claim's."""
+
+    async def get(self, key: str) -> StoredEvent | None:
+        """One event with outcomes and history."""
+
+    async def redrive(self, key: str, *, now: float) -> bool:
+        """Make a terminal event due again, its failures forgotten; False where it is unknown or not terminal."""
+
+    async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
+        """Pause a lane, or lengthen its pause; counts one more failure."""
+
+    async def paused(self, lanes: Sequence[str]) -> list[Pause]:
+        """The pauses of these lanes that were not resumed, whether their time is over or not."""
+
+    async def probe(self, lane: str, *, now: float, hold: float) -> bool:
+        """Become the one that probes a lane whose pause is over; True for one caller, until `hold` seconds on."""
+
+    async def resume(self, lane: str) -> bool:
+        """End a pause; False where there was none."""
+
+    # Last, because from here on `list` means this method to a type checker.
+    async def list(
+        self,
+        *,
+        state: State | None = None,
+        source: str | None = None,
+        type: str | None = None,  # noqa: A002 - the field's name everywhere else
+        limit: int = 50,
+        before: tuple[float, str] | None = None,
+    ) -> Listing: ...

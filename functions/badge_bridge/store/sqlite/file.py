@@ -1,0 +1,143 @@
+"""One SQLite file on disk: opening it safely, knowing who else uses it, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.sqlite.schema import migrate
+
+__all__ = ["LOCKED_SECONDS", "StateFile", "unavailable"]
+
+LOCKED_SECONDS = 2.0
+"""How long to wait for another process that is writing. Less than the 3 s after which some providers hang up."""
+
+_OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space on it, no restart is needed",
+    sqlite3.SQLITE_IOERR: "it cannot be written or read; see that its disk has room and is healthy, "
+    "no restart is needed",
+    sqlite3.SQLITE_READONLY: "it may not be written; make the file, its -wal and -shm files and its folder writable "
+    "for this user",
+    sqlite3.SQLITE_BUSY: "another program keeps it locked; end that program (a backup, or a sqlite3 shell inside "
+    "a transaction)",
+    sqlite3.SQLITE_LOCKED: "another connection has kept a table locked; end that program",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; see that its folder exists and that this user may write there",
+    sqlite3.SQLITE_PERM: "this user may not open it; change its owner or mode",
+    sqlite3.SQLITE_NOTADB: "it is not a SQLite database; move it away or name another file as the store",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; stop the bridge and restore it from a backup, or move it away",
+    sqlite3.SQLITE_PROTOCOL: "its locks do not work; keep it on a local disk, not on a network file system",
+    sqlite3.SQLITE_NOMEM: "the machine has no memory left",
+}
+
+
+def unavailable(error: BaseException, path: str) -> StoreUnavailable | None:
+    """What to tell the user where the file, not the request, is the trouble; None for any other error."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    if isinstance(error, OSError):
+        return StoreUnavailable(f"the store {path} cannot be used: {error.strerror or error}")
+    if not isinstance(error, sqlite3.Error):
+        return None
+    advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return StoreUnavailable(f"the store {path}: {advice} ({error})") if advice else None
+
+
+class StateFile:
+    """Where the store lives, and the lock beside it (`PATH.lock`) that all its processes share for life.
+
+    The lock is the kernel's (flock), so it ends with the process however that ends. Who gets it alone knows that every
+    lease in the file belongs to a process that is gone.
+    """
+
+    def __init__(self, path: str, *, locked_seconds: float = LOCKED_SECONDS) -> None:
+        self.path = path
+        self._locked_seconds = locked_seconds
+        self._lock: int | None = None
+
+    def open(self) -> tuple[sqlite3.Connection, bool]:
+        """A connection for writing, and whether nobody else has the file open.
+
+        Raises:
+            StoreUnavailable: the file cannot be used; says why and what to do.
+        """
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            raise StoreUnavailable(
+                f"Python's sqlite3 module was built with SQLite {sqlite3.sqlite_version}; the store needs 3.35 or "
+                "newer: use a newer Python or a newer system"
+            )
+        path = Path(self.path)
+        if not path.parent.is_dir():
+            raise StoreUnavailable(
+                f"the folder {str(path.parent)!r} for the store {path.name!r} does not exist; create it"
+            )
+        self._make()
+        alone = self._take_lock()
+        connection = self.connect()
+        try:
+            migrate(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, alone
+
+    def opened(self) -> None:
+        """Let other processes in: from now on the lock is shared."""
+        if self._lock is not None:
+            # Not atomic (flock(2)): another process may take the lock alone in between. It may: no lease is ours yet.
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """A new connection, to be used in this thread only."""
+        # isolation_level None: transactions begin and end where the code says so.
+        connection = sqlite3.connect(
+            self.path, timeout=self._locked_seconds, isolation_level=None, cached_statements=256
+        )
+        try:
+            self._configure(connection, read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection, *, read_only: bool) -> None:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreUnavailable(
+                f"the store {self.path} cannot have a write-ahead log there (its journal mode stays {mode!r}); keep "
+                "it on a local disk"
+            )
+        # FULL: the log is on the disk before a commit returns; NORMAL would lose the last commits with the power.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -16000")  # KiB; at a million events the indexes do not fit in 2 MB
+        # Pages in the log before a commit moves them to the file: fewer of these longer commits than by default (1000).
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")  # give back what a burst left in the log
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    def _make(self) -> None:
+        """Create the file for its owner only; SQLite gives its companions the same mode."""
+        # The bodies of deliveries are in it, and later the portal's tokens.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def _take_lock(self) -> bool:
+        self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Waits at most while another process, alone with the file, takes back its leases.
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            return False
+        return True

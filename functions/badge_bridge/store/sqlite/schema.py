@@ -1,0 +1,116 @@
+"""The tables, and how a file written by an earlier version becomes one of this version.
+
+`PRAGMA user_version` of a file is the number of migrations it has had; `application_id` marks it as ours, so that a
+setting that names somebody else's database does no harm to it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from badge_bridge.errors import StoreUnavailable
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate"]
+
+APPLICATION_ID = 0x42414447  # "BADG"
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE events (
+            id            INTEGER PRIMARY KEY,
+            key           TEXT NOT NULL UNIQUE,
+            source        TEXT NOT NULL,
+            type          TEXT NOT NULL,
+            verified      TEXT NOT NULL,
+            received_at   REAL NOT NULL,
+            state         TEXT NOT NULL DEFAULT 'waiting'
+                          CHECK (state IN ('waiting', 'working', 'done', 'ignored', 'dead')),
+            reason        TEXT NOT NULL DEFAULT '',
+            attempts      INTEGER NOT NULL DEFAULT 0,
+            failures      INTEGER NOT NULL DEFAULT 0,
+            since_attempt INTEGER NOT NULL DEFAULT 0,  -- attempts before the last redrive
+            due           REAL NOT NULL,
+            ready         INTEGER DEFAULT 1,           -- waiting: 1 once its time has come, else 0; NULL otherwise
+            lane          TEXT NOT NULL DEFAULT '',    -- waiting: for this lane; working: probes this lane
+            lease_token   TEXT,
+            leased_until  REAL,                        -- working only
+            settled_at    REAL,
+            rules_hash    TEXT NOT NULL DEFAULT '',
+            event         TEXT NOT NULL                -- JSON; last, so that nothing has to read past it
+        )
+        """,
+        # One row per try; result is 'working', 'lost' or the state it was settled to.
+        """
+        CREATE TABLE attempts (
+            event      INTEGER NOT NULL REFERENCES events (id) ON DELETE CASCADE,
+            number     INTEGER NOT NULL,
+            started_at REAL NOT NULL,
+            ended_at   REAL,
+            result     TEXT NOT NULL DEFAULT 'working',
+            reason     TEXT NOT NULL DEFAULT '',
+            asked      TEXT NOT NULL DEFAULT '[]',     -- JSON
+            outcomes   TEXT NOT NULL DEFAULT '[]',     -- JSON
+            rules_hash TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (event, number)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE pauses (
+            lane       TEXT PRIMARY KEY NOT NULL,
+            until      REAL NOT NULL,
+            failures   INTEGER NOT NULL,
+            reason     TEXT NOT NULL,
+            held_until REAL NOT NULL DEFAULT 0         -- until then somebody holds the probe
+        ) WITHOUT ROWID
+        """,
+        # The queue. Each index holds only the events that are in that part of it, so its size does not grow with
+        # history; finding the next event costs the same with a million others waiting for a paused lane or for later.
+        # None is defined by `state`, or the planner would prefer events_by_state, which is as long as history.
+        "CREATE INDEX events_ready ON events (lane, received_at, key) WHERE ready = 1",
+        "CREATE INDEX events_later ON events (lane, due) WHERE ready = 0",
+        "CREATE INDEX events_leased ON events (leased_until) WHERE leased_until IS NOT NULL",
+        # Listings, in the order of their pages.
+        "CREATE INDEX events_by_time ON events (received_at, key)",
+        "CREATE INDEX events_by_state ON events (state, received_at, key)",
+        "CREATE INDEX events_by_source ON events (source, received_at, key)",
+        "CREATE INDEX events_by_type ON events (type, received_at, key)",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the file to this version's schema, in one transaction.
+
+    Raises:
+        StoreUnavailable: the file belongs to another program, or to a newer version of this one.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection, path)
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        if version < len(MIGRATIONS):
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise StoreUnavailable(f"{path} is a SQLite database of another program; name another file as the store")
+    if version > len(MIGRATIONS):
+        raise StoreUnavailable(
+            f"{path} was written by a newer version of Badge Bridge (schema {version}, this version knows "
+            f"{len(MIGRATIONS)}); start that version, or name another file as the store"
+        )
+    assert isinstance(version, int)
+    return version

@@ -1,0 +1,191 @@
+"""The SQL of the store, by name. Its plans are checked in the tests: none may read the whole table."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+__all__ = [
+    "ACCEPTED_SINCE",
+    "DELETE_ATTEMPT",
+    "END_ATTEMPT",
+    "FIND",
+    "FIND_ATTEMPTS",
+    "FIRST_READY",
+    "GATE",
+    "GIVE_BACK",
+    "HOLD_PROBE",
+    "LANES_LATER",
+    "LANES_READY",
+    "LATER_DUE",
+    "LEASE",
+    "LEASE_ENDS",
+    "LOST_ATTEMPTS",
+    "LOST_ATTEMPT_OF",
+    "LOST_EVENTS",
+    "LOST_EVENT_OF",
+    "OUTCOMES_SINCE",
+    "PAUSE",
+    "PAUSED",
+    "PEEK",
+    "PROMOTE",
+    "READY",
+    "REDRIVE",
+    "RESUME",
+    "SETTLE",
+    "START_ATTEMPT",
+    "accept",
+    "listing",
+]
+
+# The columns of a StoredEvent, in its order.
+_STORED = "key, event, verified, received_at, state, reason, attempts, failures, due, lane, settled_at, rules_hash"
+
+
+# Writing events
+
+
+@lru_cache(maxsize=16)
+def accept(rows: int) -> str:
+    """Insert so many events in one statement.
+
+    One statement for many rows, because each statement lets go of the interpreter's lock and has to win it back from
+    a busy event loop, which takes longer than the insert.
+    """
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)
+    return (
+        f"INSERT INTO events (key, source, type, verified, received_at, due, event) VALUES {values} "  # noqa: S608
+        "ON CONFLICT (key) DO NOTHING"
+    )
+
+
+ACCEPTED_SINCE = "SELECT key FROM events WHERE id > ?"
+
+
+# Leases
+
+_EXPIRED = "leased_until <= :now"
+_LOSE = (
+    "UPDATE events SET state = 'waiting', ready = 1, failures = failures + 1, lease_token = NULL, leased_until = NULL "
+)
+_LOSE_ATTEMPT = "UPDATE attempts SET result = 'lost' WHERE result = 'working' AND event "
+
+LOST_ATTEMPTS = f"{_LOSE_ATTEMPT} IN (SELECT id FROM events WHERE {_EXPIRED})"  # noqa: S608 - both written above
+LOST_EVENTS = f"{_LOSE} WHERE {_EXPIRED}"
+LOST_ATTEMPT_OF = f"{_LOSE_ATTEMPT} = :id"
+LOST_EVENT_OF = f"{_LOSE} WHERE id = :id"
+
+PEEK = "SELECT id, state, ready, due, lane, leased_until FROM events WHERE key = ?"
+
+PROMOTE = """
+UPDATE events SET ready = 1
+WHERE id IN (SELECT id FROM events WHERE ready = 0 AND lane = :lane AND due <= :now ORDER BY due LIMIT :most)
+"""
+
+READY = "SELECT received_at, key, id FROM events WHERE ready = 1 AND lane = ? ORDER BY received_at, key LIMIT ?"
+
+LEASE = """
+UPDATE events
+SET state = 'working', ready = NULL, attempts = attempts + 1, lease_token = :token, leased_until = :until,
+    lane = CASE WHEN EXISTS (SELECT 1 FROM pauses WHERE pauses.lane = events.lane) THEN lane ELSE '' END
+WHERE id = :id
+RETURNING key, event, attempts, failures, received_at, since_attempt, lane
+"""
+START_ATTEMPT = "INSERT INTO attempts (event, number, started_at) VALUES (?, ?, ?)"
+OUTCOMES_SINCE = "SELECT outcomes FROM attempts WHERE event = ? AND number > ? ORDER BY number"
+
+SETTLE = """
+UPDATE events
+SET state = :state, reason = :reason, failures = failures + :failed, rules_hash = :rules_hash,
+    due = coalesce(:due, due), ready = :ready, lane = :lane, settled_at = coalesce(:settled_at, settled_at),
+    lease_token = NULL, leased_until = NULL
+WHERE key = :key AND state = 'working' AND lease_token = :token
+RETURNING id
+"""
+END_ATTEMPT = """
+UPDATE attempts
+SET ended_at = :ended_at, result = :state, reason = :reason, asked = :asked, outcomes = :outcomes,
+    rules_hash = :rules_hash
+WHERE event = :id AND number = :attempt
+"""
+
+GIVE_BACK = """
+UPDATE events
+SET state = 'waiting', ready = 1, attempts = attempts - 1, lease_token = NULL, leased_until = NULL
+WHERE key = :key AND state = 'working' AND lease_token = :token
+RETURNING id
+"""
+DELETE_ATTEMPT = "DELETE FROM attempts WHERE event = ? AND number = ?"
+
+REDRIVE = """
+UPDATE events
+SET state = 'waiting', ready = 1, due = :now, lane = '', failures = 0, reason = '', settled_at = NULL,
+    since_attempt = attempts
+WHERE key = :key AND state IN ('done', 'ignored', 'dead')
+"""
+
+
+# Lanes
+
+
+def _lanes(part: str) -> str:
+    """The distinct lanes of one part of the queue, by hopping from one to the next in its index.
+
+    DISTINCT would read every entry of the index; there are few lanes and perhaps a million entries.
+    """
+    return f"""
+    WITH RECURSIVE lanes (lane) AS (
+        SELECT (SELECT lane FROM events WHERE {part} ORDER BY lane LIMIT 1)
+        UNION ALL
+        SELECT (SELECT lane FROM events WHERE {part} AND lane > lanes.lane ORDER BY lane LIMIT 1)
+        FROM lanes WHERE lanes.lane IS NOT NULL
+    )
+    SELECT lane FROM lanes WHERE lane IS NOT NULL
+    """  # noqa: S608 - the two parts are written below
+
+
+LANES_READY = _lanes("ready = 1")
+LANES_LATER = _lanes("ready = 0")
+
+GATE = """
+SELECT until, held_until,
+       coalesce((SELECT max(leased_until) FROM events WHERE leased_until IS NOT NULL AND lane = pauses.lane), 0)
+FROM pauses WHERE lane = ?
+"""
+
+FIRST_READY = "SELECT due FROM events WHERE ready = 1 AND lane = ? ORDER BY received_at, key LIMIT 1"
+LATER_DUE = "SELECT min(due) FROM events WHERE ready = 0 AND lane = ?"
+LEASE_ENDS = "SELECT min(leased_until) FROM events WHERE leased_until IS NOT NULL"
+
+PAUSE = """
+INSERT INTO pauses (lane, until, failures, reason) VALUES (:lane, :until, 1, :reason)
+ON CONFLICT (lane) DO UPDATE
+SET until = max(until, excluded.until), failures = failures + 1, reason = excluded.reason, held_until = 0
+RETURNING lane, until, failures, reason
+"""
+PAUSED = "SELECT lane, until, failures, reason FROM pauses WHERE lane = ?"
+HOLD_PROBE = "UPDATE pauses SET held_until = :until WHERE lane = :lane AND until <= :now AND held_until <= :now"
+RESUME = "DELETE FROM pauses WHERE lane = ?"
+
+
+# Reading
+
+FIND = f"SELECT id, {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
+FIND_ATTEMPTS = """
+SELECT number, started_at, ended_at, result, reason, asked, outcomes FROM attempts WHERE event = ? ORDER BY number
+"""
+
+
+def listing(*, state: bool, source: bool, type: bool, before: bool) -> str:  # noqa: A002 - the column's name
+    """A page of events, newest first, filtered by the columns that are asked for."""
+    conditions = [
+        condition
+        for condition, wanted in (
+            ("state = :state", state),
+            ("source = :source", source),
+            ("type = :type", type),
+            ("(received_at, key) < (:received_at, :key)", before),
+        )
+        if wanted
+    ]
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {_STORED} FROM events {where} ORDER BY received_at DESC, key DESC LIMIT :limit"  # noqa: S608

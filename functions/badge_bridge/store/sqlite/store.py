@@ -1,0 +1,285 @@
+"""The store in one SQLite file: durable, safe to kill at any moment, shared by several processes if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.protocol import (
+    Accepted,
+    Claim,
+    Listing,
+    Pause,
+    Settlement,
+    State,
+    StoredEvent,
+)
+from badge_bridge.store.records import plain, read_event, read_outcomes, write_event
+from badge_bridge.store.sqlite import reads, writes
+from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
+from badge_bridge.store.sqlite.writer import Writer
+
+__all__ = ["SqliteStore"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Acceptance:
+    """Events to insert, apart from other work because a group inserts all of its events in one statement."""
+
+    rows: Sequence[writes.EventRow]
+
+    def result(self, new: set[str]) -> list[bool]:
+        """Which of the events are new; takes those out, since whoever comes later with the same key is not first."""
+        results = []
+        for row in self.rows:
+            results.append(row[0] in new)
+            new.discard(row[0])
+        return results
+
+
+_Work = _Acceptance | Callable[[sqlite3.Connection], Any]
+
+
+class SqliteStore:
+    """A `Store` in one SQLite file.
+
+    Writes go through one thread that commits in groups (`Writer`), reads through another with a connection of its own,
+    so the event loop never waits for the disk. Nothing is opened before `open`, which belongs into the process and
+    event loop that use the store.
+
+    A cancelled call may have been carried out or not; either way nothing is left half-done, and a lease that its
+    caller did not live to see is given back.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        new_token: Callable[[], str] = lambda: secrets.token_hex(16),
+        locked_seconds: float = LOCKED_SECONDS,
+    ) -> None:
+        # Two names for one file must not mean two locks.
+        self.path = os.path.realpath(path)
+        self._new_token = new_token
+        self._file = StateFile(self.path, locked_seconds=locked_seconds)
+        self._writer: Writer[_Work] = Writer(
+            carry_out=_carry_out,
+            connect=self._file.connect,
+            unavailable=lambda error: unavailable(error, self.path),
+        )
+        self._reader: _Reader | None = None
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed since the store was opened, to see how many operations each one carried."""
+        return self._writer.commits
+
+    def exists(self) -> bool:
+        """Whether the file is there. `open` would make it."""
+        return Path(self.path).exists()
+
+    async def open(self) -> None:
+        if self._reader is not None:
+            return
+        try:
+            await self._writer.open(self._prepare)
+        except BaseException:
+            self._file.close()
+            raise
+        self._reader = _Reader(self._file)
+
+    async def close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await reader.close()
+            await self._writer.close()
+            self._file.close()
+
+    async def ping(self) -> None:
+        await self._read(reads.ping)
+
+    async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
+        if not batch:
+            return []
+        rows = [_row(accepted) for accepted in batch]
+        size = sum(len(row[-1]) for row in rows)
+        results: list[bool] = await self._writer.submit(_Acceptance(rows), size=size)
+        return results
+
+    async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
+        key, token = plain(key), self._new_token()
+
+        def work(connection: sqlite3.Connection) -> list[writes.Leased]:
+            leased = writes.claim(connection, key, now, lease, token)
+            return [leased] if leased else []
+
+        return next(iter(await self._lease(work)), None)
+
+    async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
+        if limit < 1:
+            return []
+        return await self._lease(lambda connection: writes.claim_due(connection, now, lease, limit, self._new_token))
+
+    async def next_due(self) -> float | None:
+        return await self._read(reads.next_due)
+
+    async def settle(self, claim: Claim, settlement: Settlement) -> bool:
+        values = writes.settlement_values(claim, settlement)
+        return await self._write(lambda connection: writes.settle(connection, values))
+
+    async def get(self, key: str) -> StoredEvent | None:
+        return await self._read(lambda connection: reads.find(connection, plain(key)))
+
+    async def redrive(self, key: str, *, now: float) -> bool:
+        return await self._write(lambda connection: writes.redrive(connection, plain(key), now))
+
+    async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
+        return await self._write(lambda connection: writes.pause(connection, plain(lane), until, plain(reason)))
+
+    async def paused(self, lanes: Sequence[str]) -> list[Pause]:
+        wanted = [plain(lane) for lane in lanes]
+        return await self._read(lambda connection: reads.paused(connection, wanted))
+
+    async def probe(self, lane: str, *, now: float, hold: float) -> bool:
+        return await self._write(lambda connection: writes.probe(connection, plain(lane), now, hold))
+
+    async def resume(self, lane: str) -> bool:
+        return await self._write(lambda connection: writes.resume(connection, plain(lane)))
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        result: T = await self._writer.submit(work)
+        return result
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._reader is None:
+            raise StoreUnavailable("the store is not open")
+        return await self._reader.read(work)
+
+    async def _lease(self, work: Callable[[sqlite3.Connection], Sequence[writes.Leased]]) -> list[Claim]:
+        answer = self._writer.submit(work)
+        try:
+            # Shielded, so that the answer comes even if nobody is there for it, and says what to give back.
+            leases = await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            answer.add_done_callback(self._give_back)
+            raise
+        return [_claim(leased) for leased in leases]
+
+    def _give_back(self, answer: asyncio.Future[Sequence[writes.Leased]]) -> None:
+        if answer.cancelled() or answer.exception() is not None:
+            return
+        leases = answer.result()
+        if not leases:
+            return
+        try:
+            given_back = self._writer.submit(lambda connection: writes.give_back(connection, leases))
+        except StoreUnavailable:
+            return  # closed; the leases end by themselves
+        given_back.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _prepare(self) -> sqlite3.Connection:
+        connection, alone = self._file.open()
+        try:
+            if alone:
+                connection.execute("BEGIN IMMEDIATE")
+                writes.take_back(connection, float("inf"))
+                connection.execute("COMMIT")
+            self._file.opened()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # Last, because from here on `list` means this method to a type checker.
+    async def list(
+        self,
+        *,
+        state: State | None = None,
+        source: str | None = None,
+        type: str | None = None,  # noqa: A002 - the field's name everywhere else
+        limit: int = 50,
+        before: tuple[float, str] | None = None,
+    ) -> Listing:
+        return await self._read(
+            lambda connection: reads.listing(
+                connection, state=state, source=source, type_=type, limit=limit, before=before
+            )
+        )
+
+
+class _Reader:
+    """One thread with a connection for reading, made when it is first needed and again after it was lost."""
+
+    def __init__(self, file: StateFile) -> None:
+        self._file = file
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="badge-bridge-reader")
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+
+    async def close(self) -> None:
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect))
+        self._thread.shutdown(wait=False)
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._connection is None:
+                self._connection = self._file.connect(read_only=True)
+            self._connection.execute("BEGIN")
+            try:
+                return work(self._connection)
+            finally:
+                self._connection.execute("ROLLBACK")  # it was only read
+        except (sqlite3.Error, OSError) as error:
+            self._disconnect()
+            raise unavailable(error, self._file.path) or error from error
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _carry_out(connection: sqlite3.Connection, works: Sequence[_Work]) -> list[Any]:
+    """All work of one group, its events first: nobody has been answered yet, so any order is a true one."""
+    rows = [row for work in works if isinstance(work, _Acceptance) for row in work.rows]
+    new = writes.accept(connection, rows)
+    return [work.result(new) if isinstance(work, _Acceptance) else work(connection) for work in works]
+
+
+def _row(accepted: Accepted) -> writes.EventRow:
+    event = accepted.event
+    return (
+        plain(accepted.key),
+        plain(event.source),
+        plain(event.type),
+        plain(accepted.verified),
+        accepted.received_at,
+        accepted.received_at,
+        write_event(event),
+    )
+
+
+def _claim(leased: writes.Leased) -> Claim:
+    return Claim(
+        key=leased.key,
+        event=read_event(leased.event),
+        token=leased.token,
+        attempt=leased.attempt,
+        failures=leased.failures,
+        received_at=leased.received_at,
+        leased_until=leased.leased_until,
+        lane=leased.lane,
+        outcomes=tuple(outcome for text in leased.outcomes for outcome in read_outcomes(text)),
+    )

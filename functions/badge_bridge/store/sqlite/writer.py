@@ -1,0 +1,251 @@
+"""The one thread that writes: it commits together whatever has gathered while the last commit was on its way to disk.
+
+There is no lingering: a single operation on an idle store is committed at once, and under load one sync to disk serves
+up to 256 operations. All answers of a group reach the event loop in one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from badge_bridge.errors import StoreUnavailable
+
+__all__ = ["Writer"]
+
+Work = TypeVar("Work")
+Done = tuple[Any, BaseException | None]
+
+_GROUP = 256
+_MOST_WAITING = 10_000
+_MOST_WAITING_BYTES = 64 * 1024 * 1024
+
+_Queue = queue.SimpleQueue["_Waiting[Work] | None"]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Work]):
+    work: Work
+    size: int
+    answer: asyncio.Future[Any]
+
+
+class Writer(Generic[Work]):
+    """Carries out operations in a thread of its own, in groups, each group in one transaction.
+
+    `carry_out(connection, works)` does them inside the open transaction and returns their results in order; it raises
+    if any of them cannot be done. `connect` makes the connection (again, if it was lost), `unavailable` says which
+    errors mean that the file is the trouble and no operation can succeed now.
+    """
+
+    def __init__(
+        self,
+        *,
+        carry_out: Callable[[sqlite3.Connection, Sequence[Work]], Sequence[Any]],
+        connect: Callable[[], sqlite3.Connection],
+        unavailable: Callable[[BaseException], StoreUnavailable | None],
+        most_waiting: int = _MOST_WAITING,
+        most_waiting_bytes: int = _MOST_WAITING_BYTES,
+    ) -> None:
+        self._carry_out = carry_out
+        self._connect = connect
+        self._unavailable = unavailable
+        self._most_waiting = most_waiting
+        self._most_waiting_bytes = most_waiting_bytes
+        self._queue: _Queue[Work] = queue.SimpleQueue()
+        self._connection: sqlite3.Connection | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Future[None] | None = None
+        self._process = 0
+        self._waiting = 0
+        self._waiting_bytes = 0
+        self.commits = 0
+        """Transactions committed so far."""
+
+    async def open(self, prepare: Callable[[], sqlite3.Connection]) -> None:
+        """Start the thread; `prepare` makes its first connection there, and its error is raised here."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        stopped: asyncio.Future[None] = loop.create_future()
+        self._queue = queue.SimpleQueue()
+        # Daemon: a process that ends without close() must not hang. Whatever was answered is on disk by then.
+        threading.Thread(
+            target=self._run,
+            args=(prepare, self._queue, loop, ready, stopped),
+            name="badge-bridge-writer",
+            daemon=True,
+        ).start()
+        try:
+            await asyncio.shield(ready)
+        except asyncio.CancelledError:
+            self._queue.put(None)
+            raise
+        self._loop, self._stopped, self._process = loop, stopped, os.getpid()
+
+    async def close(self) -> None:
+        """Carry out what is waiting, then end the thread and its connection. Nothing more is taken from now on."""
+        stopped, self._loop, self._stopped = self._stopped, None, None
+        if stopped is not None:
+            self._queue.put(None)
+            await asyncio.shield(stopped)
+
+    def submit(self, work: Work, *, size: int = 0) -> asyncio.Future[Any]:
+        """Queue one operation; `size` is roughly its bytes.
+
+        Raises:
+            StoreUnavailable: not open, or so much is waiting that another operation would wait too long.
+        """
+        if self._loop is None:
+            raise StoreUnavailable("the store is not open")
+        if self._process != os.getpid():
+            raise StoreUnavailable("the store was opened before a fork; open it in the process that uses it")
+        if self._waiting >= self._most_waiting or self._waiting_bytes > self._most_waiting_bytes:
+            raise StoreUnavailable(
+                f"the store is too slow for what arrives: {self._waiting} operations wait for its disk; send less, or "
+                "put the file on a faster disk"
+            )
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting += 1
+        self._waiting_bytes += size
+        self._queue.put(_Waiting(work, size, answer))
+        return answer
+
+    # In the loop's thread
+
+    def _answer(self, group: Sequence[_Waiting[Work]], done: Sequence[Done]) -> None:
+        self._waiting -= len(group)
+        for waiting, (result, error) in zip(group, done, strict=True):
+            self._waiting_bytes -= waiting.size
+            if waiting.answer.done():  # its caller was cancelled
+                continue
+            if error is None:
+                waiting.answer.set_result(result)
+            else:
+                waiting.answer.set_exception(error)
+
+    # In the writer's thread
+
+    def _run(
+        self,
+        prepare: Callable[[], sqlite3.Connection],
+        waiting: _Queue[Work],
+        loop: asyncio.AbstractEventLoop,
+        ready: asyncio.Future[None],
+        stopped: asyncio.Future[None],
+    ) -> None:
+        try:
+            self._connection = prepare()
+        except BaseException as error:  # noqa: BLE001 - raised where open() is awaited
+            _call(loop, _set_exception, ready, self._unavailable(error) or error)
+            return
+        _call(loop, _set_result, ready)
+        last = False
+        while not last:
+            group, last = _gather(waiting)
+            if group:
+                _call(loop, self._answer, group, self._do(group))
+        self._disconnect()
+        _call(loop, _set_result, stopped)
+
+    def _do(self, group: Sequence[_Waiting[Work]]) -> list[Done]:
+        try:
+            return [(result, None) for result in self._transaction([waiting.work for waiting in group])]
+        except Exception as error:  # noqa: BLE001 - each caller gets it
+            trouble = self._unavailable(error)
+            if trouble is not None and not _is_full(error):
+                # One error object each: raising one object in many tasks would mix up their tracebacks.
+                return [(None, _caused(StoreUnavailable(str(trouble)), error)) for _ in group]
+            if len(group) == 1:
+                return [(None, _caused(trouble, error) if trouble else error)]
+        # One of them cannot be done (or is too large for what is left of the disk); its neighbours can.
+        return [done for waiting in group for done in self._do([waiting])]
+
+    def _transaction(self, works: Sequence[Work]) -> Sequence[Any]:
+        if self._connection is None:
+            self._connection = self._connect()
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = self._carry_out(connection, works)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back(connection)
+            if self._unavailable(error) and not _is_passing(error):
+                # A new connection starts with a new view of the file, whatever happened to it.
+                self._disconnect()
+            raise
+        self.commits += 1
+        return results
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            _log.warning("the store's connection is lost and will be made again", exc_info=True)
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error:
+                _log.warning("the store's connection could not be closed", exc_info=True)
+
+
+def _gather(source: _Queue[Work]) -> tuple[list[_Waiting[Work]], bool]:
+    """What waits now, at least one operation and at most a group; and whether it is the last."""
+    group: list[_Waiting[Work]] = []
+    waiting = source.get()
+    while waiting is not None:
+        group.append(waiting)
+        if len(group) == _GROUP or source.empty():
+            return group, False
+        waiting = source.get()
+    return group, True
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's primary result code, 0 for errors that are not SQLite's."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
+def _is_full(error: BaseException) -> bool:
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _is_passing(error: BaseException) -> bool:
+    return _code(error) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _caused(error: StoreUnavailable, cause: BaseException) -> StoreUnavailable:
+    if error is not cause:
+        error.__cause__ = cause
+    return error
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:  # the loop was closed first; nobody waits any more
+        _log.debug("the event loop ended before the store")
+
+
+def _set_result(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _set_exception(future: asyncio.Future[None], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

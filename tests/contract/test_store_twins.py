@@ -1,0 +1,180 @@
+"""The SQLite store and its twin in memory, given the same random calls, answer the same."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from badge_bridge.events import Event
+from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
+from badge_bridge.store.sqlite import SqliteStore
+
+KEYS = st.sampled_from([f"s:{number}" for number in range(6)])
+LANES = st.sampled_from(["", "main", "main/a"])
+MOMENTS = st.sampled_from([0, 0, 1, 5, 30])
+LEASES = st.sampled_from([2, 10, 60])
+Call = Callable[[Store], Awaitable[Any]]
+
+
+class Twins(RuleBasedStateMachine):
+    """Two stores, one clock that never goes back, and the claims that were handed out so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.memory: Store = MemoryStore()
+        self.sqlite: Store = SqliteStore(Path(self.folder.name) / "state.db")
+        self.now = 1000.0
+        self.claims: list[tuple[Claim, Claim]] = []
+        self.numbers = itertools.count()
+        self.both(lambda store: store.open())
+
+    def teardown(self) -> None:
+        self.both(lambda store: store.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    def both(self, call: Call) -> tuple[Any, Any]:
+        async def run() -> tuple[Any, Any]:
+            return await call(self.memory), await call(self.sqlite)
+
+        return self.runner.run(run())
+
+    def same(self, call: Call) -> Any:
+        one, other = self.both(call)
+        assert one == other
+        return one
+
+    def handed_out(self, one: list[Claim], other: list[Claim]) -> None:
+        assert [replace(claim, token="") for claim in one] == [replace(claim, token="") for claim in other]
+        self.claims += zip(one, other, strict=True)
+
+    @rule(seconds=MOMENTS)
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(keys=st.lists(KEYS, max_size=4), type_=st.sampled_from(["call.missed", "call.answered"]))
+    def accept(self, keys: list[str], type_: str) -> None:
+        batch = [
+            Accepted(
+                key,
+                Event(
+                    id=str(next(self.numbers)),
+                    source=key[-1],
+                    provider="p",
+                    type=type_,
+                    time=datetime(2026, 1, 1, tzinfo=UTC),
+                ),
+                "bearer",
+                self.now,
+            )
+            for key in keys
+        ]
+        self.same(lambda store: store.accept(batch))
+
+    @rule(key=KEYS, lease=LEASES)
+    def claim(self, key: str, lease: float) -> None:
+        one, other = self.both(lambda store: store.claim(key, now=self.now, lease=lease))
+        self.handed_out([one] if one else [], [other] if other else [])
+
+    @rule(lease=LEASES, limit=st.integers(0, 4))
+    def claim_due(self, lease: float, limit: int) -> None:
+        self.handed_out(*self.both(lambda store: store.claim_due(now=self.now, lease=lease, limit=limit)))
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        data=st.data(),
+        state=st.sampled_from(["done", "ignored", "waiting", "waiting", "waiting", "dead"]),
+        wait=MOMENTS,
+        lane=LANES,
+        failed=st.booleans(),
+    )
+    def settle(self, data: st.DataObject, state: Any, wait: float, lane: str, failed: bool) -> None:
+        one, other = data.draw(st.sampled_from(self.claims))
+        number = next(self.numbers)
+        settlement = Settlement(
+            state=state,
+            ended_at=self.now,
+            reason=f"reason {number}",
+            due=self.now + wait,
+            lane=lane,
+            failed=failed,
+            outcomes=(Outcome(rule=f"rule {number}", result="ensured"),) * (number % 3),
+            asked=(Exchange(method="m", answer="ok", milliseconds=number),) * (number % 2),
+            rules_hash=f"hash {number}",
+        )
+        answers = self.both(lambda store: store.settle(one if store is self.memory else other, settlement))
+        assert answers[0] == answers[1]
+
+    @rule(key=KEYS)
+    def redrive(self, key: str) -> None:
+        self.same(lambda store: store.redrive(key, now=self.now))
+
+    @rule(lane=LANES, wait=MOMENTS)
+    def pause(self, lane: str, wait: float) -> None:
+        if lane:
+            self.same(lambda store: store.pause(lane, until=self.now + wait, reason=f"until {wait}"))
+
+    @rule(lane=LANES, hold=LEASES)
+    def probe(self, lane: str, hold: float) -> None:
+        self.same(lambda store: store.probe(lane, now=self.now, hold=hold))
+
+    @rule(lane=LANES)
+    def resume(self, lane: str) -> None:
+        self.same(lambda store: store.resume(lane))
+
+    @rule()
+    def restart(self) -> None:
+        self.both(lambda store: store.close())
+        self.both(lambda store: store.open())
+
+    @rule(
+        state=st.sampled_from([None, "waiting", "working", "done", "ignored", "dead"]),
+        source=st.sampled_from([None, "1", "2"]),
+        type_=st.sampled_from([None, "call.missed"]),
+        limit=st.integers(0, 3),
+    )
+    def list_pages(self, state: Any, source: str | None, type_: str | None, limit: int) -> None:
+        before: tuple[float, str] | None = None
+        while True:
+            start = before
+            page = self.same(
+                lambda store, start=start: store.list(  # type: ignore[misc]
+                    state=state, source=source, type=type_, limit=limit, before=start
+                )
+            )
+            before = page.more
+            if before is None:
+                break
+
+    @invariant()
+    def everything_is_equal(self) -> None:
+        for number in range(6):
+            self.same(lambda store, key=f"s:{number}": store.get(key))  # type: ignore[misc]
+        self.same(lambda store: store.paused(["", "main", "main/a"]))
+
+    @invariant()
+    def nothing_is_due_before_next_due(self) -> None:
+        for number, next_due in enumerate(self.both(lambda store: store.next_due())):
+            if next_due is None or next_due > self.now:
+                store = (self.memory, self.sqlite)[number]
+                assert self.runner.run(store.claim_due(now=self.now, lease=1, limit=1)) == []
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(
+    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,71 @@
+"""The dependency rules of the package, read from its source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import badge_bridge
+
+PACKAGE = Path(badge_bridge.__file__).parent
+LEAVES = {"events", "outcomes", "errors", "cel", "http", "__init__"}
+# What each room may know besides itself. Rooms that are not listed (bridge, cli, ...) put the others together.
+ALLOWED = {
+    **dict.fromkeys(LEAVES, LEAVES),
+    "sources": LEAVES,
+    "rulesfile": LEAVES,
+    "portal": LEAVES,
+    "store": LEAVES,
+    "observability": LEAVES,
+    "sandbox": {*LEAVES, "serving"},
+    "dispatch": {*LEAVES, "store"},
+    "retry": LEAVES,
+    "settling": {*LEAVES, "retry", "store"},
+    "settings": LEAVES,
+    "serving": LEAVES,
+    "pipeline": {*LEAVES, "observability", "portal", "retry", "rulesfile", "settling", "sources", "store"},
+}
+TOP = {"cli", "server", "serverless", "demo", "console"}
+MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def room(path: Path) -> str:
+    return path.parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def rooms_of(names: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("badge_bridge.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_point_one_way(path: Path) -> None:
+    """A room imports only the rooms below it."""
+    allowed = ALLOWED.get(room(path))
+    known = rooms_of(imported(path)) - {room(path), "__version__"}
+    if allowed is not None:
+        assert known <= allowed
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room(path) not in TOP], ids=str)
+def test_nobody_below_imports_the_command_line_or_the_server(path: Path) -> None:
+    """The command line, the server and the demo are known to nobody below them."""
+    assert not rooms_of(imported(path)) & TOP
+
+
+def test_http_client_library_is_imported_in_one_module() -> None:
+    """Swapping the HTTP client library changes one import."""
+    users = [room(path) for path in MODULES if any(name.split(".")[0] == "httpx" for name in imported(path))]
+    assert users == ["http"]

@@ -1,0 +1,81 @@
+"""Whatever a delivery may carry can be written down and read again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from badge_bridge.events import Event
+from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.records import (
+    plain,
+    read_asked,
+    read_event,
+    read_outcomes,
+    write_asked,
+    write_event,
+    write_outcomes,
+)
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates too
+NUMBERS = st.integers() | st.floats()
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | ANY_TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner),
+    max_leaves=20,
+)
+
+
+def event(**fields: Any) -> Event:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    return Event.model_validate({"id": "1", "source": "s", "provider": "p", "type": "t", "time": moment, **fields})
+
+
+def kept(value: Any) -> Any:
+    """What is kept of a JSON value, by the shortest description there is."""
+    return json.loads(plain(json.dumps(value, ensure_ascii=False)), parse_constant=lambda _: None)
+
+
+@given(st.dictionaries(ANY_TEXT, ANY_JSON, max_size=5))
+def test_event_is_read_as_written_when_data_is_any_json(data: dict[str, Any]) -> None:
+    """Data comes back equal, with U+FFFD for lone surrogates and null for what is no JSON number."""
+    found = read_event(write_event(event(data=data)))
+
+    assert found.data == kept(data)
+    assert found == event(data=found.data)
+
+
+@given(st.text(), st.text(min_size=1), st.datetimes(timezones=st.just(UTC)), st.none() | st.integers(0, 10**6))
+def test_event_is_read_as_written_when_fields_are_any_text(
+    subject: str, type_: str, time: datetime, duration: int | None
+) -> None:
+    """Fields come back equal, time to the microsecond."""
+    given_event = event(subject=subject, type=type_, time=time, duration=duration)
+
+    assert read_event(write_event(given_event)) == given_event
+
+
+@given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT), max_size=4))
+def test_outcomes_are_read_as_written_when_texts_are_odd(texts: list[tuple[str, str]]) -> None:
+    """Outcomes and exchanges come back in order, outcomes with the number of their attempt."""
+    outcomes = [Outcome(rule=rule, result="failed", reason=reason, attempt=9) for rule, reason in texts]
+    asked = [Exchange(method=method, answer=answer, milliseconds=1.5) for method, answer in texts]
+
+    assert [(one.rule, one.reason, one.attempt) for one in read_outcomes(write_outcomes(outcomes, attempt=3))] == [
+        (plain(rule), plain(reason), 3) for rule, reason in texts
+    ]
+    assert [(one.method, one.answer) for one in read_asked(write_asked(asked))] == [
+        (plain(method), plain(answer)) for method, answer in texts
+    ]
+
+
+@pytest.mark.parametrize("value", [b"\xff", object()])
+def test_event_is_refused_when_data_is_not_json(value: object) -> None:
+    """What JSON cannot express is an error of the caller, found before anything is written."""
+    with pytest.raises(ValueError, match="cannot be written as JSON"):
+        write_event(event(data={"value": value}))

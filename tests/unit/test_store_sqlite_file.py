@@ -1,0 +1,279 @@
+"""Opening the SQLite store: the file it makes, who else uses it, and what it says when the file is no good."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from badge_bridge.errors import SettingsError, StoreUnavailable
+from badge_bridge.store import open_store
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Accepted
+from badge_bridge.store.records import read_event
+from badge_bridge.store.sqlite import SqliteStore
+from badge_bridge.store.sqlite.file import unavailable
+from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
+
+EVENT = read_event('{"id":"1","source":"s","provider":"p","type":"t","time":"2026-01-01T00:00:00Z"}')
+
+
+def write(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+async def refusal(path: Path | str) -> str:
+    with pytest.raises(StoreUnavailable) as caught:
+        await SqliteStore(path).open()
+    return str(caught.value)
+
+
+# The setting
+
+
+def test_open_store_makes_sqlite_when_url_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three slashes name a file relative to the working folder, and nothing is made before open."""
+    monkeypatch.chdir(tmp_path)
+
+    store = open_store("sqlite:///data/state of things.db")
+
+    assert isinstance(store, SqliteStore)
+    assert store.path == str(tmp_path / "data" / "state of things.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_open_store_makes_sqlite_when_url_is_absolute(tmp_path: Path) -> None:
+    """A fourth slash makes the path absolute."""
+    store = open_store(f"sqlite:///{tmp_path}/state.db")
+
+    assert isinstance(store, SqliteStore)
+    assert store.path == f"{tmp_path}/state.db"
+
+
+def test_open_store_makes_memory_when_asked() -> None:
+    """The store in memory has a URL too."""
+    assert isinstance(open_store("memory:"), MemoryStore)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "state.db", "postgres://host/db", "sqlite:", "sqlite://", "sqlite:///", "sqlite:state.db",
+     "sqlite://host/state.db", "sqlite:///folder/", "sqlite:///state.db?mode=ro", "memory:x"],
+)  # fmt: skip
+def test_open_store_names_the_known_when_url_is_not(url: str) -> None:
+    """A URL that is not understood is answered with those that are."""
+    with pytest.raises(SettingsError, match=r"sqlite:///state\.db.*sqlite:////.*memory:"):
+        open_store(url)
+
+
+# The file
+
+
+async def test_open_makes_private_files_when_there_are_none(tmp_path: Path) -> None:
+    """The file and its companions, which hold bodies of deliveries, are for their owner only."""
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    await store.close()
+
+    assert modes == dict.fromkeys(["state.db", "state.db-shm", "state.db-wal", "state.db.lock"], 0o600)
+
+
+async def test_open_sets_full_durability_when_writing(tmp_path: Path) -> None:
+    """The writing connection uses a write-ahead log that is synced at each commit, and checks references."""
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+
+    def settings(connection: sqlite3.Connection) -> list[Any]:
+        names = ("journal_mode", "synchronous", "foreign_keys", "application_id", "user_version")
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+    found = await store._writer.submit(settings)
+    await store.close()
+
+    assert found == ["wal", 2, 1, APPLICATION_ID, len(MIGRATIONS)]
+
+
+async def test_close_leaves_one_file_when_last_one_closes(tmp_path: Path) -> None:
+    """After the last close the log is in the file, which can be copied as it is."""
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+    await store.ping()
+    await store.close()
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.db", "state.db.lock"]
+
+
+async def test_open_says_create_folder_when_it_is_missing(tmp_path: Path) -> None:
+    """A missing folder is named, and not made behind the user's back."""
+    message = await refusal(tmp_path / "missing" / "state.db")
+
+    assert str(tmp_path / "missing") in message
+    assert "create it" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_open_says_why_when_path_is_a_folder(tmp_path: Path) -> None:
+    """A folder in the file's place is an answer, not a crash."""
+    assert "Is a directory" in await refusal(tmp_path)
+
+
+async def test_open_leaves_file_alone_when_it_is_no_database(tmp_path: Path) -> None:
+    """Any other file is refused and kept as it is."""
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear customer, " * 100)
+
+    assert "not a SQLite database" in await refusal(path)
+    assert path.read_text() == "Dear customer, " * 100
+
+
+async def test_open_leaves_file_alone_when_it_belongs_to_another_program(tmp_path: Path) -> None:
+    """Somebody else's database is refused and gets no tables of ours."""
+    path = tmp_path / "other.db"
+    write(path, "CREATE TABLE events (id INTEGER)", "PRAGMA user_version = 1")
+
+    assert "another program" in await refusal(path)
+
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("events",)]
+    connection.close()
+
+
+async def test_open_says_upgrade_when_schema_is_newer(tmp_path: Path) -> None:
+    """An older version of the bridge does not touch what a newer one wrote."""
+    path = tmp_path / "state.db"
+    write(path, f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+    assert "newer version" in await refusal(path)
+
+
+async def test_open_says_which_sqlite_when_it_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite without RETURNING is refused before anything is made."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+
+    assert "3.35 or newer" in await refusal(tmp_path / "state.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_open_succeeds_when_obstacle_is_gone(tmp_path: Path) -> None:
+    """A store that could not be opened can be opened later."""
+    store = SqliteStore(tmp_path / "folder" / "state.db")
+    with pytest.raises(StoreUnavailable):
+        await store.open()
+
+    (tmp_path / "folder").mkdir()
+    await store.open()
+
+    assert await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)]) == [True]
+    await store.close()
+
+
+async def test_ping_says_damaged_when_file_was_overwritten(tmp_path: Path) -> None:
+    """A store whose file is no longer a database says so to health checks and to deliveries."""
+    path = tmp_path / "state.db"
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    await store.open()
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+    with pytest.raises(StoreUnavailable, match=r"not a SQLite database|damaged"):
+        await store.ping()
+    with pytest.raises(StoreUnavailable, match=r"not a SQLite database|damaged"):
+        await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+    await store.close()
+
+
+# Several processes
+
+
+async def test_open_leaves_leases_alone_when_another_has_file_open(tmp_path: Path) -> None:
+    """Only who is alone with the file may say that leases belong to the dead."""
+    first, second, third = (SqliteStore(tmp_path / "state.db") for _ in range(3))
+    await first.open()
+    await first.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+    assert await first.claim("s:1", now=1, lease=60)
+
+    await second.open()
+    assert await second.claim_due(now=2, lease=60, limit=1) == []
+    await first.close()
+    await third.open()
+    assert await third.claim_due(now=2, lease=60, limit=1) == []
+    await second.close()
+    await third.close()
+
+    await first.open()
+    assert [claim.attempt for claim in await first.claim_due(now=2, lease=60, limit=1)] == [2]
+    await first.close()
+
+
+async def test_open_knows_file_when_it_has_two_names(tmp_path: Path) -> None:
+    """A link to the file leads to the same lock."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "state.db")
+    first, second = SqliteStore(tmp_path / "state.db"), SqliteStore(tmp_path / "link.db")
+    await first.open()
+    await first.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+    assert await first.claim("s:1", now=1, lease=60)
+
+    await second.open()
+
+    assert await second.claim_due(now=2, lease=60, limit=1) == []
+    await first.close()
+    await second.close()
+
+
+async def test_accept_is_seen_by_others_when_they_share_file(tmp_path: Path) -> None:
+    """Processes that share a file see each other's events at once, and each event goes to one of them."""
+    first, second = SqliteStore(tmp_path / "state.db"), SqliteStore(tmp_path / "state.db")
+    await first.open()
+    await second.open()
+
+    assert await first.accept([Accepted("s:1", EVENT, "bearer", 1.0)]) == [True]
+    assert await second.accept([Accepted("s:1", EVENT, "bearer", 1.0)]) == [False]
+    assert await second.claim("s:1", now=1, lease=60)
+    assert await first.claim("s:1", now=1, lease=60) is None
+    await first.close()
+    await second.close()
+
+
+# What is said
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (sqlite3.SQLITE_FULL, "disk is full"),
+        (sqlite3.SQLITE_IOERR_WRITE, "disk has room"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "may not be written"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "another program keeps it locked"),
+        (sqlite3.SQLITE_CANTOPEN, "folder exists"),
+        (sqlite3.SQLITE_CORRUPT, "restore it from a backup"),
+    ],
+)
+def test_unavailable_says_what_to_do_when_file_is_the_trouble(code: int, advice: str) -> None:
+    """Each trouble of the file has its advice, whatever the extended code."""
+    error = sqlite3.OperationalError("as sqlite says")
+    error.sqlite_errorcode = code
+
+    message = str(unavailable(error, "state.db"))
+
+    assert advice in message
+    assert "state.db" in message
+    assert "as sqlite says" in message
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), sqlite3.IntegrityError("x"), sqlite3.ProgrammingError("x")])
+def test_unavailable_is_silent_when_request_is_the_trouble(error: Exception) -> None:
+    """A mistake in a request or in the code is not blamed on the disk."""
+    assert unavailable(error, "state.db") is None

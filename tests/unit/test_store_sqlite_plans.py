@@ -1,0 +1,81 @@
+"""No statement of the SQLite store reads a whole table or sorts what it found, so size does not slow it down."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.schema import migrate
+
+STATEMENTS = {name: getattr(sql, name) for name in sql.__all__ if name.isupper()}
+FILTERS = [
+    dict(zip(("state", "source", "type", "before"), wanted, strict=True))
+    for wanted in itertools.product((False, True), repeat=4)
+]
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    migrate(connection, "state.db")
+    yield connection
+    connection.close()
+
+
+def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
+    values: object = (
+        dict.fromkeys(re.findall(r":(\w+)", statement), 1) if ":" in statement else (1,) * statement.count("?")
+    )
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()  # type: ignore[arg-type]
+    return [row[3] for row in rows]
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_statement_uses_index_when_run(connection: sqlite3.Connection, name: str) -> None:
+    """Each statement finds its rows by an index; only the handful of lanes is gone through."""
+    steps = plan(connection, STATEMENTS[name])
+
+    scans = {step for step in steps if step.startswith("SCAN")} - {"SCAN CONSTANT ROW", "SCAN lanes"}
+    if name.startswith("LANES_"):  # starts at the first entry of the index, and stops there
+        scans = {
+            step for step in scans if not re.match(r"SCAN events USING (COVERING )?INDEX events_(ready|later)", step)
+        }
+    assert scans == set()
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("READY", "events_ready"),
+        ("FIRST_READY", "events_ready"),
+        ("LANES_READY", "events_ready"),
+        ("LANES_LATER", "events_later"),
+        ("PROMOTE", "events_later"),
+        ("LATER_DUE", "events_later"),
+        ("LEASE_ENDS", "events_leased"),
+        ("LOST_EVENTS", "events_leased"),
+        ("LOST_ATTEMPTS", "events_leased"),
+        ("GATE", "events_leased"),
+    ],
+)
+def test_queue_uses_its_own_index_when_run(connection: sqlite3.Connection, name: str, index: str) -> None:
+    """What is asked of the queue is read from the index that holds only that part of it."""
+    assert any(index in step for step in plan(connection, STATEMENTS[name]))
+
+
+@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+def test_listing_uses_index_in_order_when_filtered(connection: sqlite3.Connection, wanted: dict[str, bool]) -> None:
+    """A page of any filter comes from an index in the page's order, and starts where the last one ended."""
+    steps = plan(connection, sql.listing(**wanted))
+
+    assert len(steps) == 1
+    assert "USING INDEX events_by_" in steps[0]
+    if any(wanted.values()):
+        assert steps[0].startswith("SEARCH")
