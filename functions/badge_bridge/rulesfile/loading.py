@@ -1,0 +1,127 @@
+"""From a file to `RulesFile`: read, replace names, check the shape, the references and the conditions.
+
+The mistakes of all steps are reported together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from types import MappingProxyType
+
+from pydantic import BaseModel
+
+from badge_bridge.errors import Finding, RulesError
+from badge_bridge.rulesfile import references, shape
+from badge_bridge.rulesfile.document import Document, read
+from badge_bridge.rulesfile.expressions import Condition, compile_conditions
+from badge_bridge.rulesfile.rules import Badge, Index, Portal, Rule, RulesFile, bind
+from badge_bridge.rulesfile.secrets import Resolution, resolve
+from badge_bridge.rulesfile.shape import Shape
+
+__all__ = ["load", "parse"]
+
+MAX_FINDINGS = 200
+"""More are no help, and a hostile file can have a hundred thousand."""
+
+
+def load(
+    path: str | FilePath, *, providers: Mapping[str, type[BaseModel]], environ: Mapping[str, str] | None
+) -> RulesFile:
+    """Read and check a rules file.
+
+    `providers` are the option models of the sources by provider name, each with `provider: Literal[...]`. `environ`
+    gives the values of `${NAME}`; None checks everything but these, with placeholders in their place.
+
+    Raises:
+        RulesError: with every mistake and its position; a file that cannot be opened is one at 0:0.
+    """
+    try:
+        content = FilePath(path).read_bytes()
+    except OSError as error:
+        message = f"the file cannot be read ({error.strerror or error}); write the path of a rules file"
+        raise RulesError([Finding(str(path), 0, 0, message)]) from error
+    return parse(content, str(path), providers=providers, environ=environ)
+
+
+def parse(
+    text: str | bytes,
+    filename: str = "rules.yaml",
+    *,
+    providers: Mapping[str, type[BaseModel]],
+    environ: Mapping[str, str] | None,
+) -> RulesFile:
+    """Check the content of a rules file; as `load`."""
+    content = text.encode() if isinstance(text, str) else text
+    document = read(content, filename)
+    resolution = resolve(document, providers, environ)
+    checked = shape.check(document, resolution, providers)
+    conditions, mistaken = compile_conditions(document, document.data.get("rules"))
+    findings = [
+        *document.findings,
+        *resolution.findings,
+        *checked.findings,
+        *references.check(document),
+        *mistaken,
+    ]
+    if findings:
+        raise RulesError(_presentable(findings, resolution.secrets))
+    return _assemble(document, content, checked, conditions, resolution)
+
+
+def _presentable(findings: Sequence[Finding], secrets: set[str]) -> list[Finding]:
+    """In order, without repeats, without secrets that a provider's validator may have quoted, and not endless."""
+    ordered = sorted({_redacted(finding, secrets) for finding in findings})
+    if len(ordered) > MAX_FINDINGS:
+        last = ordered[MAX_FINDINGS - 1]
+        more = Finding(last.file, last.line, last.column, f"and {len(ordered) - MAX_FINDINGS + 1} more mistakes")
+        ordered = [*ordered[: MAX_FINDINGS - 1], more]
+    return ordered
+
+
+def _redacted(finding: Finding, secrets: set[str]) -> Finding:
+    message = finding.message
+    for secret in secrets:
+        if len(secret) > 3:
+            message = message.replace(secret, "***")
+    return Finding(finding.file, finding.line, finding.column, message)
+
+
+def _assemble(
+    document: Document, content: bytes, checked: Shape, conditions: Mapping[int, Condition], resolution: Resolution
+) -> RulesFile:
+    portals = {
+        name: Portal(name, portal.address, portal.webhook, portal.oauth.access_token if portal.oauth else None)
+        for name, portal in checked.portals.items()
+    }
+    badges = {
+        name: Badge(name, badge.code or references.CODE_PREFIX + name, badge.title, badge.value, badge.type)
+        for name, badge in checked.badges.items()
+    }
+    only = next(iter(portals)) if len(portals) == 1 else ""
+    portal_of = {name: getattr(source, "portal", None) or only for name, source in checked.sources.items()}
+    rules = [_rule(document, index, checked, conditions.get(index), only) for index in sorted(checked.rules)]
+    return RulesFile(
+        filename=document.filename,
+        hash=hashlib.sha256(content).hexdigest()[:16],
+        portals=MappingProxyType(portals),
+        sources=MappingProxyType(checked.sources),
+        badges=MappingProxyType(badges),
+        rules=tuple(rules),
+        index=Index(bound for rule in rules for bound in bind(rule, portal_of)),
+        secret_values=frozenset(resolution.secrets),
+    )
+
+
+def _rule(document: Document, index: int, checked: Shape, condition: Condition | None, only: str) -> Rule:
+    entry = checked.rules[index]
+    return Rule(
+        name=entry.name,
+        on=entry.types,
+        sources=entry.sources,
+        badge=entry.badge,
+        portal=entry.portal or only,
+        condition=condition,
+        line=document.values["rules", index].line,
+    )

@@ -1,0 +1,52 @@
+"""From a position inside a scalar's value to the position in the file: for mistakes in expressions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Place", "inside"]
+
+# What libyaml takes for the end of a line.
+_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+_SINGLE_QUOTED_UNIT = re.compile(r"''|.", re.DOTALL)
+_DOUBLE_QUOTED_UNIT = re.compile(r"\\x..|\\u.{4}|\\U.{8}|\\.|.", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands. Line and column count from 1; `start` and `end` are offsets into the text.
+
+    `style` is how a scalar is written: empty for plain, `'`, `"`, `|` or `>`.
+    """
+
+    line: int
+    column: int
+    start: int
+    end: int
+    style: str
+
+
+def inside(place: Place, raw: str, value: str, line: int, column: int) -> tuple[int, int] | None:
+    """The line and column in the file of a position in the value, or None where the value is folded from lines.
+
+    `raw` is the scalar as it is written, quotes and indicators included.
+    """
+    if place.style == "|":
+        return _in_block(place, raw, value, line, column)
+    if place.style == ">" or _BREAK.search(raw):
+        return None
+    offset = sum(len(one) + 1 for one in value.split("\n")[: line - 1]) + column - 1
+    if place.style == "":
+        return place.line, place.column + offset
+    units = _SINGLE_QUOTED_UNIT if place.style == "'" else _DOUBLE_QUOTED_UNIT
+    written = units.findall(raw[1:-1])
+    return place.line, place.column + 1 + sum(len(unit) for unit in written[:offset])
+
+
+def _in_block(place: Place, raw: str, value: str, line: int, column: int) -> tuple[int, int]:
+    """In a literal block the lines follow the indicator one to one, each indented alike."""
+    written = _BREAK.split(raw)
+    read = value.split("\n")
+    indents = [len(w) - len(r) for w, r in zip(written[1:], read, strict=False) if r]
+    return place.line + line, (indents[0] if indents else 0) + column

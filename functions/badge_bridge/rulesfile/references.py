@@ -1,0 +1,111 @@
+"""What the entries of a file say about each other: names that exist, names and codes that are unique, portals.
+
+Works on the plain data, so that an entry with another mistake still counts as being there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from badge_bridge.errors import Finding
+from badge_bridge.rulesfile.document import Document, Path
+from badge_bridge.rulesfile.wording import suggest
+
+__all__ = ["CODE_PREFIX", "check"]
+
+CODE_PREFIX = "bb_"
+"""Before the name of a badge that has no code of its own."""
+
+MAX_CODE = 30
+"""Characters of a badge's code; a portal refuses longer ones (Bitrix24 docs, "crm.activity.badge.add")."""
+
+
+def check(document: Document) -> list[Finding]:
+    return list(_Checking(document).findings())
+
+
+class _Checking:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._portals = _entries(document.data, "portals")
+        self._sources = _entries(document.data, "sources")
+        self._badges = _entries(document.data, "badges")
+        rules = document.data.get("rules")
+        self._rules: Sequence[Any] = rules if isinstance(rules, list) else ()
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._codes()
+        yield from self._names()
+        for name, source in self._sources.items():
+            yield from self._reference(source, ("sources", name), "portal", self._portals, "portal")
+        for index, rule in enumerate(self._rules):
+            if isinstance(rule, dict):
+                yield from self._rule(rule, ("rules", index))
+
+    def _rule(self, rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+        yield from self._reference(rule, path, "badge", self._badges, "badge")
+        yield from self._reference(rule, path, "source", self._sources, "source")
+        yield from self._reference(rule, path, "portal", self._portals, "portal")
+        if rule.get("portal") is None and len(self._portals) > 1:
+            yield from self._portal_needed(rule, path)
+
+    def _reference(self, entry: Any, path: Path, key: str, known: Mapping[str, Any], what: str) -> Iterator[Finding]:
+        value = entry.get(key) if isinstance(entry, dict) else None
+        named = [((*path, key), value)]
+        if isinstance(value, list):
+            named = [((*path, key, index), item) for index, item in enumerate(value)]
+        for place, name in named:
+            if isinstance(name, str) and name not in known and place not in self._document.unreadable:
+                message = f"there is no {what} '{name}'; {suggest(name, known)}"
+                yield self._document.finding(self._document.values[place], message)
+
+    def _portal_needed(self, rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+        value = rule.get("source")
+        wanted = [value] if isinstance(value, str) else value if isinstance(value, list) else list(self._sources)
+        silent = [
+            name
+            for name in wanted
+            if isinstance(self._sources.get(name), dict) and self._sources[name].get("portal") is None
+        ]
+        if silent:
+            message = (
+                f"there are several portals, and neither this rule nor source '{silent[0]}' says which; "
+                f"add portal: to one of them (known are {', '.join(self._portals)})"
+            )
+            yield self._document.finding(self._document.values[path], message)
+
+    def _codes(self) -> Iterator[Finding]:
+        owners: dict[str, str] = {}
+        for name, badge in self._badges.items():
+            code = badge.get("code") if isinstance(badge, dict) else None
+            effective = code if isinstance(code, str) else CODE_PREFIX + name
+            if code is None and len(effective) > MAX_CODE:
+                message = (
+                    f"with {CODE_PREFIX} before it this name is longer than the {MAX_CODE} characters that a portal "
+                    "takes as a code; shorten it, or add code: with a shorter one"
+                )
+                yield self._document.finding(self._document.keys["badges", name], message)
+            owner = owners.setdefault(effective, name)
+            if owner != name:
+                path: Path = ("badges", name, "code")
+                place = self._document.values.get(path) or self._document.keys[path[:2]]
+                message = f"badge '{owner}' already has the code {effective}; give this one a code of its own"
+                yield self._document.finding(place, message)
+
+    def _names(self) -> Iterator[Finding]:
+        lines: dict[str, int] = {}
+        for index, rule in enumerate(self._rules):
+            name = rule.get("name") if isinstance(rule, dict) else None
+            if not isinstance(name, str):
+                continue
+            place = self._document.values["rules", index, "name"]
+            first = lines.setdefault(name, place.line)
+            if first != place.line:
+                message = f"the rule in line {first} already has the name '{name}'; choose another"
+                yield self._document.finding(place, message)
+
+
+def _entries(data: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    entries = data.get(section)
+    return entries if isinstance(entries, dict) else {}

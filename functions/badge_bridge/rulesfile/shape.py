@@ -1,0 +1,127 @@
+"""The shape of a file against the models: every mistake with its place, and the entries that are sound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from badge_bridge.errors import Finding
+from badge_bridge.rulesfile.document import Document, Path
+from badge_bridge.rulesfile.explaining import Explaining
+from badge_bridge.rulesfile.model import Badge, DocumentModel, Portal, Rule
+from badge_bridge.rulesfile.secrets import Resolution
+from badge_bridge.rulesfile.wording import suggest
+
+__all__ = ["Shape", "check"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class Shape:
+    """The sound entries of a file; `rules` by their index."""
+
+    portals: dict[str, Portal] = field(default_factory=dict)
+    sources: dict[str, BaseModel] = field(default_factory=dict)
+    badges: dict[str, Badge] = field(default_factory=dict)
+    rules: dict[int, Rule] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def check(document: Document, resolution: Resolution, providers: Mapping[str, type[BaseModel]]) -> Shape:
+    """Validate the data with its references replaced. Only the providers that the file names are looked up."""
+    checking = _Checking(document, resolution, providers)
+    shape = checking.sections()
+    shape.sources = dict(checking.sources())
+    shape.findings = checking.findings
+    return shape
+
+
+class _Checking:
+    def __init__(self, document: Document, resolution: Resolution, providers: Mapping[str, type[BaseModel]]) -> None:
+        self._document = document
+        self._resolution = resolution
+        self._providers = providers
+        self._data = resolution.data
+        self.findings: list[Finding] = []
+
+    def sections(self) -> Shape:
+        """Everything but what is inside of the sources, whose models depend on their providers."""
+        try:
+            whole = _validate(DocumentModel, self._data)
+        except ValidationError as error:
+            self._explain(error, DocumentModel, ())
+            badges, portals = self._sound(Badge, "badges"), self._sound(Portal, "portals")
+            return Shape(portals=dict(portals), badges=dict(badges), rules=dict(self._sound_rules()))
+        return Shape(portals=whole.portals, badges=whole.badges, rules=dict(enumerate(whole.rules)))
+
+    def sources(self) -> Iterator[tuple[str, BaseModel]]:
+        for name, entry in self._entries("sources"):
+            path: Path = ("sources", name)
+            model = self._model_of(entry, path)
+            if model is None:
+                continue
+            try:
+                yield name, _validate(model, entry)
+            except ValidationError as error:
+                found = self._explain(error, model, path)
+                if not found:
+                    # Unsound only because a placeholder is no real secret: good enough to be counted and named.
+                    yield name, model.model_construct(**entry)
+
+    def _model_of(self, entry: Any, path: Path) -> type[BaseModel] | None:
+        if path in self._document.unreadable:
+            return None
+        place = self._document.keys[path]
+        if not isinstance(entry, dict):
+            self._find(place, f"'{path[-1]}' must hold keys and values; write provider: and its options below it")
+            return None
+        known = sorted(self._providers)
+        if "provider" not in entry:
+            self._find(place, f"'provider' is missing here; add one of {', '.join(known)}")
+            return None
+        provider = entry["provider"]
+        if isinstance(provider, str) and provider in self._providers:
+            return self._providers[provider]
+        if (*path, "provider") not in self._document.unreadable:
+            hint = suggest(str(provider), known)
+            listed = "" if hint.startswith("known") else f" (known are {', '.join(known)})"
+            place = self._document.values[*path, "provider"]
+            self._find(place, f"there is no provider '{provider}'; {hint}{listed}")
+        return None
+
+    def _find(self, place: Any, message: str) -> None:
+        self.findings.append(self._document.finding(place, message))
+
+    def _explain(self, error: ValidationError, model: type[BaseModel], below: Path) -> Sequence[Finding]:
+        found = Explaining(self._document, self._resolution, model, below).findings(error)
+        self.findings.extend(found)
+        return found
+
+    def _sound(self, model: type[Model], section: str) -> Iterator[tuple[str, Model]]:
+        for name, entry in self._entries(section):
+            try:
+                yield name, _validate(model, entry)
+            except ValidationError:
+                continue
+
+    def _sound_rules(self) -> Iterator[tuple[int, Rule]]:
+        entries = self._data.get("rules")
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            try:
+                yield index, _validate(Rule, entry)
+            except ValidationError:
+                continue
+
+    def _entries(self, section: str) -> Iterator[tuple[str, Any]]:
+        entries = self._data.get(section)
+        yield from entries.items() if isinstance(entries, dict) else ()
+
+
+def _validate(model: type[Model], data: Any) -> Model:
+    """As JSON, since in strict mode pydantic takes a list for a tuple from JSON only."""
+    return model.model_validate_json(json.dumps(data))

@@ -1,0 +1,110 @@
+"""What pydantic says about a rules file, in the words of someone who writes one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from badge_bridge.rulesfile.document import Path
+from badge_bridge.rulesfile.model import PATTERNS
+
+__all__ = ["explain", "suggest", "unknown_key"]
+
+MAX_LISTED = 20
+"""Names in one message."""
+
+_NOT_YET = frozenset({"attach", "clear"})
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or which names there are."""
+    return _suggestion(name, tuple(known))
+
+
+@lru_cache(maxsize=1000)
+def _suggestion(name: str, known: tuple[str, ...]) -> str:
+    """Remembered, since a renamed badge is missed by every rule that used it, and comparing is slow."""
+    lowered = {one.lower(): one for one in known}
+    if close := get_close_matches(name.lower(), lowered, n=1):
+        return f"did you mean '{lowered[close[0]]}'?"
+    listed = ", ".join(known[:MAX_LISTED]) + (", ..." if len(known) > MAX_LISTED else "")
+    return f"known are {listed}" if known else "there is none yet"
+
+
+def unknown_key(path: Path, known: Iterable[str]) -> str:
+    key = str(path[-1])
+    if path[0] == "rules" and len(path) == 3 and key in _NOT_YET:
+        return (
+            f"'{key}' does not work yet: a rule so far makes sure that its badge exists in the portal; remove this key"
+        )
+    return f"there is no key '{key}' here; {suggest(key, known)}"
+
+
+def explain(detail: ErrorDetails, path: Path) -> str:
+    """The sentence for one of pydantic's errors. The input is not quoted: it may be a secret."""
+    name = next((f"'{part}'" for part in reversed(path) if isinstance(part, str)), "this file")
+    if detail["type"] in _SENTENCES:
+        return _SENTENCES[detail["type"]](name, detail.get("ctx", {}))
+    if detail["type"] in _OWN_WORDS:
+        return detail["msg"]
+    message = re.sub(r"^(?:Input|Value|String|List|Tuple|Dictionary) should ", "must ", detail["msg"])
+    return f"{name} {message[:1].lower()}{message[1:]}"
+
+
+_OWN_WORDS = frozenset({"text_or_languages", "one_or_several"})
+
+
+def _one_of(name: str, ctx: Mapping[str, Any]) -> str:
+    return f"{name} must be {ctx['expected']}; write one of these"
+
+
+def _unknown_tag(_: str, ctx: Mapping[str, Any]) -> str:
+    what = str(ctx["discriminator"]).strip("'")
+    known = re.findall(r"'([^']*)'", str(ctx["expected_tags"]))
+    tag = str(ctx["tag"])
+    hint = suggest(tag, known)
+    listed = "" if hint.startswith("known are") else f" (known are {', '.join(known)})"
+    return f"there is no {what} '{tag}'; {hint}{listed}"
+
+
+def _no_tag(name: str, ctx: Mapping[str, Any]) -> str:
+    return f"{ctx['discriminator']} is missing in {name}; add it"
+
+
+def _pattern(name: str, ctx: Mapping[str, Any]) -> str:
+    return PATTERNS.get(str(ctx["pattern"]), f"{name} must match the pattern {ctx['pattern']}; correct it")
+
+
+def _too_long(name: str, ctx: Mapping[str, Any]) -> str:
+    return f"{name} has more than {ctx['max_length']} characters; shorten it"
+
+
+_MAPPING = "{} must hold keys and values; write them below it, indented"
+
+_SENTENCES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
+    "string_type": lambda name, _: f"{name} must be a text; put quotes around it",
+    "int_type": lambda name, _: f"{name} must be a whole number, without quotes",
+    "int_from_float": lambda name, _: f"{name} must be a whole number; remove the decimals",
+    "float_type": lambda name, _: f"{name} must be a number, without quotes",
+    "bool_type": lambda name, _: f"{name} must be true or false, without quotes",
+    "list_type": lambda name, _: f"{name} must be a list; write [a, b], or each below it after a dash",
+    "tuple_type": lambda name, _: f"{name} must be a list; write [a, b], or each below it after a dash",
+    "dict_type": lambda name, _: _MAPPING.format(name),
+    "model_type": lambda name, _: _MAPPING.format(name),
+    "model_attributes_type": lambda name, _: _MAPPING.format(name),
+    "string_too_short": lambda name, _: f"{name} must not be empty; fill it in",
+    "too_short": lambda name, _: f"{name} must not be empty; add at least one",
+    "string_too_long": _too_long,
+    "literal_error": _one_of,
+    "enum": _one_of,
+    "union_tag_invalid": _unknown_tag,
+    "union_tag_not_found": _no_tag,
+    "string_pattern_mismatch": _pattern,
+    "value_error": lambda _, ctx: str(ctx["error"]),
+    "assertion_error": lambda _, ctx: str(ctx["error"]),
+}

@@ -1,0 +1,213 @@
+"""Loading a rules file: what a good one becomes, and every mistake with its position."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from badge_bridge.errors import RulesError
+from badge_bridge.rulesfile import RulesFile, load, parse
+from support.option_models import ENVIRON, PROVIDERS
+
+DATA = Path(__file__).parents[1] / "data" / "rules"
+SMALLEST = (DATA / "smallest.yaml").read_text("utf-8")
+EXAMPLE = (DATA / "example.yaml").read_text("utf-8")
+
+
+def rules(text: str, environ: Mapping[str, str] | None = ENVIRON) -> RulesFile:
+    return parse(text, "r", providers=PROVIDERS, environ=environ)
+
+
+def findings(text: str, environ: Mapping[str, str] | None = ENVIRON) -> list[str]:
+    with pytest.raises(RulesError) as caught:
+        rules(text, environ)
+    return [str(finding) for finding in caught.value.findings]
+
+
+def changed(text: str, old: str, new: str) -> str:
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+def test_the_smallest_file_is_enough_when_loaded() -> None:
+    """One portal, source, badge and rule; the badge's code is its name behind our prefix."""
+    loaded = load(DATA / "smallest.yaml", providers=PROVIDERS, environ=ENVIRON)
+    assert loaded.portals["main"].url == "https://acme.bitrix24.com"
+    assert loaded.badges["missedCall"].code == "bb_missedCall"
+    (rule,) = loaded.rules
+    assert (rule.name, rule.on, rule.sources, rule.portal, rule.badge) == (
+        "missed call", ("call.missed",), (), "main", "missedCall",
+    )  # fmt: skip
+
+
+def test_the_example_is_loaded_with_everything_it_says() -> None:
+    """Languages, codes, several secrets, several types and conditions arrive as they are written."""
+    loaded = rules(EXAMPLE)
+    token = loaded.portals["main"].access_token
+    assert token is not None
+    assert token.get_secret_value() == ENVIRON["B24_ACCESS_TOKEN"]
+    assert loaded.portals["main"].webhook is None
+    assert loaded.badges["missedCall"].value == {"en": "Missed", "de": "Verpasst"}
+    assert loaded.badges["paid"].code == "shop_paid"
+    assert [rule.on for rule in loaded.rules] == [("call.missed",), ("order.paid", "order.settled.*"), ("*",)]
+    assert loaded.rules[1].when == "has(event.data.total)\n&& double(event.data.total) > 100.0\n"
+    assert [type(source) for source in loaded.sources.values()] == [PROVIDERS["phone"], PROVIDERS["form"]]
+
+
+def test_the_hash_is_that_of_the_bytes_when_loaded() -> None:
+    """The hash names the file as it is on disk, comments included."""
+    assert rules(EXAMPLE).hash == hashlib.sha256(EXAMPLE.encode()).hexdigest()[:16]
+    assert rules(EXAMPLE + "# x\n").hash != rules(EXAMPLE).hash
+
+
+def test_every_mistake_is_reported_when_there_are_many() -> None:
+    """A file with mistakes of every kind gives all of them at once, in the order of the file."""
+    with pytest.raises(RulesError) as caught:
+        load(DATA / "mistakes.yaml", providers=PROVIDERS, environ=ENVIRON)
+    found = [str(finding).replace(f"{DATA}/", "") for finding in caught.value.findings]
+    assert found == (DATA / "mistakes.findings.txt").read_text("utf-8").splitlines()
+
+
+def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
+    """A wrong path ends like any other mistake, without a position."""
+    with pytest.raises(RulesError) as caught:
+        load(DATA / "absent.yaml", providers=PROVIDERS, environ=ENVIRON)
+    (finding,) = caught.value.findings
+    assert (finding.line, finding.column) == (0, 0)
+    assert "No such file" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("badge: missedCall\n", "badge: missedCall\n    clear: {on: [call.answered]}\n", "r:17:5: 'clear' does not work yet: a rule so far makes sure that its badge exists in the portal; remove this key"),
+        ("rules:\n", "rule:\n", "r:13:1: there is no key 'rule' here; did you mean 'rules'?|r:1:1: 'rules' is missing here; add it"),
+        ("    on: call.missed\n", "", "r:14:5: 'on' is missing here; add it"),
+        ("on: call.missed", "on: []", "r:15:9: 'on' must not be empty; add at least one"),
+        ("on: call.missed", "on: [call.missed, 3]", "r:15:23: 'on' must be a text; put quotes around it"),
+        ("on: call.missed", "on: call missed", "r:15:9: this is no event type; write one such as call.missed, with * only at its end and no spaces"),
+        ("badge: missedCall", "badge: {a: b}", "r:16:5: 'badge' must be a text; put quotes around it"),
+        ("    type: failure", "    type: Failure", "r:12:11: 'type' must be 'success', 'failure', 'warning', 'primary' or 'secondary'; write one of these"),
+        ("    title: Call status", "    title: {}", "r:10:5: 'title' must not be empty; add at least one"),
+        ("    title: Call status", "    title: {en: '  '}", "r:10:17: this must not be empty; write a text"),
+        ("    title: Call status", "    titel: Call status", "r:10:5: there is no key 'titel' here; did you mean 'title'?|r:9:3: 'title' is missing here; add it"),
+        ("    title: Call status", "    code: 'a b'\n    title: x", "r:10:11: a badge's code has at most 30 letters, digits and the signs _ . : -; write it so"),
+        ("  missedCall:\n", "  aBadgeWithAVeryLongNameOfIts:\n", "r:9:3: with bb_ before it this name is longer than the 30 characters that a portal takes as a code; shorten it, or add code: with a shorter one|r:16:12: there is no badge 'missedCall'; known are aBadgeWithAVeryLongNameOfIts"),
+        ("  missedCall:\n", "  missed call:\n", "r:9:3: a name has at most 63 letters, digits, - and _; write it so|r:16:12: there is no badge 'missedCall'; did you mean 'missed call'?"),
+        ("    provider: phone\n", "", "r:5:3: 'provider' is missing here; add one of form, phone"),
+        ("    provider: phone\n", "    provider: phone\n    timeout: '5'\n", "r:7:14: 'timeout' must be a whole number, without quotes"),
+        ("    provider: phone\n", "    provider: phone\n    time_out: 5\n", "r:7:5: there is no key 'time_out' here; did you mean 'timeout'?"),
+        ('  reception:\n    provider: phone\n    secrets: ["${PHONE_SECRET}"]\n', "  reception: phone\n", "r:5:3: 'reception' must hold keys and values; write provider: and its options below it"),
+        ('sources:\n  reception:\n    provider: phone\n    secrets: ["${PHONE_SECRET}"]\n', "sources: {}\n", "r:4:1: 'sources' must not be empty; add at least one"),
+        ('sources:\n  reception:\n    provider: phone\n    secrets: ["${PHONE_SECRET}"]\n', "sources:\n", "r:4:9: 'sources' must hold keys and values; write them below it, indented"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', "    url: https://acme.bitrix24.com\n", 'r:2:3: a portal needs webhook or oauth; add webhook: "${NAME}", or url and oauth'),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    oauth: {access_token: "${B24_ACCESS_TOKEN}"}\n', "r:2:3: oauth needs the portal's address; add url: https://..."),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    webhook: "${B24_WEBHOOK_URL}"\n    url: https://other.bitrix24.com\n', "r:2:3: url and webhook name different hosts; remove url, the webhook has the address"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: acme.bitrix24.com\n    oauth: {access_token: "${B24_ACCESS_TOKEN}"}\n', "r:3:10: this is not a URL; write one such as https://acme.bitrix24.com"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://a:b@acme.bitrix24.com\n    oauth: {access_token: "${B24_ACCESS_TOKEN}"}\n', "r:3:10: the URL must have no user name, question mark or # in it; remove them"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com/rest\n    oauth: {access_token: "${B24_ACCESS_TOKEN}"}\n', "r:3:10: a portal's url ends after the host name; write it such as https://acme.bitrix24.com"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com\n    oauth: {client_id: "${B24_ACCESS_TOKEN}"}\n', "r:4:5: 'access_token' is missing here; add it|r:4:13: there is no key 'client_id' here; known are access_token"),
+        ("badge: missedCall\n", "badge: missedCall\n  - name: b\n    on: x\n    when: 1/0 == 1\n    badge: missedCall\n", "r:19:12: division by zero"),
+        ("badge: missedCall\n", "badge: missedCall\n    when: event.time.getHours('Berlin') == 1\n", "r:17:11: this system does not know the time zone; write a name such as 'Europe/Berlin'"),
+        ("badge: missedCall\n", "badge: missedCall\n    when: ''\n", "r:17:11: 'when' must not be empty; fill it in"),
+        ("badge: missedCall\n", "badge: missedCall\n    when: true\n", "r:17:11: 'when' must be a text; put quotes around it"),
+        ("badge: missedCall\n", "badge: missedCall\n    portal: maim\n", "r:17:13: there is no portal 'maim'; did you mean 'main'?"),
+        ("badge: missedCall\n", "badge: missedCall\n  - just text\n", "r:17:5: 'rules' must hold keys and values; write them below it, indented"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_reported_with_its_position_when_loaded(old: str, new: str, found: str) -> None:
+    """One mistake gives its findings and no others."""
+    assert findings(changed(SMALLEST, old, new)) == sorted(found.split("|"), key=_place)
+
+
+def _place(finding: str) -> tuple[int, int]:
+    _, line, column, _ = finding.split(":", 3)
+    return int(line), int(column)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "event.duration < 5",
+        "event.data.order.total > 100",
+        "int(event.line) > 3",
+        "100 / event.duration > 2",
+        "event.caller.matches(event.line)",
+        "event.data.items[0].price > 1.0",
+        "event.time.getHours('Europe/Berlin') < 6",
+    ],
+)
+def test_a_condition_is_accepted_when_only_some_events_lack_its_values(condition: str) -> None:
+    """The trial before use refuses no condition that an event can satisfy."""
+    assert rules(SMALLEST + f'    when: "{condition}"\n').rules[0].when == condition
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "event.caller.matches('[')",
+        "event.duration / 0 > 1",
+        "timestamp('x') < event.time",
+        "duration('3') == duration('3s')",
+    ],
+)
+def test_a_condition_is_refused_when_no_event_can_satisfy_it(condition: str) -> None:
+    """A bad constant is found before the first call comes in."""
+    (found,) = findings(SMALLEST + f'    when: "{condition}"\n')
+    assert found.startswith("r:17:")
+
+
+def test_an_expression_of_a_provider_is_placed_when_it_is_wrong() -> None:
+    """Expressions that a provider's options compile are reported at their place, like conditions."""
+    found = findings(changed(EXAMPLE, "id: body.id", 'id: "bdy.id"'))
+    assert found == ["r:16:50: there is no 'bdy'; did you mean 'body'?"]
+
+
+def test_the_mistakes_of_a_broken_entry_do_not_hide_others() -> None:
+    """Names of broken entries still count as being there, and references are checked beside shapes."""
+    text = changed(EXAMPLE, "    type: failure", "    type: red")
+    text = changed(text, "source: reception", "source: receptoin")
+    assert [_place(found) for found in findings(text)] == [(22, 11), (32, 13)]
+
+
+def test_the_list_of_mistakes_ends_when_there_are_too_many() -> None:
+    """A hostile file cannot produce an endless report."""
+    found = findings("a: 1\n" * 1000)
+    assert len(found) == 200
+    assert "more mistakes" in found[-1]
+
+
+BYTES = st.one_of(
+    st.binary(max_size=200),
+    st.text(alphabet="ab:-[]{}!&*'\"|>%@`#,? \n\t$~0é", max_size=60).map(str.encode),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(BYTES)
+def test_any_bytes_are_a_file_or_findings(content: bytes) -> None:
+    """Whatever is in a file, loading ends in findings and never in another error."""
+    with pytest.raises(RulesError) as caught:
+        parse(content, "r", providers=PROVIDERS, environ=ENVIRON)
+    assert caught.value.findings
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_a_damaged_file_is_a_file_or_findings(data: st.DataObject) -> None:
+    """A good file in which something was overwritten loads or gives findings inside of the file."""
+    lines = EXAMPLE.split("\n")
+    start = data.draw(st.integers(0, len(EXAMPLE) - 1))
+    end = data.draw(st.integers(start, min(start + 30, len(EXAMPLE))))
+    put = data.draw(
+        st.sampled_from(["", "null", "[]", "{}", "3", "- x", ": ", "'", "\n", "${X}", "*a", "é", "a: {b: c}"])
+    )
+    try:
+        rules(EXAMPLE[:start] + put + EXAMPLE[end:])
+    except RulesError as error:
+        assert all(1 <= finding.line <= len(lines) + 2 for finding in error.findings)  # noqa: PT017

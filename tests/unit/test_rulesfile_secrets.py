@@ -1,0 +1,145 @@
+"""Secrets in a rules file: where they come from, and where they never show."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from badge_bridge.errors import RulesError
+from badge_bridge.rulesfile import RulesFile, json_schema, load, parse
+from support.option_models import ENVIRON, PROVIDERS
+
+DATA = Path(__file__).parents[1] / "data" / "rules"
+SMALLEST = (DATA / "smallest.yaml").read_text("utf-8")
+
+
+def rules(text: str, **environ: str) -> RulesFile:
+    return parse(text, "r", providers=PROVIDERS, environ={**ENVIRON, **environ})
+
+
+def findings(text: str, **environ: str) -> list[str]:
+    with pytest.raises(RulesError) as caught:
+        rules(text, **environ)
+    return [str(finding) for finding in caught.value.findings]
+
+
+def phone_secret(loaded: RulesFile) -> str:
+    return str(loaded.sources["reception"].secrets[0].get_secret_value())  # type: ignore[attr-defined]
+
+
+def written(secret: str) -> str:
+    return SMALLEST.replace('"${PHONE_SECRET}"', secret)
+
+
+def test_a_name_is_replaced_when_it_is_set() -> None:
+    """`${NAME}` becomes the value from the environment, also as a part of a text."""
+    assert phone_secret(rules(SMALLEST)) == ENVIRON["PHONE_SECRET"]
+    assert phone_secret(rules(written('"user:${PHONE_SECRET}"'))) == f"user:{ENVIRON['PHONE_SECRET']}"
+
+
+def test_a_value_is_not_read_again_when_it_holds_a_name() -> None:
+    """What comes from the environment is taken as it is."""
+    assert phone_secret(rules(SMALLEST, PHONE_SECRET="${B24_WEBHOOK_URL}")) == "${B24_WEBHOOK_URL}"
+
+
+def test_two_dollars_are_one_when_escaped() -> None:
+    """`$${` stands for `${`; a dollar alone needs nothing."""
+    loaded = rules(SMALLEST.replace("provider: phone", "provider: phone\n    country: '$${X} 5$'"))
+    assert loaded.sources["reception"].country == "${X} 5$"  # type: ignore[attr-defined]
+
+
+def test_names_are_left_alone_when_outside_of_portals_and_sources() -> None:
+    """Rules and badges are not filled from the environment."""
+    assert rules(SMALLEST.replace("Call status", '"${HOME}"')).badges["missedCall"].title == "${HOME}"
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_a_name_is_reported_when_it_is_not_set(value: str | None) -> None:
+    """An unset or empty name is named, with its position."""
+    environ = {**ENVIRON, "PHONE_SECRET": value or ""}
+    if value is None:
+        del environ["PHONE_SECRET"]
+    with pytest.raises(RulesError) as caught:
+        parse(SMALLEST, "r", providers=PROVIDERS, environ=environ)
+    assert str(caught.value) == "r:7:15: PHONE_SECRET is not set in the environment; set it, or correct the name"
+
+
+def test_a_value_is_refused_when_it_ends_in_a_line_end() -> None:
+    """The line end that a file leaves on a secret is found here and not as a wrong signature."""
+    (found,) = findings(SMALLEST, PHONE_SECRET="phone-secret-5521\n")
+    assert found == "r:7:15: the value of PHONE_SECRET has a line end or another invisible character; set it without"
+
+
+@pytest.mark.parametrize(
+    ("secret", "message"),
+    [
+        ("open-secret-1", "a secret must not stand in this file, it would end up in version control; write ${NAME} and set NAME in the environment"),
+        ("sm://phone", "secrets are not read from Secret Manager yet; write ${NAME} and set it in the environment"),
+        ('"${PHONE-SECRET}"', "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"),
+        ('"${}${PHONE_SECRET}"', "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"),
+        ('"$${PHONE_SECRET}"', "a secret must not stand in this file, it would end up in version control; write ${NAME} and set NAME in the environment"),
+    ],
+)  # fmt: skip
+def test_a_secret_is_refused_when_it_is_not_a_name(secret: str, message: str) -> None:
+    """A secret in the file is one finding that says what to write; the secret is not repeated."""
+    assert findings(written(secret)) == [f"r:7:15: {message}"]
+
+
+def test_secrets_show_nowhere_when_loaded() -> None:
+    """Neither a repr nor the schema has a value of a secret."""
+    loaded = rules((DATA / "example.yaml").read_text("utf-8"))
+    shown = repr(loaded) + repr(loaded.sources) + str(loaded.portals) + json.dumps(json_schema(PROVIDERS))
+    assert not [value for value in ENVIRON.values() if value in shown]
+
+
+def test_a_webhook_is_not_repeated_when_it_is_wrong() -> None:
+    """A webhook URL that cannot be one is refused without showing it."""
+    (found,) = findings(SMALLEST, B24_WEBHOOK_URL="https://acme.bitrix24.com/rest/1/hidden-4711/crm.lead.add.json")
+    assert found.startswith("r:3:14: an inbound webhook's URL looks like https://<portal>/rest/<user id>/<secret>/")
+    assert "hidden-4711" not in found
+
+
+@pytest.mark.parametrize(
+    "url", ["http://acme.bitrix24.com/rest/1/hidden/", "ftp://x/rest/1/hidden/", "hidden", "https:///rest/1/hidden/"]
+)
+def test_a_webhook_is_refused_when_it_is_not_https(url: str) -> None:
+    """A secret is sent over https only."""
+    (found,) = findings(SMALLEST, B24_WEBHOOK_URL=url)
+    assert found.startswith("r:3:14: ")
+    assert "hidden" not in found
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8090", "localhost:8090", "[::1]:8090"])
+def test_a_webhook_may_be_http_when_it_is_on_this_machine(host: str) -> None:
+    """A sandbox on loopback needs no certificate."""
+    assert rules(SMALLEST, B24_WEBHOOK_URL=f"http://{host}/rest/1/abc/").portals["main"].url == f"http://{host}"
+
+
+def test_the_values_are_given_for_redaction() -> None:
+    """Logs get every secret, and of a webhook also the part that is the secret in its URL."""
+    values = rules(SMALLEST).secrets()
+    assert values == {ENVIRON["B24_WEBHOOK_URL"], "hook-secret-8472", ENVIRON["PHONE_SECRET"]}
+
+
+def test_everything_else_is_checked_when_secrets_are_not_known() -> None:
+    """Without an environment a file can be checked, as a merge request does: no secret is needed or reported."""
+    for name in ("smallest.yaml", "example.yaml"):
+        loaded = load(DATA / name, providers=PROVIDERS, environ=None)
+        assert loaded.secrets() == frozenset()
+        assert len(loaded.sources) == (DATA / name).read_text("utf-8").count("provider:")
+    with pytest.raises(RulesError) as caught:
+        load(DATA / "mistakes.yaml", providers=PROVIDERS, environ=None)
+    found = {(finding.line, finding.column) for finding in caught.value.findings}
+    with pytest.raises(RulesError) as caught:
+        load(DATA / "mistakes.yaml", providers=PROVIDERS, environ=ENVIRON)
+    assert {(finding.line, finding.column) for finding in caught.value.findings} - found == {(9, 14)}
+
+
+def test_findings_survive_a_trip_to_another_process() -> None:
+    """Findings can be pickled."""
+    with pytest.raises(RulesError) as caught:
+        rules(written("x"))
+    assert pickle.loads(pickle.dumps(caught.value.findings)) == caught.value.findings  # noqa: S301 - our own bytes
