@@ -1,0 +1,118 @@
+"""What a provider adapter is made of: the delivery it reads, the options it takes, what it answers.
+
+The order of work on one delivery is fixed (see `pipeline.accept`): `handshake`, `verify`, `read`, and after the durable
+write `reply`. Nothing of a delivery is believed before `verify` returned.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from badge_bridge.events import Event
+
+__all__ = ["Delivery", "Reading", "Reply", "Source", "SourceOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One HTTP request from a provider, raw.
+
+    `query` is the raw query string without the question mark; `headers` keeps order and repeats, names in lower case;
+    `received_at` is unix seconds.
+    """
+
+    method: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    received_at: float
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, or None. Conflicting repeats of a header read as None: they prove nothing."""
+        values = {value for key, value in self.headers if key == name.lower()}
+        return values.pop() if len(values) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the provider gets: some want an empty 204, some XML, some an echo."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One event read from a delivery, and the values that make it unique within its source.
+
+    `identity` holds only values that the signature covers; where a bare token covers none, the provider's own id of
+    the call or event.
+    """
+
+    event: Event
+    identity: tuple[str, ...]
+
+
+def _country(value: str) -> str:
+    if len(value) != 2 or not value.isascii() or not value.isupper():
+        raise ValueError("a country is two capital letters, such as DE (ISO 3166-1)")
+    return value
+
+
+class SourceOptions(BaseModel):
+    """One entry under `sources:`. A provider's own options class adds `provider: Literal[...]` and what it needs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    provider: str
+    portal: str | None = Field(default=None, description="The portal that the rules of this source act on.")
+    country: Annotated[str, AfterValidator(_country)] | None = Field(
+        default=None, description="How to read national phone numbers, such as DE."
+    )
+
+
+Options = TypeVar("Options", bound=SourceOptions)
+
+
+class Source(ABC, Generic[Options]):
+    """One configured webhook endpoint: an adapter bound to its options."""
+
+    options_type: ClassVar[type[SourceOptions]]
+    """The options that the rules file takes for this provider."""
+    methods: ClassVar[frozenset[str]] = frozenset({"POST"})
+
+    def __init__(self, name: str, options: Options) -> None:
+        self.name = name
+        self.options = options
+
+    def handshake(self, delivery: Delivery) -> Reply | None:  # noqa: ARG002 - for providers that have one
+        """The answer to a provider's endpoint check, or None for an ordinary delivery."""
+        return None
+
+    @abstractmethod
+    def verify(self, delivery: Delivery) -> str:
+        """Check the signature; say in a few words what was verified (`hmac-sha1 over url and form`).
+
+        Raises:
+            Unauthenticated: missing, wrong, contradictory, stale, or the body cannot be read for checking.
+        """
+
+    @abstractmethod
+    def read(self, delivery: Delivery) -> Sequence[Reading]:
+        """The events of a verified delivery.
+
+        Raises:
+            Malformed: the body cannot be parsed.
+            Impossible: parsed, but a field makes no sense; names the field.
+        """
+
+    def reply(self) -> Reply:
+        """What this provider expects after its delivery is stored."""
+        return Reply(status=204)

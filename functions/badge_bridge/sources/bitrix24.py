@@ -1,0 +1,217 @@
+"""Bitrix24 itself: events of a portal, above all the end of a call (`ONVOXIMPLANTCALLEND`).
+
+Sources: Bitrix24 REST docs, "Events", "Safe event handlers" and "onVoximplantCallEnd". Events come once and are never
+repeated; a static token proves the sender, nothing protects what is sent but TLS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from badge_bridge.errors import DeliveryRefused, Impossible, Malformed, Unauthenticated
+from badge_bridge.events import Direction, Event
+from badge_bridge.sources import bodies
+from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOptions
+from badge_bridge.sources.credentials import Secrets, keys
+from badge_bridge.sources.judgement import Judgement, unanswered
+from badge_bridge.sources.phone_numbers import parties
+from badge_bridge.sources.signatures import StaticToken
+
+__all__ = ["Bitrix24", "Bitrix24Options", "judge"]
+
+_CALL_END = "ONVOXIMPLANTCALLEND"
+_EVENT_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+
+_DIRECTIONS: Mapping[str, Direction] = {
+    "1": "outbound",
+    "2": "inbound",
+    "3": "inbound",  # redirected to another number
+    "4": "outbound",  # call back that the customer asked for
+    "5": "outbound",  # a robot's announcement
+}
+_ROBOT = "5"
+
+_FAILURES: Mapping[str, str] = {
+    "402": "no money",
+    "403": "forbidden",
+    "404": "wrong number",
+    "423": "blocked",
+    "480": "temporarily unavailable",
+    "484": "direction unavailable",
+    "503": "direction unavailable",
+    "OTHER": "undefined",
+}
+"""What the docs say about the codes that are left for `failed`."""
+
+
+class Bitrix24Options(SourceOptions):
+    """A source that a Bitrix24 portal calls: an outgoing webhook or an application's event handler."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    provider: Literal["bitrix24"]
+    secrets: Secrets = Field(description="The application token, as the portal shows it; any of several may match.")
+    member_id: str | None = Field(
+        default=None, min_length=1, description="The portal's member_id, compared too when it is given."
+    )
+
+
+class Bitrix24(Source[Bitrix24Options]):
+    """Reads a portal's events; the end of a call becomes a call event, others are `bitrix24.<event>`."""
+
+    options_type: ClassVar = Bitrix24Options
+
+    def __init__(self, name: str, options: Bitrix24Options) -> None:
+        super().__init__(name, options)
+        self._keys = keys(options.secrets)
+        self._scheme = StaticToken(name="application token", token=_application_token)
+
+    def verify(self, delivery: Delivery) -> str:
+        try:
+            verified = self._scheme.verify(delivery, self._keys)
+            member = _text(_auth(_body(delivery)), "member_id")
+        except Unauthenticated:
+            raise
+        except DeliveryRefused as error:
+            raise Unauthenticated(f"the request cannot be read for checking: {error}") from error
+        expected = self.options.member_id
+        if expected is not None and not hmac.compare_digest(member.encode(), expected.encode()):
+            raise Unauthenticated("the application token is right, but the member_id is another portal's")
+        return verified
+
+    def read(self, delivery: Delivery) -> Sequence[Reading]:
+        body = _body(delivery)
+        name = _text(body, "event")
+        if not _EVENT_NAME.fullmatch(name):
+            raise Impossible("is missing or is not the name of an event", field="event")
+        if name.upper() == _CALL_END:
+            event = self._call_end(body, delivery.received_at)
+        else:
+            event = self._other(body, name.lower(), delivery.received_at)
+        member = _text(_auth(body), "member_id")
+        return (Reading(event, identity=(member, name.upper(), event.id)),)
+
+    def reply(self) -> Reply:
+        return Reply(status=200)
+
+    def _call_end(self, body: Mapping[str, Any], received_at: float) -> Event:
+        call = _group(body, "data")
+        call_id, kind = _text(call, "CALL_ID"), _text(call, "CALL_TYPE")
+        if not call_id:
+            raise Impossible("is missing", field="data[CALL_ID]")
+        if kind not in _DIRECTIONS:
+            raise Impossible(f"must be one of {', '.join(_DIRECTIONS)}", field="data[CALL_TYPE]")
+        direction = _DIRECTIONS[kind]
+        judgement = judge(kind, _text(call, "CALL_FAILED_CODE"))
+        # Here, unlike in ONVOXIMPLANTCALLINIT, PHONE_NUMBER is the customer whoever called whom.
+        customer, ours = _text(call, "PHONE_NUMBER"), _text(call, "PORTAL_NUMBER")
+        caller, callee = (customer, ours) if direction == "inbound" else (ours, customer)
+        ends = parties(direction, caller=caller, callee=callee, country=self.options.country)
+        return Event(
+            id=call_id,
+            source=self.name,
+            provider="bitrix24",
+            type=judgement.type,
+            time=_start(_text(call, "CALL_START_DATE")) or _sent(body, received_at),
+            subject=ends.subject,
+            direction=direction,
+            outcome=judgement.outcome,
+            reason=judgement.reason,
+            caller=ends.caller,
+            callee=ends.callee,
+            line=ends.line,
+            duration=_whole_number(_text(call, "CALL_DURATION")),
+            data={**_without_credentials(body), **ends.notes},
+        )
+
+    def _other(self, body: Mapping[str, Any], name: str, received_at: float) -> Event:
+        return Event(
+            id=_text(_group(body, "data"), "CALL_ID") or _digest(body),
+            source=self.name,
+            provider="bitrix24",
+            type=f"bitrix24.{name}",
+            time=_sent(body, received_at),
+            data=_without_credentials(body),
+        )
+
+
+def judge(kind: str, code: str) -> Judgement:
+    """How a call ended, from CALL_TYPE and CALL_FAILED_CODE.
+
+    304 alone is not a missed call: the docs' own sample is an outgoing call with 304.
+    """
+    direction = _DIRECTIONS[kind]
+    if kind == _ROBOT:
+        return Judgement("unknown", f"a robot's call: {code}")
+    if code == "304":
+        return unanswered(direction, "no_answer")
+    named = {
+        "": Judgement("unknown", "CALL_FAILED_CODE is missing"),
+        "200": Judgement("answered"),
+        "486": Judgement("busy", "busy"),
+        "603": Judgement("rejected", "declined"),
+        "603-S": Judgement("unknown", "603-S: cancelled, by whom is not said"),
+    }
+    return named.get(code) or Judgement("failed", f"{code}: {_FAILURES.get(code, 'a code that is not documented')}")
+
+
+def _body(delivery: Delivery) -> dict[str, Any]:
+    if bodies.media_type(delivery) != bodies.FORM:
+        raise Malformed(f"the body must be {bodies.FORM}")
+    return bodies.nested(bodies.form(delivery.body))
+
+
+def _auth(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _group(body, "auth")
+
+
+def _application_token(delivery: Delivery) -> bytes | None:
+    return _text(_auth(_body(delivery)), "application_token").encode() or None
+
+
+def _without_credentials(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with only so much of `auth` as names the portal: an application's events carry OAuth tokens there."""
+    portal = {key: value for key, value in _auth(body).items() if key in ("domain", "member_id")}
+    return {**body, "auth": portal}
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    """Stands in for an id where the event has none: two events of one moment with one content are the same event."""
+    told = json.dumps([_group(body, "data"), _text(body, "ts")], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _sent(body: Mapping[str, Any], received_at: float) -> datetime:
+    """`ts`, when the portal sent the event; where there is none, when it came."""
+    return datetime.fromtimestamp(_whole_number(_text(body, "ts")) or received_at, UTC)
+
+
+def _start(text: str) -> datetime | None:
+    """A time with its offset; without one it is a portal's local time, of which the zone is not known."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _group(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = body.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"\d{1,10}", text, re.ASCII) else None

@@ -1,0 +1,126 @@
+"""Anything that can sign a webhook, or at least send a token along. The rules file says how to check and to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import InitErrorDetails
+
+from badge_bridge.errors import UnsupportedMediaType
+from badge_bridge.events import CALL_TYPES, Event
+from badge_bridge.sources import bodies
+from badge_bridge.sources.base import Delivery, Reading, Source, SourceOptions
+from badge_bridge.sources.credentials import Secrets, is_resolved
+from badge_bridge.sources.generic_verify import Verify
+from badge_bridge.sources.mapping import EventFields, EventMapping, EventReader, is_signed
+from badge_bridge.sources.phone_numbers import parties, read_number
+
+__all__ = ["Generic", "GenericOptions"]
+
+
+class GenericOptions(SourceOptions):
+    """A source that any system can call."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    provider: Literal["generic"]
+    verify: Verify
+    secrets: Secrets
+    event: EventMapping = Field(description="CEL expressions over body, headers and query, one for each field.")
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_fit_the_scheme(cls, secrets: list[SecretStr], info: ValidationInfo) -> list[SecretStr]:
+        verify = info.data.get("verify")
+        for index, secret in enumerate(secrets):
+            if verify is not None and is_resolved(secret):
+                try:
+                    verify.verifier([secret])
+                except ValueError as error:
+                    raise _at(index, error) from None
+        return secrets
+
+    @field_validator("event")
+    @classmethod
+    def _id_can_be_trusted(cls, event: EventMapping, info: ValidationInfo) -> EventMapping:
+        verify = info.data.get("verify")
+        if verify is None:
+            return event
+        if not verify.signed and event.id is None:
+            missing = (
+                f"id is missing: with {verify.scheme} nothing else tells a repeated delivery from a new one; add it"
+            )
+            raise _at("id", ValueError(missing))
+        if verify.signed and event.id is not None and not is_signed(event.id):
+            unsigned = (
+                "headers and query are not signed, so that an old delivery could be sent again under a new id; "
+                "take the id from body, or remove it"
+            )
+            raise _at("id", ValueError(unsigned))
+        return event
+
+
+def _at(place: str | int, problem: ValueError) -> ValidationError:
+    """A problem of one item below the field that is validated; pydantic puts the field's own place before it."""
+    detail = InitErrorDetails(type="value_error", loc=(place,), input=None, ctx={"error": problem})
+    return ValidationError.from_exception_data("generic", [detail])
+
+
+class Generic(Source[GenericOptions]):
+    """Reads deliveries as the rules file says."""
+
+    options_type: ClassVar = GenericOptions
+
+    def __init__(self, name: str, options: GenericOptions) -> None:
+        super().__init__(name, options)
+        self._verify = options.verify.verifier(options.secrets)
+        self._reader = EventReader(options.event)
+        self._type_is_trusted = not options.verify.signed or is_signed(options.event.type)
+
+    def verify(self, delivery: Delivery) -> str:
+        return self._verify(delivery)
+
+    def read(self, delivery: Delivery) -> Sequence[Reading]:
+        body = _body(delivery)
+        fields = self._reader.read(delivery, body)
+        identifier = fields.id or self.options.verify.signed_id(delivery)
+        # A type from an unsigned header must not make an old delivery a new event.
+        identity = (fields.type, identifier) if self._type_is_trusted else (identifier,)
+        return (Reading(self._event(fields, identifier, body, delivery.received_at), identity),)
+
+    def _event(self, fields: EventFields, identifier: str, body: Mapping[str, Any], received_at: float) -> Event:
+        country = self.options.country
+        ends = parties(fields.direction, caller=fields.caller, callee=fields.callee, country=country)
+        return Event(
+            id=identifier,
+            source=self.name,
+            provider="generic",
+            type=fields.type,
+            time=fields.time or datetime.fromtimestamp(received_at, UTC),
+            subject=fields.subject or ends.subject,
+            direction=fields.direction,
+            outcome=fields.outcome or _outcome_of(fields.type),
+            reason=fields.reason,
+            caller=ends.caller,
+            callee=ends.callee,
+            line=read_number(fields.line, country).text or ends.line,
+            duration=fields.duration,
+            email=fields.email,
+            data={**body, **ends.notes},
+        )
+
+
+def _body(delivery: Delivery) -> dict[str, Any]:
+    media = bodies.media_type(delivery)
+    if bodies.is_json(media):
+        return bodies.json_object(delivery.body)
+    if media == bodies.FORM:
+        return bodies.flat(bodies.form(delivery.body))
+    raise UnsupportedMediaType(f"the body must be {bodies.JSON} or {bodies.FORM}")
+
+
+def _outcome_of(kind: str) -> str:
+    return kind.removeprefix("call.") if kind in CALL_TYPES else ""

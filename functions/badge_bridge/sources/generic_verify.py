@@ -1,0 +1,172 @@
+"""The ways in which the generic provider can check a delivery: the options under `verify:`, and what they do.
+
+Sources: Standard Webhooks 1.0; GitHub docs, "Validating webhook deliveries" (`X-Hub-Signature-256`); Stripe docs,
+"Verify webhook signatures" (`t=...,v1=...`); RFC 6750 and RFC 7617 for tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from badge_bridge.sources import standard_webhooks
+from badge_bridge.sources.base import Delivery
+from badge_bridge.sources.credentials import keys
+from badge_bridge.sources.signatures import (
+    BASE64,
+    HEX,
+    WINDOW,
+    Algorithm,
+    HeaderPart,
+    Hmac,
+    SignedTime,
+    StaticToken,
+    raw_body,
+)
+
+__all__ = ["Verifier", "Verify"]
+
+Verifier = Callable[[Delivery], str]
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", value):
+        raise ValueError("this is not the name of an HTTP header; write one such as X-Signature")
+    return value.lower()
+
+
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+
+
+class _Verify(BaseModel):
+    """One way to check a delivery."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    signed: ClassVar[bool] = True
+    """Whether the body is covered; then its digest, or an id that is signed with it, can name a delivery."""
+
+    @abstractmethod
+    def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
+        """Check a delivery with these secrets.
+
+        Raises:
+            ValueError: a secret is not what this scheme needs.
+        """
+
+    def signed_id(self, delivery: Delivery) -> str:
+        """What names a verified delivery where `event.id` is not mapped."""
+        return hashlib.sha256(delivery.body).hexdigest()
+
+
+class StandardWebhooksVerify(_Verify):
+    """Standard Webhooks and Svix: the secrets are `whsec_...`, or `whpk_...` public keys."""
+
+    scheme: Literal["standard-webhooks"]
+
+    def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
+        read = standard_webhooks.read_keys([secret.get_secret_value() for secret in secrets])
+        return partial(standard_webhooks.verify, keys=read)
+
+    def signed_id(self, delivery: Delivery) -> str:
+        return standard_webhooks.message_id(delivery)
+
+
+class HmacVerify(_Verify):
+    """A header with the HMAC of the body, such as GitHub's."""
+
+    scheme: Literal["hmac"]
+    header: HeaderName = Field(description="The header with the signature, such as X-Hub-Signature-256.")
+    prefix: str = Field(default="", description="What stands before the signature, such as sha256=.")
+    algorithm: Algorithm = Field(default="sha256", description="The hash.")
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the signature is written.")
+
+    def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
+        scheme = Hmac(
+            algorithm=self.algorithm,
+            signature=HeaderPart(self.header, prefix=self.prefix),
+            encoding=HEX if self.encoding == "hex" else BASE64,
+            message=raw_body,
+            binds=("body",),
+        )
+        return partial(scheme.verify, keys=keys(secrets))
+
+
+class HmacTimestampedVerify(_Verify):
+    """A header `t=<unix seconds>,v1=<hex>`, the HMAC-SHA256 of `<t>.<body>`, such as Stripe's."""
+
+    scheme: Literal["hmac-timestamped"]
+    header: HeaderName = Field(description="The header with time and signature, such as Stripe-Signature.")
+    tolerance: float = Field(
+        default=WINDOW, ge=1, le=86_400, description="Seconds that the signed time may differ from ours, both ways."
+    )
+
+    def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
+        scheme = Hmac(
+            algorithm="sha256",
+            signature=HeaderPart(self.header, prefix="v1=", separator=","),
+            encoding=HEX,
+            message=_timed_body,
+            binds=("body", "time"),
+            time=SignedTime(HeaderPart(self.header, prefix="t=", separator=","), tolerance=self.tolerance),
+        )
+        return partial(scheme.verify, keys=keys(secrets))
+
+
+class BearerVerify(_Verify):
+    """`Authorization: Bearer <secret>`."""
+
+    signed: ClassVar[bool] = False
+
+    scheme: Literal["bearer"]
+
+    def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
+        return partial(StaticToken(name="bearer token", token=_bearer).verify, keys=keys(secrets))
+
+
+class BasicVerify(_Verify):
+    """`Authorization: Basic ...`; a secret is `user:password`."""
+
+    signed: ClassVar[bool] = False
+
+    scheme: Literal["basic"]
+
+    def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
+        if any(":" not in secret.get_secret_value() for secret in secrets):
+            raise ValueError("a secret for basic has no colon; write user:password")
+        return partial(StaticToken(name="basic credentials", token=_basic).verify, keys=keys(secrets))
+
+
+Verify = Annotated[
+    StandardWebhooksVerify | HmacVerify | HmacTimestampedVerify | BearerVerify | BasicVerify,
+    Field(discriminator="scheme", description="How deliveries are checked."),
+]
+
+
+def _timed_body(delivery: Delivery, time: str) -> Sequence[bytes]:
+    return (time.encode() + b"." + delivery.body,)
+
+
+def _bearer(delivery: Delivery) -> bytes | None:
+    return _credentials(delivery, "bearer")
+
+
+def _basic(delivery: Delivery) -> bytes | None:
+    """`user:password` as UTF-8 (RFC 7617). The user has no colon, so comparing the whole compares both."""
+    encoded = _credentials(delivery, "basic")
+    try:
+        return BASE64.decode(encoded.decode("ascii")) if encoded else None
+    except ValueError:
+        return None
+
+
+def _credentials(delivery: Delivery, scheme: str) -> bytes | None:
+    word, _, credentials = (delivery.header("authorization") or "").partition(" ")
+    # A header's text is its bytes read as Latin-1 (RFC 9110, section 5.5; ASGI).
+    return credentials.strip().encode("latin-1", "replace") if word.lower() == scheme and credentials.strip() else None

@@ -1,0 +1,255 @@
+"""How the generic provider makes an event of a delivery: one CEL expression for each field.
+
+Expressions read `body` (the parsed body), `headers` (names in lower case, without credentials) and `query`. They are
+compiled and checked when the rules file is loaded and evaluated when a delivery is received.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from badge_bridge.errors import Impossible
+from badge_bridge.events import Direction
+from badge_bridge.sources import bodies
+from badge_bridge.sources.base import Delivery
+
+if TYPE_CHECKING:
+    from badge_bridge.cel import Program
+
+__all__ = ["EventFields", "EventMapping", "EventReader", "is_signed"]
+
+_VARIABLES = ("body", "headers", "query")
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_MILLISECONDS = 1e11
+"""Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
+_MAX_NAME = 500
+_YEAR = 366 * 24 * 3600
+
+
+def _compile(text: str, *names: str, returns: str = "dyn") -> Program:
+    from badge_bridge.cel import CelType, compile_expression  # noqa: PLC0415 - loaded only where expressions are used
+
+    return compile_expression(text, dict.fromkeys(names or _VARIABLES, CelType.MAP), returns=CelType(returns))
+
+
+def _check_any(text: str) -> str:
+    _compile(text)
+    return text
+
+
+def _check_text(text: str) -> str:
+    """Refuse an expression of which it is known that it gives something else than text."""
+    _compile(text, returns="string")
+    return text
+
+
+def _check_text_or_number(text: str) -> str:
+    """The same for what is text to us, and a whole number to some senders: ids and phone numbers."""
+    from badge_bridge.cel import CelError  # noqa: PLC0415 - the same
+
+    try:
+        return _check_text(text)
+    except CelError:
+        with suppress(CelError):
+            _compile(text, returns="int")
+            return text
+        raise
+
+
+def is_signed(expression: str) -> bool:
+    """Whether an expression reads nothing but the body, which is what a signature covers."""
+    from badge_bridge.cel import CelError  # noqa: PLC0415 - the same
+
+    try:
+        _compile(expression, "body")
+    except CelError:
+        return False
+    return True
+
+
+AnyExpression = Annotated[str, AfterValidator(_check_any)]
+TextExpression = Annotated[str, AfterValidator(_check_text)]
+NumberExpression = Annotated[str, AfterValidator(_check_text_or_number)]
+
+
+class EventMapping(BaseModel):
+    """The expressions under `event:`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    type: TextExpression = Field(description="CEL for the event's type, such as 'order.' + body.status; required.")
+    id: NumberExpression | None = Field(default=None, description="CEL for the sender's own id of the event.")
+    subject: NumberExpression | None = Field(
+        default=None, description="CEL for whom it is about; by default the customer's phone number."
+    )
+    time: AnyExpression | None = Field(
+        default=None,
+        description="CEL for when it happened: RFC 3339 text or unix seconds or milliseconds; by default now.",
+    )
+    direction: TextExpression | None = Field(default=None, description="CEL for inbound, outbound or internal.")
+    outcome: TextExpression | None = Field(default=None, description="CEL for how a call ended, such as missed.")
+    reason: NumberExpression | None = Field(default=None, description="CEL for why.")
+    caller: NumberExpression | None = Field(default=None, description="CEL for the caller's phone number.")
+    callee: NumberExpression | None = Field(default=None, description="CEL for the called phone number.")
+    line: NumberExpression | None = Field(default=None, description="CEL for our own phone number.")
+    duration: AnyExpression | None = Field(default=None, description="CEL for the seconds of conversation.")
+    email: TextExpression | None = Field(default=None, description="CEL for the customer's e-mail address.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFields:
+    """What the expressions gave. Phone numbers are as received; what was not given is "" or None."""
+
+    type: str
+    id: str = ""
+    subject: str = ""
+    time: datetime | None = None
+    direction: Direction = ""
+    outcome: str = ""
+    reason: str = ""
+    caller: str = ""
+    callee: str = ""
+    line: str = ""
+    duration: int | None = None
+    email: str = ""
+
+
+class EventReader:
+    """A compiled mapping."""
+
+    def __init__(self, mapping: EventMapping) -> None:
+        expressions = mapping.model_dump(exclude_none=True)
+        self._programs = {name: _compile(text) for name, text in expressions.items()}
+
+    def read(self, delivery: Delivery, body: Mapping[str, Any]) -> EventFields:
+        """Evaluate the expressions over a delivery whose body is parsed.
+
+        Raises:
+            Impossible: an expression gives an error, or a value that the field cannot have; names the field.
+        """
+        from badge_bridge.cel import Activation  # noqa: PLC0415 - the engine is loaded only where it is used
+
+        values = Activation({"body": body, "headers": _headers(delivery), "query": _query(delivery)})
+        found = {name: self._value(name, program, values) for name, program in self._programs.items()}
+        return EventFields(**{name: value for name, value in found.items() if value is not None})
+
+    def _value(self, name: str, program: Program, values: Any) -> Any:
+        from badge_bridge.cel import EvaluationError  # noqa: PLC0415 - the same
+
+        required = name in _REQUIRED
+        try:
+            value = program.evaluate(values)
+        except EvaluationError as error:
+            if error.kind == "missing" and not required:
+                return None
+            raise Impossible(error.message, field=f"event.{name}") from error
+        if value is None and not required:
+            return None
+        convert: Callable[[Any], Any] = _CONVERT.get(name, _text_or_number)
+        try:
+            return convert(value)
+        except ValueError as error:
+            raise Impossible(str(error), field=f"event.{name}") from error
+
+
+def _headers(delivery: Delivery) -> dict[str, str]:
+    names = {name for name, _ in delivery.headers} - _CREDENTIALS
+    headers = {name: delivery.header(name) for name in names}
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def _query(delivery: Delivery) -> dict[str, Any]:
+    return bodies.flat(bodies.query(delivery.query))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")  # noqa: TRY004 - all of these become one Impossible
+    return value.strip()
+
+
+def _text_or_number(value: Any) -> str:
+    return str(value) if type(value) is int else _text(value)
+
+
+def _type(value: Any) -> str:
+    return _bounded(_text(value))
+
+
+def _id(value: Any) -> str:
+    return _bounded(_text_or_number(value))
+
+
+def _bounded(text: str) -> str:
+    if not 0 < len(text) <= _MAX_NAME:
+        raise ValueError(f"must have 1 to {_MAX_NAME} characters, it has {len(text)}")
+    return text
+
+
+def _direction(value: Any) -> str:
+    text = _text(value)
+    if text not in get_args(Direction):
+        raise ValueError("must be inbound, outbound or internal")
+    return text
+
+
+def _seconds(value: Any) -> int:
+    number = _number(value)
+    if not 0 <= number <= _YEAR:
+        raise ValueError("must be a number of seconds")
+    return int(number)
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
+        return _rfc3339(value.strip())
+    number = _number(value)
+    try:
+        return datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS else number, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValueError("is a time that no calendar has") from error
+
+
+def _rfc3339(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            "must be RFC 3339 text such as 2026-01-31T12:00:00Z, or unix seconds or milliseconds"
+        ) from error
+    if moment.tzinfo is None:
+        raise ValueError("must say its zone, such as 2026-01-31T12:00:00+01:00")
+    return moment
+
+
+def _number(value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("must be a number")
+    return number
+
+
+_REQUIRED: Sequence[str] = ("type", "id")
+"""Required where they are mapped at all: an event whose id is sometimes missing would sometimes be a duplicate."""
+
+_CONVERT: Mapping[str, Callable[[Any], Any]] = {
+    "type": _type,
+    "id": _id,
+    "time": _moment,
+    "direction": _direction,
+    "outcome": _text,
+    "duration": _seconds,
+    "email": _text,
+}

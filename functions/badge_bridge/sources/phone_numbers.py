@@ -1,0 +1,103 @@
+"""Who called whom: numbers as E.164 where they can be read, and what stands in for a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from badge_bridge.events import Direction
+
+__all__ = ["Number", "Parties", "parties", "read_number"]
+
+_WITHHELD = frozenset(
+    {
+        "anonymous",
+        "blocked",
+        "not available",
+        "private",
+        "restricted",
+        "unavailable",
+        "unknown",
+        "withheld",
+    }
+)
+_KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+_WITHHELD_DIGITS = frozenset("+" + word.translate(_KEYPAD) for word in _WITHHELD if word.isalpha())
+"""Twilio writes such a word as the digits of a telephone keypad: `+266696687` spells anonymous."""
+
+_URI = re.compile(r"(?:sips?|tel):([^@;?]+)", re.IGNORECASE)
+_LOOKS_LIKE_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,32}")
+
+
+class Number(NamedTuple):
+    """`text` is E.164, or as received where it cannot be read, or "" where the caller hides; then `withheld` is set."""
+
+    text: str
+    withheld: bool = False
+
+
+def read_number(value: str, country: str | None) -> Number:
+    """Read a telephone number, a `sip:` or `tel:` URI around one, or a word that says that it is withheld.
+
+    `country` (ISO 3166-1, such as DE) tells how to read national numbers. A name in a URI (`sip:anna@example.com`,
+    `client:anna`) and a short extension stay as received.
+    """
+    received = value.strip()
+    uri = _URI.match(received)
+    user = uri[1].strip() if uri else received
+    if user.lower() in _WITHHELD or user in _WITHHELD_DIGITS:
+        return Number("", withheld=True)
+    if not _LOOKS_LIKE_NUMBER.fullmatch(user):
+        return Number(received)
+    return Number(_e164(user, country) or received)
+
+
+@lru_cache(maxsize=1024)  # our own lines come again and again
+def _e164(text: str, country: str | None) -> str | None:
+    import phonenumbers  # noqa: PLC0415 - its tables are paid for when a number is to be read
+
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    # Possible, not valid: numbering plans change more often than the tables that are installed.
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """The two ends of a call; `line` is ours, `subject` the customer's."""
+
+    caller: str
+    callee: str
+    line: str
+    subject: str
+    withheld: bool
+    """The caller hides his number."""
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What an event's `data` has beside the body: `caller_withheld`, true, and only where a caller hides."""
+        return {"caller_withheld": True} if self.withheld else {}
+
+
+def parties(direction: Direction, *, caller: str, callee: str, country: str | None) -> Parties:
+    """Read both numbers and tell ours from the customer's by the direction.
+
+    Where the direction is not known, the caller is taken for the customer and no line is named.
+    """
+    calling, called = read_number(caller, country), read_number(callee, country)
+    ends = {
+        "inbound": (called.text, calling.text),
+        "outbound": (calling.text, called.text),
+        "internal": ("", ""),
+        "": ("", calling.text),
+    }
+    line, subject = ends[direction]
+    return Parties(calling.text, called.text, line, subject, withheld=calling.withheld)

@@ -1,0 +1,100 @@
+"""Phone numbers: E.164 where they can be read, as received where not, empty where withheld."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from badge_bridge.events import Direction
+from badge_bridge.sources.phone_numbers import Number, parties, read_number
+
+
+@pytest.mark.parametrize(
+    ("value", "country", "expected"),
+    [
+        ("+4930123456", None, "+4930123456"),
+        (" +49 (30) 123-456 ", None, "+4930123456"),
+        ("030 123456", "DE", "+4930123456"),
+        ("0049 30 123456", "DE", "+4930123456"),
+        ("030 123456", None, "030 123456"),
+        ("+1 555-867-5309", None, "+15558675309"),
+        ("(555) 867-5309", "US", "+15558675309"),
+        ("8 (495) 123-45-67", "RU", "+74951234567"),
+        ("79991234567", "RU", "+79991234567"),
+        ("102", "DE", "102"),
+        ("867-5309", "US", "867-5309"),
+        ("+1", None, "+1"),
+        ("+999123456789", None, "+999123456789"),
+        ("sip:+4930123456@pbx.example.com;transport=tls", None, "+4930123456"),
+        ("SIPS:030123456@pbx.example.com", "DE", "+4930123456"),
+        ("tel:+4930123456", None, "+4930123456"),
+        ("sip:102@pbx.example.com", "DE", "sip:102@pbx.example.com"),
+        ("sip:anna@example.com", "DE", "sip:anna@example.com"),
+        ("client:anna", "DE", "client:anna"),
+        ("client:1234567", "DE", "client:1234567"),
+        ("REST_APP:12", "DE", "REST_APP:12"),
+        ("1-800-FLOWERS", "US", "1-800-FLOWERS"),
+        ("", "DE", ""),
+        ("9" * 100_000, "DE", "9" * 100_000),
+    ],
+    ids=lambda value: str(value)[:32],
+)
+def test_number_is_read_with_its_country(value: str, country: str | None, expected: str) -> None:
+    """What is a number becomes E.164; what is not, or could be several, stays as received."""
+    assert read_number(value, country) == Number(expected)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "anonymous",
+        "Anonymous",
+        "RESTRICTED",
+        "Private",
+        "unavailable",
+        "unknown",
+        "withheld",
+        "Blocked",
+        "Not available",
+        "sip:anonymous@anonymous.invalid",
+        "+266696687",
+        "+7378742833",
+        "+86282452253",
+        "+2562533",
+        "+8656696",
+    ],
+)
+def test_hidden_caller_is_empty(value: str) -> None:
+    """A word that stands for a hidden number, also as keypad digits, is no number and is said to be withheld."""
+    assert read_number(value, "DE") == Number("", withheld=True)
+
+
+@given(st.text(max_size=60), st.sampled_from([None, "DE", "US", "RU", "ZZ"]))
+def test_any_text_is_read_to_a_fixed_point(value: str, country: str | None) -> None:
+    """Whatever a provider sends, reading never fails, and a number that was read once stays the same."""
+    once = read_number(value, country)
+    if once.text.startswith("+") and not once.withheld:
+        assert read_number(once.text, country).text == once.text
+
+
+@pytest.mark.parametrize(
+    ("direction", "line", "subject"),
+    [
+        ("inbound", "+4989654321", "+4930123456"),
+        ("outbound", "+4930123456", "+4989654321"),
+        ("internal", "", ""),
+        ("", "", "+4930123456"),
+    ],
+)
+def test_direction_tells_the_line_from_the_customer(direction: Direction, line: str, subject: str) -> None:
+    """Our number is the called one of an incoming call and the calling one of an outgoing call."""
+    ends = parties(direction, caller="+4930123456", callee="+4989654321", country=None)
+    assert (ends.line, ends.subject) == (line, subject)
+    assert ends.notes == {}
+
+
+def test_hidden_caller_is_noted() -> None:
+    """That a caller hides his number is something rules may ask for."""
+    ends = parties("inbound", caller="anonymous", callee="+4989654321", country=None)
+    assert (ends.caller, ends.subject, ends.notes) == ("", "", {"caller_withheld": True})
