@@ -1,0 +1,213 @@
+"""The sandbox portal: one Bitrix24 account in memory. `answer` is the story of a call.
+
+Nothing in here waits or knows HTTP; `app` puts it on a server, `faults` makes it misbehave.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from badge_bridge.sandbox.errors import Refusal, SandboxError
+from badge_bridge.sandbox.faults import Faults
+from badge_bridge.sandbox.journal import Journal
+from badge_bridge.sandbox.metering import OperatingMeter
+from badge_bridge.sandbox.methods import METHODS
+from badge_bridge.sandbox.methods.badges import register_for_another_actor
+from badge_bridge.sandbox.records import Records
+from badge_bridge.sandbox.registry import Caller, Context, Method, Reply
+from badge_bridge.sandbox.seed import Seed, User, default_seed
+from badge_bridge.sandbox.statefile import StateFile
+from badge_bridge.sandbox.wire import Answer, Call
+
+__all__ = ["SandboxPortal"]
+
+log = logging.getLogger(__name__)
+
+
+class SandboxPortal:
+    """One portal.
+
+    `seed` is what it starts with and what `reset` goes back to; with a `state_file` that exists, its content is what
+    it starts with. `clock` gives unix seconds.
+
+    Raises:
+        SandboxError: the state file cannot be read or written, or is not one.
+    """
+
+    def __init__(
+        self,
+        seed: Seed | None = None,
+        *,
+        state_file: Path | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self.faults = Faults()
+        self.journal = Journal()
+        self._origin = seed or default_seed()
+        self._file = StateFile(state_file) if state_file else None
+        self._meter = OperatingMeter()
+        stored = self._file.load() if self._file else None
+        self._records = Records(stored or self._origin)
+        if stored is None:
+            self._save()
+
+    @property
+    def seed(self) -> Seed:
+        """The portal's present content."""
+        return self._records.to_seed()
+
+    @property
+    def all_401(self) -> bool:
+        return self._records.variants.system_errors == "all-401"
+
+    def webhook_url(self, base_url: str, user_id: int = 1) -> str:
+        """The inbound webhook of a user, as the portal's settings page would show it: it ends with a slash.
+
+        Raises:
+            LookupError: the user has no webhook.
+        """
+        for hook in self._records.webhooks.values():
+            if hook.user_id == user_id:
+                return f"{base_url.rstrip('/')}/rest/{hook.user_id}/{hook.secret}/"
+        raise LookupError(f"user {user_id} has no webhook in this sandbox")
+
+    def reseed(self, seed: Seed) -> None:
+        """Replace the whole content; faults and the log stay."""
+        self._records = Records(seed)
+        self._save()
+
+    def reset(self) -> None:
+        """Back to the seed the portal was made with: no faults, an empty log."""
+        self.faults.clear()
+        self.journal.clear()
+        self._meter = OperatingMeter()
+        self.reseed(self._origin)
+
+    def let_another_actor_win(self, call: Call) -> None:
+        """Register the badge of a `crm.activity.badge.add` for somebody else, just before the call itself."""
+        if register_for_another_actor(self._records, call.params):
+            self._save()
+
+    def refuse(self, refusal: Refusal) -> Answer:
+        return Answer.of_error(refusal.code, refusal.description, refusal.status(all_401=self.all_401))
+
+    def answer(self, call: Call) -> Answer:
+        """Carry out a call and answer it.
+
+        Checked in this order: https, credential, method, scope, context, right, parameters. (Which of two errors the
+        real portal would name first is not documented.)
+        """
+        started = self.clock()
+        try:
+            caller, method = self._admit(call)
+            before = self.clock()
+            reply = method.run(Context(self._records, caller, METHODS), call.params)
+            if method.writes:
+                self._save()
+        except Refusal as refusal:
+            return self.refuse(refusal)
+        except SandboxError as error:
+            log.error("%s", error)  # noqa: TRY400 - the message is all there is to it
+            return self.refuse(Refusal("INTERNAL_SERVER_ERROR"))
+        return Answer.of_envelope(self._envelope(reply, (method.name, self._account(caller)), started, before))
+
+    def caller_id(self, call: Call) -> int | None:
+        """The user whom a call claims to come from, for the log."""
+        if call.user_id is not None:
+            return call.user_id
+        token = self._records.tokens.get(call.token)
+        return token.user_id if token else None
+
+    def _admit(self, call: Call) -> tuple[Caller, Method]:
+        if self._records.variants.https_required and not call.secure:
+            raise Refusal("INVALID_REQUEST")
+        caller = self._authenticate(call)
+        method = METHODS.get(call.method)
+        if method is None:
+            raise Refusal("ERROR_METHOD_NOT_FOUND")
+        if method.scope and method.scope not in caller.scopes:
+            by = "the webhook token" if caller.kind == "webhook" else "the access token"
+            raise Refusal("insufficient_scope", f"The request requires higher privileges than provided by {by}")
+        if caller.kind == "webhook" and method.refuses_webhooks(self._records.variants):
+            raise Refusal("ERROR_WRONG_CONTEXT")
+        if not _has_right(caller.user, method):
+            raise Refusal("ACCESS_DENIED")
+        return caller, method
+
+    def _authenticate(self, call: Call) -> Caller:
+        return self._by_webhook(call.user_id, call.secret) if call.user_id is not None else self._by_token(call.token)
+
+    def _by_webhook(self, user_id: int, secret: str) -> Caller:
+        hook = self._records.webhooks.get((user_id, secret))
+        if hook is None or self._is_over(hook.expires_at):
+            raise Refusal("INVALID_CREDENTIALS" if self.all_401 else "NO_AUTH_FOUND")
+        return Caller("webhook", self._active(hook.user_id), frozenset(hook.scopes))
+
+    def _by_token(self, access_token: str) -> Caller:
+        token = self._records.tokens.get(access_token)
+        if token is None:
+            raise Refusal("NO_AUTH_FOUND")
+        if self._is_over(token.expires_at):
+            raise Refusal("expired_token")
+        return Caller("oauth", self._active(token.user_id), frozenset(token.scopes), token.client_id)
+
+    def _is_over(self, expires_at: float | None) -> bool:
+        return expires_at is not None and self.clock() >= expires_at
+
+    def _active(self, user_id: int) -> User:
+        user = self._records.users[user_id]
+        if not user.active:
+            raise Refusal("INVALID_CREDENTIALS")
+        return user
+
+    def _account(self, caller: Caller) -> str:
+        """What the run time of a method is summed for: an application or a user's webhooks."""
+        return caller.client_id or f"webhook of {caller.user.id}"
+
+    def _envelope(self, reply: Reply, key: tuple[str, str], started: float, before: float) -> dict[str, Any]:
+        finished = self.clock()
+        operating, reset_at = self._meter.add(key, max(0.0, finished - before), now=finished)
+        envelope: dict[str, Any] = {"result": reply.result}
+        if reply.next is not None:
+            envelope["next"] = reply.next
+        if reply.total is not None:
+            envelope["total"] = reply.total
+        envelope["time"] = _time(started, before, finished, operating, reset_at)
+        return envelope
+
+    def _save(self) -> None:
+        if self._file:
+            self._file.save(self._records.to_seed())
+
+
+def _has_right(user: User, method: Method) -> bool:
+    if method.right == "any":
+        return True
+    return user.crm == "administrator" if method.right == "crm-administrator" else user.crm != "none"
+
+
+def _time(start: float, before: float, finish: float, operating: float, reset_at: int) -> Mapping[str, Any]:
+    """The `time` object (Bitrix24 docs, "time"): seconds as numbers, dates as ISO 8601 without fractions.
+
+    `start` to `finish` is the whole call, `processing` the method alone.
+    """
+    return {
+        "start": start,
+        "finish": finish,
+        "duration": max(0.0, finish - start),
+        "processing": max(0.0, finish - before),
+        "date_start": _iso(start),
+        "date_finish": _iso(finish),
+        "operating_reset_at": reset_at,
+        "operating": operating,
+    }
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(int(moment), UTC).isoformat()

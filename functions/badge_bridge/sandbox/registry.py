@@ -1,0 +1,91 @@
+"""How a REST method of the portal is declared: its name, scope, right, whether it writes, and one function.
+
+    crm = Methods(scope="crm")
+
+    @crm.method("crm.activity.badge.get")
+    def get(context: Context, params: Params) -> Reply:
+        ...
+
+The function returns the value of `result`, as a `Reply`, or raises `Refusal`. Everything before it (credentials, scope,
+rights) and after it (the envelope, the state file, the log) is the portal's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from badge_bridge.sandbox.records import Records
+from badge_bridge.sandbox.seed import User
+from badge_bridge.sandbox.variants import Variants
+
+__all__ = ["Caller", "Context", "CredentialKind", "Method", "Methods", "Params", "Reply", "Right"]
+
+CredentialKind = Literal["webhook", "oauth"]
+Params = Mapping[str, Any]
+Right = Literal["any", "crm", "crm-administrator"]
+"""Who may call: any user, one with access to the CRM section, one with administrative access to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf a call runs. `client_id` names the application; it is empty with a webhook."""
+
+    kind: CredentialKind
+    user: User
+    scopes: frozenset[str]
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a method works with."""
+
+    records: Records
+    caller: Caller
+    methods: Mapping[str, Method]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a method answers. `total` and `next` stand beside `result` in the envelope where they are not None."""
+
+    result: Any
+    total: int | None = None
+    next: int | None = None
+
+
+Run = Callable[[Context, Params], Reply]
+
+
+def _never(_variants: Variants) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A declared method. `scope` is empty for the base scope, which every credential has."""
+
+    name: str
+    scope: str
+    right: Right
+    writes: bool
+    refuses_webhooks: Callable[[Variants], bool]
+    run: Run
+
+
+class Methods:
+    """The methods of one scope, gathered by decorator."""
+
+    def __init__(self, scope: str, *, refuses_webhooks: Callable[[Variants], bool] = _never) -> None:
+        self._scope = scope
+        self._refuses_webhooks = refuses_webhooks
+        self.declared: dict[str, Method] = {}
+
+    def method(self, name: str, *, right: Right = "any", writes: bool = False) -> Callable[[Run], Run]:
+        def declare(run: Run) -> Run:
+            self.declared[name.lower()] = Method(name, self._scope, right, writes, self._refuses_webhooks, run)
+            return run
+
+        return declare

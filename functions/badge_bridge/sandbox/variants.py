@@ -1,0 +1,51 @@
+"""Behaviours of the portal that its documentation leaves open, or gives differently in two editions.
+
+A client has to work either way, so each of them is a switch. They are part of the seed and can be changed while the
+sandbox runs: `POST /_sandbox/seed {"variants": {"badge_texts": "resolved"}}`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Variants"]
+
+
+class Variants(BaseModel):
+    """The switches. The defaults follow the vendor's later pages where the earlier ones are silent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    duplicate_code_error: str = "BX_INVALID_VALUE"
+    """The error code of adding a badge whose code is taken. Any text, the empty one and digits included."""
+
+    badges_by_webhook: Literal["allowed", "refused"] = "allowed"
+    """Whether `crm.activity.badge.*` may be called through an inbound webhook; refused is `ERROR_WRONG_CONTEXT`."""
+
+    badge_texts: Literal["as-passed", "resolved"] = "as-passed"
+    """How `title` and `value` come back: as they were passed (a text, or a map of languages), or as one text: in the
+    portal's language, else English, else the first of the map."""
+
+    unknown_badge_type: Literal["refused", "accepted"] = "refused"
+    """A `type` outside the five documented ones; refused is `WRONG_TYPE_VALUE`."""
+
+    unknown_language: Literal["refused", "accepted"] = "refused"
+    """A language code in `title` or `value` that the portal does not know; refused is error `0`."""
+
+    badge_code_limit: Annotated[int, Field(ge=1)] | None = 30
+    """How many characters a badge code may have; more is error `0`; null for no limit."""
+
+    missing_parameter_error: Literal["REQUIRED_ARG_MISSING", "100"] = "REQUIRED_ARG_MISSING"
+    """The error of `crm.activity.badge.add` for a parameter that is absent. An empty one is always
+    `REQUIRED_ARG_MISSING`."""
+
+    system_errors: Literal["by-kind", "all-401"] = "by-kind"
+    """The statuses of system errors, which the vendor's table gives in two editions. `by-kind`: 403
+    `insufficient_scope`, 503 `OVERLOAD_LIMIT`, ..., and a wrong webhook code is `NO_AUTH_FOUND`. `all-401`: 401 for
+    most of them, and a wrong webhook code is `INVALID_CREDENTIALS`."""
+
+    https_required: bool = False
+    """Refuse plain HTTP with `INVALID_REQUEST`, as the real portal does. Off, since a sandbox on loopback mostly has
+    no certificate."""

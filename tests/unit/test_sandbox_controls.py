@@ -1,0 +1,237 @@
+"""The sandbox's controls, its log, its meter, and the file that keeps its state."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from badge_bridge.sandbox.app import create_app
+from badge_bridge.sandbox.errors import SandboxError
+from badge_bridge.sandbox.journal import Journal
+from badge_bridge.sandbox.metering import OperatingMeter
+from badge_bridge.sandbox.portal import SandboxPortal
+from badge_bridge.sandbox.seed import ADMINISTRATOR_SECRET, ADMINISTRATOR_TOKEN, Seed, default_seed
+
+MISSED: dict[str, Any] = {"code": "missedCall", "title": {"en": "Call"}, "value": "Missed", "type": "failure"}
+
+
+@pytest.fixture
+def portal() -> SandboxPortal:
+    return SandboxPortal()
+
+
+@pytest.fixture
+async def client(portal: SandboxPortal) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(portal))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as made:
+        yield made
+
+
+async def add_badge(client: httpx.AsyncClient) -> httpx.Response:
+    return await client.post("/rest/crm.activity.badge.add", json={**MISSED, "auth": ADMINISTRATOR_TOKEN})
+
+
+def in_process(portal: SandboxPortal) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(portal)), base_url="http://sandbox")
+
+
+async def test_state_shows_a_small_company_when_nothing_was_seeded(client: httpx.AsyncClient) -> None:
+    """Users, contacts with phones, companies, open, won and lost deals, leads."""
+    state = (await client.get("/_sandbox/state")).json()
+    assert {deal["semantic"] for deal in state["deals"]} == {"P", "S", "F"}
+    assert all(contact["phones"] for contact in state["contacts"])
+    assert state["companies"]
+    assert state["leads"]
+    assert {user["crm"] for user in state["users"]} == {"administrator", "user", "none"}
+
+
+async def test_state_shows_a_badge_when_it_was_added(client: httpx.AsyncClient) -> None:
+    """The state is the present one."""
+    await add_badge(client)
+    assert (await client.get("/_sandbox/state")).json()["badges"] == [MISSED]
+
+
+async def test_seed_replaces_only_what_it_names(client: httpx.AsyncClient, portal: SandboxPortal) -> None:
+    """Deals are replaced as a whole, a variant is set alone, contacts stay."""
+    body = {"deals": [{"id": 5, "title": "Only", "contact_ids": [1]}], "variants": {"badge_texts": "resolved"}}
+    state = (await client.post("/_sandbox/seed", json=body)).json()
+    assert [deal["id"] for deal in state["deals"]] == [5]
+    assert portal.seed.contacts == default_seed().contacts
+    assert portal.seed.variants.badge_texts == "resolved"
+    assert portal.seed.variants.duplicate_code_error == default_seed().variants.duplicate_code_error
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ({"deals": [{"id": 0, "title": "x"}]}, "deals.0.id"),
+        ({"variants": {"badge_texts": "upside-down"}}, "variants.badge_texts"),
+        ({"variants": {"no_such": 1}}, "variants.no_such"),
+        ({"variants": 7}, "variants"),
+        ({"dealz": []}, "dealz"),
+        ({"contacts": []}, ""),
+        ({"users": []}, ""),
+        ({"companies": [{"id": 1, "title": "a"}, {"id": 1, "title": "b"}]}, ""),
+    ],
+)
+async def test_seed_is_refused_with_the_place_when_it_is_wrong(
+    client: httpx.AsyncClient, portal: SandboxPortal, body: dict[str, Any], at: str
+) -> None:
+    """Unknown names, bad values, repeats and dangling references change nothing."""
+    answer = await client.post("/_sandbox/seed", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["findings"][0]["at"] == at
+    assert portal.seed == default_seed()
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [("POST", "state"), ("POST", "requests"), ("GET", "seed"), ("GET", "faults"), ("GET", "reset"), ("PUT", "seed")],
+)
+async def test_control_refuses_the_wrong_verb(client: httpx.AsyncClient, verb: str, path: str) -> None:
+    """405, naming the right one."""
+    answer = await client.request(verb, f"/_sandbox/{path}")
+    assert answer.status_code == 405
+    assert verb not in answer.headers["allow"]
+
+
+async def test_reset_goes_back_to_the_start(client: httpx.AsyncClient, portal: SandboxPortal) -> None:
+    """Content, variants, faults and log are as when the portal was made."""
+    await add_badge(client)
+    await client.post("/_sandbox/seed", json={"leads": []})
+    await client.post("/_sandbox/faults", json={"fault": "http-500"})
+    state = (await client.post("/_sandbox/reset")).json()
+    assert (state["faults"], state["requests"]) == ({"pending": [], "struck": {}}, 0)
+    assert portal.seed == default_seed()
+
+
+async def test_requests_can_be_asked_for_by_number_and_method(client: httpx.AsyncClient) -> None:
+    """`since` leaves out what was seen, `method` what is of no interest."""
+    for method in ("profile", "scope", "profile"):
+        await client.post(f"/rest/{method}", json={"auth": ADMINISTRATOR_TOKEN})
+
+    async def numbers(**query: Any) -> list[int]:
+        body = (await client.get("/_sandbox/requests", params=query)).json()
+        assert body["last"] == 3
+        return [entry["number"] for entry in body["requests"]]
+
+    assert await numbers() == [1, 2, 3]
+    assert await numbers(since=1) == [2, 3]
+    assert await numbers(since=99) == []
+    assert await numbers(method="Profile") == [1, 3]
+    assert await numbers(method="profile", since=1) == [3]
+
+
+@pytest.mark.parametrize("since", ["-1", "x", "1.5", "²"])
+async def test_requests_are_refused_when_since_is_no_number(client: httpx.AsyncClient, since: str) -> None:
+    """400 with an explanation."""
+    answer = await client.get("/_sandbox/requests", params={"since": since})
+    assert (answer.status_code, "since" in answer.json()["error_description"]) == (400, True)
+
+
+def test_journal_keeps_the_last_entries_when_it_is_full() -> None:
+    """Numbers go on, and `since` still counts from the right one."""
+    journal = Journal(size=3)
+    for moment in range(5):
+        journal.open(time=moment, http="POST")
+    assert [entry.number for entry in journal.since()] == [3, 4, 5]
+    assert [entry.number for entry in journal.since(4)] == [5]
+
+
+def test_meter_forgets_a_minute_after_ten() -> None:
+    """The sum covers ten minutes; the reset time is when the oldest of them drops out."""
+    meter = OperatingMeter()
+    key = ("crm.activity.badge.add", "app")
+    assert meter.add(key, 2.0, now=30.0) == (2.0, 600)
+    assert meter.add(key, 1.0, now=70.0) == (3.0, 600)
+    assert meter.add(key, 0.5, now=599.0) == (3.5, 600)
+    assert meter.add(key, 0.5, now=600.0) == (2.0, 660)
+    assert meter.add(("scope", "app"), 0.25, now=600.0) == (0.25, 1200)
+
+
+def test_webhook_url_is_that_of_the_user(portal: SandboxPortal) -> None:
+    """It has the form the portal's settings page shows; a user without a webhook has none."""
+    assert portal.webhook_url("http://127.0.0.1:8090/") == f"http://127.0.0.1:8090/rest/1/{ADMINISTRATOR_SECRET}/"
+    with pytest.raises(LookupError, match="user 9"):
+        portal.webhook_url("http://127.0.0.1:8090", user_id=9)
+
+
+async def test_state_file_has_every_change_when_the_portal_is_made_again(tmp_path: Path) -> None:
+    """Badges, seeds and variants outlive the process; deleting does too."""
+    path = tmp_path / "sandbox.json"
+    async with in_process(SandboxPortal(state_file=path)) as client:
+        await add_badge(client)
+        await client.post("/_sandbox/seed", json={"leads": [], "variants": {"https_required": False}})
+    again = SandboxPortal(state_file=path)
+    assert [badge.model_dump() for badge in again.seed.badges] == [MISSED]
+    assert again.seed.leads == ()
+
+    async with in_process(again) as client:
+        await client.post("/rest/crm.activity.badge.delete", json={"code": "missedCall", "auth": ADMINISTRATOR_TOKEN})
+    assert SandboxPortal(state_file=path).seed.badges == ()
+
+
+async def test_state_file_goes_back_when_the_portal_is_reset(tmp_path: Path) -> None:
+    """Reset means the seed the portal was made with, not what the file said."""
+    path = tmp_path / "sandbox.json"
+    seed = default_seed().model_copy(update={"leads": ()})
+    async with in_process(SandboxPortal(seed, state_file=path)) as client:
+        await add_badge(client)
+        await client.post("/_sandbox/reset")
+    assert SandboxPortal(state_file=path).seed == seed
+
+
+async def test_race_is_kept_too_when_there_is_a_state_file(tmp_path: Path) -> None:
+    """What the other actor added is as durable as anything else."""
+    path = tmp_path / "sandbox.json"
+    async with in_process(SandboxPortal(state_file=path)) as client:
+        await client.post("/_sandbox/faults", json={"fault": "race-add"})
+        assert (await add_badge(client)).status_code == 400
+    assert [badge.code for badge in SandboxPortal(state_file=path).seed.badges] == ["missedCall"]
+
+
+def test_state_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """A reader that has the old file open keeps the old content, and no other file is left behind."""
+    path = tmp_path / "sandbox.json"
+    portal = SandboxPortal(state_file=path)
+    with path.open() as old:
+        portal.reseed(portal.seed.model_copy(update={"leads": ()}))
+        assert Seed.model_validate_json(old.read()) == default_seed()
+    assert Seed.model_validate_json(path.read_bytes()).leads == ()
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"users": 1}', json.dumps({"badges": [{"code": "x"}]})])
+def test_portal_is_not_made_when_its_state_file_is_corrupt(tmp_path: Path, content: str) -> None:
+    """The error names the file and says what to do; the file stays as it is."""
+    path = tmp_path / "sandbox.json"
+    path.write_text(content)
+    with pytest.raises(SandboxError, match=r"sandbox\.json.*move it away"):
+        SandboxPortal(state_file=path)
+    assert path.read_text() == content
+
+
+def test_portal_is_not_made_when_its_state_file_cannot_be_used(tmp_path: Path) -> None:
+    """A directory in its place, or a missing directory, is named."""
+    with pytest.raises(SandboxError, match="cannot be read"):
+        SandboxPortal(state_file=tmp_path)
+    with pytest.raises(SandboxError, match="cannot be written"):
+        SandboxPortal(state_file=tmp_path / "missing" / "sandbox.json")
+
+
+async def test_call_fails_when_its_change_cannot_be_kept(tmp_path: Path) -> None:
+    """A change that is not on disk is not reported as done; a control says why."""
+    directory = tmp_path / "state"
+    directory.mkdir()
+    portal = SandboxPortal(state_file=directory / "sandbox.json")
+    (directory / "sandbox.json").unlink()
+    directory.rmdir()
+    async with in_process(portal) as client:
+        answer = await add_badge(client)
+        control = await client.post("/_sandbox/seed", json={"leads": []})
+    assert (answer.status_code, answer.json()["error"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert (control.status_code, "cannot be written" in control.json()["error_description"]) == (500, True)
