@@ -1,0 +1,188 @@
+"""What a portal's answer means: a result, or one of our errors by the portal's own code.
+
+Codes mix upper and lower case, may be digits, a sentence or empty, and may ride on HTTP 200; two meanings share the
+status 503. So an answer is judged by its code, and by its status only where the code says nothing (Bitrix24 docs,
+"System errors", "Limits").
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from badge_bridge.errors import AccessRefused, CallRefused, LimitReached, OutcomeUnknown, PortalError
+from badge_bridge.portal.codes import ASK_FOR_CRM_ADMIN, ASK_FOR_PLAN, CODES, Meaning
+from badge_bridge.portal.credentials import Credential
+from badge_bridge.portal.wire import Answer
+
+__all__ = ["Reply", "read"]
+
+_ADMIN_METHODS = frozenset({"crm.activity.badge.add", "crm.activity.badge.delete"})
+_LONG_NUMBER = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful answer. `operating_reset_at` (unix seconds) is when the method's oldest use is forgotten."""
+
+    result: Any
+    operating_reset_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """The error object of an answer, made safe to show."""
+
+    status: int
+    code: str
+    description: str
+
+    def __str__(self) -> str:
+        named = self.code or "an error without a code"
+        return f"{named} (HTTP {self.status})" + (f", {self.description!r}" if self.description else "")
+
+
+def read(answer: Answer, *, portal: str, method: str, credential: Credential) -> Reply:
+    """The reply in an answer, or the error that it stands for.
+
+    Raises:
+        OutcomeUnknown: the answer does not tell whether the call was carried out.
+        LimitReached, AccessRefused, NotFound, CallRefused: refused; not carried out.
+    """
+    if 300 <= answer.status < 400:
+        raise _redirected(answer, portal, method, credential)
+    content = _parse(answer.body)
+    if content is None and answer.status == 429:
+        content = {}  # whoever counts calls on the way to the portal need not speak JSON
+    if content is None:
+        raise _unreadable(answer, portal, method)
+    if content.get("error") is not None:
+        raise _refusal(_fault(answer.status, content, credential), portal, method)
+    if answer.status >= 400:
+        raise _refusal(_Fault(answer.status, "", ""), portal, method)
+    if "result" not in content:
+        raise _unreadable(answer, portal, method)
+    return Reply(content["result"], _operating_reset_at(content.get("time")))
+
+
+def _parse(body: bytes) -> Mapping[str, Any] | None:
+    """The JSON object in a body; None for HTML, nothing, or JSON of another shape."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _fault(status: int, content: Mapping[str, Any], credential: Credential) -> _Fault:
+    error, description = content["error"], content.get("error_description", "")
+    if isinstance(error, Mapping):  # the shape of REST 3.0
+        error, description = error.get("code", ""), error.get("message", "")
+    return _Fault(status, _plain(error, credential)[:80], _plain(description, credential)[:300])
+
+
+def _plain(text: object, credential: Credential) -> str:
+    """Text of the portal on one line, without our secret and without anything that may be a phone number."""
+    one_line = " ".join(str(text).split())
+    return _LONG_NUMBER.sub("*******", one_line.replace(credential.secret, "***"))
+
+
+def _refusal(fault: _Fault, portal: str, method: str) -> PortalError:
+    meaning = CODES.get(fault.code.casefold()) or _by_status(fault.status)
+    if meaning.error is AccessRefused:
+        mend = _mend(fault, meaning, method).format(portal=portal, scope=_scope(method))
+        return AccessRefused(
+            f"portal {portal}: {method} was refused with {fault}: {meaning.says}. {mend}",
+            portal=portal,
+            method=method,
+            code=fault.code,
+            status=fault.status,
+            mend=mend,
+        )
+    return meaning.error(
+        f"portal {portal}: {method} was answered with {fault}: {meaning.says}",
+        portal=portal,
+        method=method,
+        code=fault.code,
+        status=fault.status,
+    )
+
+
+def _mend(fault: _Fault, meaning: Meaning, method: str) -> str:
+    """The same code means a missing right of the user, or a plan without REST (Bitrix24 docs, "System errors")."""
+    if fault.code.casefold() != "access_denied":
+        return meaning.mend
+    if "commercial plan" in fault.description.casefold():
+        return ASK_FOR_PLAN
+    return ASK_FOR_CRM_ADMIN if method in _ADMIN_METHODS else meaning.mend
+
+
+def _scope(method: str) -> str:
+    """The permission that a method needs: the first part of its name, with one exception."""
+    scope = method.split(".", 1)[0]
+    return "telephony" if scope == "voximplant" else scope
+
+
+def _by_status(status: int) -> Meaning:
+    """What an unknown code means."""
+    if status == 401:
+        return Meaning(AccessRefused, "the credential is not accepted", CODES["no_auth_found"].mend)
+    if status == 403:
+        return Meaning(AccessRefused, "access is denied", CODES["access_denied"].mend)
+    if status == 429:
+        return Meaning(LimitReached, "too many calls")
+    if status >= 500 or status == 408:
+        return Meaning(OutcomeUnknown, "the portal failed; whether the call was carried out is not known")
+    return Meaning(CallRefused, "the portal refuses this call")
+
+
+def _unreadable(answer: Answer, portal: str, method: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"portal {portal}: {method} was answered with HTTP {answer.status} and no REST answer; whether it was carried "
+        "out is not known. If this stays so, check that the portal's address in the rules file is right",
+        portal=portal,
+        method=method,
+        code="no REST answer" if answer.status < 400 else f"HTTP {answer.status}",
+        status=answer.status,
+    )
+
+
+def _redirected(answer: Answer, portal: str, method: str, credential: Credential) -> AccessRefused:
+    """A renamed portal redirects from its old host (Bitrix24 docs, "How to call REST"); nothing was sent there."""
+    host = _host_of(answer.location)
+    if host and host != credential.host:
+        what = f"the portal redirects to {host}, it may have been renamed"
+        mend = (
+            f"If {host} is your portal's new address, write it instead of {credential.host} at portals.{portal} in the "
+            "rules file; nothing was sent there."
+        )
+    else:
+        what = "the portal redirects, so this is not its REST address"
+        mend = f"Check the address at portals.{portal} in the rules file."
+    return AccessRefused(
+        f"portal {portal}: {method} was not carried out: {what} (HTTP {answer.status}). {mend}",
+        portal=portal,
+        method=method,
+        code="redirected",
+        status=answer.status,
+        mend=mend,
+    )
+
+
+def _host_of(location: str) -> str:
+    try:
+        host = urlsplit(location).netloc.lower()
+    except ValueError:
+        return ""
+    return host if _HOST.fullmatch(host) else ""
+
+
+def _operating_reset_at(time: object) -> float | None:
+    """Unix seconds; one sample of the documentation shows a date instead, which is not worth guessing at."""
+    value = time.get("operating_reset_at") if isinstance(time, Mapping) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

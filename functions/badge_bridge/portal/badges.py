@@ -1,0 +1,269 @@
+"""The portal's badges: making sure that one exists, asked for as rarely as possible.
+
+There is no idempotent add, and the code for "taken" is not documented, so the portal is asked first, and asked again
+where an add was refused: if the badge is there by then, somebody else was quicker (Bitrix24 docs,
+"crm.activity.badge.get", "crm.activity.badge.add").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from badge_bridge.errors import AccessRefused, CallRefused, NotFound, OutcomeUnknown, PortalError, PortalPaused
+from badge_bridge.outcomes import Exchange
+from badge_bridge.portal.client import PortalClient
+
+__all__ = ["Badge", "Badges", "Difference", "Ensured", "Text", "WantedBadge", "differences"]
+
+logger = logging.getLogger("badge_bridge.portal")
+
+KNOWN_FOR = 600.0
+"""Seconds that a badge seen in the portal is taken for granted."""
+
+Text = str | Mapping[str, str]
+"""One text, or texts by language code."""
+
+
+class WantedBadge(Protocol):
+    """A badge as the rules file wants it."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def title(self) -> Text: ...
+    @property
+    def value(self) -> Text: ...
+    @property
+    def type(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A badge. `title` is the small caption, `value` the text in the pill, `type` its colour: success, failure, ..."""
+
+    code: str
+    title: Text
+    value: Text
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that the portal has otherwise than the rules file."""
+
+    field: str
+    wanted: Text
+    found: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """A badge that exists.
+
+    `how`: `known` from before without asking, `present` in the portal, `added` by this call, or `joined`: another
+    caller was already asking, and its answer counted for this one.
+    """
+
+    code: str
+    how: Literal["known", "present", "added", "joined"]
+    drift: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A badge as the portal has it, and until when that is believed (unix seconds)."""
+
+    badge: Badge
+    how: Literal["present", "added"]
+    until: float
+
+
+class Badges:
+    """The badge registry of one portal. `clock` returns unix seconds."""
+
+    def __init__(self, client: PortalClient, *, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._known: dict[str, _Seen] = {}
+        self._flights: dict[str, asyncio.Task[_Seen]] = {}
+        self._reported: set[str] = set()
+
+    async def ensure(self, badge: WantedBadge, *, asked: list[Exchange] | None = None) -> Ensured:
+        """Make sure that a badge with this code exists. What differs in the portal is reported, never changed.
+
+        Callers that come together for one code share one look, whose exchanges go to the first one's `asked`.
+
+        Raises:
+            PortalError: as `PortalClient.call`; every caller that shares the look gets it, the next one looks anew.
+            StoreUnavailable: as `PortalClient.call`.
+        """
+        known = self._known.get(badge.code)
+        if known is not None and self._clock() < known.until:
+            return self._ensured(badge, known, "known")
+        flight = self._flights.get(badge.code)
+        if flight is not None:
+            # shield: a caller that is cancelled leaves, and the flight goes on for the others.
+            return self._ensured(badge, await asyncio.shield(flight), "joined")
+        seen = await asyncio.shield(self._depart(badge, asked))
+        return self._ensured(badge, seen, seen.how)
+
+    async def list_all(self, *, asked: list[Exchange] | None = None) -> list[Badge]:
+        """All badges of the portal, those of other applications too."""
+        result = await self._client.call("crm.activity.badge.list", {}, asked=asked)
+        rows = result.get("badges") if isinstance(result, Mapping) else None
+        return [_badge(row) for row in rows or () if isinstance(row, Mapping)]
+
+    async def delete(self, code: str, *, asked: list[Exchange] | None = None) -> bool:
+        """Delete a badge; False where the portal has none with this code."""
+        try:
+            await self._client.call("crm.activity.badge.delete", {"code": code}, asked=asked)
+        except NotFound:
+            return False
+        finally:
+            self.forget(code)
+        return True
+
+    def forget(self, code: str) -> None:
+        """Ask the portal next time: it has refused the code, or an activity with it."""
+        self._known.pop(code, None)
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _depart(self, badge: WantedBadge, asked: list[Exchange] | None) -> asyncio.Task[_Seen]:
+        """Look in a task of its own, so that no caller's cancellation ends it for the others."""
+        code = badge.code
+
+        def landed(flight: asyncio.Task[_Seen]) -> None:
+            del self._flights[code]
+            # Asking for the exception marks it as seen, for the case that every caller has left meanwhile.
+            if not flight.cancelled() and flight.exception() is None:
+                self._known[code] = flight.result()
+
+        flight = asyncio.create_task(self._look_or_add(badge, asked), name=f"ensure badge {code}")
+        self._flights[code] = flight
+        flight.add_done_callback(landed)
+        return flight
+
+    async def _look_or_add(self, badge: WantedBadge, asked: list[Exchange] | None) -> _Seen:
+        found = await self._get(badge.code, asked)
+        if found is not None:
+            return self._seen(found, "present")
+        try:
+            return self._seen(await self._add(badge, asked), "added")
+        except PortalError as refusal:
+            if not _may_exist_after(refusal):
+                raise
+            found = await self._get_again(badge.code, asked)
+            if found is None:
+                raise
+            return self._seen(found, "present")
+
+    async def _get(self, code: str, asked: list[Exchange] | None) -> Badge | None:
+        try:
+            result = await self._client.call("crm.activity.badge.get", {"code": code}, asked=asked)
+        except NotFound:
+            return None
+        return _inner(result)
+
+    async def _get_again(self, code: str, asked: list[Exchange] | None) -> Badge | None:
+        """A second look after an add that failed: its own failure adds nothing to what is already wrong."""
+        try:
+            return await self._get(code, asked)
+        except PortalError:
+            return None
+
+    async def _add(self, badge: WantedBadge, asked: list[Exchange] | None) -> Badge:
+        params = {
+            "code": badge.code,
+            "title": _wire_text(badge.title),
+            "value": _wire_text(badge.value),
+            "type": badge.type,
+        }
+        result = await self._client.call("crm.activity.badge.add", params, asked=asked)
+        added = _inner(result)
+        if added is None:
+            raise OutcomeUnknown(
+                f"portal {self._client.name}: crm.activity.badge.add was answered without a badge",
+                portal=self._client.name,
+                method="crm.activity.badge.add",
+                code="no badge",
+                status=200,
+            )
+        return added
+
+    def _seen(self, badge: Badge, how: Literal["present", "added"]) -> _Seen:
+        return _Seen(badge, how, self._clock() + KNOWN_FOR)
+
+    def _ensured(
+        self, wanted: WantedBadge, seen: _Seen, how: Literal["known", "present", "added", "joined"]
+    ) -> Ensured:
+        drift = differences(wanted, seen.badge)
+        if drift and wanted.code not in self._reported:
+            self._reported.add(wanted.code)
+            logger.warning(
+                "portal %s: badge %s differs from the rules file in %s; it is used as it is",
+                self._client.name,
+                wanted.code,
+                " and ".join(f"{d.field} ({d.found!r} instead of {d.wanted!r})" for d in drift),
+            )
+        return Ensured(wanted.code, how, drift)
+
+
+def differences(wanted: WantedBadge, found: WantedBadge) -> tuple[Difference, ...]:
+    """The fields in which a badge of the portal differs from a wanted one; the code is not compared."""
+    pairs: list[tuple[str, Text, Text]] = [
+        ("title", wanted.title, found.title),
+        ("value", wanted.value, found.value),
+        ("type", wanted.type, found.type),
+    ]
+    return tuple(Difference(field, ours, theirs) for field, ours, theirs in pairs if not _same(ours, theirs))
+
+
+def _same(ours: Text, theirs: Text) -> bool:
+    """Whether two texts agree. The portal may give back the texts by language or the one that its user reads."""
+    if isinstance(ours, str):
+        return theirs == ours if isinstance(theirs, str) else bool(theirs) and set(theirs.values()) == {ours}
+    return theirs in ours.values() if isinstance(theirs, str) else dict(theirs) == dict(ours)
+
+
+def _may_exist_after(refusal: PortalError) -> bool:
+    """Whether the badge may be there although the add failed: it was answered, or nobody knows.
+
+    A pause stands for the answer that caused it; a pause without one means that nothing was sent.
+    """
+    reason = refusal.__cause__ if isinstance(refusal, PortalPaused) else refusal
+    return isinstance(reason, OutcomeUnknown | AccessRefused | CallRefused | NotFound)
+
+
+def _inner(result: Any) -> Badge | None:
+    """The badge in a result of get or add; None for null or an empty list, which PHP sends for "nothing"."""
+    row = result.get("badge") if isinstance(result, Mapping) else None
+    return _badge(row) if isinstance(row, Mapping) and row else None
+
+
+def _badge(row: Mapping[str, Any]) -> Badge:
+    return Badge(
+        code=str(row.get("code", "")),
+        title=_text(row.get("title")),
+        value=_text(row.get("value")),
+        type=str(row.get("type", "")),
+    )
+
+
+def _text(value: Any) -> Text:
+    if isinstance(value, Mapping):
+        return {str(language): str(text) for language, text in value.items()}
+    return "" if value is None or isinstance(value, list) else str(value)
+
+
+def _wire_text(text: Text) -> str | dict[str, str]:
+    return text if isinstance(text, str) else dict(text)

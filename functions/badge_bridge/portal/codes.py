@@ -1,0 +1,137 @@
+"""The portal's error codes: what each means, which of our errors it is, and who can mend it.
+
+One row per code, in lower case (Bitrix24 docs, "System errors", "crm.activity.badge.*", "crm.activity.configurable.*",
+"Method confirmation"). A `mend` sentence names the right or scope, who grants it and where; `{portal}` in it is the
+portal's name in the rules file, `{scope}` the scope that the method belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from badge_bridge.errors import AccessRefused, CallRefused, LimitReached, NotFound, OutcomeUnknown, PortalError
+
+__all__ = ["ASK_FOR_CRM_ADMIN", "ASK_FOR_PLAN", "CODES", "Meaning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`says` is half a sentence; `mend`, one or two sentences, belongs to `AccessRefused`."""
+
+    error: type[PortalError]
+    says: str
+    mend: str = ""
+
+
+_NEW_CREDENTIAL = (
+    "Check the credential at portals.{portal} in the rules file: the token or webhook may have been revoked, or its "
+    "user dismissed. A portal administrator can make a new one in Bitrix24 under Developer resources."
+)
+_APPLICATION = (
+    "An inbound webhook cannot do this. A portal administrator makes a local application in Bitrix24 under "
+    "Developer resources > Other > Local application, and its OAuth credential goes to portals.{portal} in the rules "
+    "file."
+)
+
+ASK_FOR_CRM_ADMIN = (
+    "The user behind the credential needs CRM administrator access. A portal administrator grants it in Bitrix24 "
+    "under CRM > Settings > Access permissions."
+)
+ASK_FOR_PLAN = (
+    "REST needs a commercial plan with the Bitrix24 Marketplace subscription (or a trial of it). The portal's owner or "
+    "an administrator can see and change the plan in Bitrix24 under Subscription."
+)
+
+_REFUSED_FOR_GOOD: Mapping[str, str] = {
+    "required_arg_missing": "a required parameter is missing",
+    "100": "a required parameter is missing",
+    "error_method_not_found": "the portal has no such method; on-premise portals may need an update",
+    "error_manifest_is_not_available": "the manifest is not available",
+    "invalid_request": "the portal takes https only; check the portal's address in the rules file",
+    "error_batch_method_not_allowed": "this method cannot be called in a batch",
+    "error_batch_length_exceeded": "a batch takes at most 50 commands",
+    "error_wrong_application": "another application made the activity, and only that one may change it",
+    "wrong_field_value": "a field has a value that the portal does not take",
+    "incoming_activity_can_not_be_with_deadline": "an incoming activity cannot have a deadline",
+    "error_empty_layout": "the layout is empty",
+    "field_is_required": "the layout lacks a required key",
+    "field_is_redundant": "the layout has a key that the portal does not know",
+    "enum_field": "a value is not one of those allowed",
+    "too_many_items": "the layout has too many items",
+    "key_contain_wrong_symbols": "a key has characters other than letters, digits, _ and -",
+    "wrong_lang": "a text is in a language that the portal does not have",
+}
+
+_ACCESS: Mapping[str, Meaning] = {
+    "access_denied": Meaning(
+        AccessRefused,
+        "access is denied",
+        "Either the user behind the credential lacks the right to the CRM item or method, which a portal administrator "
+        "grants in Bitrix24 under CRM > Settings > Access permissions, or the portal's plan has no REST.",
+    ),
+    "invalid_credentials": Meaning(
+        AccessRefused,
+        "the user behind the credential lacks rights, or the credential is wrong",
+        "Check the credential at portals.{portal} in the rules file, and that its user is active; a portal "
+        "administrator gives rights in Bitrix24 under CRM > Settings > Access permissions.",
+    ),
+    "no_auth_found": Meaning(AccessRefused, "the token or webhook is not known to the portal", _NEW_CREDENTIAL),
+    "expired_token": Meaning(
+        AccessRefused,
+        "the access token has expired, which it does an hour after it was issued",
+        "A token given as it is cannot be refreshed: put a new one at portals.{portal} in the rules file, or use an "
+        "inbound webhook, which does not expire by itself.",
+    ),
+    "insufficient_scope": Meaning(
+        AccessRefused,
+        "the credential lacks the scope of this method",
+        "Whoever made the webhook or application, or a portal administrator, edits it in Bitrix24 under Developer "
+        "resources and adds the permission {scope}.",
+    ),
+    "user_access_error": Meaning(
+        AccessRefused,
+        "the application is not open to this user",
+        "A portal administrator opens the application to the user behind the credential in Bitrix24 under "
+        "Applications, in the access settings of the application.",
+    ),
+    "portal_deleted": Meaning(
+        AccessRefused,
+        "the portal's public part is closed or the portal was deleted",
+        "A portal administrator opens the public part again, or corrects the address at portals.{portal} in the "
+        "rules file.",
+    ),
+    "method_confirm_waiting": Meaning(
+        AccessRefused,
+        "the method waits for an administrator to confirm it",
+        "A portal administrator confirms the request in the Bitrix24 notification about this method.",
+    ),
+    "method_confirm_denied": Meaning(
+        AccessRefused,
+        "an administrator has denied this method to the credential",
+        "The denial holds for this token only: a portal administrator makes a new credential for portals.{portal} "
+        "and confirms the method.",
+    ),
+    "wrong_auth_type": Meaning(AccessRefused, "the method takes application tokens only", _APPLICATION),
+    "error_wrong_context": Meaning(AccessRefused, "the method takes application tokens only", _APPLICATION),
+}
+
+_PASSING: Mapping[str, Meaning] = {
+    "internal_server_error": Meaning(OutcomeUnknown, "the portal failed; whether it was carried out is not known"),
+    "error_unexpected_answer": Meaning(OutcomeUnknown, "the portal failed; whether it was carried out is not known"),
+    "query_limit_exceeded": Meaning(LimitReached, "too many calls in a short time; it was not carried out"),
+    "operation_time_limit": Meaning(
+        LimitReached, "this method has used up the run time that the portal grants it; it was not carried out"
+    ),
+    "overload_limit": Meaning(
+        LimitReached,
+        "Bitrix24 has blocked the portal's REST by hand because of overload. Only Bitrix24 support can lift this; "
+        "a portal administrator has to contact them",
+    ),
+    "not_found": Meaning(NotFound, "the portal has no such thing"),
+}
+
+CODES: Mapping[str, Meaning] = MappingProxyType(
+    {**_PASSING, **_ACCESS, **{code: Meaning(CallRefused, says) for code, says in _REFUSED_FOR_GOOD.items()}}
+)

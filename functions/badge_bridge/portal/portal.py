@@ -1,0 +1,51 @@
+"""One portal with everything the bridge does in it."""
+
+from __future__ import annotations
+
+import random as randomness
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.portal.badges import Badges
+from badge_bridge.portal.client import PortalClient
+from badge_bridge.portal.credentials import Credential
+from badge_bridge.portal.lanes import Lanes, Pauses
+from badge_bridge.portal.wire import DEADLINE
+
+__all__ = ["Portal", "open_portal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """A portal of the rules file; `name` is its name there."""
+
+    name: str
+    client: PortalClient
+    badges: Badges
+
+    async def aclose(self) -> None:
+        """Stop what is under way and close the connections."""
+        await self.badges.aclose()
+        await self.client.aclose()
+
+
+def open_portal(
+    name: str,
+    credential: Credential,
+    *,
+    pauses: Pauses,
+    clock: Callable[[], float] = time.time,
+    transport: AsyncBaseTransport | None = None,
+    random: Callable[[], float] = randomness.random,
+    deadline: float = DEADLINE,
+) -> Portal:
+    """Put a portal together; nothing is connected before the first call.
+
+    `pauses` is the store; `clock` returns unix seconds, `random` a float in [0, 1); `transport` replaces the network;
+    `deadline` is how many seconds one call may take in all.
+    """
+    lanes = Lanes(name, pauses, clock=clock, random=random)
+    client = PortalClient(name, credential, lanes=lanes, transport=transport, deadline=deadline)
+    return Portal(name, client, Badges(client, clock=clock))

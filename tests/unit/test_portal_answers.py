@@ -1,0 +1,253 @@
+"""What each answer of a portal becomes, code by code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from badge_bridge.errors import (
+    AccessRefused,
+    CallRefused,
+    LimitReached,
+    NotFound,
+    OutcomeUnknown,
+    PortalError,
+)
+from badge_bridge.portal import AccessToken, InboundWebhook
+from badge_bridge.portal.answers import Reply, read
+from badge_bridge.portal.codes import CODES
+from badge_bridge.portal.wire import Answer
+
+CREDENTIAL = AccessToken("https://acme.bitrix24.com", "t0k3n-of-acme")
+ADD = "crm.activity.badge.add"
+GET = "crm.activity.badge.get"
+
+# Status and spelling as documented: code, HTTP status, what it must become, a word its message must have.
+DOCUMENTED: list[tuple[str, int, type[PortalError], str]] = [
+    ("INTERNAL_SERVER_ERROR", 500, OutcomeUnknown, "not known"),
+    ("ERROR_UNEXPECTED_ANSWER", 500, OutcomeUnknown, "not known"),
+    ("QUERY_LIMIT_EXCEEDED", 503, LimitReached, "short time"),
+    ("OPERATION_TIME_LIMIT", 429, LimitReached, "run time"),
+    ("OVERLOAD_LIMIT", 503, LimitReached, "support"),
+    ("ERROR_BATCH_METHOD_NOT_ALLOWED", 405, CallRefused, "batch"),
+    ("ERROR_BATCH_LENGTH_EXCEEDED", 400, CallRefused, "50"),
+    ("NO_AUTH_FOUND", 401, AccessRefused, "token or webhook"),
+    ("INVALID_REQUEST", 400, CallRefused, "https"),
+    ("ACCESS_DENIED", 403, AccessRefused, "denied"),
+    ("INVALID_CREDENTIALS", 403, AccessRefused, "user behind the credential"),
+    ("insufficient_scope", 403, AccessRefused, "permission crm"),
+    ("expired_token", 401, AccessRefused, "expired"),
+    ("user_access_error", 403, AccessRefused, "application"),
+    ("ERROR_MANIFEST_IS_NOT_AVAILABLE", 404, CallRefused, "manifest"),
+    ("PORTAL_DELETED", 500, AccessRefused, "public part"),
+    ("ERROR_METHOD_NOT_FOUND", 404, CallRefused, "no such method"),
+    ("METHOD_CONFIRM_WAITING", 401, AccessRefused, "confirm"),
+    ("METHOD_CONFIRM_DENIED", 403, AccessRefused, "denied"),
+    ("WRONG_AUTH_TYPE", 403, AccessRefused, "Local application"),
+    ("REQUIRED_ARG_MISSING", 400, CallRefused, "required parameter"),
+    ("NOT_FOUND", 400, NotFound, "no such thing"),
+    ("ERROR_WRONG_CONTEXT", 400, AccessRefused, "Local application"),
+    ("ERROR_WRONG_APPLICATION", 400, CallRefused, "another application"),
+    ("100", 400, CallRefused, "required parameter"),
+    ("WRONG_FIELD_VALUE", 400, CallRefused, "value"),
+    ("INCOMING_ACTIVITY_CAN_NOT_BE_WITH_DEADLINE", 400, CallRefused, "deadline"),
+    ("ERROR_EMPTY_LAYOUT", 400, CallRefused, "layout"),
+    ("FIELD_IS_REQUIRED", 400, CallRefused, "lacks"),
+    ("FIELD_IS_REDUNDANT", 400, CallRefused, "does not know"),
+    ("ENUM_FIELD", 400, CallRefused, "allowed"),
+    ("TOO_MANY_ITEMS", 400, CallRefused, "too many"),
+    ("KEY_CONTAIN_WRONG_SYMBOLS", 400, CallRefused, "characters"),
+    ("WRONG_LANG", 400, CallRefused, "language"),
+]
+
+
+def answer(status: int, content: object, location: str = "") -> Answer:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return Answer(status, body, location)
+
+
+def understood(given: Answer, method: str = GET) -> Reply:
+    return read(given, portal="main", method=method, credential=CREDENTIAL)
+
+
+def refusal(given: Answer, method: str = GET) -> PortalError:
+    with pytest.raises(PortalError) as caught:
+        understood(given, method)
+    return caught.value
+
+
+def test_every_known_code_is_in_the_table_when_it_is_counted() -> None:
+    """No code is mapped without a test."""
+    assert {code.casefold() for code, *_ in DOCUMENTED} == set(CODES)
+
+
+@pytest.mark.parametrize("sent_with", ["documented", 200, 400])
+@pytest.mark.parametrize("spell", [str, str.lower, str.upper])
+@pytest.mark.parametrize(("code", "status", "kind", "word"), DOCUMENTED, ids=[code for code, *_ in DOCUMENTED])
+def test_a_code_decides_what_an_answer_means_when_status_or_case_differ(
+    *, code: str, status: int, kind: type[PortalError], word: str, spell: Any, sent_with: object
+) -> None:
+    """Codes count, in any case and under any status; the message names portal, method, code and what it means."""
+    status = sent_with if isinstance(sent_with, int) else status
+    error = refusal(answer(status, {"error": spell(code), "error_description": "Something."}))
+    assert type(error) is kind
+    assert (error.portal, error.method, error.code, error.status) == ("main", GET, spell(code), status)
+    for part in ("portal main", GET, spell(code), word):
+        assert part in str(error)
+
+
+@pytest.mark.parametrize("code", [code for code, _, kind, _ in DOCUMENTED if kind is AccessRefused])
+def test_a_refused_access_says_who_mends_it_when_it_is_reported(code: str) -> None:
+    """Each missing right names the one who can grant it, and the message carries that sentence."""
+    error = refusal(answer(403, {"error": code, "error_description": ""}))
+    assert isinstance(error, AccessRefused)
+    assert "{" not in error.mend
+    assert any(who in error.mend for who in ("administrator", "rules file"))
+    assert error.mend in str(error)
+
+
+@pytest.mark.parametrize("method", [ADD, "crm.activity.badge.delete"])
+def test_the_missing_right_is_crm_administration_when_badges_may_not_be_changed(method: str) -> None:
+    """ACCESS_DENIED on add and delete names CRM administrator access and where it is granted."""
+    error = refusal(answer(400, {"error": "ACCESS_DENIED", "error_description": "Access denied."}), method)
+    assert isinstance(error, AccessRefused)
+    assert "CRM administrator access" in error.mend
+    assert "CRM > Settings > Access permissions" in error.mend
+
+
+@pytest.mark.parametrize("method", [ADD, GET])
+def test_the_plan_is_named_when_access_is_denied_because_of_it(method: str) -> None:
+    """The system meaning of ACCESS_DENIED is told from the missing right by its words."""
+    said = "REST API is available only on commercial plans"
+    error = refusal(answer(403, {"error": "ACCESS_DENIED", "error_description": said}), method)
+    assert isinstance(error, AccessRefused)
+    assert "commercial plan" in error.mend
+    assert "administrator access" not in error.mend
+
+
+def test_the_scope_is_that_of_the_method_when_one_is_missing() -> None:
+    """Statistics of telephony need the scope telephony, not crm."""
+    error = refusal(answer(403, {"error": "insufficient_scope"}), "voximplant.statistic.get")
+    assert "permission telephony" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (200, CallRefused),
+        (400, CallRefused),
+        (401, AccessRefused),
+        (403, AccessRefused),
+        (404, CallRefused),
+        (408, OutcomeUnknown),
+        (422, CallRefused),
+        (429, LimitReached),
+        (500, OutcomeUnknown),
+        (502, OutcomeUnknown),
+        (503, OutcomeUnknown),
+    ],
+)
+@pytest.mark.parametrize("code", ["", "SOMETHING_NEW", "12345", "The badge code is not defined, sorry"])
+def test_the_status_decides_when_the_code_is_unknown(code: str, status: int, kind: type[PortalError]) -> None:
+    """An empty code, digits, a new code or a sentence are judged by the status."""
+    assert type(refusal(answer(status, {"error": code, "error_description": "What."}))) is kind
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 500, 502, 503, 504])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html><body>502 Bad Gateway</body></html>",
+        b"[1, 2]",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"result": ',
+        b"[" * 100_000,
+    ],
+    ids=["empty", "html", "list", "text", "bytes", "cut", "deep"],
+)
+def test_the_outcome_is_unknown_when_there_is_no_rest_answer(body: bytes, status: int) -> None:
+    """HTML, half an answer or another shape say nothing about whether the call was carried out."""
+    error = refusal(answer(status, body))
+    assert type(error) is OutcomeUnknown
+    assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(200, OutcomeUnknown), (500, OutcomeUnknown), (404, CallRefused), (403, AccessRefused)]
+)
+def test_an_object_without_result_or_error_is_judged_by_its_status(status: int, kind: type[PortalError]) -> None:
+    """JSON that says neither is no proof of success, but a 4xx with it is a refusal."""
+    assert type(refusal(answer(status, {"neither": 1}))) is kind
+
+
+def test_a_limit_is_reached_when_429_comes_without_json() -> None:
+    """A proxy that counts calls need not speak the portal's language."""
+    assert type(refusal(answer(429, b"<html>Too Many Requests</html>"))) is LimitReached
+
+
+@pytest.mark.parametrize("result", [{"badge": {}}, [], None, True, "text", 0])
+def test_the_result_is_handed_out_as_it_is_when_the_call_succeeded(result: object) -> None:
+    """Whatever is under `result` is the result; an error of null is none."""
+    assert understood(answer(200, {"result": result, "error": None})).result == result
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ({"operating_reset_at": 1773239624, "operating": 1.5}, 1773239624.0),
+        ({"operating_reset_at": "2026-03-11T15:33:44+01:00"}, None),
+        ({"operating_reset_at": True}, None),
+        ({}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_the_reset_of_the_run_time_is_read_when_it_is_a_number(time: object, expected: float | None) -> None:
+    """The composition of `time` varies, and one sample shows a date."""
+    assert understood(answer(200, {"result": 1, "time": time})).operating_reset_at == expected
+
+
+def test_an_error_object_is_read_when_it_has_the_shape_of_rest_3() -> None:
+    """REST 3.0 nests code and message."""
+    error = refusal(answer(403, {"error": {"code": "INSUFFICIENT_SCOPE", "message": "Scope."}}))
+    assert isinstance(error, AccessRefused)
+    assert error.code == "INSUFFICIENT_SCOPE"
+
+
+def test_secrets_and_phone_numbers_stay_out_of_messages_when_the_portal_repeats_them() -> None:
+    """The portal's text is shown on one line without our token and without phone numbers, and cut short."""
+    said = "Bad\r\ntoken t0k3n-of-acme for +49 (170) 123-45-67 or 491701234567" + "x" * 5000
+    for content in ({"error": "X", "error_description": said}, {"error": said, "error_description": ""}):
+        error = refusal(answer(400, content))
+        for text in (str(error), error.code):
+            assert "t0k3n" not in text
+            assert "123" not in text
+            assert "\n" not in text
+            assert len(text) < 500
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_new_host_is_named_when_a_portal_was_renamed(status: int) -> None:
+    """A redirect names the new host and the place in the rules file; the secret in the address is not shown."""
+    credential = InboundWebhook("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/")
+    given = answer(status, b"", location="https://New.bitrix24.com/rest/7/s3cr3tw0rd/profile")
+    with pytest.raises(AccessRefused) as caught:
+        read(given, portal="main", method=GET, credential=credential)
+    assert "new.bitrix24.com" in caught.value.mend
+    assert "portals.main" in caught.value.mend
+    assert caught.value.mend in str(caught.value)
+    assert "s3cr3tw0rd" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location", ["", "/auth/", "https://acme.bitrix24.com/login/", "https://[bad", "https://a b\nc/", "https://u:p@h/"]
+)
+def test_a_redirect_asks_to_check_the_address_when_it_names_no_other_host(location: str) -> None:
+    """A login page, no location or a strange one do not name a new host."""
+    error = refusal(answer(302, b"", location=location))
+    assert isinstance(error, AccessRefused)
+    assert error.mend == "Check the address at portals.main in the rules file."
