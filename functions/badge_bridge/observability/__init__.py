@@ -1,0 +1,4 @@
+"""What an operator sees of the bridge: log lines, and what is never in them.
+
+`logs` sets logging up, `event_line` has the lines that matter, `redaction` keeps secrets and phone numbers out.
+"""

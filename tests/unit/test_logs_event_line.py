@@ -1,0 +1,279 @@
+"""The canonical lines: what they say, at which level, and how refused deliveries are rationed."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from badge_bridge.observability import logs
+from badge_bridge.observability.event_line import log_accept, log_event, log_left_out
+from badge_bridge.observability.floods import FloodGate, LeftOut
+from badge_bridge.outcomes import Exchange, Outcome
+
+KEY = "reception:4f0c1a2b4f0c1a2b4f0c1a2b4f0c1a2b"
+ADDED = Outcome(rule="missed call", result="ensured", badge="bb_missedCall", portal="main", reason="added", attempt=1)
+ASKED = [
+    Exchange(method="crm.activity.badge.get", answer="NOT_FOUND", milliseconds=50.12),
+    Exchange(method="crm.activity.badge.add", answer="ok", milliseconds=51.5),
+]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    logs.configure("json", "DEBUG", stream=stream)
+    yield stream
+    logs.restore()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def gate(clock: Clock) -> FloodGate:
+    return FloodGate(limit=2, seconds=10, kinds=3, clock=clock)
+
+
+def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    for line in lines:
+        del line["time"]
+    return lines
+
+
+def _event(**changes: Any) -> None:
+    told: dict[str, Any] = {
+        "key": KEY,
+        "source": "reception",
+        "provider": "twilio",
+        "type": "call.missed",
+        "state": "done",
+        "attempt": 1,
+        "failures": 0,
+        "waited": 0.0031,
+        "took": 0.12042,
+    }
+    log_event(**(told | changes))
+
+
+def test_event_line_has_everything_when_an_event_is_done(stream: io.StringIO) -> None:
+    """One line names the event, each rule's outcome, what the portal was asked and answered, and how long it took."""
+    _event(outcomes=[ADDED], asked=ASKED, rules_hash="abc123")
+    assert _lines(stream) == [
+        {
+            "level": "INFO",
+            "logger": "badge_bridge.events",
+            "message": "done reception:4f0c1a2b… call.missed -> missed call: ensured bb_missedCall (added)",
+            "kind": "event",
+            "key": KEY,
+            "source": "reception",
+            "provider": "twilio",
+            "type": "call.missed",
+            "state": "done",
+            "attempt": 1,
+            "rules": [{"rule": "missed call", "result": "ensured", "badge": "bb_missedCall", "portal": "main", "reason": "added"}],
+            "asked": [
+                {"method": "crm.activity.badge.get", "answer": "NOT_FOUND", "ms": 50.1},
+                {"method": "crm.activity.badge.add", "answer": "ok", "ms": 51.5},
+            ],
+            "asked_ms": 101.6,
+            "waited_ms": 3.1,
+            "took_ms": 120.4,
+            "rules_hash": "abc123",
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "ending"),
+    [
+        ({"state": "ignored", "reason": "no rule matches"}, "INFO", "-> no rule matches"),
+        ({"state": "done"}, "INFO", "-> no rule had anything to do"),
+        ({"state": "waiting", "reason": "grace time"}, "INFO", "-> again later (attempt 1): grace time"),
+        ({"state": "waiting", "failed": True, "failures": 1, "reason": "timeout"}, "WARNING", "-> again later (attempt 1): timeout"),
+        ({"state": "waiting", "lane": "main", "reason": "ACCESS_DENIED"}, "WARNING", "-> paused with main (attempt 1): ACCESS_DENIED"),
+        ({"state": "dead", "attempt": 9, "reason": "ERROR_CORE"}, "ERROR", "-> given up after attempt 9: ERROR_CORE"),
+        ({"state": "waiting", "failed": True, "outcomes": [ADDED], "reason": "x"}, "WARNING", "-> missed call: ensured bb_missedCall (added); again later (attempt 1): x"),
+    ],
+)  # fmt: skip
+def test_event_line_says_how_it_ended(stream: io.StringIO, changes: dict[str, Any], level: str, ending: str) -> None:
+    """Trouble is a warning, the end of trying an error; the message says what comes next and why."""
+    _event(**changes)
+    (line,) = _lines(stream)
+    assert line["level"] == level
+    assert line["message"].startswith(f"{changes['state']} reception:4f0c1a2b… call.missed ")
+    assert line["message"].endswith(ending)
+
+
+def test_event_line_says_when_it_is_tried_again(stream: io.StringIO) -> None:
+    """The time of the next attempt is a field, in UTC."""
+    _event(state="waiting", failed=True, failures=2, due=1763778605.7, lane="main")
+    (line,) = _lines(stream)
+    assert (line["due"], line["failures"], line["lane"]) == ("2025-11-22T02:30:05Z", 2, "main")
+
+
+def test_event_line_stays_readable_when_many_rules_match(stream: io.StringIO) -> None:
+    """The message shows three outcomes and counts the others; ignored ones are in the fields only."""
+    others = [Outcome(rule=f"r{n}", result="ensured", badge="b") for n in range(5)]
+    _event(outcomes=[Outcome(rule="no", result="ignored", reason="condition is false"), *others])
+    (line,) = _lines(stream)
+    assert line["message"].endswith("-> r0: ensured b; r1: ensured b; r2: ensured b; and 2 more rules")
+    assert len(line["rules"]) == 6
+
+
+def test_lines_name_the_place_they_were_logged_from() -> None:
+    """The source location is the caller's, not that of the function which writes the line."""
+    stream = io.StringIO()
+    logs.configure("gcp", "DEBUG", stream=stream)
+    try:
+        _event()
+        log_accept(source="s", result="accepted", status=204, key=KEY)
+    finally:
+        logs.restore()
+    places = [json.loads(line)["logging.googleapis.com/sourceLocation"] for line in stream.getvalue().splitlines()]
+    assert [Path(place["file"]).name for place in places] == [Path(__file__).name] * 2
+
+
+def test_no_line_is_made_when_its_level_is_off(stream: io.StringIO) -> None:
+    """With level ERROR only dead events speak."""
+    logs.configure("json", "ERROR", stream=stream)
+    _event()
+    _event(state="dead")
+    log_accept(source="s", result="accepted", status=204, key=KEY)
+    assert [line["state"] for line in _lines(stream)] == ["dead"]
+
+
+@pytest.mark.parametrize(("result", "level"), [("accepted", "DEBUG"), ("duplicate", "INFO")])
+def test_accept_line_names_the_event(stream: io.StringIO, result: Any, level: str) -> None:
+    """An accepted delivery, or a repeated one, says which event it is and how it was verified."""
+    log_accept(
+        source="reception",
+        result=result,
+        status=204,
+        provider="twilio",
+        key=KEY,
+        type="call.missed",
+        verified="hmac-sha1",
+        took=0.0012,
+    )
+    assert _lines(stream) == [
+        {
+            "level": level,
+            "logger": "badge_bridge.deliveries",
+            "message": f"{result} reception:4f0c1a2b… call.missed",
+            "kind": "delivery",
+            "key": KEY,
+            "source": "reception",
+            "provider": "twilio",
+            "type": "call.missed",
+            "result": result,
+            "status": 204,
+            "verified": "hmac-sha1",
+            "took_ms": 1.2,
+        }
+    ]
+
+
+def test_accept_line_warns_when_a_delivery_is_refused(stream: io.StringIO, gate: FloodGate) -> None:
+    """A refused delivery says which source, which status and why."""
+    log_accept(source="reception", result="refused", status=401, reason="no signature", gate=gate)
+    log_accept(source="", result="refused", status=404, reason="there is no source 'x'", gate=gate)
+    assert [(line["level"], line["message"]) for line in _lines(stream)] == [
+        ("WARNING", "refused 401 for reception: no signature"),
+        ("WARNING", "refused 404 for an unknown source: there is no source 'x'"),
+    ]
+
+
+def test_refused_lines_are_rationed_by_source_and_status(stream: io.StringIO, gate: FloodGate) -> None:
+    """A flood to one source leaves the lines of others, and of other statuses, alone."""
+    for _ in range(100):
+        log_accept(source="a", result="refused", status=401, gate=gate)
+    log_accept(source="b", result="refused", status=401, gate=gate)
+    log_accept(source="a", result="refused", status=413, gate=gate)
+    assert [(line["source"], line["status"]) for line in _lines(stream)] == [
+        ("a", 401),
+        ("a", 401),
+        ("b", 401),
+        ("a", 413),
+    ]
+
+
+def test_the_number_of_lines_left_out_is_told_when_the_flood_is_over(
+    stream: io.StringIO, gate: FloodGate, clock: Clock
+) -> None:
+    """After the window one line counts what was left out, once, whether a sweep or the next refusal asks first."""
+    for _ in range(100):
+        log_accept(source="a", result="refused", status=401, gate=gate)
+    clock.now += 9.9
+    log_left_out(gate=gate)
+    assert len(_lines(stream)) == 2
+    clock.now += 0.2
+    log_left_out(gate=gate)
+    log_left_out(gate=gate)
+    assert _lines(stream)[2:] == [
+        {
+            "level": "WARNING",
+            "logger": "badge_bridge.deliveries",
+            "message": "refused 401 for a: 98 more within 10 s",
+            "kind": "refused",
+            "source": "a",
+            "status": 401,
+            "left_out": 98,
+        }
+    ]
+
+
+def test_refused_lines_come_again_when_the_window_is_over(stream: io.StringIO, gate: FloodGate, clock: Clock) -> None:
+    """A new window lets lines pass again, after the count of the last."""
+    for _ in range(2):
+        for _ in range(3):
+            log_accept(source="a", result="refused", status=401, gate=gate)
+        clock.now += 10
+    assert [line["kind"] for line in _lines(stream)] == ["delivery", "delivery", "refused", "delivery", "delivery"]
+
+
+def test_accepted_lines_are_never_rationed(stream: io.StringIO, gate: FloodGate) -> None:
+    """Only what anybody can cause is rationed."""
+    for _ in range(50):
+        log_accept(source="a", result="accepted", status=204, key=KEY, gate=gate)
+    assert len(_lines(stream)) == 50
+
+
+def test_flood_gate_is_bounded_when_kinds_are_invented(gate: FloodGate, clock: Clock) -> None:
+    """New kinds beyond the bound share one count, so neither memory nor the log grows with them."""
+    passed = sum(gate.passes(f"kind {n}") for n in range(1000))
+    assert passed == 3 + 2
+    clock.now += 10
+    assert gate.over() == [LeftOut(None, 995, 10)]
+    assert gate.passes("kind 999")
+
+
+def test_flood_gate_tells_the_shared_count_in_words(stream: io.StringIO, gate: FloodGate, clock: Clock) -> None:
+    """What was left out of kinds that are not told apart is told too."""
+    for n in range(20):
+        log_accept(source=f"s{n}", result="refused", status=404, gate=gate)
+    clock.now += 10
+    log_left_out(gate=gate)
+    assert _lines(stream)[-1]["message"] == "refused in several ways for unknown sources: 15 more within 10 s"
+
+
+def test_lines_are_on_by_default_for_the_bridge() -> None:
+    """Both loggers are in the bridge's tree, so its level is theirs."""
+    assert logging.getLogger("badge_bridge.events").parent is logging.getLogger("badge_bridge")
+    assert logging.getLogger("badge_bridge.deliveries").parent is logging.getLogger("badge_bridge")
