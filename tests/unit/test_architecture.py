@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,18 @@ def test_http_client_library_is_imported_in_one_module() -> None:
     """Swapping the HTTP client library changes one import."""
     users = [room(path) for path in MODULES if any(name.split(".")[0] == "httpx" for name in imported(path))]
     assert users == ["http"]
+
+
+def test_serving_imports_no_google_library_and_no_terminal_library() -> None:
+    """What `serve` and the functions import before their first request is free of slow and optional packages.
+
+    Not rich: httpx imports its own command line wherever rich is installed, which is why a function does without.
+    """
+    program = (
+        "import sys, badge_bridge.serverless, badge_bridge.sources as s;"
+        "slow = [m for m in ('google.cloud.logging', 'grpc', 'typer', 'phonenumbers', 'cel_expr_python', 'trustme')"
+        " if m in sys.modules];"
+        "print(slow); sys.exit(bool(slow))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

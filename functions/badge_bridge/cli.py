@@ -1,0 +1,309 @@
+"""The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
+
+Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+try:
+    import typer
+except ImportError:
+    sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
+
+from badge_bridge.errors import BridgeError, RulesError, SettingsError
+
+if TYPE_CHECKING:
+    from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.settings import Settings
+    from badge_bridge.store.protocol import Store
+
+__all__ = ["app", "main"]
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="badge-bridge",
+    help="Turn signed webhooks, such as a missed call, into badges on Bitrix24 CRM cards.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+events = typer.Typer(no_args_is_help=True, help="Look at what was received, and try it again.")
+app.add_typer(events, name="events")
+
+RulesOption = Annotated[
+    Path | None, typer.Option("--rules", help="The rules file. Default: RULES, else rules.yaml.", show_default=False)
+]
+StateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--state", help="Where events are kept. Default: STATE, else sqlite:///badge-bridge.db.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> NoReturn:
+    """Run the command line. Every error of ours is one message and an exit code, never a traceback."""
+    try:
+        app()
+    except RulesError as error:
+        _fail(str(error), 1)
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except BridgeError as error:
+        _fail(str(error), 1)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"badge-bridge: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run in uvloop, as the servers do. Ctrl-C ends a command with 130 and no traceback."""
+    import uvloop
+
+    try:
+        return uvloop.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _settings(rules: Path | None, state: str | None) -> Settings:
+    from badge_bridge.settings import Settings
+
+    given = {"RULES": str(rules) if rules else None, "STATE": state}
+    return Settings.from_environ({**os.environ, **{name: value for name, value in given.items() if value}})
+
+
+def _load(settings: Settings) -> RulesFile:
+    from badge_bridge.rulesfile import load
+    from badge_bridge.sources import OPTIONS
+
+    return load(settings.rules, providers=OPTIONS, environ=os.environ)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop after the story instead of staying up.")] = False,
+) -> None:
+    """Show the whole job on this machine: a sandbox portal, the bridge, two missed calls and a forgery."""
+    from badge_bridge.demo import play
+    from badge_bridge.observability import logs
+
+    # The story tells what happens; its forgery need not be warned of as well.
+    logs.configure("console", "ERROR")
+    if not _run(play(once=once)):
+        sys.exit(1)
+
+
+@app.command()
+def serve(
+    rules: RulesOption = None,
+    state: StateOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+) -> None:
+    """Take deliveries and work on them, in one process with one SQLite file."""
+    from badge_bridge.observability import logs
+    from badge_bridge.serving import bind
+
+    settings = _settings(rules, state)
+    loaded = _load(settings)
+    logs.configure(
+        settings.log_format or ("console" if sys.stderr.isatty() else "json"),
+        settings.log_level,
+        show_phone_numbers=settings.show_phone_numbers,
+        secrets=loaded.secrets(),
+    )
+    _run(_serve(loaded, settings, bind(host, port)))
+
+
+async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket) -> None:
+    from badge_bridge.bridge import open_bridge
+    from badge_bridge.observability import logs
+    from badge_bridge.server import create_app
+    from badge_bridge.serving import Server, until_signal
+
+    async with (
+        open_bridge(rules, state=settings.state, concurrency=settings.concurrency) as bridge,
+        Server(create_app(bridge), listener) as server,
+    ):
+        logger = logging.getLogger("badge_bridge.serve")
+        for name, source in rules.sources.items():
+            logger.info(
+                "source %s (%s) takes POST %s/hooks/%s", name, getattr(source, "provider", ""), server.url, name
+            )
+        logger.info("listening on %s, events in %s, rules %s", server.url, settings.state, rules.hash)
+        await asyncio.to_thread(logs.upgrade)
+        await until_signal()
+        logger.info("stopping")
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8090,
+    state: Annotated[Path | None, typer.Option(help="Keep the portal in this file across restarts.")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak https with a throw-away certificate authority.")] = False,
+) -> None:
+    """Run a local portal that behaves like Bitrix24, faults included."""
+    _run(_sandbox(host, port, state, tls=tls))
+
+
+async def _sandbox(host: str, port: int, state: Path | None, *, tls: bool) -> None:
+    import tempfile
+    from contextlib import ExitStack
+
+    from badge_bridge.sandbox.portal import SandboxPortal
+    from badge_bridge.sandbox.serving import SandboxServer
+    from badge_bridge.sandbox.tls import throwaway_tls
+    from badge_bridge.serving import until_signal
+
+    with ExitStack() as stack:
+        papers = None
+        if tls:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="badge-bridge-sandbox-"))
+            papers = throwaway_tls(Path(folder))
+        portal = SandboxPortal(state_file=state)
+        async with SandboxServer(portal, host=host, port=port, tls=papers) as server:
+            print(f"sandbox portal  {server.url}")
+            print(f"webhook         {portal.webhook_url(server.url)}")
+            print(f"state           {server.url}/_sandbox/state")
+            print(f"request log     {server.url}/_sandbox/requests")
+            if papers:
+                print(f"trust its CA    SSL_CERT_FILE={papers.ca} (REQUESTS_CA_BUNDLE for requests)")
+            sys.stdout.flush()
+            await until_signal()
+
+
+@app.command()
+def check(
+    rules: Annotated[Path, typer.Argument(help="The rules file.")] = Path("rules.yaml"),
+    secrets: Annotated[
+        bool, typer.Option("--secrets/--no-secrets", help="Whether every ${NAME} must be set in the environment.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Report every mistake in a rules file with its line and column."""
+    from badge_bridge.rulesfile import load
+    from badge_bridge.sources import OPTIONS
+
+    try:
+        loaded = load(rules, providers=OPTIONS, environ=os.environ if secrets else None)
+    except RulesError as error:
+        if as_json:
+            fields = ("file", "line", "column", "message")
+            print(json.dumps([{name: getattr(found, name) for name in fields} for found in error.findings], indent=2))
+        else:
+            for finding in error.findings:
+                print(finding)
+        sys.exit(1)
+    if as_json:
+        print("[]")
+    else:
+        print(
+            f"{rules}: fine: {len(loaded.sources)} sources, {len(loaded.badges)} badges, {len(loaded.rules)} rules"
+            f" (hash {loaded.hash})"
+        )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the rules file, for editors."""
+    from badge_bridge.rulesfile import json_schema
+    from badge_bridge.sources import OPTIONS
+
+    print(json.dumps(json_schema(OPTIONS), indent=2))
+
+
+@events.command("list")
+def events_list(
+    state: StateOption = None,
+    in_state: Annotated[
+        str | None, typer.Option("--in", help="Only events that are waiting, working, done, ignored or dead.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Only events of this source.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only events of this type, such as call.missed.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List events, newest first."""
+    from badge_bridge import listing
+
+    wanted = listing.read_state(in_state)
+    found = _run(_with_store(state, lambda store: store.list(state=wanted, source=source, type=type_, limit=limit)))
+    if as_json:
+        print(json.dumps([listing.summary(event) for event in found.events], indent=2))
+    else:
+        listing.print_table(found.events)
+
+
+@events.command("show")
+def events_show(
+    key: Annotated[str, typer.Argument(help="The event's key, as the list prints it.")],
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of one event: what was received, each attempt, what each rule came to."""
+    from badge_bridge import listing
+
+    event = _run(_with_store(state, lambda store: store.get(key)))
+    if event is None:
+        _fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
+    if as_json:
+        print(json.dumps(listing.life(event), indent=2))
+    else:
+        listing.print_life(event)
+
+
+@events.command("redrive")
+def events_redrive(
+    keys: Annotated[list[str], typer.Argument(help="Keys of events that are done, ignored or dead.")],
+    state: StateOption = None,
+) -> None:
+    """Try ended events again, with the rules of now; a running serve takes them up within a second."""
+
+    async def redrive(store: Store) -> list[str]:
+        return [key for key in keys if not await store.redrive(key, now=time.time())]
+
+    refused = _run(_with_store(state, redrive))
+    for key in keys:
+        print(f"{key}: {'unknown or not ended yet' if key in refused else 'will be tried again'}")
+    if refused:
+        sys.exit(1)
+
+
+async def _with_store(state: str | None, work: Callable[[Store], Awaitable[T]]) -> T:
+    """Run `work` with the store, next to a `serve` that may be using it."""
+    from badge_bridge.store import open_store
+    from badge_bridge.store.sqlite import SqliteStore
+
+    store = open_store(_settings(None, state).state)
+    if isinstance(store, SqliteStore) and not store.exists():
+        raise SettingsError(
+            f"there is no store at {store.path}; say with --state or STATE where serve keeps its events"
+        )
+    await store.open()
+    try:
+        return await work(store)
+    finally:
+        await store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The local worker: processes what the store holds, inside the process that received it.
+
+It owns no work: everything is in the store, and a wake-up only shortens the wait. Losing one costs at most a tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.protocol import Claim
+
+__all__ = ["Dispatcher", "LocalWorker"]
+
+logger = logging.getLogger("badge_bridge.worker")
+
+TICK = 1.0
+"""Seconds between looks at the store when nobody wakes the worker."""
+
+GRACE = 10.0
+"""Seconds that running attempts get to end when the worker stops; Cloud Run grants ten."""
+
+
+class Dispatcher(Protocol):
+    """Who wakes `process` for events that were just stored."""
+
+    def wake(self, keys: Sequence[str]) -> None: ...
+
+
+class LocalWorker:
+    """Claims due events and processes up to `concurrency` of them side by side in the running event loop."""
+
+    def __init__(
+        self,
+        *,
+        sweep: Callable[[int], Awaitable[Sequence[Claim]]],
+        process: Callable[[Claim], Awaitable[None]],
+        concurrency: int,
+        tick: float = TICK,
+    ) -> None:
+        self._sweep = sweep
+        self._process = process
+        self._concurrency = concurrency
+        self._tick = tick
+        self._signal = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def wake(self, keys: Sequence[str]) -> None:  # noqa: ARG002 - see below
+        """Look at the store now. The keys do not matter here: what is due is claimed, oldest first."""
+        self._signal.set()
+
+    def start(self) -> None:
+        if self._loop_task is None:
+            self._loop_task = asyncio.create_task(self._run(), name="badge-bridge worker")
+
+    async def stop(self) -> None:
+        """Claim nothing more, let running attempts end for `GRACE` seconds, then cut them off.
+
+        An attempt that is cut off keeps its lease; the next process to open the store takes it over.
+        """
+        self._stopping = True
+        self._signal.set()
+        if self._loop_task is not None:
+            await self._loop_task
+            self._loop_task = None
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._signal.clear()
+            more = await self._claim()
+            if not more:
+                await self._wait()
+
+    async def _claim(self) -> bool:
+        """Start what is due, as far as there is room; True where there may be more at once."""
+        room = self._concurrency - len(self._running)
+        if room <= 0:
+            return False
+        try:
+            claims = await self._sweep(room)
+        except StoreUnavailable as error:
+            logger.warning("the store cannot be read, trying again in %g s: %s", self._tick, error)
+            return False
+        except Exception:
+            # A worker that dies silently would keep accepting events and process none.
+            logger.exception("looking for due events failed, trying again in %g s", self._tick)
+            return False
+        for claim in claims:
+            task = asyncio.create_task(self._attempt(claim), name=f"process {claim.key}")
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+        return len(claims) == room
+
+    async def _attempt(self, claim: Claim) -> None:
+        try:
+            await self._process(claim)
+        except StoreUnavailable as error:
+            logger.warning("%s: its outcome could not be stored, so its lease will run out: %s", claim.key, error)
+        except Exception:
+            logger.exception("%s: processing failed unexpectedly; its lease will run out", claim.key)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        was_full = len(self._running) >= self._concurrency
+        self._running.discard(task)
+        if was_full:
+            self._signal.set()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._tick):
+                await self._signal.wait()
+        except TimeoutError:
+            pass

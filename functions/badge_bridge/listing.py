@@ -1,0 +1,159 @@
+"""Stored events for an operator: as JSON, and as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from badge_bridge.errors import SettingsError
+from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.protocol import Attempt, State, StoredEvent
+
+__all__ = ["life", "print_life", "print_table", "read_state", "summary"]
+
+_COLOURS = {"done": "green", "ignored": "bright_black", "dead": "red", "waiting": "yellow", "working": "cyan"}
+
+
+def read_state(text: str | None) -> State | None:
+    """One of the states of an event, or None for all.
+
+    Raises:
+        SettingsError: there is no such state.
+    """
+    if text is not None and text not in get_args(State):
+        raise SettingsError(f"there is no state {text!r}; an event is {', '.join(get_args(State))}")
+    return cast("State | None", text)
+
+
+def summary(stored: StoredEvent) -> dict[str, Any]:
+    """One event as a row."""
+    return {
+        "key": stored.key,
+        "received": _iso(stored.received_at),
+        "source": stored.event.source,
+        "type": stored.event.type,
+        "caller": stored.event.caller,
+        "state": stored.state,
+        "attempts": stored.attempts,
+        "reason": stored.reason,
+    }
+
+
+def life(stored: StoredEvent) -> dict[str, Any]:
+    """One event with everything that is known of it."""
+    return {
+        **summary(stored),
+        "verified": stored.verified,
+        "failures": stored.failures,
+        "due": _iso(stored.due) if stored.state == "waiting" else None,
+        "lane": stored.lane,
+        "settled": None if stored.settled_at is None else _iso(stored.settled_at),
+        "rules_hash": stored.rules_hash,
+        "event": stored.event.model_dump(mode="json"),
+        "outcomes": [outcome.model_dump() for outcome in stored.outcomes],
+        "history": [_attempt(attempt) for attempt in stored.history],
+    }
+
+
+def print_table(found: Sequence[StoredEvent]) -> None:
+    """A table for a terminal; one line that says so where there is nothing."""
+    console = Console()
+    if not found:
+        console.print("No events.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("received", "key", "type", "caller", "state", "tries", "reason"):
+        table.add_column(heading, no_wrap=heading not in {"reason", "type"}, overflow="fold")
+    for stored in found:
+        table.add_row(
+            _clock(stored.received_at),
+            stored.key,
+            Text(stored.event.type),
+            Text(stored.event.caller),
+            Text(stored.state, style=_COLOURS[stored.state]),
+            str(stored.attempts),
+            Text(stored.reason),
+        )
+    console.print(table)
+
+
+def print_life(stored: StoredEvent) -> None:
+    """The life of one event, in the order in which it happened."""
+    console = Console(soft_wrap=True, highlight=False)
+    event = stored.event
+    console.print(Text(stored.key, style="bold"), Text(stored.state, style=_COLOURS[stored.state]))
+    for name, value in _facts(stored):
+        console.print(Text(f"  {name:<10}"), Text(value), sep="")
+    for attempt in stored.history:
+        console.print(Text(f"attempt {attempt.number}", style="bold"), Text(_when(attempt)))
+        for exchange in attempt.asked:
+            console.print(Text(f"  asked     {_exchange(exchange)}"))
+        for outcome in stored.outcomes:
+            if outcome.attempt == attempt.number:
+                console.print(Text(f"  rule      {_outcome(outcome)}"))
+        console.print(Text(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
+    if stored.state == "waiting":
+        lane = f" when {stored.lane} is usable again" if stored.lane else f" at {_clock(stored.due)}"
+        console.print(Text(f"next try{lane}"))
+    if event.data:
+        console.print(Text("data", style="bold"))
+        console.print_json(data=dict(event.data))
+
+
+def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
+    event = stored.event
+    facts = [
+        ("received", _clock(stored.received_at)),
+        ("verified", stored.verified),
+        ("source", f"{event.source} ({event.provider})"),
+        ("type", event.type),
+        ("reason", event.reason),
+        ("happened", _clock(event.time.timestamp())),
+        ("id", event.id),
+        ("caller", event.caller),
+        ("callee", event.callee),
+        ("line", event.line),
+        ("email", event.email),
+        ("rules", stored.rules_hash),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started": _iso(attempt.started_at),
+        "ended": None if attempt.ended_at is None else _iso(attempt.ended_at),
+        "result": attempt.result,
+        "reason": attempt.reason,
+        "asked": [exchange.model_dump() for exchange in attempt.asked],
+    }
+
+
+def _when(attempt: Attempt) -> str:
+    if attempt.ended_at is None:
+        return f"{_clock(attempt.started_at)}"
+    return f"{_clock(attempt.started_at)}, {(attempt.ended_at - attempt.started_at) * 1000:.0f} ms"
+
+
+def _exchange(exchange: Exchange) -> str:
+    return f"{exchange.method} -> {exchange.answer} ({exchange.milliseconds:.0f} ms)"
+
+
+def _outcome(outcome: Outcome) -> str:
+    said = f" ({outcome.reason})" if outcome.reason else ""
+    return f"{outcome.rule}: {outcome.result} {outcome.badge}{said}"
+
+
+def _iso(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _clock(unix: float) -> str:
+    """In the operator's own time zone."""
+    return datetime.fromtimestamp(unix, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

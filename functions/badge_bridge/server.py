@@ -1,0 +1,153 @@
+"""The HTTP surface, the same for `badge-bridge serve` and for the functions framework.
+
+`POST /hooks/{source}` takes deliveries, `GET /healthz` says whether the store can be used. Answers:
+
+    2xx  stored (what exactly, and with which body, is the provider's wish)
+    400  the body cannot be parsed              401  not signed as it should be; the body is empty on purpose
+    404  no such source or page                 405  the source takes other methods, listed in Allow
+    408  the body did not arrive in time        413  the body is larger than 1 MiB, declared or chunked
+    415  a compressed body                      422  parsed, but a field makes no sense; the answer names it
+    503  the store cannot write now; nothing was stored, send again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from badge_bridge.bridge import Bridge
+from badge_bridge.errors import (
+    BodyTooLarge,
+    DeliveryRefused,
+    MethodNotAllowed,
+    StoreUnavailable,
+    Unauthenticated,
+    UnknownSource,
+    UnsupportedMediaType,
+)
+from badge_bridge.observability.event_line import log_accept
+from badge_bridge.observability.trace import bind_request
+from badge_bridge.sources.base import Delivery, Reply
+
+__all__ = ["MAX_BODY", "create_app", "handle"]
+
+logger = logging.getLogger("badge_bridge.server")
+
+MAX_BODY = 1024 * 1024
+"""Bytes. The largest telephony webhook known is some tens of kilobytes."""
+
+BODY_TIMEOUT = 15.0
+"""Seconds for a body to arrive: Twilio, the most patient sender, gives up a request after 15."""
+
+RETRY_AFTER = "5"
+
+_HOOK = re.compile(r"/hooks/([a-z0-9][a-z0-9_-]{0,62})")
+
+
+class BodyTooSlow(DeliveryRefused):
+    status = 408
+
+
+async def handle(request: Request, bridge: Bridge) -> Response:
+    """Answer one request of any method and path."""
+    path = request.scope["path"]
+    if path == "/healthz":
+        return await _health(request, bridge)
+    hook = _HOOK.fullmatch(path)
+    if hook is None:
+        return JSONResponse({"error": "there is nothing at this path"}, status_code=404)
+    with bind_request(request.headers):
+        return await _receive(request, hook[1], bridge)
+
+
+async def _receive(request: Request, name: str, bridge: Bridge) -> Response:
+    try:
+        source = bridge.pipeline.source(name, request.method)
+        delivery = Delivery(
+            method=request.method,
+            query=request.scope["query_string"].decode("latin-1"),
+            headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"]],
+            body=await _body(request),
+            received_at=bridge.clock(),
+        )
+        return _response(await bridge.pipeline.accept(source, delivery))
+    except DeliveryRefused as refusal:
+        # A source that is not configured has a name that only its sender knows: it is nothing for our log.
+        known = "" if isinstance(refusal, UnknownSource) else name
+        log_accept(source=known, result="refused", status=refusal.status, reason=str(refusal))
+        return _refusal(refusal)
+    except StoreUnavailable as error:
+        logger.error("a delivery for %s could not be stored and was answered with 503: %s", name, error)  # noqa: TRY400 - the cause is in the message, a traceback says no more
+        return JSONResponse(
+            {"error": "cannot store anything now, please send again"},
+            status_code=503,
+            headers={"Retry-After": RETRY_AFTER},
+        )
+
+
+async def _body(request: Request) -> bytes:
+    """The raw body, never more than `MAX_BODY` bytes of it, whatever Content-Length says."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("send the body without Content-Encoding")
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:12]) > MAX_BODY:
+        raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes")
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes")
+                chunks.append(chunk)
+    except TimeoutError:
+        raise BodyTooSlow(f"the body did not arrive within {BODY_TIMEOUT:g} s") from None
+    return b"".join(chunks)
+
+
+def _response(reply: Reply) -> Response:
+    return Response(
+        reply.body, status_code=reply.status, headers=dict(reply.headers), media_type=reply.media_type or None
+    )
+
+
+def _refusal(refusal: DeliveryRefused) -> Response:
+    if isinstance(refusal, Unauthenticated):
+        return Response(status_code=refusal.status)
+    content = {"error": refusal.reason}
+    if refusal.field:
+        content["field"] = refusal.field
+    headers = {"Allow": ", ".join(refusal.allowed)} if isinstance(refusal, MethodNotAllowed) else None
+    return JSONResponse(content, status_code=refusal.status, headers=headers)
+
+
+async def _health(request: Request, bridge: Bridge) -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
+    try:
+        await bridge.store.ping()
+    except StoreUnavailable as error:
+        return JSONResponse({"status": "unavailable", "store": str(error)}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+def create_app(bridge: Bridge) -> Starlette:
+    """The ASGI application of `serve` around an open bridge."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handle(request, bridge)
+        except ClientDisconnect:
+            return Response(status_code=400)
+
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_ANY_METHOD)])
+
+
+_ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]

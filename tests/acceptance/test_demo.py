@@ -1,0 +1,88 @@
+"""`badge-bridge demo`: the first thing a new user sees."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from badge_bridge.demo import play
+from badge_bridge.sandbox.faults import FaultOrder
+from badge_bridge.sandbox.portal import SandboxPortal
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def told(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def fault(method: str, kind: str) -> Callable[[SandboxPortal], None]:
+    return lambda portal: portal.faults.add(FaultOrder(method=method, fault=kind, times=1000))
+
+
+async def test_demo_tells_every_step_when_all_goes_well() -> None:
+    """The story ends well, with each step that a user is promised and no step that differed."""
+    console = quiet()
+    assert await play(once=True, console=console)
+    text = told(console)
+    steps = [
+        "received: answered with 200",
+        "verified: hmac-sha1",
+        "rule matched: missed call",
+        "crm.activity.badge.get -> NOT_FOUND",
+        "crm.activity.badge.add -> ok",
+        "done",
+        "nothing had to be added",
+        "refused with 401",
+        "recognised: still one event",
+    ]
+    positions = [text.find(step) for step in steps]
+    assert -1 not in positions
+    assert positions == sorted(positions)
+    assert "✗" not in text
+
+
+@pytest.mark.parametrize(
+    ("broken", "seen"),
+    [
+        (fault("crm.activity.badge.add", "ACCESS_DENIED"), "✗ portal asked: crm.activity.badge.add -> ok"),
+        (fault("crm.activity.badge.get", "html"), "✗ portal asked: crm.activity.badge.get -> NOT_FOUND"),
+        (lambda portal: portal.reseed(with_badge(portal)), "✗ portal asked: crm.activity.badge.get -> NOT_FOUND"),
+    ],
+    ids=["the add is refused", "the get answers html", "the badge is there already"],
+)
+async def test_demo_fails_when_one_step_is_broken(broken: Callable[[SandboxPortal], None], seen: str) -> None:
+    """A step that goes otherwise is printed as such, with what was seen, and the demo does not claim success."""
+    console = quiet()
+    assert not await play(once=True, console=console, prepare=broken)
+    text = told(console)
+    assert seen in text
+    assert "NOT everything went as it should" in text
+
+
+def with_badge(portal: SandboxPortal) -> object:
+    seed = portal.seed.model_dump()
+    seed["badges"] = [{"code": "bb_missedCall", "title": "Call status", "value": "Missed", "type": "failure"}]
+    return type(portal.seed).model_validate(seed)
+
+
+@pytest.mark.slow
+def test_demo_command_exits_with_0_when_run_once() -> None:
+    """The command itself runs the story and ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "badge_bridge.cli", "demo", "--once"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Everything went as it should" in done.stdout

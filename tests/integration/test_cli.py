@@ -1,0 +1,227 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from badge_bridge import cli
+from badge_bridge.events import Event
+from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store import open_store
+from badge_bridge.store.protocol import Accepted, Settlement
+from support.deliveries import RULES, environ
+
+Run = Callable[..., tuple[int, str, str]]
+NOW = 1_795_345_200.0
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs a command in an empty folder: its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("STATE", "sqlite:///state.db")
+    for name, value in environ("https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/").items():
+        monkeypatch.setenv(name, value)
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["badge-bridge", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return code if isinstance(code, int) else 0, out, err
+
+    return run_command
+
+
+@pytest.fixture
+def stored(run: Run) -> list[str]:
+    """Keys of three stored events: done, dead and waiting."""
+
+    async def fill() -> list[str]:
+        store = open_store("sqlite:///state.db")
+        await store.open()
+        for number in range(3):
+            event = Event(
+                id=f"call-{number}",
+                source="reception",
+                provider="twilio",
+                type="call.missed",
+                time=datetime.fromtimestamp(NOW, UTC),
+                caller="+4930901820",
+                data={"CallSid": f"call-{number}"},
+            )
+            await store.accept([Accepted(f"reception:{number}", event, "hmac-sha1 over url and form", NOW + number)])
+        for key, state in (("reception:0", "done"), ("reception:1", "dead")):
+            claim = await store.claim(key, now=NOW + 10, lease=60)
+            assert claim is not None
+            await store.settle(
+                claim,
+                Settlement(
+                    state=state,  # type: ignore[arg-type] # one of the two literals above
+                    ended_at=NOW + 10.25,
+                    reason="" if state == "done" else "the portal refuses the title",
+                    outcomes=(Outcome(rule="missed call", result="ensured", badge="bb_missedCall", attempt=1),),
+                    asked=(Exchange(method="crm.activity.badge.get", answer="ok", milliseconds=12),),
+                    rules_hash="0123456789abcdef",
+                ),
+            )
+        await store.close()
+        return ["reception:0", "reception:1", "reception:2"]
+
+    return asyncio.run(fill())
+
+
+def test_events_list_shows_the_newest_first(run: Run, stored: list[str]) -> None:
+    """The list has a row for each event, newest first, with its state and the reason."""
+    code, out, _ = run("events", "list")
+    assert code == 0
+    assert [key for line in out.splitlines() for key in stored if key in line] == stored[::-1]
+    assert "the portal refuses the title" in out
+
+
+def test_events_list_as_json_can_be_filtered(run: Run, stored: list[str]) -> None:
+    """With --json the list is JSON, and filters leave only what was asked for."""
+    code, out, _ = run("events", "list", "--json", "--in", "dead", "--source", "reception", "--type", "call.missed")
+    assert code == 0
+    (row,) = json.loads(out)
+    assert (row["key"], row["state"], row["attempts"]) == ("reception:1", "dead", 1)
+    assert row["received"] == "2026-11-22T11:00:01.000Z"
+
+
+def test_events_list_says_so_when_there_is_nothing(run: Run, stored: list[str]) -> None:
+    """An empty list is a sentence, and an empty JSON list."""
+    assert "No events" in run("events", "list", "--source", "nobody")[1]
+    assert json.loads(run("events", "list", "--source", "nobody", "--json")[1]) == []
+
+
+def test_events_list_refuses_an_unknown_state(run: Run, stored: list[str]) -> None:
+    """A state that does not exist is named, with those that do, and the exit code says wrong use."""
+    code, _, err = run("events", "list", "--in", "lost")
+    assert code == 2
+    assert "'lost'" in err
+    assert "waiting, working, done, ignored, dead" in err
+
+
+def test_events_show_tells_the_life_of_an_event(run: Run, stored: list[str]) -> None:
+    """One event is shown with what was received, how it was verified, each attempt and each rule."""
+    code, out, _ = run("events", "show", "reception:0")
+    assert code == 0
+    for said in (
+        "hmac-sha1 over url and form",
+        "call.missed",
+        "+4930901820",
+        "attempt 1",
+        "250 ms",
+        "crm.activity.badge.get -> ok (12 ms)",
+        "missed call: ensured bb_missedCall",
+        "0123456789abcdef",
+    ):
+        assert said in out
+    shown = json.loads(run("events", "show", "reception:0", "--json")[1])
+    assert shown["outcomes"][0]["badge"] == "bb_missedCall"
+    assert shown["history"][0]["asked"][0]["method"] == "crm.activity.badge.get"
+
+
+def test_events_show_says_when_there_is_no_such_event(run: Run, stored: list[str]) -> None:
+    """A key that is not stored is a sentence and exit code 1."""
+    code, _, err = run("events", "show", "reception:9")
+    assert code == 1
+    assert "there is no event reception:9" in err
+
+
+def test_events_redrive_makes_ended_events_due_again(run: Run, stored: list[str]) -> None:
+    """Ended events are tried again; one that still waits, or is unknown, is named and fails the command."""
+    code, out, _ = run("events", "redrive", "reception:1")
+    assert code == 0
+    assert "will be tried again" in out
+    assert json.loads(run("events", "show", "reception:1", "--json")[1])["state"] == "waiting"
+    code, out, _ = run("events", "redrive", "reception:0", "reception:2", "reception:9")
+    assert code == 1
+    assert out.count("unknown or not ended yet") == 2
+
+
+def test_events_do_not_make_a_store_when_there_is_none(run: Run, tmp_path: Path) -> None:
+    """Looking at events in the wrong folder says so and leaves no empty file behind."""
+    code, _, err = run("events", "list")
+    assert code in {1, 2}
+    assert "state.db" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_says_that_a_good_file_is_fine(run: Run, tmp_path: Path) -> None:
+    """A file without mistakes is fine, with its numbers."""
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    code, out, _ = run("check", "rules.yaml")
+    assert code == 0
+    assert "fine: 4 sources, 2 badges, 2 rules" in out
+    assert json.loads(run("check", "--json")[1]) == []
+
+
+def test_check_reports_every_mistake_with_its_position(run: Run, tmp_path: Path) -> None:
+    """Several mistakes are all reported, sorted, one line each, and the exit code is 1."""
+    bad = (
+        RULES.replace("call.missed\n", "[]\n")
+        .replace("badge: paid", "badge: payed")
+        .replace("event.data", "event.dato")
+    )
+    (tmp_path / "rules.yaml").write_text(bad, "utf-8")
+    code, out, _ = run("check", "rules.yaml")
+    assert code == 1
+    lines = out.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("rules.yaml:") for line in lines)
+    found = json.loads(run("check", "rules.yaml", "--json")[1])
+    assert [f"rules.yaml:{one['line']}:{one['column']}: {one['message']}" for one in found] == lines
+
+
+def test_check_names_an_unset_secret_unless_told_not_to(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unset name is a mistake; with --no-secrets the file can be checked where the secrets are not."""
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    monkeypatch.delenv("TWILIO_TOKEN")
+    code, out, _ = run("check", "rules.yaml")
+    assert code == 1
+    assert "TWILIO_TOKEN" in out
+    assert run("check", "rules.yaml", "--no-secrets")[0] == 0
+
+
+@pytest.mark.parametrize("word", ["attach: {to: [deal]}", "clear: {on: [call.answered]}"])
+def test_check_refuses_what_does_not_work_yet(run: Run, tmp_path: Path, word: str) -> None:
+    """A rule that asks for attach or clear is refused at its position."""
+    (tmp_path / "rules.yaml").write_text(f"{RULES}    {word}\n", "utf-8")
+    code, out, _ = run("check", "rules.yaml")
+    assert code == 1
+    line = RULES.count("\n") + 1
+    assert out.startswith(f"rules.yaml:{line}:5: ")
+
+
+def test_schema_accepts_the_rules_of_the_tests(run: Run) -> None:
+    """The printed schema is a valid JSON Schema."""
+    code, out, _ = run("schema")
+    assert code == 0
+    Draft202012Validator.check_schema(json.loads(out))
+
+
+@pytest.mark.parametrize("arguments", [["unknown"], ["serve", "--port", "many"], ["events", "show"]])
+def test_wrong_use_exits_with_2(run: Run, arguments: list[str]) -> None:
+    """A command that is used wrongly says so with exit code 2."""
+    assert run(*arguments)[0] == 2
+
+
+def test_setting_that_cannot_be_understood_exits_with_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong environment variable is a sentence and not a traceback."""
+    monkeypatch.setenv("CONCURRENCY", "lots")
+    code, _, err = run("events", "list")
+    assert code == 2
+    assert "CONCURRENCY is 'lots'" in err

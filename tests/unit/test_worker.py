@@ -1,0 +1,154 @@
+"""The local worker: side by side up to a limit, woken or by itself, never dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from badge_bridge.dispatch.local import LocalWorker
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.events import Event
+from badge_bridge.store.protocol import Claim
+
+EVENT = Event(id="1", source="s", provider="p", type="t", time=datetime(2026, 11, 22, tzinfo=UTC))
+
+
+def claim(number: int) -> Claim:
+    return Claim(f"s:{number}", EVENT, "token", attempt=1, failures=0, received_at=0, leased_until=1)
+
+
+class Work:
+    """Events that are due, and what became of them."""
+
+    def __init__(self, due: int) -> None:
+        self.due = [claim(number) for number in range(due)]
+        self.asked: list[int] = []
+        self.running = 0
+        self.most = 0
+        self.done: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.problems: list[Exception] = []
+        self.changed = asyncio.Event()
+
+    async def sweep(self, limit: int) -> Sequence[Claim]:
+        self.asked.append(limit)
+        if self.problems:
+            raise self.problems.pop()
+        claims, self.due = self.due[:limit], self.due[limit:]
+        return claims
+
+    async def process(self, claimed: Claim) -> None:
+        self.running += 1
+        self.changed.set()
+        self.most = max(self.most, self.running)
+        try:
+            await self.gate.wait()
+            await asyncio.sleep(0)
+            self.done.append(claimed.key)
+        finally:
+            self.running -= 1
+            self.changed.set()
+
+    def worker(self, *, concurrency: int = 4, tick: float = 3600.0) -> LocalWorker:
+        return LocalWorker(sweep=self.sweep, process=self.process, concurrency=concurrency, tick=tick)
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not reached():
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def until_done(self, number: int) -> None:
+        await self.until(lambda: len(self.done) >= number)
+
+
+async def test_worker_processes_what_is_due_when_it_starts() -> None:
+    """What a predecessor left is taken up without anybody waking the worker."""
+    work = Work(3)
+    worker = work.worker()
+    worker.start()
+    await work.until_done(3)
+    await worker.stop()
+    assert sorted(work.done) == ["s:0", "s:1", "s:2"]
+
+
+async def test_worker_keeps_to_its_concurrency() -> None:
+    """However much is due, only so many attempts run side by side, and all are done in the end."""
+    work = Work(50)
+    worker = work.worker(concurrency=4)
+    worker.start()
+    await work.until_done(50)
+    await worker.stop()
+    assert work.most == 4
+    assert max(work.asked) == 4
+
+
+async def test_worker_looks_at_once_when_it_is_woken() -> None:
+    """A wake-up does not wait for the tick."""
+    work = Work(0)
+    worker = work.worker(tick=3600)
+    worker.start()
+    await asyncio.sleep(0)
+    work.due = [claim(7)]
+    worker.wake(["s:7"])
+    await work.until_done(1)
+    await worker.stop()
+
+
+async def test_worker_looks_by_itself_when_nobody_wakes_it() -> None:
+    """A lost wake-up costs a tick and not an event."""
+    work = Work(0)
+    worker = work.worker(tick=0.001)
+    worker.start()
+    await asyncio.sleep(0)
+    work.due = [claim(7)]
+    await work.until_done(1)
+    await worker.stop()
+
+
+@pytest.mark.parametrize("problem", [StoreUnavailable("disk full"), RuntimeError("a bug of ours")])
+async def test_worker_goes_on_when_the_store_cannot_be_read(problem: Exception) -> None:
+    """A failing look at the store is repeated; the worker does not die of it."""
+    work = Work(1)
+    work.problems = [problem]
+    worker = work.worker(tick=0.001)
+    worker.start()
+    await work.until_done(1)
+    await worker.stop()
+
+
+@pytest.mark.parametrize("problem", [StoreUnavailable("disk full"), RuntimeError("a bug of ours")])
+async def test_worker_goes_on_when_an_attempt_fails_unexpectedly(problem: Exception) -> None:
+    """One attempt that raises does not take others with it."""
+    work = Work(3)
+    process = work.process
+
+    async def failing(claimed: Claim) -> None:
+        if claimed.key == "s:1":
+            raise problem
+        await process(claimed)
+
+    worker = LocalWorker(sweep=work.sweep, process=failing, concurrency=1, tick=0.001)
+    worker.start()
+    await work.until_done(2)
+    await worker.stop()
+    assert sorted(work.done) == ["s:0", "s:2"]
+
+
+async def test_stopping_waits_for_running_attempts_and_claims_no_more() -> None:
+    """What runs may end; what is still due stays in the store."""
+    work = Work(2)
+    work.gate.clear()
+    worker = work.worker(concurrency=1)
+    worker.start()
+    await work.until(lambda: work.running > 0)
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    work.gate.set()
+    await stopping
+    assert work.done == ["s:0"]
+    assert [left.key for left in work.due] == ["s:1"]
