@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -72,6 +74,21 @@ def with_badge(portal: SandboxPortal) -> object:
     seed = portal.seed.model_dump()
     seed["badges"] = [{"code": "bb_missedCall", "title": "Call status", "value": "Missed", "type": "failure"}]
     return type(portal.seed).model_validate(seed)
+
+
+async def test_readme_shows_the_demo_as_it_is() -> None:
+    """The story in the README is the one that is told, but for keys, ports and times."""
+    console = quiet()
+    await play(once=True, console=console)
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)
+    assert without_chance(shown) == without_chance(told(console))
+
+
+def without_chance(text: str) -> str:
+    for pattern in (r":[0-9a-f]{32}", r"127\.0\.0\.1:\d+", r"\d+ ms", r"\d+\.\d s"):
+        text = re.sub(pattern, "*", text)
+    return text.strip()
 
 
 @pytest.mark.slow

@@ -1,0 +1,155 @@
+"""The README says what the code does."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+from badge_bridge import cli, errors, retry, server
+from badge_bridge.cel import EVENT_FIELDS
+from badge_bridge.events import CALL_TYPES
+from badge_bridge.rulesfile import json_schema, parse
+from badge_bridge.settings import SETTINGS
+from badge_bridge.sources import OPTIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def section(title: str) -> str:
+    """The text below a heading, up to the next one of its level."""
+    found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^#{{1,3}} |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert found, f"the README has no section {title!r}"
+    return found[2]
+
+
+def first_column(title: str) -> list[str]:
+    """The code words in the first column of a section's table."""
+    rows = re.findall(r"^\|([^|]*)\|", section(title), re.MULTILINE)
+    return [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
+
+
+def test_settings_table_is_that_of_the_code() -> None:
+    """Each variable stands in the README with its default and its meaning."""
+    for setting in SETTINGS:
+        assert f"| `{setting.name}` | `{setting.default}` | {setting.meaning} |" in section("Settings")
+    assert first_column("Settings") == [setting.name for setting in SETTINGS]
+
+
+def commands(group: typer.Typer, prefix: str = "") -> dict[str, set[str]]:
+    """Options by command."""
+    found: dict[str, set[str]] = {}
+    command = typer.main.get_command(group)
+    for name, entry in command.commands.items():  # type: ignore[attr-defined]
+        if hasattr(entry, "commands"):
+            for inner, leaf in entry.commands.items():
+                found[f"{name} {inner}"] = options(leaf)
+        else:
+            found[f"{prefix}{name}"] = options(entry)
+    return found
+
+
+def options(command: Any) -> set[str]:
+    return {
+        option
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--") and option not in {"--help", "--secrets"}
+    }
+
+
+def test_commands_table_is_that_of_the_code() -> None:
+    """Every command stands in the README with every option, and no others."""
+    documented = {
+        re.split(r" (?=[\[A-Z])", text)[0]: set(re.findall(r"--[a-z-]+", text)) for text in first_column("Commands")
+    }
+    assert documented == commands(cli.app)
+
+
+@pytest.mark.parametrize("number", range(len(re.findall(r"```yaml\n", README))))
+def test_yaml_of_the_readme_is_a_rules_file(number: int) -> None:
+    """Each example can be pasted: a whole file loads, a part of one loads when it is put into a whole one."""
+    block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[number]
+    lines = block.splitlines()
+    indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
+    text = "\n".join(line[indent:] for line in lines) + "\n"
+    whole = ""
+    if "portals:" not in text:
+        whole += 'portals:\n  main:\n    webhook: "${HOOK}"\n'
+    if "badges:" not in text:
+        whole += "badges:\n  b: {title: t, value: v, type: failure}\n"
+    if "rules:" not in text:
+        whole += "rules:\n  - {name: r, on: call.missed, badge: b}\n"
+    assert parse(whole + text, "README.md", providers=OPTIONS, environ=None).rules
+
+
+def test_http_answers_table_has_every_status_of_the_code() -> None:
+    """Every status that a delivery can be refused with is explained."""
+    statuses = {
+        str(one.status)
+        for one in vars(errors).values()
+        if isinstance(one, type) and issubclass(one, errors.DeliveryRefused)
+    }
+    statuses |= {str(server.BodyTooSlow.status), "503", "2xx"}
+    table = re.findall(r"^\| (\w+) \|", section("What providers hear"), re.MULTILINE)
+    assert set(table) - {"status"} == statuses
+
+
+def test_retry_schedule_is_that_of_the_code() -> None:
+    """The delays that the README names are those that are used."""
+    units = {"s": 1, "min": 60, "h": 3600}
+    text = " ".join(section("What happens to an event").split())
+    listed = re.search(r"is tried again after ([^;]*?), each give or take (\d+) %", text)
+    assert listed
+    delays = [float(number) * units[unit] for number, unit in re.findall(r"(\d+) (s|min|h)", listed[1])]
+    assert tuple(delays) == retry.SCHEDULE
+    assert int(listed[2]) == round(retry.JITTER * 100)
+
+
+def test_call_types_and_event_fields_are_those_of_the_code() -> None:
+    """Every call type and every field that a condition can read is named."""
+    for kind in CALL_TYPES:
+        assert f"`{kind}`" in section("`sources`")
+    for name in EVENT_FIELDS:
+        assert f"`{name}`" in section("`rules`")
+
+
+def properties(name: str) -> set[str]:
+    schema = json_schema(OPTIONS)["$defs"][name]
+    return set(schema["properties"])
+
+
+def test_rules_and_badges_tables_have_every_key() -> None:
+    """Every key of a badge and of a rule stands in its table."""
+    assert set(first_column("`badges`")) == properties("Badge")
+    assert set(first_column("`rules`")) == properties("Rule") - {"attach", "clear"}
+
+
+def test_sources_table_has_every_option_of_every_provider() -> None:
+    """Every option of every provider stands in the table of sources."""
+    documented = {word.partition(".")[0] for word in first_column("`sources`")}
+    for options_type in OPTIONS.values():
+        assert issubclass(options_type, BaseModel)
+        assert set(options_type.model_fields) <= documented
+
+
+def test_dependencies_table_has_every_dependency() -> None:
+    """Every runtime dependency, and what the command line adds, is there with its reason."""
+    text = section("Dependencies, and why these")
+    declared = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["cli"]]
+    for requirement in declared:
+        assert re.split(r"[<>=]", requirement)[0].lower() in text.lower()
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    """Every `make` command that the README names is a target."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in set(re.findall(r"make ([a-z]+)\b", "\n".join(re.findall(r"`[^`]*`|^\$ .*$", README, re.MULTILINE)))):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
