@@ -16,6 +16,9 @@ from badge_bridge.store.protocol import Attempt, State, StoredEvent
 
 __all__ = ["life", "print_life", "print_table", "read_state", "summary"]
 
+_ROW = 180
+"""Characters: a source's name may have 63, its key 96."""
+
 _COLOURS = {"done": "green", "ignored": "bright_black", "dead": "red", "waiting": "yellow", "working": "cyan"}
 
 
@@ -63,12 +66,14 @@ def life(stored: StoredEvent) -> dict[str, Any]:
 def print_table(found: Sequence[StoredEvent]) -> None:
     """A table for a terminal; one line that says so where there is nothing."""
     console = Console()
+    # Wide enough for a row: a narrow terminal wraps it, and a key that was cut off would be of no use.
+    console.width = max(console.width, _ROW)
     if not found:
         console.print("No events.")
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("received", "key", "type", "caller", "state", "tries", "reason"):
-        table.add_column(heading, no_wrap=heading not in {"reason", "type"}, overflow="fold")
+        table.add_column(heading, no_wrap=heading != "reason")
     for stored in found:
         table.add_row(
             _clock(stored.received_at),

@@ -142,6 +142,8 @@ class Pipeline:
             logger.warning("%s: the lease was taken over meanwhile; its new holder decides", claim.key)
 
     async def _follow_rules(self, attempt: Attempt) -> None:
+        # By the event loop's clock, which does not jump.
+        deadline = asyncio.get_running_loop().time() + BUDGET
         finished = {outcome.rule for outcome in attempt.claim.outcomes}
         decision = self._rules.matching(attempt.claim.event)
         attempt.ignored_because = _explain(attempt.claim.event, decision)
@@ -149,7 +151,7 @@ class Pipeline:
             if judgement.rule.name in finished:
                 continue
             if judgement.result == "matched":
-                await self._apply(judgement.rule, attempt)
+                await self._apply(judgement.rule, attempt, deadline)
             elif judgement.problem is not None:
                 attempt.outcomes.append(
                     Outcome(
@@ -160,12 +162,11 @@ class Pipeline:
                     )
                 )
 
-    async def _apply(self, rule: Rule, attempt: Attempt) -> None:
+    async def _apply(self, rule: Rule, attempt: Attempt, deadline: float) -> None:
         """Let one rule act. A failure becomes a decision, so that the other rules still have their turn."""
         badge = self._rules.badges[rule.badge]
-        spent = self._clock() - attempt.started_at
         try:
-            async with asyncio.timeout(max(BUDGET - spent, 0)):
+            async with asyncio.timeout_at(deadline):
                 ensured = await self._portals[rule.portal].badges.ensure(badge, asked=attempt.asked)
         except StoreUnavailable:
             raise

@@ -89,6 +89,16 @@ def test_events_list_shows_the_newest_first(run: Run, stored: list[str]) -> None
     assert "the portal refuses the title" in out
 
 
+def test_events_list_keeps_keys_whole_when_the_terminal_is_narrow(
+    run: Run, stored: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key can be copied from the list however wide the terminal is."""
+    monkeypatch.setenv("COLUMNS", "40")
+    out = run("events", "list")[1]
+    assert all(key in out for key in stored)
+    assert "2026-11-22" in out
+
+
 def test_events_list_as_json_can_be_filtered(run: Run, stored: list[str]) -> None:
     """With --json the list is JSON, and filters leave only what was asked for."""
     code, out, _ = run("events", "list", "--json", "--in", "dead", "--source", "reception", "--type", "call.missed")

@@ -79,7 +79,7 @@ def test_event_line_has_everything_when_an_event_is_done(stream: io.StringIO) ->
         {
             "level": "INFO",
             "logger": "badge_bridge.events",
-            "message": "done reception:4f0c1a2b… call.missed -> missed call: ensured bb_missedCall (added)",
+            "message": f"done {KEY} call.missed -> missed call: ensured bb_missedCall (added)",
             "kind": "event",
             "key": KEY,
             "source": "reception",
@@ -117,7 +117,7 @@ def test_event_line_says_how_it_ended(stream: io.StringIO, changes: dict[str, An
     _event(**changes)
     (line,) = _lines(stream)
     assert line["level"] == level
-    assert line["message"].startswith(f"{changes['state']} reception:4f0c1a2b… call.missed ")
+    assert line["message"].startswith(f"{changes['state']} {KEY} call.missed ")
     assert line["message"].endswith(ending)
 
 
@@ -176,7 +176,7 @@ def test_accept_line_names_the_event(stream: io.StringIO, result: Any, level: st
         {
             "level": level,
             "logger": "badge_bridge.deliveries",
-            "message": f"{result} reception:4f0c1a2b… call.missed",
+            "message": f"{result} {KEY} call.missed",
             "kind": "delivery",
             "key": KEY,
             "source": "reception",

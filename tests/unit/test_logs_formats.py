@@ -60,8 +60,8 @@ def test_console_names_the_logger_when_it_is_not_ours() -> None:
     """Lines of libraries say whose they are."""
     stream = io.StringIO()
     logs.configure("console", "INFO", stream=stream)
-    logging.getLogger("uvicorn.error").info("Started")
-    assert TIME.sub("", stream.getvalue()) == "INFO     uvicorn.error: Started\n"
+    logging.getLogger("uvicorn.error").warning("Odd")
+    assert TIME.sub("", stream.getvalue()) == "WARNING  uvicorn.error: Odd\n"
 
 
 def test_console_keeps_a_line_a_line_when_values_have_line_breaks() -> None:

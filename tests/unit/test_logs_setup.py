@@ -80,12 +80,13 @@ def test_levels_are_the_operators_for_us_and_warning_for_libraries() -> None:
 
 
 def test_server_lines_are_kept_and_access_lines_are_not() -> None:
-    """Uvicorn's messages come through our handler; its access log is off, so that it does not even build the lines."""
+    """Uvicorn's warnings come through our handler; its access log is off, so that it does not even build the lines."""
     stream = io.StringIO()
     logs.configure("json", "INFO", stream=stream)
     logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     logging.getLogger("uvicorn.access").error("GET /hooks/x?token=abc")
-    assert _messages(stream) == ["Started server process"]
+    assert _messages(stream) == ["Invalid HTTP request received."]
     assert not logging.getLogger("uvicorn.access").hasHandlers()
 
 

@@ -270,6 +270,8 @@ async def test_claim_is_given_back_when_caller_was_cancelled(tmp_path: Path) -> 
     await asyncio.wait(claims)
     gate.go.set()
     await held
+    # The writer keeps the order: when this is done, the claims have been carried out.
+    await store._writer.submit(lambda _: None)
     # What is given back is queued when the answers arrive on the loop, which is within a few turns of the writer.
     for _ in range(100):
         if not (await store.list(state="working")).events:

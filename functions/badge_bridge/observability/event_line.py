@@ -7,7 +7,6 @@ an event is named by its key, and `badge-bridge events show <key>` tells the res
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -22,7 +21,6 @@ _events = logging.getLogger("badge_bridge.events")
 
 _refused = FloodGate()
 
-_KEY_END = re.compile(r":[0-9a-f]{32}\Z")
 _DELIVERY_LEVELS = {"accepted": logging.DEBUG, "duplicate": logging.INFO, "refused": logging.WARNING}
 """What is accepted gets its line when it is processed; a second one would be the costliest part of accepting it."""
 
@@ -99,7 +97,7 @@ def log_event(
         }
     )
     what = _what_happened(outcomes, state=state, reason=reason, attempt=attempt, lane=lane)
-    _write(_events, level, f"{state} {_short(key)} {type} -> {what}", fields, console=_EVENT_CONSOLE)
+    _write(_events, level, f"{state} {key} {type} -> {what}", fields, console=_EVENT_CONSOLE)
 
 
 def log_accept(
@@ -153,7 +151,7 @@ def log_accept(
             "took_ms": None if took is None else _milliseconds(took),
         }
     )
-    message = f"{result} {_short(key)} {type}" if key else f"{result} {status} for {source or 'an unknown source'}"
+    message = f"{result} {key} {type}" if key else f"{result} {status} for {source or 'an unknown source'}"
     _write(_deliveries, level, f"{message}: {reason}" if reason else message, fields, console=_ACCEPT_CONSOLE)
 
 
@@ -194,14 +192,6 @@ def _told(outcome: Outcome) -> str:
     badge = f" {outcome.badge}" if outcome.badge else ""
     reason = f" ({outcome.reason})" if outcome.reason else ""
     return f"{outcome.rule}: {outcome.result}{badge}{reason}"
-
-
-def _short(key: str) -> str:
-    """The source and the first eight digits: enough to recognise an event; the whole key is in the fields.
-
-    Only what is a key is shortened: half of anything else might be the half of a secret, which nothing recognises.
-    """
-    return f"{key[:-24]}…" if _KEY_END.search(key) else key
 
 
 def _outcome_fields(outcome: Outcome) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def _take_over(handler: CleaningHandler, level: int) -> None:
     for name in _CLIENTS:
         _set(name, level=logging.WARNING, handlers=[], propagate=True)
     for name in _SERVERS:
-        _set(name, level=max(level, logging.INFO), handlers=[], propagate=True)
+        _set(name, level=logging.WARNING, handlers=[], propagate=True)
     _set(_SUPERVISOR, level=None, handlers=[], propagate=True)
     for name in _ACCESS:
         _set(name, level=logging.WARNING, handlers=[], propagate=False)
