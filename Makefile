@@ -5,11 +5,21 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# An environment whose Python is gone, or is not the one that PYTHON names, is made anew.
+VERSION := -c 'import sys; print(sys.version_info[:2])' 2>/dev/null
+ifneq ($(wildcard $(VENV)/.made),)
+ifneq ($(shell $(BIN)/python $(VERSION)),$(shell $(PYTHON) $(VERSION)))
+$(shell rm -f $(VENV)/.made)
+endif
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit pythons bench format lock clean
+.PHONY: help install demo test lint types unit pythons bench format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+install: $(VENV)/.app ## make the environment with the command line, .venv/bin/badge-bridge
 
 demo: $(VENV)/.app ## show the whole job on this machine; ONCE=1 ends by itself
 	@$(BIN)/badge-bridge demo $(if $(ONCE),--once)
@@ -38,8 +48,8 @@ format: $(VENV)/.dev ## format the code
 
 lock: $(VENV)/.lock ## compile the requirements files from pyproject.toml
 	$(LOCK) --output-file functions/requirements.txt
-	$(LOCK) --extra cli --group build --constraint functions/requirements.txt --output-file functions/requirements-cli.txt
-	$(LOCK) --extra cli --group dev --constraint functions/requirements-cli.txt --output-file tests/requirements.txt
+	$(LOCK) --extra cli --group build --constraint functions/requirements.txt --output-file tests/requirements-cli.txt
+	$(LOCK) --extra cli --group dev --constraint tests/requirements-cli.txt --output-file tests/requirements.txt
 
 LOCK = $(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock"
@@ -47,16 +57,19 @@ LOCK = $(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --py
 clean: ## remove environments and caches
 	rm -rf .venv .venv-3.* .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-$(VENV)/bin/python:
+# Whole or not at all: the stamp is written last.
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@touch $@
 
 # The package is installed without its dependencies, which all come from a lock with hashes.
-$(VENV)/.app: functions/requirements-cli.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.app: tests/requirements-cli.txt pyproject.toml $(VENV)/.made
 	@echo "installing badge-bridge into $(VENV) ..."
-	@$(PIP) --require-hashes --requirement functions/requirements-cli.txt
+	@$(PIP) --require-hashes --requirement tests/requirements-cli.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -65,6 +78,6 @@ $(VENV)/.dev: tests/requirements.txt $(VENV)/.app
 	@$(PIP) --require-hashes --requirement tests/requirements.txt
 	@touch $@
 
-$(VENV)/.lock: | $(VENV)/bin/python
+$(VENV)/.lock: $(VENV)/.made
 	@$(PIP) uv
 	@touch $@

@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "tests" / "requirements.txt"
+PROJECT = ROOT / "pyproject.toml"
 
 
 def interpreter(version: str) -> str | None:
@@ -44,7 +45,7 @@ def prepare(python: str, version: str) -> Path:
     folder = ROOT / f".venv-{version}"
     inside = folder / "bin" / "python"
     stamp = folder / ".dev"
-    if stamp.exists() and stamp.stat().st_mtime >= LOCK.stat().st_mtime:
+    if stamp.exists() and stamp.stat().st_mtime >= max(path.stat().st_mtime for path in (LOCK, PROJECT)):
         return inside
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
     install = [str(inside), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from badge_bridge import rulesfile
+from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.local import LocalWorker
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.pipeline import Pipeline
@@ -31,6 +32,7 @@ class Bridge:
     portals: Mapping[str, Portal]
     pipeline: Pipeline
     worker: LocalWorker
+    bodies: BodyBudget
     clock: Callable[[], float]
 
 
@@ -62,6 +64,7 @@ async def open_bridge(
                 name, credential(portal), pauses=store, clock=clock, random=rng, transport=transport
             )
             stack.push_async_callback(portals[name].aclose)
+            await portals[name].start()
         pipeline = Pipeline(
             rules=rules,
             sources={name: build(name, cast("SourceOptions", options)) for name, options in rules.sources.items()},
@@ -74,7 +77,15 @@ async def open_bridge(
         worker = LocalWorker(sweep=pipeline.sweep, process=pipeline.process, concurrency=concurrency)
         worker.start()
         stack.push_async_callback(worker.stop)
-        yield Bridge(rules=rules, store=store, portals=portals, pipeline=pipeline, worker=worker, clock=clock)
+        yield Bridge(
+            rules=rules,
+            store=store,
+            portals=portals,
+            pipeline=pipeline,
+            worker=worker,
+            bodies=BodyBudget(),
+            clock=clock,
+        )
 
 
 def credential(portal: rulesfile.Portal) -> Credential:

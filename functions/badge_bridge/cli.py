@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything tha
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -26,7 +27,7 @@ from badge_bridge.errors import BridgeError, RulesError, SettingsError
 if TYPE_CHECKING:
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.store.protocol import Store
+    from badge_bridge.store.protocol import Pause, Store, StoredEvent
 
 __all__ = ["app", "main"]
 
@@ -57,13 +58,23 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def main() -> NoReturn:
     """Run the command line. Every error of ours is one message and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ✓ gets a ?
     try:
         app()
     except RulesError as error:
-        _fail(str(error), 1)
+        print(error, file=sys.stderr)  # as editors and scripts read it: one finding a line, nothing before it
+        sys.exit(1)
     except SettingsError as error:
         _fail(str(error), 2)
     except BridgeError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:
+        # Whoever read the output has had enough. Nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
         _fail(str(error), 1)
     sys.exit(0)
 
@@ -128,7 +139,7 @@ def serve(
         settings.log_format or ("console" if sys.stderr.isatty() else "json"),
         settings.log_level,
         show_phone_numbers=settings.show_phone_numbers,
-        secrets=loaded.secrets(),
+        secrets=loaded.secrets,
     )
     _run(_serve(loaded, settings, bind(host, port)))
 
@@ -183,8 +194,8 @@ async def _sandbox(host: str, port: int, state: Path | None, *, tls: bool) -> No
         async with SandboxServer(portal, host=host, port=port, tls=papers) as server:
             print(f"sandbox portal  {server.url}")
             print(f"webhook         {portal.webhook_url(server.url)}")
-            print(f"state           {server.url}/_sandbox/state")
             print(f"request log     {server.url}/_sandbox/requests")
+            print(f"everything else {server.url}/_sandbox/")
             if papers:
                 print(f"trust its CA    SSL_CERT_FILE={papers.ca} (REQUESTS_CA_BUNDLE for requests)")
             sys.stdout.flush()
@@ -243,14 +254,15 @@ def events_list(
     as_json: JsonOption = False,
 ) -> None:
     """List events, newest first."""
-    from badge_bridge import listing
+    from badge_bridge.life import read_state, summary
+    from badge_bridge.terminal import print_table
 
-    wanted = listing.read_state(in_state)
+    wanted = read_state(in_state)
     found = _run(_with_store(state, lambda store: store.list(state=wanted, source=source, type=type_, limit=limit)))
     if as_json:
-        print(json.dumps([listing.summary(event) for event in found.events], indent=2))
+        print(json.dumps([summary(event) for event in found.events], indent=2))
     else:
-        listing.print_table(found.events)
+        print_table(found.events)
 
 
 @events.command("show")
@@ -260,15 +272,21 @@ def events_show(
     as_json: JsonOption = False,
 ) -> None:
     """Show all that is known of one event: what was received, each attempt, what each rule came to."""
-    from badge_bridge import listing
+    from badge_bridge.life import life
+    from badge_bridge.terminal import print_life
 
-    event = _run(_with_store(state, lambda store: store.get(key)))
+    async def look(store: Store) -> tuple[StoredEvent | None, Pause | None]:
+        event = await store.get(key)
+        pauses = await store.paused([event.lane]) if event is not None and event.lane else []
+        return event, next(iter(pauses), None)
+
+    event, pause = _run(_with_store(state, look))
     if event is None:
         _fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
     if as_json:
-        print(json.dumps(listing.life(event), indent=2))
+        print(json.dumps(life(event), indent=2))
     else:
-        listing.print_life(event)
+        print_life(event, pause)
 
 
 @events.command("redrive")
@@ -278,13 +296,20 @@ def events_redrive(
 ) -> None:
     """Try ended events again, with the rules of now; a running serve takes them up within a second."""
 
-    async def redrive(store: Store) -> list[str]:
-        return [key for key in keys if not await store.redrive(key, now=time.time())]
+    async def redrive(store: Store) -> dict[str, str]:
+        said = {}
+        for key in keys:
+            if await store.redrive(key, now=time.time()):
+                said[key] = ""
+            else:
+                event = await store.get(key)
+                said[key] = "there is no such event" if event is None else f"it has not ended, it is {event.state}"
+        return said
 
-    refused = _run(_with_store(state, redrive))
-    for key in keys:
-        print(f"{key}: {'unknown or not ended yet' if key in refused else 'will be tried again'}")
-    if refused:
+    said = _run(_with_store(state, redrive))
+    for key, refusal in said.items():
+        print(f"{key}: {refusal or 'will be tried again, with the rules of now'}")
+    if any(said.values()):
         sys.exit(1)
 
 

@@ -6,6 +6,7 @@
     ├── DeliveryRefused               one delivery; carries the HTTP status
     │   ├── UnknownSource             404
     │   ├── MethodNotAllowed          405
+    │   ├── BodyTooSlow               408
     │   ├── BodyTooLarge              413
     │   ├── UnsupportedMediaType      415
     │   ├── Unauthenticated           401, never explained to the sender
@@ -14,6 +15,7 @@
     ├── StoreUnavailable              503 to a provider; nothing was stored
     └── PortalError                   one call to the portal
         ├── PortalPaused              the lane is paused until a time; this call was not sent, or was the reason
+        │   └── OutcomeUnknownAndPaused   this call was the reason, and an OutcomeUnknown as well
         ├── PortalUnreachable         not sent: no connection
         ├── OutcomeUnknown            sent, but nobody knows whether it was carried out
         ├── LimitReached              refused before it was carried out, because of a limit
@@ -21,8 +23,13 @@
         ├── NotFound                  the thing does not exist
         └── CallRefused               refused for good: the call itself is wrong
 
-An error says what happened, to whom and what to do about it. Which of them is tried again, and when, is decided in
-`retry.py` and nowhere else.
+Some are defined where they belong: `SandboxError` in the sandbox, `NotSent` in `retry.py` and `NoRoomForBody` (503) in
+`body_budget.py`, each a `BridgeError`;
+`CelError` and `EvaluationError` in `cel`, each a `ValueError`, since what has no good value there is an expression.
+
+A message is read in a log by somebody who knows neither the code nor the moment: it names the portal, source or file
+first, then the trouble, then the remedy where a person has to act. Which errors are tried again, and when, is decided
+in `retry.py` and nowhere else.
 """
 
 from __future__ import annotations
@@ -33,6 +40,7 @@ from dataclasses import dataclass
 __all__ = [
     "AccessRefused",
     "BodyTooLarge",
+    "BodyTooSlow",
     "BridgeError",
     "CallRefused",
     "DeliveryRefused",
@@ -43,6 +51,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "OutcomeUnknown",
+    "OutcomeUnknownAndPaused",
     "PortalError",
     "PortalPaused",
     "PortalUnreachable",
@@ -73,7 +82,8 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
 
 
 class RulesError(BridgeError):
@@ -107,6 +117,10 @@ class MethodNotAllowed(DeliveryRefused):
     def __init__(self, reason: str, *, allowed: Collection[str]) -> None:
         self.allowed = tuple(sorted(allowed))
         super().__init__(reason)
+
+
+class BodyTooSlow(DeliveryRefused):
+    status = 408
 
 
 class BodyTooLarge(DeliveryRefused):
@@ -155,7 +169,7 @@ class PortalPaused(PortalError):
     """`lane` is paused until `until` (unix seconds).
 
     Without a `__cause__` the call was not sent. With one, the answer to this call was the reason; where that is an
-    `OutcomeUnknown`, this error is one as well (`portal.lanes.OutcomeUnknownAndPaused`).
+    `OutcomeUnknown`, this error is one as well (`OutcomeUnknownAndPaused`).
     """
 
     def __init__(self, message: str, *, portal: str, method: str, lane: str, until: float) -> None:
@@ -170,6 +184,13 @@ class PortalUnreachable(PortalError):
 
 class OutcomeUnknown(PortalError):
     """The call was sent and may or may not have been carried out."""
+
+
+class OutcomeUnknownAndPaused(PortalPaused, OutcomeUnknown):
+    """The call was sent and may have been carried out, and so many were lost that its lane is paused now.
+
+    It waits like any `PortalPaused`, and must be looked up before it is sent again like any `OutcomeUnknown`.
+    """
 
 
 class LimitReached(PortalError):

@@ -9,11 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-__all__ = ["CALL_TYPES", "Direction", "Event", "event_key"]
+__all__ = ["CALL_TYPES", "EXACT_TYPE", "Direction", "Event", "event_key"]
+
+EXACT_TYPE = r"[^\s*.\x00-\x1f\x7f]+(?:\.[^\s*.\x00-\x1f\x7f]+)*"
+"""How an event's type is written, in a rule as in an event: words with full stops between them, such as call.missed.
+An event whose type no rule can name would be kept, ignored, and never understood."""
 
 Direction = Literal["inbound", "outbound", "internal", ""]
 
@@ -26,8 +31,16 @@ CALL_TYPES = (
     "call.failed",
     "call.unknown",
 )
-"""What a telephony provider's event can become. Missed means inbound, ended, and no human answered; what cannot be
-told from the delivery is `call.unknown`, never missed."""
+"""What a telephony provider's event can become. `call.missed` needs proof: the call came from outside, is over, and
+nobody picked it up. Where a delivery does not prove that, it is `call.unknown`."""
+
+
+def _utc(moment: datetime) -> datetime:
+    """One moment, one way to write it; some offsets that a sender can write cannot be read again."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is outside of the years 1 to 9999 in UTC") from None
 
 
 class Event(BaseModel):
@@ -44,8 +57,8 @@ class Event(BaseModel):
     source: str
     provider: str
     type: str = Field(min_length=1)
-    time: AwareDatetime
-    """When it happened (for calls: when the call started, where the provider says so)."""
+    time: Annotated[AwareDatetime, AfterValidator(_utc)]
+    """When it happened, in UTC (for calls: when the call started, where the provider says so)."""
     subject: str = ""
     """Whom it is about, the value that joins events: the customer's number for calls."""
     direction: Direction = ""

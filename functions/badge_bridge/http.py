@@ -5,41 +5,27 @@ import line changes.
 """
 
 from httpx import (
-    ASGITransport,
     AsyncBaseTransport,
     AsyncClient,
-    AsyncHTTPTransport,
     ConnectError,
     ConnectTimeout,
-    DecodingError,
     HTTPError,
-    InvalidURL,
     Limits,
-    MockTransport,
     PoolTimeout,
-    Request,
     Response,
     Timeout,
     TimeoutException,
-    TransportError,
 )
 
 __all__ = [
-    "ASGITransport",
     "AsyncBaseTransport",
     "AsyncClient",
-    "AsyncHTTPTransport",
     "ConnectError",
     "ConnectTimeout",
-    "DecodingError",
     "HTTPError",
-    "InvalidURL",
     "Limits",
-    "MockTransport",
     "PoolTimeout",
-    "Request",
     "Response",
     "Timeout",
     "TimeoutException",
-    "TransportError",
 ]

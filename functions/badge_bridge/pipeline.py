@@ -12,18 +12,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from badge_bridge import retry
-from badge_bridge.errors import BridgeError, MethodNotAllowed, OutcomeUnknown, StoreUnavailable, UnknownSource
+from badge_bridge.errors import (
+    BridgeError,
+    Impossible,
+    MethodNotAllowed,
+    OutcomeUnknown,
+    StoreUnavailable,
+    UnknownSource,
+)
 from badge_bridge.events import Event, event_key
 from badge_bridge.observability.event_line import log_accept, log_event, log_left_out
-from badge_bridge.outcomes import Outcome, Result
-from badge_bridge.portal import Portal
-from badge_bridge.rulesfile import Decision, Rule, RulesFile
-from badge_bridge.settling import Attempt, settle
-from badge_bridge.sources.base import Delivery, Reply, Source
+from badge_bridge.portal import Ensured, Portal
+from badge_bridge.rulesfile import Judgement, Rule, RulesFile
+from badge_bridge.settling import Progress, settle
+from badge_bridge.sources.base import Delivery, Reading, Reply, Source
 from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
 
 __all__ = ["Pipeline"]
@@ -35,6 +43,9 @@ LEASE = 90.0
 
 BUDGET = 75.0
 """Seconds that one attempt may take."""
+
+SETTLE_AGAIN = 1.0
+"""Seconds between tries to write the end of an attempt while the store cannot be written."""
 
 
 class Pipeline:
@@ -50,9 +61,11 @@ class Pipeline:
         sources: Mapping[str, Source[Any]],
         portals: Mapping[str, Portal],
         store: Store,
-        wake: Callable[[Sequence[str]], None],
+        wake: Callable[[Sequence[str]], Awaitable[None]],
         clock: Callable[[], float],
         random: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        budget: float = BUDGET,
     ) -> None:
         self._rules = rules
         self._sources = sources
@@ -61,6 +74,8 @@ class Pipeline:
         self._wake = wake
         self._clock = clock
         self._random = random
+        self._sleep = sleep
+        self._budget = budget
 
     def source(self, name: str, method: str) -> Source[Any]:
         """The source behind `/hooks/{name}`.
@@ -89,16 +104,22 @@ class Pipeline:
         verified = source.verify(delivery)
         batch = [
             Accepted(event_key(source.name, reading.identity), reading.event, verified, delivery.received_at)
-            for reading in source.read(delivery)
+            for reading in _read(source, delivery)
         ]
-        fresh = await self._store.accept(batch)
+        fresh = await self._accept(batch)
         new = [accepted.key for accepted, is_new in zip(batch, fresh, strict=True) if is_new]
         if new:
-            self._wake(new)
+            await self._wake(new)
         reply = source.reply()
         for accepted, is_new in zip(batch, fresh, strict=True):
             self._tell_accepted(accepted, reply, is_new=is_new)
         return reply
+
+    async def _accept(self, batch: Sequence[Accepted]) -> list[bool]:
+        try:
+            return await self._store.accept(batch)
+        except ValueError as error:
+            raise Impossible(f"the event cannot be kept: {error}") from error
 
     def _tell_accepted(self, accepted: Accepted, reply: Reply, *, is_new: bool) -> None:
         log_accept(
@@ -116,7 +137,7 @@ class Pipeline:
         """Lease up to `limit` events that are due now, oldest first."""
         log_left_out()
         now = self._clock()
-        due = await self._store.next_due()
+        due = await self._store.next_due(now=now)
         if due is None or due > now:
             return ()
         return await self._store.claim_due(now=now, lease=LEASE, limit=limit)
@@ -125,100 +146,130 @@ class Pipeline:
         """Do what the rules say about one leased event, and write down how that ended.
 
         Raises:
-            StoreUnavailable: nothing could be written down; the lease runs out and the event is taken up again.
+            StoreUnavailable: nothing could be written down while the lease lasted; the event is taken up again.
         """
-        attempt = Attempt(claim, started_at=self._clock())
-        if claim.failures > len(retry.SCHEDULE):
-            attempt.decisions.append(retry.GiveUp(f"given up: {claim.failures} attempts ended without a result"))
-        else:
-            await self._follow_rules(attempt)
-        settlement = settle(attempt, ended_at=self._clock(), rules_hash=self._rules.hash)
-        if await self._store.settle(claim, settlement):
-            _tell_settled(attempt, settlement)
-            if claim.lane:
-                # A half-open lane lets one event through at a time: there is room for the next one now.
-                self._wake([claim.key])
+        progress = Progress(claim, started_at=self._clock())
+        try:
+            if claim.failures > len(retry.SCHEDULE):
+                progress.decisions.append(retry.GiveUp(f"{claim.failures} attempts ended without a result"))
+            else:
+                await self._follow_rules(progress)
+            settlement = settle(progress, ended_at=self._clock(), rules_hash=self._rules.hash)
+            held = await self._settle(claim, settlement)
+        except asyncio.CancelledError:
+            # The process stops. Nothing is wrong with the event, and whoever comes next need not wait for the lease.
+            await asyncio.shield(self._store.give_back(claim))
+            raise
+        if held:
+            _tell_settled(progress, settlement)
         else:
             logger.warning("%s: the lease was taken over meanwhile; its new holder decides", claim.key)
+        if claim.lane:
+            # A half-open lane lets one event through at a time: there is room for the next one now.
+            await self._wake([claim.key])
 
-    async def _follow_rules(self, attempt: Attempt) -> None:
+    async def _settle(self, claim: Claim, settlement: Settlement) -> bool:
+        """Write the end of an attempt, again and again while the lease lasts: the work is done, its record is not."""
+        while True:
+            try:
+                return await self._store.settle(claim, settlement)
+            except StoreUnavailable as error:
+                if self._clock() + SETTLE_AGAIN >= claim.leased_until:
+                    raise
+                logger.warning("%s: its outcome could not be stored yet: %s", claim.key, error)
+                await self._sleep(SETTLE_AGAIN)
+
+    async def _follow_rules(self, progress: Progress) -> None:
         # By the event loop's clock, which does not jump.
-        deadline = asyncio.get_running_loop().time() + BUDGET
-        finished = {outcome.rule for outcome in attempt.claim.outcomes}
-        decision = self._rules.matching(attempt.claim.event)
-        attempt.ignored_because = _explain(attempt.claim.event, decision)
-        for judgement in decision.judgements:
+        deadline = asyncio.get_running_loop().time() + self._budget
+        event = progress.claim.event
+        finished = {outcome.rule for outcome in progress.claim.outcomes}
+        try:
+            judgements = self._rules.judge(event)
+        except Exception as error:  # noqa: BLE001 - an event that cannot be judged must not go round unseen
+            progress.decisions.append(self._decide(error, progress, "judging it"))
+            return
+        progress.ignored_because = _explain(event, judgements)
+        for judgement in judgements:
             if judgement.rule.name in finished:
                 continue
             if judgement.result == "matched":
-                await self._apply(judgement.rule, attempt, deadline)
+                await self._apply(judgement.rule, progress, deadline)
             elif judgement.problem is not None:
-                attempt.outcomes.append(
-                    Outcome(
-                        rule=judgement.rule.name,
-                        result="ignored",
-                        reason=f"its condition could not be evaluated: {judgement.problem}",
-                        attempt=attempt.claim.attempt,
-                    )
-                )
+                reason = f"its condition could not be evaluated: {judgement.problem}"
+                progress.reached(judgement.rule.name, "ignored", reason=reason)
 
-    async def _apply(self, rule: Rule, attempt: Attempt, deadline: float) -> None:
+    async def _apply(self, rule: Rule, progress: Progress, deadline: float) -> None:
         """Let one rule act. A failure becomes a decision, so that the other rules still have their turn."""
         badge = self._rules.badges[rule.badge]
+        asked_before = len(progress.asked)
         try:
             async with asyncio.timeout_at(deadline):
-                ensured = await self._portals[rule.portal].badges.ensure(badge, asked=attempt.asked)
-        except StoreUnavailable:
-            raise
+                ensured = await self._portals[rule.portal].badges.ensure(badge, asked=progress.asked)
+        except TimeoutError:
+            error = _out_of_time(rule, was_sent=len(progress.asked) > asked_before)
+            decision = self._decide(error, progress, rule.name)
         except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
-            decision = self._decide(error, rule, attempt)
-            attempt.decisions.append(decision)
-            if not isinstance(decision, retry.GiveUp):
-                return
-            result: Result = "failed"
-            reason = decision.reason
+            decision = self._decide(error, progress, rule.name)
         else:
-            result, reason = "ensured", ensured.how
-        attempt.outcomes.append(
-            Outcome(
-                rule=rule.name,
-                result=result,
-                badge=badge.code,
-                portal=rule.portal,
-                reason=reason,
-                attempt=attempt.claim.attempt,
-            )
-        )
+            reason = ensured.how + _told_drift(ensured)
+            progress.reached(rule.name, "ensured", badge=badge.code, portal=rule.portal, reason=reason)
+            return
+        progress.decisions.append(decision)
+        if isinstance(decision, retry.GiveUp):
+            progress.reached(rule.name, "failed", badge=badge.code, portal=rule.portal, reason=decision.reason)
 
-    def _decide(self, error: Exception, rule: Rule, attempt: Attempt) -> retry.Decision:
-        if isinstance(error, TimeoutError):
-            error = OutcomeUnknown(
-                f"portal {rule.portal}: no answer within the {BUDGET:g} s of an attempt", portal=rule.portal, method=""
-            )
-        elif not isinstance(error, BridgeError):
-            logger.error("%s: rule %r failed unexpectedly", attempt.claim.key, rule.name, exc_info=error)
-        return retry.decide(error, failures=attempt.claim.failures, now=self._clock(), random=self._random)
+    def _decide(self, error: Exception, progress: Progress, what: str) -> retry.Decision:
+        if not isinstance(error, BridgeError):
+            logger.error("%s: %s failed unexpectedly", progress.claim.key, what, exc_info=error)
+        return retry.decide(error, failures=progress.claim.failures, now=self._clock(), random=self._random)
 
 
-def _explain(event: Event, decision: Decision) -> str:
+def _read(source: Source[Any], delivery: Delivery) -> Sequence[Reading]:
+    try:
+        return source.read(delivery)
+    except ValidationError as error:
+        # What no provider could foresee, such as a time outside of all calendars.
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise Impossible(first["msg"], field=".".join(map(str, first["loc"]))) from error
+
+
+def _out_of_time(rule: Rule, *, was_sent: bool) -> BridgeError:
+    if was_sent:
+        message = f"portal {rule.portal}: no answer within the time of an attempt"
+        return OutcomeUnknown(message, portal=rule.portal, method="")
+    return retry.NotSent(f"portal {rule.portal}: it did not come to this event's turn within the time of an attempt")
+
+
+def _told_drift(ensured: Ensured) -> str:
+    """How the portal's badge differs from the one in the rules file; it is used as it is."""
+    return f", but with another {' and '.join(one.field for one in ensured.drift)}" if ensured.drift else ""
+
+
+def _explain(event: Event, judgements: Sequence[Judgement]) -> str:
     """Why nothing is done, for an event that no rule matches."""
-    if not decision.judgements:
+    if not judgements:
         return f"no rule is for {event.type} from {event.source}"
-    return f"no condition was true: {', '.join(judgement.rule.name for judgement in decision.judgements)}"
+    untrue = [judgement.rule.name for judgement in judgements if judgement.problem is None]
+    said = [f"could not be evaluated: {one.rule.name} ({one.problem})" for one in judgements if one.problem]
+    if untrue:
+        said.append(f"the condition is not true: {', '.join(untrue)}")
+    return "; ".join(said)
 
 
-def _tell_settled(attempt: Attempt, settlement: Settlement) -> None:
-    claim = attempt.claim
+def _tell_settled(progress: Progress, settlement: Settlement) -> None:
+    claim = progress.claim
     log_event(
         key=claim.key,
         source=claim.event.source,
         provider=claim.event.provider,
         type=claim.event.type,
+        caller=claim.event.caller,
         state=settlement.state,
         attempt=claim.attempt,
         failures=claim.failures + settlement.failed,
-        waited=attempt.started_at - claim.received_at,
-        took=settlement.ended_at - attempt.started_at,
+        waited=progress.started_at - claim.received_at,
+        took=settlement.ended_at - progress.started_at,
         outcomes=settlement.outcomes,
         asked=settlement.asked,
         reason=settlement.reason,

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from badge_bridge.errors import CallRefused, NotFound, PortalError, PortalPaused
+from badge_bridge.errors import BridgeError, CallRefused, NotFound, PortalPaused, StoreUnavailable
 
-__all__ = ["JITTER", "SCHEDULE", "Decision", "GiveUp", "RetryAt", "WaitForLane", "decide"]
+__all__ = ["JITTER", "SCHEDULE", "Decision", "GiveUp", "NotSent", "RetryAt", "Wait", "decide"]
 
 SCHEDULE = (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18000.0, 36000.0)
 """Seconds before each further try: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h, 10 h. After the last: dead."""
 
 JITTER = 0.2
 """Each delay is spread by up to this share either way, so that what failed together does not come back together."""
+
+
+class NotSent(BridgeError):
+    """An attempt's time was over before anything was asked of the portal: it waited for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,15 @@ portal cannot take, the lane would otherwise never be found usable."""
 
 
 @dataclass(frozen=True, slots=True)
-class WaitForLane:
-    """Try again when `lane` is resumed, and not before `due` (unix seconds); counts for nothing."""
+class Wait:
+    """Try again when `lane` is resumed (empty: no lane), and not before `due` (unix seconds); counts for nothing.
+
+    `until` is when the lane may be usable again, as far as known.
+    """
 
     lane: str
     due: float
+    until: float
     reason: str
 
 
@@ -50,7 +58,7 @@ class GiveUp:
     reason: str
 
 
-Decision = RetryAt | WaitForLane | GiveUp
+Decision = RetryAt | Wait | GiveUp
 
 
 def decide(error: Exception, *, failures: int, now: float, random: Callable[[], float]) -> Decision:
@@ -58,15 +66,17 @@ def decide(error: Exception, *, failures: int, now: float, random: Callable[[], 
 
     `failures` are those counted before this one; `random` returns a float in [0, 1).
     """
-    reason = str(error) if isinstance(error, PortalError) else f"internal error: {type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, BridgeError) else f"internal error: {type(error).__name__}: {error}"
     match error:
         case PortalPaused():
             due = now if error.__cause__ is None else error.until + YIELD
-            return WaitForLane(error.lane, due, reason)
+            return Wait(error.lane, due, error.until, reason)
+        case StoreUnavailable() | NotSent():
+            return Wait("", now + SCHEDULE[0], now + SCHEDULE[0], reason)
         case CallRefused() | NotFound():
             return GiveUp(reason)
         case _ if failures >= len(SCHEDULE):
-            return GiveUp(f"gave up after {failures + 1} failed attempts; the last one: {reason}")
+            return GiveUp(f"{failures + 1} attempts failed, the last one with: {reason}")
         case _:
             spread = 1 + JITTER * (2 * random() - 1)
             return RetryAt(now + SCHEDULE[failures] * spread, reason)

@@ -5,9 +5,9 @@
     2xx  stored (what exactly, and with which body, is the provider's wish)
     400  the body cannot be parsed              401  not signed as it should be; the body is empty on purpose
     404  no such source or page                 405  the source takes other methods, listed in Allow
-    408  the body did not arrive in time        413  the body is larger than 1 MiB, declared or chunked
+    408  the body did not arrive in time        413  the body is larger than the source takes, declared or chunked
     415  a compressed body                      422  parsed, but a field makes no sense; the answer names it
-    503  the store cannot write now; nothing was stored, send again
+    503  the store cannot write now, or too many large bodies arrive at once; nothing was stored, send again
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import asyncio
 import logging
 import re
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from badge_bridge.body_budget import BodyShare, NoRoomForBody
 from badge_bridge.bridge import Bridge
 from badge_bridge.errors import (
     BodyTooLarge,
+    BodyTooSlow,
     DeliveryRefused,
     MethodNotAllowed,
     StoreUnavailable,
@@ -35,27 +36,28 @@ from badge_bridge.observability.event_line import log_accept
 from badge_bridge.observability.trace import bind_request
 from badge_bridge.sources.base import Delivery, Reply
 
-__all__ = ["MAX_BODY", "create_app", "handle"]
+__all__ = ["create_app", "handle"]
 
 logger = logging.getLogger("badge_bridge.server")
-
-MAX_BODY = 1024 * 1024
-"""Bytes. The largest telephony webhook known is some tens of kilobytes."""
 
 BODY_TIMEOUT = 15.0
 """Seconds for a body to arrive: Twilio, the most patient sender, gives up a request after 15."""
 
 RETRY_AFTER = "5"
+_LONGEST_NUMBER = 12
 
 _HOOK = re.compile(r"/hooks/([a-z0-9][a-z0-9_-]{0,62})")
 
 
-class BodyTooSlow(DeliveryRefused):
-    status = 408
-
-
 async def handle(request: Request, bridge: Bridge) -> Response:
     """Answer one request of any method and path."""
+    try:
+        return await _route(request, bridge)
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody hears it
+
+
+async def _route(request: Request, bridge: Bridge) -> Response:
     path = request.scope["path"]
     if path == "/healthz":
         return await _health(request, bridge)
@@ -69,47 +71,61 @@ async def handle(request: Request, bridge: Bridge) -> Response:
 async def _receive(request: Request, name: str, bridge: Bridge) -> Response:
     try:
         source = bridge.pipeline.source(name, request.method)
-        delivery = Delivery(
-            method=request.method,
-            query=request.scope["query_string"].decode("latin-1"),
-            headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"]],
-            body=await _body(request),
-            received_at=bridge.clock(),
-        )
-        return _response(await bridge.pipeline.accept(source, delivery))
+        declared = _declared_length(request, source.max_body)
+        with bridge.bodies.reading(declared) as share:
+            delivery = Delivery(
+                method=request.method,
+                query=request.scope["query_string"].decode("latin-1"),
+                headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"]],
+                body=await _body(request, share, source.max_body),
+                received_at=bridge.clock(),
+            )
+            return _response(await bridge.pipeline.accept(source, delivery))
     except DeliveryRefused as refusal:
         # A source that is not configured has a name that only its sender knows: it is nothing for our log.
         known = "" if isinstance(refusal, UnknownSource) else name
         log_accept(source=known, result="refused", status=refusal.status, reason=str(refusal))
         return _refusal(refusal)
     except StoreUnavailable as error:
-        logger.error("a delivery for %s could not be stored and was answered with 503: %s", name, error)  # noqa: TRY400 - the cause is in the message, a traceback says no more
-        return JSONResponse(
-            {"error": "cannot store anything now, please send again"},
-            status_code=503,
-            headers={"Retry-After": RETRY_AFTER},
-        )
+        log_accept(source=name, result="refused", status=503, reason=str(error))
+        return _come_back("cannot store anything now, please send again")
 
 
-async def _body(request: Request) -> bytes:
-    """The raw body, never more than `MAX_BODY` bytes of it, whatever Content-Length says."""
+def _declared_length(request: Request, most: int) -> int | None:
+    """Content-Length, where it is there and is a number."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("send the body without Content-Encoding")
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:12]) > MAX_BODY:
-        raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes")
+    if not (declared.isascii() and declared.isdigit()):
+        return None
+    if len(declared) > _LONGEST_NUMBER or int(declared) > most:
+        raise BodyTooLarge(_too_large(most))
+    return int(declared)
+
+
+async def _body(request: Request, share: BodyShare, most: int) -> bytes:
+    """The raw body, never more than `most` bytes of it, whatever Content-Length says."""
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > MAX_BODY:
-                    raise BodyTooLarge(f"the body is larger than {MAX_BODY} bytes")
+                if size > most:
+                    raise BodyTooLarge(_too_large(most))
+                share.take(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
         raise BodyTooSlow(f"the body did not arrive within {BODY_TIMEOUT:g} s") from None
     return b"".join(chunks)
+
+
+def _too_large(most: int) -> str:
+    return f"the body is larger than {most} bytes"
+
+
+def _come_back(error: str) -> Response:
+    return JSONResponse({"error": error}, status_code=503, headers={"Retry-After": RETRY_AFTER})
 
 
 def _response(reply: Reply) -> Response:
@@ -121,6 +137,8 @@ def _response(reply: Reply) -> Response:
 def _refusal(refusal: DeliveryRefused) -> Response:
     if isinstance(refusal, Unauthenticated):
         return Response(status_code=refusal.status)
+    if isinstance(refusal, NoRoomForBody):
+        return _come_back(refusal.reason)
     content = {"error": refusal.reason}
     if refusal.field:
         content["field"] = refusal.field
@@ -134,20 +152,16 @@ async def _health(request: Request, bridge: Bridge) -> Response:
     try:
         await bridge.store.ping()
     except StoreUnavailable as error:
-        return JSONResponse({"status": "unavailable", "store": str(error)}, status_code=503)
+        logger.warning("the health page answers 503: %s", error)
+        return JSONResponse({"status": "unavailable"}, status_code=503)
     return JSONResponse({"status": "ok"})
 
 
-def create_app(bridge: Bridge) -> Starlette:
+def create_app(bridge: Bridge) -> ASGIApp:
     """The ASGI application of `serve` around an open bridge."""
 
-    async def endpoint(request: Request) -> Response:
-        try:
-            return await handle(request, bridge)
-        except ClientDisconnect:
-            return Response(status_code=400)
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handle(Request(scope, receive), bridge)
+        await response(scope, receive, send)
 
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_ANY_METHOD)])
-
-
-_ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
+    return app

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from contextlib import AsyncExitStack
 from contextvars import Context
@@ -13,16 +12,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from badge_bridge.bridge import Bridge, open_bridge
-from badge_bridge.errors import RulesError, SettingsError, StoreUnavailable
+from badge_bridge.errors import BridgeError
 from badge_bridge.observability import logs
+from badge_bridge.observability.start_line import log_cannot_start
 from badge_bridge.rulesfile import load
 from badge_bridge.server import handle
 from badge_bridge.settings import Settings
 from badge_bridge.sources import OPTIONS
 
 __all__ = ["receive"]
-
-logger = logging.getLogger("badge_bridge.serverless")
 
 _Opened = tuple[Bridge, AsyncExitStack]
 """The bridge, and what would close it: held so that it is not closed by being forgotten."""
@@ -32,11 +30,11 @@ _opening: asyncio.Task[_Opened] | None = None
 
 async def receive(request: Request) -> Response:
     """Answer one request as `badge-bridge serve` would; 503 as long as the bridge cannot be opened."""
+    first = _opening is None
     try:
-        first = _opening is None
         bridge = await _bridge()
-    except (SettingsError, RulesError, StoreUnavailable) as error:
-        logger.critical("the bridge cannot start, the request was answered with 503:\n%s", error)
+    except BridgeError as error:
+        log_cannot_start(error)
         return JSONResponse({"error": "not ready"}, status_code=503, headers={"Retry-After": "30"})
     response = await handle(request, bridge)
     if first:
@@ -59,14 +57,20 @@ async def _bridge() -> Bridge:
 
 async def _open() -> _Opened:
     settings = Settings.from_environ(os.environ)
+    # Twice: what is wrong with the rules file must be told in the right form, and its secrets are known only after it.
+    _configure_logs(settings, secrets=frozenset())
     rules = load(settings.rules, providers=OPTIONS, environ=os.environ)
-    logs.configure(
-        settings.log_format or "gcp",
-        settings.log_level,
-        show_phone_numbers=settings.show_phone_numbers,
-        secrets=rules.secrets(),
-    )
+    _configure_logs(settings, secrets=rules.secrets)
     # Nobody calls us when the process is stopped. What was running then is taken over through its lease.
     stack = AsyncExitStack()
     bridge = await stack.enter_async_context(open_bridge(rules, state=settings.state, concurrency=settings.concurrency))
     return bridge, stack
+
+
+def _configure_logs(settings: Settings, *, secrets: frozenset[str]) -> None:
+    logs.configure(
+        settings.log_format or "gcp",
+        settings.log_level,
+        show_phone_numbers=settings.show_phone_numbers,
+        secrets=secrets,
+    )

@@ -9,18 +9,22 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import uvicorn
 
+from badge_bridge.connections import ConnectionLimits, GuardedProtocol, guarded
 from badge_bridge.errors import SettingsError
 
-__all__ = ["Server", "bind", "until_signal"]
+__all__ = ["HttpProtocol", "Server", "bind", "until_signal"]
 
 BACKLOG = 2048
 
-GRACE = 10
+GRACE = 3
 """Seconds that open requests get when the server stops."""
+
+LOOK = 0.05
+"""Seconds between looks for connections that have nothing more to do when the server stops."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -48,6 +52,31 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class HttpProtocol(GuardedProtocol):
+    """One connection, which can be ended at once while it is idle."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way and the last answer has left."""
+        # `cycle` is that of the last request that was read, None before the first; earlier ones are answered before it.
+        answered: bool = getattr(self.cycle, "response_complete", True)
+        return answered and not self.transport.get_write_buffer_size()
+
+    def let_go(self) -> None:
+        """End the connection with a goodbye and without waiting for the other side's.
+
+        With TLS closing alone would wait for it, and a client that keeps its connection for later says none until it
+        uses the connection again.
+        """
+        self.shutdown()
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        # A TLS transport that was closed twice has forgotten what to abort (asyncio.sslproto).
+        if not self.transport.is_closing():
+            super().shutdown()
+
+
 class _GuestServer(uvicorn.Server):
     """Leaves signals to the program it runs in, and says when it has started."""
 
@@ -63,6 +92,19 @@ class _GuestServer(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
+    def listen_no_more(self) -> None:
+        for server in self.servers if self.started else ():
+            server.close()
+
+    def let_go_of_idle(self) -> None:
+        for connection in cast("set[HttpProtocol]", set(self.server_state.connections)):
+            if connection.is_idle:
+                connection.let_go()
+
+    def let_go_of_all(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
 
 class Server:
     """Serves `app` on a bound socket while its block runs.
@@ -70,10 +112,19 @@ class Server:
         async with Server(app, bind("127.0.0.1", 0)) as server:
             print(server.url)
 
-    `options` go to `uvicorn.Config`. A stopped server is not started again.
+    Clients are held to `limits`, the default ones if None; `options` go to `uvicorn.Config`. A stopped server is not
+    started again.
     """
 
-    def __init__(self, app: Any, listener: socket.socket, **options: Any) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        *,
+        protocol: type[HttpProtocol] = HttpProtocol,
+        limits: ConnectionLimits | None = None,
+        **options: Any,
+    ) -> None:
         self._socket = listener
         host: str
         host, port = listener.getsockname()[:2]
@@ -82,7 +133,7 @@ class Server:
         self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
         """Where it listens, without a slash at the end."""
         settings: dict[str, Any] = {
-            "http": "httptools",
+            "http": guarded(limits or ConnectionLimits(), protocol),
             "ws": "none",
             "lifespan": "off",
             # A line of an access log holds the path and the query, and with them secrets and phone numbers.
@@ -104,13 +155,18 @@ class Server:
             self._task.result()
 
     async def stop(self) -> None:
-        """Take no more requests, finish those under way, close the socket."""
+        """Take no more requests, finish those under way, close the socket.
+
+        A request under way has `GRACE` seconds; a connection without one is ended at once.
+        """
         if self._task is not None:
             self._server.should_exit = True
+            self._server.listen_no_more()
+            while not self._task.done():
+                self._server.let_go_of_idle()
+                await asyncio.wait((self._task,), timeout=LOOK)
             await self._task
-            # A TLS client that keeps its connection would hold it open until its goodbye is overdue.
-            for connection in list(self._server.server_state.connections):
-                connection.transport.abort()
+            self._server.let_go_of_all()
         self._socket.close()
 
     async def __aenter__(self) -> Self:

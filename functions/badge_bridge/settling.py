@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from badge_bridge.outcomes import Exchange, Outcome
-from badge_bridge.retry import Decision, GiveUp, RetryAt, WaitForLane
+from badge_bridge.outcomes import Exchange, Outcome, Result
+from badge_bridge.retry import Decision, GiveUp, RetryAt, Wait
 from badge_bridge.store.protocol import Claim, Settlement
 
-__all__ = ["Attempt", "settle"]
+__all__ = ["Progress", "settle"]
 
 _REACHED = frozenset({"ensured", "badged", "cleared"})
 
 
 @dataclass(slots=True)
-class Attempt:
+class Progress:
     """What happens in one attempt, gathered while it runs."""
 
     claim: Claim
@@ -30,34 +30,40 @@ class Attempt:
     decisions: list[Decision] = field(default_factory=list)
     """What to do about each rule that did not reach its end."""
 
+    def reached(self, rule: str, result: Result, *, reason: str, badge: str = "", portal: str = "") -> None:
+        """Note the outcome of a rule."""
+        self.outcomes.append(
+            Outcome(rule=rule, result=result, badge=badge, portal=portal, reason=reason, attempt=self.claim.attempt)
+        )
 
-def settle(attempt: Attempt, *, ended_at: float, rules_hash: str) -> Settlement:
+
+def settle(progress: Progress, *, ended_at: float, rules_hash: str) -> Settlement:
     """The settlement of an attempt that ended at `ended_at` (unix seconds)."""
     return replace(
-        _word(attempt, ended_at),
-        outcomes=tuple(attempt.outcomes),
-        asked=tuple(attempt.asked),
+        _word(progress, ended_at),
+        outcomes=tuple(progress.outcomes),
+        asked=tuple(progress.asked),
         rules_hash=rules_hash,
     )
 
 
-def _word(attempt: Attempt, ended_at: float) -> Settlement:
-    retries = [decision for decision in attempt.decisions if isinstance(decision, RetryAt)]
+def _word(progress: Progress, ended_at: float) -> Settlement:
+    retries = [decision for decision in progress.decisions if isinstance(decision, RetryAt)]
     if retries:
         first = min(retries, key=lambda decision: decision.due)
         return Settlement(state="waiting", ended_at=ended_at, due=first.due, reason=first.reason, failed=True)
-    for decision in attempt.decisions:
-        if isinstance(decision, WaitForLane):
-            return Settlement(
-                state="waiting", ended_at=ended_at, due=decision.due, lane=decision.lane, reason=decision.reason
-            )
-    for decision in attempt.decisions:
+    waits = [decision for decision in progress.decisions if isinstance(decision, Wait)]
+    if waits:
+        # An event waits for one lane: the one that opens first, so that a rule that can act is not held by another.
+        next_ = min(waits, key=lambda decision: decision.until)
+        return Settlement(state="waiting", ended_at=ended_at, due=next_.due, lane=next_.lane, reason=next_.reason)
+    for decision in progress.decisions:
         if isinstance(decision, GiveUp):
             return Settlement(state="dead", ended_at=ended_at, reason=decision.reason, failed=True)
-    outcomes = [*attempt.claim.outcomes, *attempt.outcomes]
+    outcomes = [*progress.claim.outcomes, *progress.outcomes]
     for outcome in outcomes:
         if outcome.result == "failed":
             return Settlement(state="dead", ended_at=ended_at, reason=outcome.reason)
     if any(outcome.result in _REACHED for outcome in outcomes):
         return Settlement(state="done", ended_at=ended_at)
-    return Settlement(state="ignored", ended_at=ended_at, reason=attempt.ignored_because)
+    return Settlement(state="ignored", ended_at=ended_at, reason=progress.ignored_because)

@@ -40,6 +40,7 @@ def cost(work: Callable[[int], None]) -> float:
 
 def done(n: int) -> None:
     log_event(
+        caller="+4930901820",
         key=event_key("reception", [str(n)]),
         source="reception",
         provider="twilio",

@@ -60,8 +60,8 @@ def main() -> None:
     with_data = compile_expression("event.data.legs[0].status == 'no-answer'", variables)
     shared = Activation({"event": EVENT})
     few, many = rules(10, 0), rules(10, 9990)
-    alone = microseconds(lambda: few.matching(EVENT), times=500)
-    among = microseconds(lambda: many.matching(EVENT), times=500)
+    alone = microseconds(lambda: few.judge(EVENT), times=500)
+    among = microseconds(lambda: many.judge(EVENT), times=500)
     lines = {
         "compile one condition": microseconds(lambda: compile_expression(CONDITION, variables), times=200),
         "evaluate one, event bound anew": microseconds(lambda: programs[0].evaluate({"event": EVENT}), times=2000),

@@ -12,6 +12,9 @@ Where the protocol leaves a choice, the choice is a test here:
 - Lanes are not nested: an event that waits for `main/x` does not wait for `main`.
 - Probing a lane that is not paused is False; there is nothing to probe.
 - A pause is never shortened; a further one counts one more failure and frees the probe.
+- After the clock was set back, what lies further ahead than the longest wait, pause or lease counts as over, for
+  `next_due` as for those who claim. Claiming also writes it down for lanes, whose pauses others read.
+- An attempt that was given back keeps its number.
 """
 
 from __future__ import annotations
@@ -25,14 +28,36 @@ from typing import Any, Literal
 
 import pytest
 
-from badge_bridge.errors import StoreUnavailable
+from badge_bridge import pipeline, retry
+from badge_bridge.errors import LimitReached, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.portal.lanes import PROBE_HOLD
+from badge_bridge.portal.pausing import pause_length
 from badge_bridge.store.memory import MemoryStore
-from badge_bridge.store.protocol import Accepted, Attempt, Claim, Pause, Settlement, Store
+from badge_bridge.store.protocol import (
+    LONGEST_LEASE,
+    LONGEST_PAUSE,
+    LONGEST_WAIT,
+    Accepted,
+    Attempt,
+    Claim,
+    Pause,
+    Settlement,
+    Store,
+)
 from badge_bridge.store.sqlite import SqliteStore
 
 NOW = 1_000_000.0
+LATER = NOW + 365 * 86_400
+
+UNREADABLE = [
+    '{"id": "1", "caller": "+49301234"}',
+    '{"id": "1", "source": "s", "provider": "p", "type": "t", "time": "at +49301234"}',
+    "+49301234",
+    "[" * 100_000,
+]
+"""What no version has written yet."""
 
 
 def tokens() -> Callable[[], str]:
@@ -80,6 +105,18 @@ async def wait_for_lane(store: Store, *keys: str, lane: str = "main", due: float
         await store.accept([item(key, received_at=NOW + number)])
         claim = await claimed(store, key)
         await store.settle(claim, Settlement(state="waiting", ended_at=NOW, lane=lane, due=due))
+
+
+async def overwrite(store: Store, key: str, event: str) -> None:
+    """Keep something else as the event, as another version might have done."""
+    match store:
+        case MemoryStore():
+            store._rows[key].event = event
+        case SqliteStore():
+            values = (event, key)
+            await store._write(
+                lambda connection: connection.execute("UPDATE events SET event = ? WHERE key = ?", values)
+            )
 
 
 def ended(state: Literal["done", "ignored", "waiting", "dead"] = "done", **fields: Any) -> Settlement:
@@ -371,7 +408,7 @@ async def test_settle_records_all_when_attempt_ends(store: Store) -> None:
     assert stored is not None
     assert (stored.state, stored.reason, stored.settled_at, stored.rules_hash) == ("ignored", "no rule", NOW + 1, "abc")
     assert stored.outcomes == (reached[0].model_copy(update={"attempt": 1}),)
-    assert stored.history == (Attempt(1, NOW, NOW + 1, "ignored", "no rule", asked),)
+    assert stored.history == (Attempt(1, NOW, NOW + 1, "ignored", "no rule", asked, "abc"),)
 
 
 async def test_settle_keeps_text_when_portal_answered_oddly(store: Store) -> None:
@@ -509,6 +546,16 @@ async def test_pause_keeps_events_back_when_they_wait_for_lane(store: Store) -> 
 
     assert await store.claim("s:1", now=NOW + 50, lease=60) is None
     assert [claim.key for claim in await store.claim_due(now=NOW + 50, lease=60, limit=10)] == ["s:2"]
+
+
+async def test_claim_due_changes_nothing_when_none_is_wanted(store: Store) -> None:
+    """A limit of 0 takes no lease back either."""
+    await store.accept([item()])
+    await claimed(store)
+    assert await store.claim_due(now=NOW + 10_000, lease=60, limit=0) == []
+    stored = await store.get("s:1")
+    assert stored is not None
+    assert (stored.state, stored.failures) == ("working", 0)
 
 
 async def test_pause_keeps_nothing_back_when_another_lane_is_paused(store: Store) -> None:
@@ -654,10 +701,10 @@ async def test_paused_lists_asked_lanes_when_some_are_paused(store: Store) -> No
 
 async def test_next_due_is_none_when_nothing_can_become_due(store: Store) -> None:
     """An empty store and one where all events have ended have nothing to wait for."""
-    assert await store.next_due() is None
+    assert await store.next_due(now=NOW) is None
     await store.accept([item()])
     await store.settle(await claimed(store), ended())
-    assert await store.next_due() is None
+    assert await store.next_due(now=NOW) is None
 
 
 async def test_next_due_is_earliest_when_events_wait_retry_and_are_leased(store: Store) -> None:
@@ -666,29 +713,252 @@ async def test_next_due_is_earliest_when_events_wait_retry_and_are_leased(store:
     retry = await claimed(store, "s:retry")
     await store.settle(retry, ended("waiting", due=NOW + 100))
     leased = await claimed(store, "s:leased", lease=70)
-    assert await store.next_due() == NOW
+    assert await store.next_due(now=NOW + 1) == NOW + 1
 
     await store.settle(await claimed(store, "s:new"), ended())
-    assert await store.next_due() == NOW + 70
+    assert await store.next_due(now=NOW + 1) == NOW + 70
 
     await store.settle(leased, ended())
-    assert await store.next_due() == NOW + 100
+    assert await store.next_due(now=NOW + 1) == NOW + 100
+    assert await store.next_due(now=NOW + 101) == NOW + 101
 
 
 async def test_next_due_is_end_of_pause_when_events_wait_for_lane(store: Store) -> None:
     """Events of a paused lane wait for its pause, for who holds its probe, and for the lease of its probe."""
     await store.pause("main", until=NOW + 100, reason="x")
     await wait_for_lane(store, "s:1", "s:2")
-    assert await store.next_due() == NOW + 100
+    assert await store.next_due(now=NOW) == NOW + 100
 
     await store.probe("main", now=NOW + 100, hold=30)
-    assert await store.next_due() == NOW + 130
+    assert await store.next_due(now=NOW) == NOW + 130
 
     await store.claim_due(now=NOW + 130, lease=40, limit=10)
-    assert await store.next_due() == NOW + 170
+    assert await store.next_due(now=NOW) == NOW + 170
 
     await store.resume("main")
-    assert await store.next_due() == NOW
+    assert await store.next_due(now=NOW) == NOW
+
+
+# A clock that is set back
+
+
+async def test_claim_due_takes_all_when_clock_is_set_back(store: Store) -> None:
+    """What was planned by a clock a year ahead is due once the clock is right: ready, waiting or under lease."""
+    await store.accept([item(f"s:{state}", received_at=LATER) for state in ("leased", "ready", "retry")])
+    await claimed(store, "s:leased", now=LATER)
+    await store.settle(await claimed(store, "s:retry", now=LATER), ended("waiting", ended_at=LATER, due=LATER + 30))
+
+    assert await store.next_due(now=NOW) == NOW
+    claims = await store.claim_due(now=NOW, lease=60, limit=10)
+
+    assert [(claim.key, claim.failures) for claim in claims] == [("s:leased", 1), ("s:ready", 0), ("s:retry", 0)]
+    assert await store.next_due(now=NOW) == NOW + 60
+
+
+async def test_next_due_sees_one_of_the_future_when_others_are_of_the_present(store: Store) -> None:
+    """One retry or lease that the earlier clock left behind is not hidden by those of the clock of now."""
+    await store.accept([item(f"s:{number}") for number in range(3)])
+    for key, due in (("s:0", NOW + 50), ("s:1", LATER), ("s:2", NOW + 70)):
+        await store.settle(await claimed(store, key), ended("waiting", due=due))
+    assert await store.next_due(now=NOW) == NOW
+    (found,) = await store.claim_due(now=NOW, lease=60, limit=10)
+    assert found.key == "s:1"
+    assert await store.next_due(now=NOW) == NOW + 50
+
+    await store.accept([item("s:3")])
+    await claimed(store, "s:3", now=LATER)
+    assert await store.next_due(now=NOW) == NOW
+
+
+async def test_claim_takes_one_when_clock_is_set_back(store: Store) -> None:
+    """A single event that is asked for by its key is due, too."""
+    await store.accept([item("s:leased"), item("s:retry")])
+    await claimed(store, "s:leased", now=LATER)
+    await store.settle(await claimed(store, "s:retry"), ended("waiting", due=LATER))
+
+    assert (await claimed(store, "s:leased")).failures == 1
+    assert (await claimed(store, "s:retry")).failures == 0
+
+
+async def test_pause_is_over_when_clock_is_set_back(store: Store) -> None:
+    """A lane that was paused, and probed, by a clock a year ahead is half open, for those who read its pause too."""
+    await store.pause("main", until=LATER, reason="x")
+    await store.probe("main", now=LATER, hold=60)
+    await wait_for_lane(store, "s:1", "s:2")
+
+    assert await store.next_due(now=NOW) == NOW
+    (probe,) = await store.claim_due(now=NOW, lease=60, limit=10)
+
+    assert (probe.key, probe.lane) == ("s:1", "main")
+    assert [pause.until for pause in await store.paused(["main"])] == [NOW]
+    assert await store.next_due(now=NOW) == NOW + 60
+
+
+async def test_probe_is_given_when_clock_is_set_back(store: Store) -> None:
+    """Neither a pause nor a held probe of next year keeps a caller from probing now."""
+    await store.pause("main", until=LATER, reason="x")
+    assert await store.probe("main", now=NOW, hold=60) is True
+    await store.pause("main", until=NOW, reason="x")
+    await store.probe("main", now=LATER, hold=60)
+
+    assert await store.probe("main", now=NOW, hold=60) is True
+
+
+async def test_nothing_is_early_when_it_is_the_longest_there_is(store: Store) -> None:
+    """The longest wait, pause and lease are kept to, by a clock that was set back by a little as well."""
+    await store.pause("main", until=NOW + LONGEST_PAUSE, reason="x")
+    await wait_for_lane(store, "s:lane")
+    await store.accept([item("s:wait"), item("s:lease")])
+    await store.settle(await claimed(store, "s:wait"), ended("waiting", due=NOW + LONGEST_WAIT))
+    lease = await claimed(store, "s:lease", lease=10 * LONGEST_LEASE)
+
+    assert lease.leased_until == NOW + LONGEST_LEASE
+    assert await store.next_due(now=NOW) == NOW + LONGEST_LEASE
+    assert await store.claim_due(now=NOW, lease=1, limit=10) == []
+    assert await store.settle(lease, ended()) is True
+
+
+async def test_lease_is_kept_when_another_process_reads_its_clock_first_and_comes_second(store: Store) -> None:
+    """A moment less on the clock, or a shorter lease of his own, does not let one worker take another's event."""
+    await store.accept([item()])
+    claim = await claimed(store, now=NOW + 0.5, lease=90)
+
+    assert await store.claim_due(now=NOW, lease=60, limit=10) == []
+    assert await store.claim("s:1", now=NOW, lease=60) is None
+    assert await store.settle(claim, ended()) is True
+
+
+def test_limits_are_beyond_all_that_is_planned() -> None:
+    """No retry, pause, lease or hold is long enough to be taken for one of a clock that was set back."""
+    assert max(retry.SCHEDULE) * (1 + retry.JITTER) <= LONGEST_WAIT
+    overloaded = LimitReached("x", portal="main", method="m")
+    overloaded.code = "OVERLOAD_LIMIT"
+    assert pause_length(overloaded, failures=99, now=NOW, operating_reset_at=None, random=1) <= LONGEST_PAUSE
+    assert max(pipeline.LEASE, PROBE_HOLD) < LONGEST_LEASE
+
+
+# Giving back
+
+
+async def test_give_back_makes_due_when_holder_stops(store: Store) -> None:
+    """A lease that is given back leaves the event due at once, one attempt on and no failure nearer to dead."""
+    await store.accept([item()])
+    reached = (Outcome(rule="r", result="ensured", attempt=1),)
+    await store.settle(await claimed(store), ended("waiting", due=NOW + 5, failed=True, reason="x", outcomes=reached))
+
+    assert await store.give_back(await claimed(store, now=NOW + 5)) is True
+
+    assert await store.next_due(now=NOW + 5) == NOW + 5
+    (claim,) = await store.claim_due(now=NOW + 5, lease=60, limit=10)
+    assert (claim.attempt, claim.failures, claim.outcomes) == (3, 1, reached)
+    stored = await store.get("s:1")
+    assert stored is not None
+    assert stored.history[1] == Attempt(2, NOW + 5, None, "given back", "", ())
+
+
+async def test_give_back_is_refused_when_lease_is_no_longer_the_claims(store: Store) -> None:
+    """Who lost his lease, or ended his attempt, has nothing to give back; nor does anybody twice."""
+    await store.accept([item()])
+    first = await claimed(store)
+    second = await claimed(store, now=NOW + 60)
+
+    assert await store.give_back(first) is False
+    assert await store.give_back(second) is True
+    assert await store.give_back(second) is False
+    third = await claimed(store)
+    await store.settle(third, ended())
+    assert await store.give_back(third) is False
+
+    stored = await store.get("s:1")
+    assert stored is not None
+    assert (stored.state, [attempt.result for attempt in stored.history]) == ("done", ["lost", "given back", "done"])
+
+
+async def test_settle_is_refused_when_lease_was_given_back(store: Store) -> None:
+    """What was given back is no longer its holder's to end."""
+    await store.accept([item()])
+    claim = await claimed(store)
+    await store.give_back(claim)
+
+    assert await store.settle(claim, ended()) is False
+
+
+async def test_give_back_lets_lane_be_probed_again_when_it_was_a_probe(store: Store) -> None:
+    """The event of a half-open lane goes back into its lane, and is the next to be let through."""
+    await store.pause("main", until=NOW, reason="x")
+    await wait_for_lane(store, "s:1", "s:2")
+    (probe,) = await store.claim_due(now=NOW, lease=60, limit=10)
+
+    await store.give_back(probe)
+
+    assert [(claim.key, claim.lane) for claim in await store.claim_due(now=NOW, lease=60, limit=10)] == [
+        ("s:1", "main")
+    ]
+
+
+# What this version cannot read
+
+
+@pytest.mark.parametrize("event", UNREADABLE)
+async def test_claim_due_hands_out_others_when_one_cannot_be_read(
+    store: Store, event: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An event that another version wrote ends as dead, told once, and those that came with it go their way."""
+    await store.accept([item("s:1"), item("s:2"), item("s:3")])
+    await overwrite(store, "s:2", event)
+
+    claims = await store.claim_due(now=NOW + 5, lease=60, limit=10)
+    assert await store.claim_due(now=NOW + 100_000, lease=60, limit=10) != []
+
+    assert [claim.key for claim in claims] == ["s:1", "s:3"]
+    stored = await store.get("s:2")
+    assert stored is not None
+    assert (stored.state, stored.failures, stored.settled_at) == ("dead", 1, NOW + 5)
+    assert stored.reason.startswith("this version cannot read the stored event: ")
+    assert stored.history == (Attempt(1, NOW + 5, NOW + 5, "dead", stored.reason, ()),)
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.getMessage().startswith(f"s:2: {stored.reason}")
+    assert "+4930" not in caplog.text
+
+
+async def test_claim_sets_aside_when_event_cannot_be_read(store: Store) -> None:
+    """The same goes for an event that is asked for by its key; redriven by a version that reads it, it is whole."""
+    given = item()
+    await store.accept([given])
+    await overwrite(store, "s:1", "{}")
+    assert await store.claim("s:1", now=NOW, lease=60) is None
+    stored = await store.get("s:1")
+    assert stored is not None
+    assert stored.state == "dead"
+
+    await overwrite(store, "s:1", given.event.model_dump_json())
+    await store.redrive("s:1", now=NOW)
+
+    assert (await claimed(store)).event == given.event
+
+
+@pytest.mark.parametrize("event", UNREADABLE)
+async def test_get_and_list_show_event_when_it_cannot_be_read(store: Store, event: str) -> None:
+    """An operator sees that there is an event, whose it is and what is wrong with it, among all the others."""
+    await store.accept([item("s:1", source="reception", type="call.missed"), item("s:2")])
+    await overwrite(store, "s:1", event)
+
+    stored = await store.get("s:1")
+
+    assert stored is not None
+    assert (stored.event.id, stored.event.type, stored.event.source) == ("unreadable", "unreadable", "reception")
+    assert (stored.event.data, stored.state, stored.received_at) == ({}, "waiting", NOW)
+    assert stored.reason.startswith("this version cannot read the stored event: ")
+    assert [found.event.type for found in (await store.list()).events] == ["call.missed", "unreadable"]
+    assert [found.reason for found in (await store.list(type="call.missed")).events] == ["", stored.reason]
+
+
+async def test_accept_writes_none_when_event_could_not_be_read_again(store: Store) -> None:
+    """What can be written but not read again is refused before anything of its batch is kept."""
+    with pytest.raises(ValueError, match="could not be read again"):
+        await store.accept([item("s:1"), item("s:2", data={"n": 10**5000})])
+
+    assert (await store.list()).events == ()
 
 
 # Listing
@@ -750,6 +1020,8 @@ async def test_list_filters_when_state_source_or_type_is_given(store: Store) -> 
 
 async def test_store_is_unavailable_when_not_open(store: Store) -> None:
     """Before open and after close every call says that the store is not open; closing twice is harmless."""
+    await store.accept([item()])
+    claim = await claimed(store)
     await store.close()
     await store.close()
 
@@ -760,11 +1032,24 @@ async def test_store_is_unavailable_when_not_open(store: Store) -> None:
         store.claim_due(now=NOW, lease=60, limit=1),
         store.get("s:1"),
         store.list(),
-        store.next_due(),
+        store.next_due(now=NOW),
+        store.give_back(claim),
         store.pause("main", until=NOW, reason="x"),
     ):
         with pytest.raises(StoreUnavailable, match="not open"):
             await call
+
+
+async def test_ping_returns_when_store_takes_events(store: Store) -> None:
+    """A healthy store says so before and after it was written to, and nothing in it changes by asking."""
+    await store.ping()
+    await store.accept([item()])
+    before = await store.get("s:1"), await store.list()
+
+    await store.ping()
+
+    assert (await store.get("s:1"), await store.list()) == before
+    assert await store.accept([item("s:1"), item("s:2")]) == [False, True]
 
 
 async def test_open_keeps_everything_when_reopened(store: Store) -> None:

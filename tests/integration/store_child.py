@@ -68,7 +68,10 @@ async def trace(path: str) -> None:
 
 
 async def fill(path: str) -> None:
-    """Accept events on a disk that takes only small files, then on one that has room again; report as JSON."""
+    """Accept events on a disk that takes only small files, then on one that has room again; report as JSON.
+
+    In between it is asked how it is, twice in each state, for the first question may change what the second finds.
+    """
     store = SqliteStore(path)
     await store.open()
     accepted: list[str] = []
@@ -83,6 +86,14 @@ async def fill(path: str) -> None:
         accepted.extend(keys)
         return True
 
+    async def healthy() -> bool:
+        try:
+            await store.ping()
+        except StoreUnavailable as error:
+            refusals.add(str(error))
+            return False
+        return True
+
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
     # The first refusal may pass: a new connection makes room by emptying the log into the file. Not the fifth in a row.
@@ -90,12 +101,15 @@ async def fill(path: str) -> None:
     while in_a_row < 5:
         in_a_row = 0 if await give(f"one:{next(numbers)}") else in_a_row + 1
     full = [await give(f"two:{n}", f"three:{n}") for n in range(3)]
-    await store.ping()
+    health = [[await healthy(), await healthy()]]
     full += await asyncio.gather(*(give(f"four:{n}") for n in range(20)))
+    health.append([await healthy(), await healthy()])
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    health.append([await healthy(), await healthy()])
     again = [await give("five:0", "five:1"), await give("two:0", "six:0")]
     await store.close()
-    say(json.dumps({"accepted": accepted, "refusals": sorted(refusals), "full": full, "again": again}))
+    report = {"accepted": accepted, "refusals": sorted(refusals), "full": full, "again": again, "health": health}
+    say(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from httpx import ASGITransport
 
 from badge_bridge import retry
-from badge_bridge.errors import StoreUnavailable
-from badge_bridge.http import ASGITransport
-from badge_bridge.pipeline import LEASE, Pipeline
+from badge_bridge.errors import Impossible, StoreUnavailable
+from badge_bridge.events import Event
+from badge_bridge.pipeline import BUDGET, LEASE, Pipeline
 from badge_bridge.portal import open_portal
 from badge_bridge.portal.credentials import InboundWebhook
 from badge_bridge.rulesfile import parse
@@ -25,9 +28,9 @@ from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import Badge
 from badge_bridge.sources import OPTIONS, build
-from badge_bridge.sources.base import Delivery, Reply, SourceOptions
+from badge_bridge.sources.base import Delivery, Reading, Reply, SourceOptions
 from badge_bridge.store.memory import MemoryStore
-from badge_bridge.store.protocol import Accepted, Claim, Settlement, StoredEvent
+from badge_bridge.store.protocol import Accepted, Claim, Pause, Settlement, StoredEvent
 from support.deliveries import RULES, Sent, bitrix24, environ, pbx, shop, twilio
 
 BASE = "http://127.0.0.1:8090"
@@ -76,8 +79,15 @@ class World:
         return [(entry.method.rpartition(".")[2], entry.error) for entry in self.sandbox.journal.since()]
 
 
-async def build_world(store: MemoryStore, rules_text: str = RULES) -> World:
+async def build_world(store: MemoryStore, rules_text: str = RULES, *, budget: float = BUDGET) -> World:
     clock = Clock()
+
+    async def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    async def wake(keys: Sequence[str]) -> None:
+        woken.extend(keys)
+
     sandbox = SandboxPortal(clock=clock)
     webhook = sandbox.webhook_url(BASE)
     rules = parse(rules_text, "rules.yaml", providers=OPTIONS, environ=environ(webhook))
@@ -96,9 +106,11 @@ async def build_world(store: MemoryStore, rules_text: str = RULES) -> World:
         sources={name: build(name, cast("SourceOptions", options)) for name, options in rules.sources.items()},
         portals={"main": portal},
         store=store,
-        wake=woken.extend,
+        wake=wake,
         clock=clock,
         random=lambda: 0.5,
+        sleep=sleep,
+        budget=budget,
     )
     return World(pipeline, store, sandbox, clock, woken)
 
@@ -186,7 +198,7 @@ async def test_event_is_ignored_with_the_reason_when_no_rule_matches(world: Worl
     await world.work()
     event = await world.event()
     assert event.state == "ignored"
-    assert "missed call" in event.reason
+    assert event.reason == "the condition is not true: missed call"
     await world.deliver(bitrix24("call.1", code="200"))
     await world.work()
     (answered,) = [event for event in await world.events() if event.event.type == "call.answered"]
@@ -204,6 +216,7 @@ async def test_condition_that_cannot_be_evaluated_is_no_match_and_is_shown(world
     (outcome,) = event.outcomes
     assert (outcome.rule, outcome.result) == ("big order", "ignored")
     assert "total" in outcome.reason
+    assert event.reason.startswith("could not be evaluated: big order (rules.yaml:")
 
 
 async def test_condition_on_the_body_decides_when_the_value_is_there(world: World) -> None:
@@ -384,48 +397,182 @@ async def test_late_settlement_changes_nothing_when_the_lease_was_taken_over(wor
 
 
 class FailingStore(MemoryStore):
-    """Refuses to write while `broken`."""
+    """Refuses its next calls of the methods in `broken`, so many times each."""
 
-    broken = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken: dict[str, int] = {}
+
+    def _maybe_fail(self, method: str) -> None:
+        if self.broken.get(method, 0) > 0:
+            self.broken[method] -= 1
+            raise StoreUnavailable("the disk is full")
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
-        if self.broken:
-            raise StoreUnavailable("the disk is full")
+        self._maybe_fail("accept")
         return await super().accept(batch)
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
-        if self.broken:
-            raise StoreUnavailable("the disk is full")
+        self._maybe_fail("settle")
         return await super().settle(claim, settlement)
+
+    async def paused(self, lanes: Sequence[str]) -> list[Pause]:
+        self._maybe_fail("paused")
+        return await super().paused(lanes)
 
 
 async def test_nothing_is_answered_2xx_when_the_store_cannot_write() -> None:
     """Without a durable write there is no reply, and the next delivery of the same event is a new one."""
     store = FailingStore()
     world = await build_world(store)
-    store.broken = True
+    store.broken["accept"] = 1
     with pytest.raises(StoreUnavailable):
         await world.deliver(twilio("CA1"))
     assert world.woken == []
-    store.broken = False
     await world.deliver(twilio("CA1"))
     assert len(world.woken) == 1
 
 
+async def test_outcome_is_written_when_the_store_can_be_written_again() -> None:
+    """Work that is done is not done again because its record could not be written at once."""
+    store = FailingStore()
+    world = await build_world(store)
+    await world.deliver(twilio("CA1"))
+    store.broken["settle"] = 10
+    await world.work()
+    event = await world.event()
+    assert (event.state, event.attempts, event.failures) == ("done", 1, 0)
+    assert event.settled_at == START
+    assert world.clock.now == START + 10
+
+
 async def test_event_is_taken_up_again_when_its_outcome_could_not_be_written() -> None:
-    """An attempt whose end cannot be stored leaves the event leased, and the takeover does not add a second badge."""
+    """An attempt whose end cannot be stored for a whole lease is repeated, and adds no second badge."""
     store = FailingStore()
     world = await build_world(store)
     await world.deliver(twilio("CA1"))
     (claim,) = await world.pipeline.sweep(10)
-    store.broken = True
+    store.broken["settle"] = 1000
     with pytest.raises(StoreUnavailable):
         await world.pipeline.process(claim)
-    store.broken = False
+    assert world.clock.now < START + LEASE
+    store.broken.clear()
     world.clock.now += LEASE + 1
     await world.work()
     assert (await world.event()).state == "done"
     assert [method for method, _ in world.asked()].count("add") == 1
+
+
+async def test_attempt_counts_for_nothing_when_the_store_fails_on_the_way() -> None:
+    """Not knowing whether the portal is paused is no failure of the event."""
+    store = FailingStore()
+    world = await build_world(store)
+    await world.deliver(twilio("CA1"))
+    store.broken["paused"] = 1
+    await world.work()
+    event = await world.event()
+    assert (event.state, event.failures, event.lane) == ("waiting", 0, "")
+    world.clock.now = event.due
+    await world.work()
+    assert (await world.event()).state == "done"
+
+
+async def test_event_is_given_back_when_the_process_stops() -> None:
+    """An attempt that is cut off leaves the event due at once and uncounted."""
+    world = await build_world(MemoryStore())
+    world.fault("get", "timeout-before")
+    await world.deliver(twilio("CA1"))
+    (claim,) = await world.pipeline.sweep(10)
+    attempt = asyncio.create_task(world.pipeline.process(claim))
+    while not world.asked():  # noqa: ASYNC110 - the sandbox has no event for it
+        await asyncio.sleep(0)
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+    event = await world.event()
+    assert (event.state, event.failures) == ("waiting", 0)
+    assert len(await world.pipeline.sweep(10)) == 1
+    await world.pipeline._portals["main"].aclose()
+
+
+async def test_attempt_counts_for_nothing_when_the_portal_never_came_to_its_turn() -> None:
+    """Waiting inside the process for the portal is not the event's failure."""
+
+    class Queue:
+        """A portal with so much to do that this event's turn does not come."""
+
+        async def ensure(self, *_: object, **__: object) -> None:
+            await asyncio.Event().wait()
+
+    world = await build_world(MemoryStore(), budget=0.01)
+    world.pipeline._portals = {"main": SimpleNamespace(badges=Queue())}  # type: ignore[dict-item]
+    await world.deliver(twilio("CA1"))
+    await world.work()
+    event = await world.event()
+    assert (event.state, event.failures) == ("waiting", 0)
+    assert "turn" in event.reason
+
+
+async def test_attempt_ends_when_its_time_is_over() -> None:
+    """A portal that hangs in the middle costs one attempt, which ends in time for its lease."""
+    world = await build_world(MemoryStore(), budget=0.05)
+    world.fault("add", "timeout-before")
+    await world.deliver(twilio("CA1"))
+    async with asyncio.timeout(10):
+        await world.work()
+    event = await world.event()
+    assert (event.state, event.failures) == ("waiting", 1)
+    assert "no answer" in event.reason
+    world.sandbox.faults.clear()
+
+
+async def test_reason_is_stored_when_an_event_cannot_be_judged(world: World) -> None:
+    """A mistake of ours while judging is on record with the event, and follows the schedule."""
+
+    class Broken:
+        hash = "0" * 16
+
+        def judge(self, _: object) -> object:
+            raise OverflowError("timestamp out of range")
+
+    await world.deliver(twilio("CA1"))
+    world.pipeline._rules = Broken()  # type: ignore[assignment]
+    await world.work()
+    event = await world.event()
+    assert (event.state, event.failures) == ("waiting", 1)
+    assert "timestamp out of range" in event.reason
+
+
+async def test_difference_between_file_and_portal_is_kept_with_the_outcome(world: World) -> None:
+    """A badge that the portal has otherwise is used as it is, and the outcome says in what it differs."""
+    seed = world.sandbox.seed
+    badge = Badge(code="bb_missedCall", title="Calls", value="Verpasst!", type="warning")
+    world.sandbox.reseed(seed.model_copy(update={"badges": (*seed.badges, badge)}))
+    await world.deliver(twilio("CA1"))
+    await world.work()
+    event = await world.event()
+    assert event.state == "done"
+    assert event.outcomes[0].reason == "present, but with another title and value and type"
+
+
+async def test_delivery_is_refused_when_its_time_is_outside_of_all_calendars(world: World) -> None:
+    """A time that no program can keep is the sender's mistake, named and not stored."""
+    source = world.pipeline.source("pbx", "POST")
+    sent = pbx(b'{"type": "call.missed", "id": "1"}')
+    moment = datetime.fromisoformat("0001-01-01T00:00:00+14:00")
+
+    class Odd(type(source)):  # type: ignore[misc]
+        def read(self, delivery: Delivery) -> Sequence[Reading]:
+            (reading,) = super().read(delivery)
+            fields = reading.event.model_dump() | {"time": moment}
+            return (Reading(Event.model_validate(fields), reading.identity),)
+
+    odd = Odd("pbx", source.options)
+    headers = [(name.lower(), value) for name, value in sent.headers.items()]
+    delivery = Delivery("POST", "", headers, sent.body, START)
+    with pytest.raises(Impossible, match="time"):
+        await world.pipeline.accept(odd, delivery)
+    assert await world.events() == []
 
 
 async def test_other_rules_act_when_one_fails() -> None:

@@ -18,6 +18,7 @@ from badge_bridge.sandbox.errors import SandboxError
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.serving import SandboxServer
 from badge_bridge.sandbox.tls import throwaway_tls
+from badge_bridge.serving import Server, bind
 
 ADD = "crm.activity.badge.add"
 MISSED: dict[str, Any] = {"code": "missedCall", "title": "Call status", "value": "Missed", "type": "failure"}
@@ -153,7 +154,65 @@ async def test_answers_under_way_are_finished_when_the_server_stops() -> None:
             await add(client, server)
 
 
-async def test_server_stops_soon_when_a_tls_client_keeps_its_connection(tmp_path: Path) -> None:
+class SlowAnswer:
+    """An ASGI application whose answer waits to be let go."""
+
+    def __init__(self, body: bytes = b"done") -> None:
+        self.body = body
+        self.begun = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        self.begun.set()
+        await self.go.wait()
+        length = str(len(self.body)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_request_under_way_is_answered_when_the_server_stops(tmp_path: Path, secure: bool) -> None:
+    """An idle connection is gone at once, one with a request stays until its answer is out, and then goes too."""
+    tls = throwaway_tls(tmp_path) if secure else None
+    trust = ssl.create_default_context(cafile=tls.ca) if tls else None
+    app = SlowAnswer()
+    server = Server(app, bind("127.0.0.1", 0), ssl_certfile=tls.server if tls else None)
+    await server.start()
+    idle_reader, idle = await asyncio.open_connection("127.0.0.1", server.port, ssl=trust)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trust)
+    writer.write(b"GET / HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+    await app.begun.wait()
+
+    stopping = asyncio.create_task(server.stop())
+    async with asyncio.timeout(4):
+        assert await idle_reader.read() == b""
+        assert not stopping.done()
+        app.go.set()
+        await stopping
+        assert (await reader.read()).endswith(b"done")
+    idle.close()
+    writer.close()
+
+
+async def test_long_answer_is_complete_when_the_server_stops_and_its_client_reads_slowly() -> None:
+    """A connection whose answer is still on its way is not idle."""
+    app = SlowAnswer(bytes(20_000_000))
+    app.go.set()
+    server = Server(app, bind("127.0.0.1", 0))
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)  # it begins
+    assert len(await reader.read()) == 20_000_000
+    await stopping
+    writer.close()
+
+
+@pytest.mark.parametrize("header", [b"", b"Connection: close\r\n"])
+async def test_server_stops_soon_when_a_tls_client_keeps_its_connection(tmp_path: Path, header: bytes) -> None:
     """A client that does not say goodbye is left alone; its connection is gone, and no socket is left open."""
     tls = throwaway_tls(tmp_path)
     trust = ssl.create_default_context(cafile=tls.ca)
@@ -162,9 +221,10 @@ async def test_server_stops_soon_when_a_tls_client_keeps_its_connection(tmp_path
             await asyncio.to_thread(client.connect, ("127.0.0.1", server.port))
             secure = await asyncio.to_thread(trust.wrap_socket, client, server_hostname="127.0.0.1")
             with secure:
-                await asyncio.to_thread(secure.sendall, b"GET /_sandbox/state HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+                request = b"GET /_sandbox/state HTTP/1.1\r\nHost: sandbox\r\n" + header + b"\r\n"
+                await asyncio.to_thread(secure.sendall, request)
                 assert (await asyncio.to_thread(secure.recv, 15)) == b"HTTP/1.1 200 OK"
-                async with asyncio.timeout(4):
+                async with asyncio.timeout(1.5):  # less than the two seconds that a sandbox gives to open requests
                     await server.stop()
 
 

@@ -158,4 +158,6 @@ def test_function_answers_503_when_it_cannot_start(tmp_path: Path) -> None:
     """A function with a broken rules file asks its senders to come back, and says in the log what is wrong."""
     with functions_framework(tmp_path, "http://127.0.0.1:9/", rules="rules: 7\n", status=503) as (running, url):
         assert send(url, Sent("/hooks/shop", b"{}")).status_code == 503
-        running.find(r"rules\.yaml:1:")
+        line = json.loads(running.find(r"\{.*cannot start.*\}")[0])
+        assert line["level"] == "CRITICAL"
+        assert all("rules.yaml:1:" in finding for finding in line["findings"])

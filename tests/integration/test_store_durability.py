@@ -127,7 +127,9 @@ def test_moments_sees_missing_sync_when_calls_overlap() -> None:
 
 
 async def test_store_recovers_when_disk_was_full(tmp_path: Path) -> None:
-    """A full disk refuses with advice and writes nothing by halves; with room again the same store goes on."""
+    """A full disk refuses with advice and writes nothing by halves, and says so when asked how it is; with room again
+    the same store is healthy and goes on.
+    """
     path = tmp_path / "state.db"
     run = subprocess.run(command("fill", path), capture_output=True, text=True, check=False, timeout=60)
     assert run.returncode == 0, run.stderr
@@ -140,6 +142,7 @@ async def test_store_recovers_when_disk_was_full(tmp_path: Path) -> None:
 
     assert len(report["accepted"]) > 3
     assert report["full"] == [False] * 23
+    assert report["health"] == [[False, False], [False, False], [True, True]]
     assert report["again"] == [True, True]
     assert sorted(kept) == sorted(report["accepted"])
     (refusal,) = report["refusals"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -48,6 +48,8 @@ class FormEvent(_Options):
 
 
 class Form(_Source):
+    names_types: ClassVar[bool] = True
+
     provider: Literal["form"]
     verify: Annotated[HmacVerify | BearerVerify, Field(discriminator="scheme")]
     secrets: tuple[SecretStr, ...] = Field(min_length=1)

@@ -18,6 +18,12 @@ from badge_bridge.outcomes import Exchange, Outcome
 
 KEY = "reception:4f0c1a2b4f0c1a2b4f0c1a2b4f0c1a2b"
 ADDED = Outcome(rule="missed call", result="ensured", badge="bb_missedCall", portal="main", reason="added", attempt=1)
+UNREADABLE = Outcome(
+    rule="late", result="ignored", reason="its condition could not be evaluated: rules.yaml:9:5: no such key: data.n"
+)
+NOT_EVALUATED = "could not be evaluated: late (rules.yaml:9:5: no such key: data.n)"
+REFUSED = "portal main: crm.activity.badge.add was answered with 100 (HTTP 400): a required parameter is missing"
+FAILED = Outcome(rule="voice", result="failed", badge="bb_voicemail", portal="main", reason=REFUSED)
 ASKED = [
     Exchange(method="crm.activity.badge.get", answer="NOT_FOUND", milliseconds=50.12),
     Exchange(method="crm.activity.badge.add", answer="ok", milliseconds=51.5),
@@ -48,6 +54,14 @@ def clock() -> Clock:
 @pytest.fixture
 def gate(clock: Clock) -> FloodGate:
     return FloodGate(limit=2, seconds=10, kinds=3, clock=clock)
+
+
+@pytest.fixture
+def console() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    logs.configure("console", "DEBUG", stream=stream)
+    yield stream
+    logs.restore()
 
 
 def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -129,12 +143,78 @@ def test_event_line_says_when_it_is_tried_again(stream: io.StringIO) -> None:
 
 
 def test_event_line_stays_readable_when_many_rules_match(stream: io.StringIO) -> None:
-    """The message shows three outcomes and counts the others; ignored ones are in the fields only."""
-    others = [Outcome(rule=f"r{n}", result="ensured", badge="b") for n in range(5)]
-    _event(outcomes=[Outcome(rule="no", result="ignored", reason="condition is false"), *others])
+    """The message shows three outcomes, trouble first, and counts the others; the fields have all, in their order."""
+    fine = [Outcome(rule=f"r{n}", result="ensured", badge="b") for n in range(5)]
+    _event(outcomes=[*fine, Outcome(rule="bad", result="failed", badge="b")])
     (line,) = _lines(stream)
-    assert line["message"].endswith("-> r0: ensured b; r1: ensured b; r2: ensured b; and 2 more rules")
-    assert len(line["rules"]) == 6
+    assert line["message"].endswith("-> bad: failed b; r0: ensured b; r1: ensured b; and 3 more rules")
+    assert [rule["rule"] for rule in line["rules"]] == ["r0", "r1", "r2", "r3", "r4", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "ending"),
+    [
+        ({"state": "dead", "outcomes": [FAILED]}, f"-> voice: failed bb_voicemail; given up after attempt 1: {REFUSED}"),
+        ({"state": "waiting", "outcomes": [FAILED]}, f"-> voice: failed bb_voicemail; again later (attempt 1): {REFUSED}"),
+        ({"state": "ignored", "outcomes": [UNREADABLE], "reason": NOT_EVALUATED}, f"-> {NOT_EVALUATED}"),
+    ],
+)  # fmt: skip
+def test_event_line_says_a_reason_once(stream: io.StringIO, changes: dict[str, Any], ending: str) -> None:
+    """Where the reason of a rule is that of the event, the message has it once, at the end."""
+    _event(**({"reason": REFUSED} | changes))
+    (line,) = _lines(stream)
+    assert line["message"].endswith(ending)
+    assert line["message"].count(line["reason"]) == 1
+
+
+def test_event_line_says_each_reason_when_they_differ(stream: io.StringIO) -> None:
+    """What happened to a rule for another reason than the event's is told with its own."""
+    _event(state="waiting", failed=True, outcomes=[ADDED, FAILED], reason="the badge was added, but late")
+    (line,) = _lines(stream)
+    assert line["message"].endswith(
+        f"-> voice: failed bb_voicemail ({REFUSED}); missed call: ensured bb_missedCall (added); "
+        "again later (attempt 1): the badge was added, but late"
+    )
+
+
+@pytest.mark.parametrize(("state", "level"), [("ignored", "WARNING"), ("done", "WARNING"), ("waiting", "WARNING"), ("dead", "ERROR")])  # fmt: skip
+def test_event_line_warns_when_a_condition_could_not_be_evaluated(stream: io.StringIO, state: str, level: str) -> None:
+    """However the event ended, the line is at least a warning, counts such rules and names them and their problem."""
+    _event(state=state, outcomes=[ADDED, UNREADABLE], reason=NOT_EVALUATED if state == "ignored" else "")
+    (line,) = _lines(stream)
+    assert (line["level"], line["unreadable"]) == (level, 1)
+    assert line["message"].count("rules.yaml:9:5: no such key: data.n") == 1
+    assert "late" in line["message"]
+
+
+def test_readable_line_says_what_the_portal_was_asked_and_answered(console: io.StringIO) -> None:
+    """A person sees methods without their common prefix, each with its answer."""
+    _event(outcomes=[ADDED], asked=[*ASKED, Exchange(method="app.info", answer="no connection", milliseconds=1)])
+    assert 'asked="badge.get=NOT_FOUND, badge.add=ok, app.info=no connection" asked_ms=102.6' in console.getvalue()
+
+
+def test_readable_line_stays_readable_when_the_portal_was_asked_much(console: io.StringIO) -> None:
+    """Six requests are shown and the others counted."""
+    _event(asked=[ASKED[1]] * 200)
+    assert f'asked="{"badge.add=ok, " * 6}and ' in console.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+@pytest.mark.parametrize(("shown", "number"), [(False, "+49*******67"), (True, "+49301234567")])
+def test_event_line_names_the_caller(log_format: logs.LogFormat, shown: bool, number: str) -> None:
+    """The caller's number is masked unless phone numbers are to be shown."""
+    stream = io.StringIO()
+    logs.configure(log_format, "INFO", stream=stream, show_phone_numbers=shown)
+    try:
+        _event(caller="+49301234567")
+        _event(caller="anonymous")
+        _event()
+    finally:
+        logs.restore()
+    written = stream.getvalue().replace('"', "").replace("caller:", "caller=").splitlines()
+    assert f"caller={number}" in written[0]
+    assert "caller=anonymous" in written[1]
+    assert "caller" not in written[2]
 
 
 def test_lines_name_the_place_they_were_logged_from() -> None:

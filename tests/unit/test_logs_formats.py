@@ -49,11 +49,12 @@ def test_console_shows_time_level_message_and_fields() -> None:
 
 
 def test_console_shows_the_fields_that_a_record_chooses() -> None:
-    """A record says which of its fields are worth a person's attention, and in which order."""
+    """A record says which of its fields are worth a person's attention, in which order, and how they are put in short."""
     stream = io.StringIO()
     logs.configure("console", "INFO", stream=stream)
-    _log().info("m", extra={"json_fields": {"a": 1, "b": [2], "c": 3}, "console_fields": ("c", "b", "missing")})
-    assert stream.getvalue().split("  ")[-1].strip() == "c=3 b=[2]"
+    chosen = {"c": None, "b": None, "d": len, "missing": len}
+    _log().info("m", extra={"json_fields": {"a": 1, "b": [2], "c": 3, "d": [4, 5]}, "console_fields": chosen})
+    assert stream.getvalue().split("  ")[-1].strip() == "c=3 b=[2] d=2"
 
 
 def test_console_names_the_logger_when_it_is_not_ours() -> None:

@@ -11,8 +11,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from badge_bridge.errors import Finding, RulesError
 from badge_bridge.observability import logs
 from badge_bridge.observability.event_line import log_accept, log_event
+from badge_bridge.observability.start_line import log_cannot_start
 from badge_bridge.outcomes import Exchange, Outcome
 
 SECRET = "sh@red/S3cret value"
@@ -104,7 +106,12 @@ def _event(piece: str) -> None:
         reason=piece,
         lane=piece,
         rules_hash=piece,
+        caller=piece,
     )
+
+
+def _start(piece: str) -> None:
+    log_cannot_start(RulesError([Finding("rules.yaml", line, 1, piece) for line in (1, 2)]))
 
 
 def _accept(piece: str) -> None:
@@ -138,6 +145,7 @@ PLACES: dict[str, Callable[[str], None]] = {
     "server": lambda piece: logging.getLogger("uvicorn.error").error("a %s", piece),
     "event": _event,
     "delivery": _accept,
+    "start": _start,
 }
 
 

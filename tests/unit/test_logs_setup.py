@@ -51,6 +51,44 @@ def test_configure_writes_one_line_when_called_again() -> None:
     assert _messages(second) == ["two"]
 
 
+def test_secrets_are_hidden_when_they_become_known_later() -> None:
+    """Configured first without secrets and then with them, as at start-up, the same stream has them hidden."""
+    stream = io.StringIO()
+    log = logging.getLogger("badge_bridge.x")
+    logs.configure("json", "INFO", stream=stream)
+    log.info("before")
+    logs.configure("json", "INFO", stream=stream, secrets=["open sesame"])
+    log.info("say open sesame")
+    assert _messages(stream) == ["before", "say ***"]
+
+
+def test_secrets_stay_hidden_when_configured_again_without_them() -> None:
+    """A start that is tried again forgets no secret, in no form, until restore."""
+    logs.configure("json", "INFO", stream=io.StringIO(), secrets=["open sesame"])
+    for log_format in ("json", "console"):
+        stream = io.StringIO()
+        logs.configure(log_format, "INFO", stream=stream, secrets=["other word"])
+        logging.getLogger("badge_bridge.x").info("say open sesame, other word")
+        assert "say ***, ***" in stream.getvalue()
+    logs.restore()
+    stream = io.StringIO()
+    logs.configure("json", "INFO", stream=stream)
+    logging.getLogger("badge_bridge.x").info("say open sesame")
+    assert _messages(stream) == ["say open sesame"]
+
+
+def test_configure_keeps_its_handler_when_only_options_change() -> None:
+    """Level, phone numbers and secrets change what the handler does, so that an upgrade under way is not lost."""
+    stream = io.StringIO()
+    log = logging.getLogger("badge_bridge.x")
+    logs.configure("gcp", "INFO", stream=stream)
+    before = logging.getLogger("badge_bridge").handlers
+    logs.configure("gcp", "DEBUG", stream=stream, show_phone_numbers=True)
+    log.debug("from +49301234567")
+    assert logging.getLogger("badge_bridge").handlers == before
+    assert _messages(stream) == ["from +49301234567"]
+
+
 def test_restore_puts_every_logger_back() -> None:
     """After restore the loggers are as they were, also when configure was called several times."""
     before = _state()

@@ -108,6 +108,16 @@ def test_a_refused_access_says_who_mends_it_when_it_is_reported(code: str) -> No
     assert error.mend in str(error)
 
 
+@pytest.mark.parametrize("code", ["NO_AUTH_FOUND", "expired_token", "INVALID_CREDENTIALS", "METHOD_CONFIRM_DENIED"])
+def test_a_new_credential_is_said_to_need_a_restart_when_one_is_needed(code: str) -> None:
+    """The secret is in a variable that is read at the start."""
+    error = refusal(answer(401, {"error": code, "error_description": ""}))
+    assert isinstance(error, AccessRefused)
+    assert error.mend.endswith(
+        "set it in the variable that portals.main names in the rules file, and restart the bridge."
+    )
+
+
 @pytest.mark.parametrize("method", [ADD, "crm.activity.badge.delete"])
 def test_the_missing_right_is_crm_administration_when_badges_may_not_be_changed(method: str) -> None:
     """ACCESS_DENIED on add and delete names CRM administrator access and where it is granted."""
@@ -177,11 +187,111 @@ def test_the_outcome_is_unknown_when_there_is_no_rest_answer(body: bytes, status
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(200, OutcomeUnknown), (500, OutcomeUnknown), (404, CallRefused), (403, AccessRefused)]
+    ("status", "kind"),
+    [
+        (200, OutcomeUnknown),
+        (400, OutcomeUnknown),
+        (401, AccessRefused),
+        (403, AccessRefused),
+        (404, OutcomeUnknown),
+        (422, OutcomeUnknown),
+        (429, LimitReached),
+        (500, OutcomeUnknown),
+        (503, OutcomeUnknown),
+    ],
 )
-def test_an_object_without_result_or_error_is_judged_by_its_status(status: int, kind: type[PortalError]) -> None:
-    """JSON that says neither is no proof of success, but a 4xx with it is a refusal."""
-    assert type(refusal(answer(status, {"neither": 1}))) is kind
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"message": "no Route matched"},
+        {"error": None, "message": "Down for maintenance"},
+        {"error": False},
+        {"error": True, "message": "Not found"},
+        {"error": ["Not found"]},
+    ],
+    ids=["empty", "message", "null", "false", "true", "list"],
+)
+def test_the_status_decides_when_an_object_has_no_error_of_rest(
+    content: object, status: int, kind: type[PortalError]
+) -> None:
+    """A gateway or a maintenance page speaks JSON as well: only what anybody may refuse is taken for a refusal."""
+    assert type(refusal(answer(status, content))) is kind
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_the_outcome_is_unknown_when_a_result_comes_with_a_failing_status(status: int) -> None:
+    """Two halves of an answer that contradict each other prove nothing."""
+    assert type(refusal(answer(status, {"result": {"badge": {}}}))) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("error", [None, False, "", 0, [], {}])
+def test_a_call_succeeded_when_an_empty_error_is_beside_the_result(error: object) -> None:
+    """PHP may write "no error" in any of these ways."""
+    assert understood(answer(200, {"error": error, "result": {"badge": {}}})).result == {"badge": {}}
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [(200, {"error": ""}), (400, {"error": ""}), (400, {"error": "", "result": {"badge": {}}})],
+    ids=["alone", "refused", "refused with a result"],
+)
+def test_a_call_was_refused_when_an_error_without_a_code_is_all_it_got(status: int, content: object) -> None:
+    """The portal sends errors whose code is empty."""
+    assert type(refusal(answer(status, content))) is CallRefused
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+@pytest.mark.parametrize(
+    "number",
+    [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"9" * 401, b"-" + b"9" * 401, b"9" * 10_000],
+    ids=["nan", "infinity", "-infinity", "1e999", "-1e999", "401 digits", "-401 digits", "10,000 digits"],
+)
+@pytest.mark.parametrize("place", [b'{"result": %b}', b'{"result": 1, "time": {"operating_reset_at": %b}}'])
+def test_the_outcome_is_unknown_when_a_number_is_none_or_has_no_end(place: bytes, number: bytes) -> None:
+    """What no portal writes is no answer of a portal, wherever it stands."""
+    assert type(refusal(answer(200, place % number))) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        b"%b",
+        b'{"result": %b}',
+        b'{"result": 1, "time": %b}',
+        b'{"error": %b}',
+        b'{"error": {"code": %b}}',
+        b'{"error": "X", "error_description": %b}',
+    ],
+)
+def test_the_outcome_is_unknown_when_an_answer_is_nested_beyond_reading(place: bytes) -> None:
+    """Depth is a way to break a parser, not a way to answer."""
+    assert type(refusal(answer(400, place % nested(100_000)))) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("place", [b'{"error": {"code": %b}}', b'{"error": "X", "error_description": %b}'])
+def test_an_error_can_be_shown_when_it_is_nested_as_deep_as_can_be_read(place: bytes) -> None:
+    """What was read just before the limit of depth, which depends on the interpreter, must not break the message."""
+    for depth in (1, 100, *range(800, 1000), 10_000):
+        assert "[[" not in str(refusal(answer(400, place % nested(depth))))
+
+
+@pytest.mark.parametrize("other", [[], [1], ["a", "b"], {}, {"0": "a"}, None, 1.5, True])
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_an_error_of_ours_is_raised_when_parts_of_an_answer_have_another_shape(status: int, other: object) -> None:
+    """Lists where objects or texts are expected, and the other way round, break nothing."""
+    for content in (
+        other,
+        {"error": other},
+        {"error": {"code": other, "message": other}},
+        {"error": {"message": other}},
+        {"error": "X", "error_description": other},
+        {"error": "X", "time": other},
+    ):
+        assert isinstance(refusal(answer(status, content)), CallRefused | OutcomeUnknown)
 
 
 def test_a_limit_is_reached_when_429_comes_without_json() -> None:
@@ -200,14 +310,22 @@ def test_the_result_is_handed_out_as_it_is_when_the_call_succeeded(result: objec
     [
         ({"operating_reset_at": 1773239624, "operating": 1.5}, 1773239624.0),
         ({"operating_reset_at": "2026-03-11T15:33:44+01:00"}, None),
+        ({"operating_reset_at": 1773239624.25}, 1773239624.25),
+        ({"operating_reset_at": 0}, 0.0),
         ({"operating_reset_at": True}, None),
+        ({"operating_reset_at": 10**11}, None),
+        ({"operating_reset_at": 10**39}, None),
+        ({"operating_reset_at": 1e300}, None),
+        ({"operating_reset_at": -1}, None),
+        ({"operating_reset_at": [1773239624]}, None),
+        ({"operating_reset_at": {"0": 1773239624}}, None),
         ({}, None),
         ([], None),
         (None, None),
     ],
 )
 def test_the_reset_of_the_run_time_is_read_when_it_is_a_number(time: object, expected: float | None) -> None:
-    """The composition of `time` varies, and one sample shows a date."""
+    """The composition of `time` varies, one sample shows a date, and a moment beyond all reason is none."""
     assert understood(answer(200, {"result": 1, "time": time})).operating_reset_at == expected
 
 
@@ -250,4 +368,4 @@ def test_a_redirect_asks_to_check_the_address_when_it_names_no_other_host(locati
     """A login page, no location or a strange one do not name a new host."""
     error = refusal(answer(302, b"", location=location))
     assert isinstance(error, AccessRefused)
-    assert error.mend == "Check the address at portals.main in the rules file."
+    assert error.mend.startswith("Check the address at portals.main in the rules file")

@@ -61,10 +61,8 @@ class Registry(httpx.AsyncBaseTransport):
             case "add":
                 self.badges[code] = params
                 return 200, {"result": {"badge": params}}
-            case "delete":
-                return (200, {"result": True}) if self.badges.pop(code, None) else NOT_FOUND
-            case _:
-                return 200, {"result": {"badges": list(self.badges.values())}}
+            case other:
+                raise AssertionError(other)
 
     async def arrived(self, total: int) -> None:
         """Wait until so many requests have come in all."""
@@ -157,15 +155,6 @@ async def test_a_badge_is_asked_for_again_when_ten_minutes_have_passed(
     clock.now += 1
     assert (await badges.ensure(MISSED)).how == "present"
     assert registry.methods() == ["get"]
-
-
-async def test_a_badge_is_asked_for_again_when_it_was_forgotten(badges: Badges, registry: Registry) -> None:
-    """Forgetting ends knowing at once; forgetting what is not known does nothing."""
-    badges.forget("missedCall")
-    await badges.ensure(MISSED)
-    del registry.badges["missedCall"]
-    badges.forget("missedCall")
-    assert (await badges.ensure(MISSED)).how == "added"
 
 
 @pytest.mark.parametrize("code", ["ERROR_BADGE_EXISTS", "REQUIRED_ARG_MISSING", "", "The code is taken", "100"])
@@ -398,18 +387,3 @@ def test_texts_agree_when_the_portal_gives_all_languages_or_one(ours: Text, thei
     """Whether the portal gives back the map or the one text that its user reads is not documented: both are fine."""
     found = differences(Badge("c", ours, "v", "primary"), Badge("c", theirs, "v", "primary"))
     assert found == (() if same else (Difference("title", ours, theirs),))
-
-
-async def test_all_badges_are_listed_when_asked_for(badges: Badges, registry: Registry) -> None:
-    """The list has every badge of the portal, as texts or as maps; an empty registry is an empty list."""
-    assert await badges.list_all() == []
-    registry.badges = {"a": stored(), "b": {"code": "b", "title": "T", "value": "V", "type": "success"}}
-    assert await badges.list_all() == [MISSED, Badge("b", "T", "V", "success")]
-
-
-async def test_a_badge_is_no_longer_known_when_it_was_deleted(badges: Badges, registry: Registry) -> None:
-    """Deleting says whether there was something to delete, and the next look asks the portal."""
-    await badges.ensure(MISSED)
-    assert await badges.delete("missedCall") is True
-    assert await badges.delete("missedCall") is False
-    assert (await badges.ensure(MISSED)).how == "added"

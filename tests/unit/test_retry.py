@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.errors import AccessRefused, CallRefused, LimitReached, NotFound, OutcomeUnknown, PortalPaused
-from badge_bridge.retry import JITTER, SCHEDULE, YIELD, GiveUp, RetryAt, WaitForLane, decide
+from badge_bridge.errors import (
+    AccessRefused,
+    CallRefused,
+    LimitReached,
+    NotFound,
+    OutcomeUnknown,
+    PortalPaused,
+    StoreUnavailable,
+)
+from badge_bridge.retry import JITTER, SCHEDULE, YIELD, GiveUp, NotSent, RetryAt, Wait, decide
 
 WHERE: Any = {"portal": "main", "method": "crm.activity.badge.add"}
 
@@ -25,21 +33,28 @@ def test_event_is_dead_after_the_last_delay() -> None:
     """When the schedule is used up the event is given up, and the reason names the last failure."""
     decision = decide(OutcomeUnknown("timeout", **WHERE), failures=len(SCHEDULE), now=0, random=lambda: 0.5)
     assert isinstance(decision, GiveUp)
-    assert "9 failed attempts" in decision.reason
+    assert "9 attempts failed" in decision.reason
     assert "timeout" in decision.reason
 
 
 def test_paused_portal_uses_up_no_attempt() -> None:
     """However often an event failed before, a paused lane makes it wait and not die."""
     error = PortalPaused("paused", lane="main", until=2000.0, **WHERE)
-    assert decide(error, failures=99, now=7.0, random=lambda: 0.5) == WaitForLane("main", 7.0, "paused")
+    assert decide(error, failures=99, now=7.0, random=lambda: 0.5) == Wait("main", 7.0, 2000.0, "paused")
 
 
 def test_event_whose_own_call_paused_the_portal_lets_others_probe_it_first() -> None:
     """The reason of a pause comes back a little after the pause is over."""
     error = PortalPaused("paused", lane="main", until=2000.0, **WHERE)
     error.__cause__ = OutcomeUnknown("timeout", **WHERE)
-    assert decide(error, failures=0, now=7.0, random=lambda: 0.5) == WaitForLane("main", 2000.0 + YIELD, "paused")
+    assert decide(error, failures=0, now=7.0, random=lambda: 0.5) == Wait("main", 2000.0 + YIELD, 2000.0, "paused")
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("disk full"), NotSent("not its turn")])
+def test_trouble_of_our_own_uses_up_no_attempt(error: Exception) -> None:
+    """What is no fault of the event nor of the portal is tried again soon and counts for nothing."""
+    decision = decide(error, failures=99, now=100.0, random=lambda: 0.5)
+    assert decision == Wait("", 100.0 + SCHEDULE[0], 100.0 + SCHEDULE[0], str(error))
 
 
 @pytest.mark.parametrize("error", [CallRefused("wrong", **WHERE), NotFound("gone", **WHERE)])

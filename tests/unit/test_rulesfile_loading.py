@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from badge_bridge.errors import RulesError
+from badge_bridge.errors import Impossible, RulesError
+from badge_bridge.events import CALL_TYPES
 from badge_bridge.rulesfile import RulesFile, load, parse
+from badge_bridge.sources import OPTIONS, event_types
 from support.option_models import ENVIRON, PROVIDERS
 
 DATA = Path(__file__).parents[1] / "data" / "rules"
@@ -92,6 +95,9 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
         ("on: call.missed", "on: [call.missed, 3]", "r:15:23: 'on' must be a text; put quotes around it"),
         ("on: call.missed", "on: call missed", "r:15:9: this is no event type; write one such as call.missed, with * only at its end and no spaces"),
         ("badge: missedCall", "badge: {a: b}", "r:16:5: 'badge' must be a text; put quotes around it"),
+        ("on: call.missed", "on: call.", "r:15:9: this is no event type; write one such as call.missed, with * only at its end and no spaces"),
+        ("on: call.missed", "on: [call.missed, call.mised]", "r:15:23: no call has the type 'call.mised'; did you mean 'call.missed'?"),
+        ("on: call.missed", "on: call.xyz", "r:15:9: no call has the type 'call.xyz'; known are call.missed, call.answered, call.voicemail, call.busy, call.rejected, call.failed, call.unknown"),
         ("    type: failure", "    type: Failure", "r:12:11: 'type' must be 'success', 'failure', 'warning', 'primary' or 'secondary'; write one of these"),
         ("    title: Call status", "    title: {}", "r:10:5: 'title' must not be empty; add at least one"),
         ("    title: Call status", "    title: {en: '  '}", "r:10:17: this must not be empty; write a text"),
@@ -160,6 +166,78 @@ def test_a_condition_is_refused_when_no_event_can_satisfy_it(condition: str) -> 
     """A bad constant is found before the first call comes in."""
     (found,) = findings(SMALLEST + f'    when: "{condition}"\n')
     assert found.startswith("r:17:")
+
+
+@pytest.mark.parametrize(
+    ("source", "on", "refused"),
+    [
+        ("reception", "call.parked", True),
+        ("[reception]", "call.parked", True),
+        ("shop", "call.parked", False),
+        ("[reception, shop]", "call.parked", False),
+        (None, "call.parked", False),
+        ("reception", "call.parked*", False),
+        ("reception", "call.parked.*", False),
+        ("reception", "calls.parked", False),
+    ],
+)
+def test_a_type_of_call_is_refused_when_no_source_can_give_it(source: str | None, on: str, refused: bool) -> None:
+    """Only a source whose types the file chooses can give a call another type than the known ones."""
+    rule = f"  - name: x\n    on: '{on}'\n    badge: paid\n" + (f"    source: {source}\n" if source else "")
+    if refused:
+        assert [found.partition(": ")[2] for found in findings(EXAMPLE + rule)] == [
+            "no call has the type 'call.parked'; known are " + ", ".join(CALL_TYPES)
+        ]
+    else:
+        assert rules(EXAMPLE + rule).rules[-1].on == (on,)
+
+
+@pytest.mark.parametrize("provider", sorted(OPTIONS))
+def test_every_provider_says_whether_the_file_names_its_types(provider: str) -> None:
+    """The check above knows the real providers: `generic` takes the types that the file gives it, the others do not."""
+    assert getattr(OPTIONS[provider], "names_types", None) is (provider == "generic")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "call.missed",
+        "a",
+        "a.b.c",
+        "\u00fc.\u00f6",
+        "call.",
+        ".call",
+        "a..b",
+        "a b",
+        "a*",
+        "a.*",
+        "",
+        "a\n",
+        "a\x00b",
+        "a\u00a0",
+    ],
+)
+def test_a_type_is_taken_by_rules_when_sources_take_it(kind: str) -> None:
+    """Sources and rules have one notion of a type: what a delivery may be called, a rule can name."""
+    try:
+        by_sources = event_types.check_type(kind, field="type") == kind
+    except Impossible:
+        by_sources = False
+    text = changed(SMALLEST, "on: call.missed", f"on: {json.dumps(kind)}")
+    try:
+        rules(text)
+        by_rules = "*" not in kind
+    except RulesError as error:
+        by_rules = not any("no event type" in str(found) for found in error.findings)
+    assert by_rules is by_sources
+
+
+@pytest.mark.parametrize("source", ["[[a]]", "[{a: b}]", "[3]"])
+def test_a_source_that_is_no_name_is_a_finding(source: str) -> None:
+    """A list or a mapping where a name belongs ends like any other mistake."""
+    found = findings(changed(EXAMPLE, "source: reception", f"source: {source}"))
+    assert len(found) == 1
+    assert "must be a text" in found[0]
 
 
 def test_an_expression_of_a_provider_is_placed_when_it_is_wrong() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from badge_bridge.cel import Program
 from badge_bridge.events import Event
-from badge_bridge.rulesfile import Decision, RulesFile, parse
+from badge_bridge.rulesfile import Judgement, RulesFile, parse
 from badge_bridge.rulesfile.rules import Index, Rule
 from support.option_models import ENVIRON, PROVIDERS
 
@@ -56,8 +56,8 @@ def event(kind: str, source: str = "reception", **fields: Any) -> Event:
     return Event(**{**basics, "type": kind, "source": source, **fields})
 
 
-def judged(decision: Decision) -> list[tuple[str, str]]:
-    return [(judgement.rule.name, judgement.result) for judgement in decision.judgements]
+def judged(judgements: tuple[Judgement, ...]) -> list[tuple[str, str]]:
+    return [(judgement.rule.name, judgement.result) for judgement in judgements]
 
 
 def rule(name: str, on: Iterable[str], sources: Iterable[str] = ()) -> Rule:
@@ -85,7 +85,7 @@ def rule(name: str, on: Iterable[str], sources: Iterable[str] = ()) -> Rule:
 )
 def test_an_event_meets_the_rules_of_its_type_and_source(found: Event, expected: list[tuple[str, str]]) -> None:
     """Only rules for the event's type and source are judged, in the order of the file."""
-    assert judged(rules(EXAMPLE).matching(found)) == expected
+    assert judged(rules(EXAMPLE).judge(found)) == expected
 
 
 def test_an_error_is_no_match_and_says_where_when_a_condition_cannot_be_evaluated() -> None:
@@ -97,11 +97,11 @@ def test_an_error_is_no_match_and_says_where_when_a_condition_cannot_be_evaluate
         + "  - name: third\n    on: x\n    badge: a\n    when: |\n      true &&\n      event.duration < 3\n"
         + "  - name: fourth\n    on: x\n    badge: a\n    when: >\n      true &&\n      event.duration < 3\n"
     )
-    decision = loaded.matching(event("x"))
-    assert [one.name for one in decision.matched] == ["second"]
+    judgements = loaded.judge(event("x"))
+    assert [one.rule.name for one in judgements if one.result == "matched"] == ["second"]
     unset = "'<' does not work between null and a whole number; test the value with has(...) first"
     folded = f"r:21:11: {unset} (in the expression at 1:24)"
-    assert [str(one.problem) for one in decision.errors] == [
+    assert [str(one.problem) for one in judgements if one.result == "error"] == [
         "r:10:54: there is no 'order'; test it with has(...) first",
         f"r:17:22: {unset}",
         folded,
@@ -111,7 +111,7 @@ def test_an_error_is_no_match_and_says_where_when_a_condition_cannot_be_evaluate
 def test_a_rule_is_judged_once_when_several_of_its_types_fit() -> None:
     """Overlapping patterns of one rule do not make it act twice."""
     loaded = rules(HEAD + "  - {name: all, on: [call.missed, 'call.*', '*'], source: [reception, shop], badge: a}\n")
-    assert judged(loaded.matching(event("call.missed"))) == [("all", "matched")]
+    assert judged(loaded.judge(event("call.missed"))) == [("all", "matched")]
 
 
 def test_a_rule_gets_the_portal_of_the_events_source_when_it_names_none() -> None:
@@ -124,7 +124,7 @@ def test_a_rule_gets_the_portal_of_the_events_source_when_it_names_none() -> Non
         "three": {"everywhere": "east", "fixed": "west"},
     }
     for source, portals in expected.items():
-        matched = loaded.matching(event("x", source)).matched
+        matched = [one.rule for one in loaded.judge(event("x", source)) if one.result == "matched"]
         assert [one.name for one in matched] == list(portals)
         assert {one.name: one.portal for one in matched} == portals
 
@@ -148,10 +148,10 @@ def test_few_conditions_are_evaluated_when_few_of_many_rules_concern_the_event(
         return original(program, values)
 
     monkeypatch.setattr(Program, "evaluate", counting)
-    decision = loaded.matching(event("order.paid", "shop", id="7"))
+    judgements = loaded.judge(event("order.paid", "shop", id="7"))
     assert len(loaded.rules) == 10_000
-    assert [judgement.rule.name for judgement in decision.judgements] == [f"r{number}" for number in range(10)]
-    assert [matched.name for matched in decision.matched] == ["r7"]
+    assert [judgement.rule.name for judgement in judgements] == [f"r{number}" for number in range(10)]
+    assert [one.rule.name for one in judgements if one.result == "matched"] == ["r7"]
     assert len(evaluated) == 10
 
 

@@ -120,7 +120,7 @@ def test_a_webhook_may_be_http_when_it_is_on_this_machine(host: str) -> None:
 
 def test_the_values_are_given_for_redaction() -> None:
     """Logs get every secret, and of a webhook also the part that is the secret in its URL."""
-    values = rules(SMALLEST).secrets()
+    values = rules(SMALLEST).secrets
     assert values == {ENVIRON["B24_WEBHOOK_URL"], "hook-secret-8472", ENVIRON["PHONE_SECRET"]}
 
 
@@ -128,7 +128,7 @@ def test_everything_else_is_checked_when_secrets_are_not_known() -> None:
     """Without an environment a file can be checked, as a merge request does: no secret is needed or reported."""
     for name in ("smallest.yaml", "example.yaml"):
         loaded = load(DATA / name, providers=PROVIDERS, environ=None)
-        assert loaded.secrets() == frozenset()
+        assert loaded.secrets == frozenset()
         assert len(loaded.sources) == (DATA / name).read_text("utf-8").count("provider:")
     with pytest.raises(RulesError) as caught:
         load(DATA / "mistakes.yaml", providers=PROVIDERS, environ=None)

@@ -9,11 +9,15 @@ import httpx
 import pytest
 
 from badge_bridge.sandbox.app import create_app
+from badge_bridge.sandbox.controls import control_routes
 from badge_bridge.sandbox.errors import SandboxError
+from badge_bridge.sandbox.faults import KINDS, FaultOrder
 from badge_bridge.sandbox.journal import Journal
 from badge_bridge.sandbox.metering import OperatingMeter
+from badge_bridge.sandbox.methods import METHODS
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import ADMINISTRATOR_SECRET, ADMINISTRATOR_TOKEN, Seed, default_seed
+from badge_bridge.sandbox.variants import Variants
 
 MISSED: dict[str, Any] = {"code": "missedCall", "title": {"en": "Call"}, "value": "Missed", "type": "failure"}
 
@@ -89,13 +93,85 @@ async def test_seed_is_refused_with_the_place_when_it_is_wrong(
 
 @pytest.mark.parametrize(
     ("verb", "path"),
-    [("POST", "state"), ("POST", "requests"), ("GET", "seed"), ("GET", "faults"), ("GET", "reset"), ("PUT", "seed")],
+    [("POST", "state"), ("POST", "requests"), ("GET", "seed"), ("PUT", "faults"), ("GET", "reset"), ("PUT", "seed")],
 )
 async def test_control_refuses_the_wrong_verb(client: httpx.AsyncClient, verb: str, path: str) -> None:
-    """405, naming the right one."""
+    """405, naming the right one and where all of them are listed."""
     answer = await client.request(verb, f"/_sandbox/{path}")
     assert answer.status_code == 405
     assert verb not in answer.headers["allow"]
+    assert answer.json()["error"] == "method_not_allowed"
+    assert "GET /_sandbox/ " in answer.json()["error_description"]
+
+
+@pytest.mark.parametrize("path", ["/_sandbox/faultz", "/favicon.ico", "/rest.json"])
+async def test_unknown_path_is_answered_with_the_way_to_the_guide(client: httpx.AsyncClient, path: str) -> None:
+    """404 as JSON, which says where everything is listed."""
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+    assert f"no GET {path}; GET /_sandbox/ " in answer.json()["error_description"]
+
+
+@pytest.mark.parametrize("path", ["/", "/_sandbox", "/_sandbox/"])
+async def test_guide_is_found_when_only_the_address_is_known(client: httpx.AsyncClient, path: str) -> None:
+    """The root leads to it, and it is not counted as a request to the portal."""
+    guide = (await client.get(path, follow_redirects=True)).json()
+    assert {"controls", "credentials", "methods", "faults", "fault_parameters", "variants"} < guide.keys()
+    assert (await client.get("/_sandbox/requests")).json()["last"] == 0
+
+
+async def test_guide_lists_every_control_that_there_is(portal: SandboxPortal, client: httpx.AsyncClient) -> None:
+    """Each verb of each path below /_sandbox/, once, with words beside it."""
+    controls = (await client.get("/_sandbox/")).json()["controls"]
+    routes = [route for route in control_routes(portal) if route.path != "/"]
+    assert sorted(controls) == sorted(
+        f"{verb} {route.path}" for route in routes for verb in (route.methods or ()) if verb != "HEAD"
+    )
+    assert all(controls.values())
+
+
+async def test_guide_explains_all_that_can_be_ordered(client: httpx.AsyncClient) -> None:
+    """Every method and fault, every parameter with its default, every variant with its values and what it is now."""
+    await client.post("/_sandbox/seed", json={"variants": {"badge_texts": "resolved", "badge_code_limit": None}})
+    guide = (await client.get("/_sandbox/")).json()
+    assert {name.lower() for name in guide["methods"]} == set(METHODS)
+    assert set(guide["faults"]) == set(KINDS)
+    assert set(guide["fault_parameters"]) == set(FaultOrder.model_fields)
+    assert set(guide["variants"]) == set(Variants.model_fields)
+    for about in (*guide["fault_parameters"].values(), *guide["variants"].values()):
+        assert about["meaning"]
+        assert about["values"]
+    assert guide["fault_parameters"]["times"] == {
+        "meaning": "How many requests it strikes.",
+        "values": "a whole number from 1",
+        "default": 1,
+    }
+    assert "default" not in guide["fault_parameters"]["fault"]
+    texts, limit = guide["variants"]["badge_texts"], guide["variants"]["badge_code_limit"]
+    assert (texts["values"], texts["default"], texts["now"]) == (["as-passed", "resolved"], "as-passed", "resolved")
+    assert (limit["values"], limit["default"], limit["now"]) == ("a whole number from 1 or null", 30, None)
+    assert guide["variants"]["https_required"]["values"] == [False, True]
+
+
+async def test_guide_shows_credentials_that_work(client: httpx.AsyncClient) -> None:
+    """Each webhook URL and each token that is not expired can be used as it stands there."""
+    credentials = (await client.get("/_sandbox/")).json()["credentials"]
+    assert len(credentials["webhooks"]) == len(default_seed().webhooks)
+    for hook in credentials["webhooks"]:
+        assert (await client.post(hook["url"] + "profile")).json()["result"]["ID"] == str(hook["user"])
+    for token in credentials["tokens"]:
+        answer = await client.post("/rest/profile", json={"auth": token["access_token"]})
+        assert (answer.json().get("error") == "expired_token") is token["expired"]
+    assert {token["expired"] for token in credentials["tokens"]} == {False, True}
+
+
+async def test_faults_show_what_is_pending_and_what_has_struck(client: httpx.AsyncClient) -> None:
+    """Looking changes nothing."""
+    await client.post("/_sandbox/faults", json={"fault": "http-500", "times": 2})
+    await add_badge(client)
+    seen = [(await client.get("/_sandbox/faults")).json() for _ in range(2)]
+    pending = {"method": "*", "fault": "http-500", "times": 1, "after": 0}
+    assert seen == [{"pending": [pending], "struck": {"http-500": 1}}] * 2
 
 
 async def test_reset_goes_back_to_the_start(client: httpx.AsyncClient, portal: SandboxPortal) -> None:

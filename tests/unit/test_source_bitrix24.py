@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from pydantic import ValidationError
 
-from badge_bridge.errors import Impossible, Malformed, Unauthenticated
+from badge_bridge.errors import BodyTooLarge, Impossible, Malformed, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery
@@ -120,8 +120,8 @@ def test_member_id_is_compared_when_it_is_given(member: str | None, accepted: bo
         raw(b""),
         raw(b"\xff"),
         raw(b"auth%5Bapplication_token%5D=%ff"),
-        raw(b"&".join(b"f%d=1" % number for number in range(10_000))),
-        raw(b"auth" + b"[a]" * 300_000 + b"=1"),
+        raw(b"&".join(b"f%d=1" % number for number in range(2_000))),
+        raw(b"auth" + b"[a]" * 20_000 + b"=1"),
         raw(b"auth=" + TOKEN.encode()),
         raw(b"auth[application_token][x]=" + TOKEN.encode()),
         raw(b"auth[application_token]=wrong&auth[application_token]=" + TOKEN.encode()),
@@ -135,7 +135,7 @@ def test_member_id_is_compared_when_it_is_given(member: str | None, accepted: bo
         "empty",
         "not utf-8",
         "escaped not utf-8",
-        "10,000 fields",
+        "2,000 fields",
         "deep",
         "no group",
         "too far inside",
@@ -228,6 +228,8 @@ def test_customer_is_called_when_the_call_goes_out(kind: str) -> None:
         ({"event": None}, "event"),
         ({"event": "two words"}, "event"),
         ({"event": "x" * 101}, "event"),
+        ({"event": "."}, "event"),
+        ({"event": "on..deal"}, "event"),
         ({"data__CALL_ID": None}, "data[CALL_ID]"),
         ({"data__CALL_ID": ""}, "data[CALL_ID]"),
         ({"data__CALL_TYPE": None}, "data[CALL_TYPE]"),
@@ -284,25 +286,90 @@ def test_identity_of_an_event_without_call_is_its_content_and_moment() -> None:
     )
 
 
+START_SENT = datetime.fromtimestamp(1763778600, UTC)
+
+
 @pytest.mark.parametrize(
-    ("start", "ts", "expected"),
+    ("start", "ts", "expected", "noted"),
     [
-        ("2025-11-22T05:29:40+03:00", "1763778600", datetime(2025, 11, 22, 2, 29, 40, tzinfo=UTC)),
-        ("2025-11-22T05:29:40", "1763778600", datetime.fromtimestamp(1763778600, UTC)),
-        ("soon", "1763778600", datetime.fromtimestamp(1763778600, UTC)),
-        (None, None, NOW),
-        (None, "later", NOW),
-        (None, "9" * 30, NOW),
+        ("2025-11-22T05:29:40+03:00", "1763778600", datetime(2025, 11, 22, 2, 29, 40, tzinfo=UTC), []),
+        (
+            "2025-11-22T05:29:40",
+            "1763778600",
+            START_SENT,
+            ["data[CALL_START_DATE] does not say its offset, and is not used: '2025-11-22T05:29:40'"],
+        ),
+        ("banana", "1763778600", START_SENT, ["data[CALL_START_DATE] cannot be read: 'banana'"]),
+        (
+            "0001-01-01T00:00:00+14:00",
+            None,
+            NOW,
+            ["data[CALL_START_DATE] cannot be read: '0001-01-01T00:00:00+14:00'"],
+        ),
+        (None, None, NOW, []),
+        ("", "", NOW, []),
+        (None, "later", NOW, ["ts cannot be read: 'later'"]),
+        (None, "-1", NOW, ["ts cannot be read: '-1'"]),
+        (None, "0", NOW, ["ts cannot be read: '0'"]),
+        (None, "9" * 90, NOW, ["ts cannot be read: '" + "9" * 59 + "..."]),
     ],
 )
-def test_time_is_the_best_that_is_known(start: str | None, ts: str | None, expected: datetime) -> None:
-    """Start of the call, else when the portal sent it, else when it came; no event is lost over its time."""
-    assert read(data__CALL_START_DATE=start, ts=ts).time == expected
+def test_time_is_the_best_that_is_known(
+    start: str | None, ts: str | None, expected: datetime, noted: list[str]
+) -> None:
+    """Start of the call, else when the portal sent it, else when it came; a time that is passed over is noted."""
+    event = read(data__CALL_START_DATE=start, ts=ts)
+    assert event.time == expected
+    assert event.data.get("notes", []) == noted
 
 
-def test_duration_is_unset_when_it_is_no_number() -> None:
-    """An odd duration costs the duration, not the event."""
-    assert read(data__CALL_DURATION="1:07").duration is None
+@pytest.mark.parametrize(
+    ("duration", "seconds", "noted"),
+    [
+        ("7", 7, []),
+        ("", None, []),
+        (None, None, []),
+        ("1:07", None, ["data[CALL_DURATION] cannot be read: '1:07'"]),
+        ("-5", None, ["data[CALL_DURATION] cannot be read: '-5'"]),
+        ("9999999999", None, ["data[CALL_DURATION] cannot be read: '9999999999'"]),
+    ],
+)
+def test_duration_is_unset_and_noted_when_it_cannot_be(
+    duration: str | None, seconds: int | None, noted: list[str]
+) -> None:
+    """An odd duration costs the duration and leaves a trace; the portal would never send the call again."""
+    event = read(data__CALL_DURATION=duration)
+    assert (event.type, event.duration) == ("call.missed", seconds)
+    assert event.data.get("notes", []) == noted
+
+
+@pytest.mark.parametrize("key", ["PHONE_NUMBER", "PORTAL_NUMBER", "CALL_FAILED_CODE", "CALL_DURATION"])
+def test_group_in_place_of_a_text_is_noted(key: str) -> None:
+    """A field that is a group of fields tells nothing, and is not passed over in silence."""
+    fields = {name: value for name, value in CALL_END.items() if name != f"data[{key}]"} | {f"data[{key}][x]": "1"}
+    (reading,) = source().read(raw(urlencode(fields).encode()))
+    assert reading.event.data["notes"] == [f"data[{key}] cannot be read: {{'x': '1'}}"]
+
+
+def test_time_of_another_event_is_noted_when_it_cannot_be_read() -> None:
+    """Events that are no calls leave the same trace."""
+    event = read(event="ONCRMDEALADD", ts="soon")
+    assert (event.time, event.data["notes"]) == (NOW, ["ts cannot be read: 'soon'"])
+
+
+def test_large_form_is_refused_before_it_is_read() -> None:
+    """A form of a portal is small; a megabyte of fields costs nobody's time."""
+    with pytest.raises(BodyTooLarge, match="65,536"):
+        source().verify(raw(b"a=" + b"1" * 65_535))
+    with pytest.raises(Unauthenticated):
+        source().verify(raw(b"a=" + b"1" * 65_534))
+
+
+def test_wrong_token_says_what_to_compare() -> None:
+    """The log helps whoever took the token of another application."""
+    for token in ("other", None):
+        with pytest.raises(Unauthenticated, match="each application and outgoing webhook has its own"):
+            source().verify(posted(auth__application_token=token))
 
 
 def test_reply_is_an_empty_200() -> None:

@@ -32,6 +32,7 @@ VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" /
 NOW = datetime(2025, 11, 22, 2, 30, tzinfo=UTC)
 AT = int(NOW.timestamp())
 JSON = ("content-type", "application/json")
+FORM = "application/x-www-form-urlencoded"
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(KEY)
@@ -410,8 +411,8 @@ def test_call_type_gives_the_outcome_and_the_direction_the_subject() -> None:
 
 def test_form_is_read_like_json() -> None:
     """A form's fields are the keys of `body`; a repeated one is a list."""
-    generic = source(**BEARER, event={"type": "body.kind", "id": "body.ids[1]"})
-    (reading,) = generic.read(raw(b"kind=order&ids=1&ids=2", ("content-type", "application/x-www-form-urlencoded")))
+    generic = source(**BEARER, format="form", event={"type": "body.kind", "id": "body.ids[1]"})
+    (reading,) = generic.read(raw(b"kind=order&ids=1&ids=2", ("content-type", FORM)))
     assert (reading.event.type, reading.event.id) == ("order", "2")
 
 
@@ -457,6 +458,12 @@ def test_time_is_read_from_text_seconds_or_milliseconds(time: str, expected: dat
         ("type", "body.zero"),
         ("email", "body.zero"),
         ("type", "body.long"),
+        ("type", "'call.'"),
+        ("type", "'call..missed'"),
+        ("type", "'.call'"),
+        ("type", "'call.a b\\n'"),
+        ("type", "'call.*'"),
+        ("type", "'call.\\u0000'"),
         ("id", "body.nowhere"),
         ("id", "body.nothing"),
         ("id", "body.none"),
@@ -542,8 +549,29 @@ def test_optional_field_is_unset_when_its_key_is_missing(field: str, expression:
 )
 def test_body_is_refused_when_it_cannot_be_read(body: bytes, content_type: str, error: type[DeliveryRefused]) -> None:
     """A genuine delivery that cannot be parsed says what is wrong with it, with the status that fits."""
+    written = "form" if "form" in content_type else "json"
     with pytest.raises(error):
-        source().read(raw(body, ("content-type", content_type)))
+        source(format=written).read(raw(body, ("content-type", content_type)))
+
+
+@pytest.mark.parametrize("options", [STANDARD, BEARER], ids=["signed", "token"])
+@pytest.mark.parametrize(
+    ("written", "taken", "refused"),
+    [
+        ("json", ["application/json", "application/cloudevents+json"], [FORM, "text/plain", ""]),
+        ("form", [FORM], ["application/json", "application/cloudevents+json", "text/plain", ""]),
+    ],
+)
+def test_format_is_chosen_by_the_rules_file(
+    options: Mapping[str, Any], written: str, taken: list[str], refused: list[str]
+) -> None:
+    """A captured delivery cannot be read in another way by changing its Content-Type, which is not signed."""
+    generic = source(**options, format=written, event={"type": "'x'", "id": "'1'"})
+    body = b'{"a":"="}' if written == "json" else b"%7B%22a%22:%22=%22%7D"
+    assert [len(generic.read(raw(body, ("content-type", kind)))) for kind in taken] == [1] * len(taken)
+    for kind in refused:
+        with pytest.raises(UnsupportedMediaType):
+            generic.read(raw(body, ("content-type", kind)))
 
 
 # Identity
@@ -604,6 +632,56 @@ def test_id_is_required_with_a_token(scheme: str) -> None:
         source(verify={"scheme": scheme}, secrets=["a:b"])
     event = {"type": "'x'", "id": "headers['x-id']"}
     assert source(verify={"scheme": scheme}, secrets=["a:b"], event=event).options.event.id == "headers['x-id']"
+
+
+# What the log says
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "said"),
+    [
+        (
+            {"secrets": [PUBLIC_KEY]},
+            [("webhook-signature", "v1," + "A" * 43 + "=")],
+            "signed with a shared secret (v1), and secrets has none; add the whsec_... one",
+        ),
+        (
+            {},
+            [("webhook-signature", "v1a," + "A" * 86 + "==")],
+            "signed with a private key (v1a), and secrets has no whpk_... key; add it",
+        ),
+        ({}, [("webhook-signature", "v1," + "A" * 43 + "=")], "compare the secret with the one"),
+        (
+            {"verify": GITHUB, "secrets": ["key"]},
+            [("x-hub-signature-256", "sha1=" + "0" * 40)],
+            "the header x-hub-signature-256 after sha256= has 0 signatures",
+        ),
+        (
+            {"verify": GITHUB, "secrets": ["key"]},
+            [("x-hub-signature-256", "sha256=" + "0" * 40)],
+            "has a signature of 20 bytes, and hmac-sha256 has 32",
+        ),
+        ({"verify": GITHUB, "secrets": ["key"]}, [("x-hub-signature-256", "sha256=" + "0" * 64)], "compare the secret"),
+        (
+            {"verify": STRIPE, "secrets": ["key"]},
+            [("stripe-signature", f"t={AT},v1=" + "0" * 64)],
+            "compare the secret",
+        ),
+        (BEARER, [("authorization", "Bearer other")], "is wrong; compare the sender's header Authorization"),
+        (
+            {"verify": {"scheme": "basic"}, "secrets": ["a:b"]},
+            [("authorization", "Bearer x")],
+            "is missing; compare the sender's user and password",
+        ),
+    ],
+)
+def test_refusal_says_what_to_compare(options: dict[str, Any], headers: list[tuple[str, str]], said: str) -> None:
+    """Whoever reads the log learns which of the two sides to look at; the sender hears nothing of it."""
+    generic = source(**{"event": {"type": "'x'", "id": "body.id"}, **options})
+    identification = (("webhook-id", "msg_1"), ("webhook-timestamp", str(AT)))
+    with pytest.raises(Unauthenticated) as refused:
+        generic.verify(raw(b"{}", JSON, *identification, *headers))
+    assert said in str(refused.value)
 
 
 # Options
@@ -680,6 +758,8 @@ def test_secret_of_standard_webhooks_is_checked_when_the_file_is_loaded(secret: 
         ({"event": {}}, ("event", "type")),
         ({"event": {"type": "'x'", "kind": "'y'"}}, ("event", "kind")),
         ({"country": "Germany"}, ("country",)),
+        ({"country": "XX"}, ("country",)),
+        ({"format": "xml"}, ("format",)),
         (
             {"verify": {"scheme": "basic"}, "secrets": ["a:b", "ab"], "event": {"type": "'x'", "id": "'1'"}},
             ("secrets", 1),

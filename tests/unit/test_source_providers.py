@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import badge_bridge.sources
 from badge_bridge.sources import OPTIONS, PROVIDERS, Source, SourceOptions
+from badge_bridge.sources.countries import check_country
 
 
 def test_every_source_class_is_listed() -> None:
@@ -46,6 +48,31 @@ def test_unknown_provider_is_not_there() -> None:
     assert "carrier-pigeon" not in PROVIDERS
     with pytest.raises(KeyError):
         OPTIONS["carrier-pigeon"]
+
+
+@pytest.mark.parametrize(
+    ("country", "said"),
+    [
+        ("DE", ""),
+        ("GB", ""),
+        ("AC", ""),
+        ("UK", "did you mean 'GB'?"),
+        ("uk", "did you mean 'GB'?"),
+        ("EL", "did you mean 'GR'?"),
+        ("de", "did you mean 'DE'?"),
+        (" DE", "did you mean 'DE'?"),
+        ("XX", "write the two capital letters"),
+        ("Germany", "write the two capital letters"),
+        ("", "write the two capital letters"),
+    ],
+)
+def test_country_is_one_whose_numbers_can_be_read(country: str, said: str) -> None:
+    """A country that is none would leave every national number unread, silently."""
+    if not said:
+        assert check_country(country) == country
+        return
+    with pytest.raises(ValueError, match=re.escape(said)):
+        check_country(country)
 
 
 def test_import_is_light() -> None:

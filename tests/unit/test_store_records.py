@@ -7,16 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.records import (
+    Unreadable,
     plain,
     read_asked,
     read_event,
     read_outcomes,
+    show_asked,
+    show_outcomes,
     write_asked,
     write_event,
     write_outcomes,
@@ -30,6 +33,9 @@ ANY_JSON = st.recursive(
     max_leaves=20,
 )
 
+# The same examples in every run, however busy the machine is.
+steady = settings(derandomize=True, deadline=None)
+
 
 def event(**fields: Any) -> Event:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,6 +47,7 @@ def kept(value: Any) -> Any:
     return json.loads(plain(json.dumps(value, ensure_ascii=False)), parse_constant=lambda _: None)
 
 
+@steady
 @given(st.dictionaries(ANY_TEXT, ANY_JSON, max_size=5))
 def test_event_is_read_as_written_when_data_is_any_json(data: dict[str, Any]) -> None:
     """Data comes back equal, with U+FFFD for lone surrogates and null for what is no JSON number."""
@@ -50,6 +57,7 @@ def test_event_is_read_as_written_when_data_is_any_json(data: dict[str, Any]) ->
     assert found == event(data=found.data)
 
 
+@steady
 @given(st.text(), st.text(min_size=1), st.datetimes(timezones=st.just(UTC)), st.none() | st.integers(0, 10**6))
 def test_event_is_read_as_written_when_fields_are_any_text(
     subject: str, type_: str, time: datetime, duration: int | None
@@ -60,6 +68,7 @@ def test_event_is_read_as_written_when_fields_are_any_text(
     assert read_event(write_event(given_event)) == given_event
 
 
+@steady
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT), max_size=4))
 def test_outcomes_are_read_as_written_when_texts_are_odd(texts: list[tuple[str, str]]) -> None:
     """Outcomes and exchanges come back in order, outcomes with the number of their attempt."""
@@ -79,3 +88,27 @@ def test_event_is_refused_when_data_is_not_json(value: object) -> None:
     """What JSON cannot express is an error of the caller, found before anything is written."""
     with pytest.raises(ValueError, match="cannot be written as JSON"):
         write_event(event(data={"value": value}))
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"rule": "r", "result": "+49301234", "method": "m"}]', "+49301234", "not json +49301234"]
+)
+def test_outcomes_and_exchanges_are_shown_when_they_cannot_be_read(text: str) -> None:
+    """One that says what is wrong stands for those of the attempt, and quotes nothing of them."""
+    with pytest.raises(Unreadable, match="this version cannot read the stored outcomes: "):
+        read_outcomes(text)
+
+    (outcome,) = show_outcomes(text, attempt=3)
+    (exchange,) = show_asked(text)
+
+    assert (outcome.rule, outcome.result, outcome.attempt) == ("unreadable", "failed", 3)
+    assert outcome.reason.startswith("this version cannot read the stored outcomes: ")
+    assert exchange.method == "unreadable"
+    assert exchange.answer.startswith("this version cannot read the stored exchanges: ")
+    assert "+49" not in outcome.reason + exchange.answer
+
+
+def test_event_is_refused_when_it_could_not_be_read_again() -> None:
+    """Python writes integers of 5,000 digits and reads none, so such an event is refused while its sender listens."""
+    with pytest.raises(ValueError, match="could not be read again"):
+        write_event(event(data={"n": 10**5000}))

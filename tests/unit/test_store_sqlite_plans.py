@@ -54,7 +54,6 @@ def test_statement_uses_index_when_run(connection: sqlite3.Connection, name: str
     ("name", "index"),
     [
         ("READY", "events_ready"),
-        ("FIRST_READY", "events_ready"),
         ("LANES_READY", "events_ready"),
         ("LANES_LATER", "events_later"),
         ("PROMOTE", "events_later"),

@@ -254,7 +254,7 @@ async def test_submit_is_refused_when_process_was_forked(database: Database) -> 
 
 
 async def test_claim_is_given_back_when_caller_was_cancelled(tmp_path: Path) -> None:
-    """A lease that its caller did not live to see is undone, as if it had never been taken."""
+    """A lease that its caller did not live to see is given back: the event is due at once and has not failed."""
     store = SqliteStore(tmp_path / "state.db")
     await store.open()
     await store.accept([item(1), item(2)])
@@ -280,11 +280,12 @@ async def test_claim_is_given_back_when_caller_was_cancelled(tmp_path: Path) -> 
 
     again = await store.claim_due(now=5, lease=60, limit=5)
 
-    assert [(claim.key, claim.attempt, claim.failures) for claim in again] == [("s:1", 1, 0), ("s:2", 1, 0)]
+    # The second call found s:1 leased, and took what was left.
+    assert [(claim.key, claim.attempt, claim.failures) for claim in again] == [("s:1", 2, 0), ("s:2", 2, 0)]
     assert await store.settle(again[0], Settlement(state="done", ended_at=6))
     stored = await store.get("s:1")
     assert stored is not None
-    assert len(stored.history) == 1
+    assert [attempt.result for attempt in stored.history] == ["given back", "done"]
     await store.close()
 
 
@@ -314,10 +315,13 @@ async def test_store_is_unavailable_when_file_stays_locked(tmp_path: Path) -> No
 
     with pytest.raises(StoreUnavailable, match="another program keeps it locked"):
         await store.accept([item(1)])
-    await store.ping()
+    with pytest.raises(StoreUnavailable, match="another program keeps it locked"):
+        await store.ping()
+    assert (await store.list()).events == ()
 
     other.execute("ROLLBACK")
     other.close()
+    await store.ping()
     assert await store.accept([item(1)]) == [True]
     await store.close()
 
@@ -344,6 +348,57 @@ async def test_store_is_unavailable_when_disk_is_full(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_ping_fails_until_a_write_succeeds_when_one_failed(tmp_path: Path) -> None:
+    """A healthy store is only read; after a failed write it is asked to write, and what it wrote for that is gone."""
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+
+    def room(pages: int) -> Work:
+        return lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+
+    def trials(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM trial").fetchone()[0])
+
+    await store.ping()
+    assert store.commits == 0
+
+    await store._writer.submit(room(1))
+    await store.ping()  # nobody knows yet
+    answers = await asyncio.gather(*(store.accept([item(n)]) for n in range(500)), return_exceptions=True)
+    assert any(isinstance(answer, StoreUnavailable) for answer in answers)
+    for _ in range(2):
+        assert await store.claim("unknown", now=0, lease=1) is None  # commits, and writes nothing
+        with pytest.raises(StoreUnavailable, match="disk is full"):
+            await store.ping()
+
+    await store._writer.submit(room(1_000_000))
+    await store.ping()
+    assert await store._writer.submit(trials) == 0
+    commits = store.commits
+    await store.ping()
+    assert store.commits == commits
+    await store.close()
+
+
+async def test_ping_only_reads_when_a_write_succeeded_after_one_failed(tmp_path: Path) -> None:
+    """A write that works is proof enough: no trial is needed any more."""
+    store = SqliteStore(tmp_path / "state.db", locked_seconds=0)
+    await store.open()
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await store.accept([item(1)])
+    other.execute("ROLLBACK")
+    other.close()
+
+    await store.accept([item(1)])
+    commits = store.commits
+    await store.ping()
+
+    assert store.commits == commits
+    await store.close()
+
+
 async def test_claim_due_finds_all_in_turn_when_too_many_became_due_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,7 +411,7 @@ async def test_claim_due_finds_all_in_turn_when_too_many_became_due_at_once(
         await store.settle(claim, Settlement(state="waiting", ended_at=10, due=20))
 
     found = []
-    while await store.next_due() == 20:
+    while await store.next_due(now=15) == 20:
         found.append([claim.key for claim in await store.claim_due(now=20, lease=60, limit=5)])
 
     assert [len(keys) for keys in found] == [2, 2, 1]

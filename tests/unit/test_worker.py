@@ -94,7 +94,7 @@ async def test_worker_looks_at_once_when_it_is_woken() -> None:
     worker.start()
     await asyncio.sleep(0)
     work.due = [claim(7)]
-    worker.wake(["s:7"])
+    await worker.wake(["s:7"])
     await work.until_done(1)
     await worker.stop()
 

@@ -8,26 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Claim
 
-__all__ = ["Dispatcher", "LocalWorker"]
+__all__ = ["LocalWorker"]
 
 logger = logging.getLogger("badge_bridge.worker")
 
 TICK = 1.0
 """Seconds between looks at the store when nobody wakes the worker."""
 
-GRACE = 10.0
-"""Seconds that running attempts get to end when the worker stops; Cloud Run grants ten."""
-
-
-class Dispatcher(Protocol):
-    """Who wakes `process` for events that were just stored."""
-
-    def wake(self, keys: Sequence[str]) -> None: ...
+GRACE = 5.0
+"""Seconds that running attempts get to end when the worker stops: Cloud Run grants ten for everything."""
 
 
 class LocalWorker:
@@ -50,7 +43,7 @@ class LocalWorker:
         self._loop_task: asyncio.Task[None] | None = None
         self._stopping = False
 
-    def wake(self, keys: Sequence[str]) -> None:  # noqa: ARG002 - see below
+    async def wake(self, keys: Sequence[str]) -> None:  # noqa: ARG002 - see below
         """Look at the store now. The keys do not matter here: what is due is claimed, oldest first."""
         self._signal.set()
 
@@ -61,7 +54,7 @@ class LocalWorker:
     async def stop(self) -> None:
         """Claim nothing more, let running attempts end for `GRACE` seconds, then cut them off.
 
-        An attempt that is cut off keeps its lease; the next process to open the store takes it over.
+        What is cut off is given back to the store.
         """
         self._stopping = True
         self._signal.set()

@@ -1,13 +1,14 @@
 """The lines that matter: one per delivery, and one per processed attempt of an event.
 
-An operator reads the message, a program the fields. Neither has headers, bodies, addresses, queries or phone numbers:
-an event is named by its key, and `badge-bridge events show <key>` tells the rest.
+An operator reads the message, a program the fields. Neither has headers, bodies, addresses or queries, and of phone
+numbers only the caller's, which is masked unless the settings say otherwise: an event is named by its key, and
+`badge-bridge events show <key>` tells the rest.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -26,9 +27,10 @@ _DELIVERY_LEVELS = {"accepted": logging.DEBUG, "duplicate": logging.INFO, "refus
 
 _MOST_SHOWN = 3
 """Outcomes in the message; the fields have all."""
-
-_EVENT_CONSOLE = ("provider", "attempt", "failures", "asked_ms", "waited_ms", "took_ms", "due")
-_ACCEPT_CONSOLE = ("provider", "status", "verified", "took_ms")
+_MOST_ASKED = 6
+"""Requests to the portal that a readable line shows; the fields have all."""
+_TROUBLE = frozenset({"failed", "ignored"})
+"""Results that are told first. A rule whose condition is false has no outcome: `ignored` is one that has no answer."""
 
 
 def log_event(
@@ -49,10 +51,12 @@ def log_event(
     failed: bool = False,
     lane: str = "",
     rules_hash: str = "",
+    caller: str = "",
 ) -> None:
     """Log how one attempt of an event ended.
 
-    WARNING where it waits because it failed or its lane is paused, ERROR where it is dead, otherwise INFO.
+    ERROR where it is dead; WARNING where it waits because it failed or its lane is paused, and where a rule was
+    ignored, which means that its condition could not be evaluated; otherwise INFO.
 
     Args:
         key: the event's key in the store.
@@ -71,8 +75,10 @@ def log_event(
         failed: with `waiting`, whether this attempt counts towards dead.
         lane: with `waiting`, the paused lane it waits for.
         rules_hash: the hash of the rules file it was judged by.
+        caller: the caller's number, in full; whether it is masked is a setting.
     """
-    level = _event_level(state, troubled=failed or bool(lane))
+    unreadable = sum(outcome.result == "ignored" for outcome in outcomes)
+    level = _event_level(state, troubled=failed or bool(lane), unreadable=unreadable)
     if not _events.isEnabledFor(level):
         return
     fields = _without_empty(
@@ -82,10 +88,12 @@ def log_event(
             "source": source,
             "provider": provider,
             "type": type,
+            "caller": caller,
             "state": state,
             "reason": reason,
             "attempt": attempt,
             "failures": failures or None,
+            "unreadable": unreadable or None,
             "rules": [_outcome_fields(outcome) for outcome in outcomes],
             "asked": [_exchange_fields(exchange) for exchange in asked],
             "asked_ms": round(sum(exchange.milliseconds for exchange in asked), 1) if asked else None,
@@ -164,17 +172,21 @@ def log_left_out(*, gate: FloodGate = _refused) -> None:
             f"{flood.lines} more within {flood.seconds:g} s"
         )
         fields = {"kind": "refused", "source": source, "status": status, "left_out": flood.lines}
-        _write(_deliveries, logging.WARNING, message, _without_empty(fields), console=())
+        _write(_deliveries, logging.WARNING, message, _without_empty(fields), console={})
 
 
-def _event_level(state: str, *, troubled: bool) -> int:
+def _event_level(state: str, *, troubled: bool, unreadable: int) -> int:
     if state == "dead":
         return logging.ERROR
-    return logging.WARNING if state == "waiting" and troubled else logging.INFO
+    return logging.WARNING if unreadable or (state == "waiting" and troubled) else logging.INFO
 
 
 def _what_happened(outcomes: Sequence[Outcome], *, state: str, reason: str, attempt: int, lane: str) -> str:
-    told = [_told(outcome) for outcome in outcomes if outcome.result != "ignored"]
+    told = [
+        _told(outcome, reason)
+        for outcome in sorted(outcomes, key=lambda outcome: outcome.result not in _TROUBLE)
+        if not _is_told_by(reason, outcome)
+    ]
     if len(told) > _MOST_SHOWN:
         told[_MOST_SHOWN:] = [f"and {len(told) - _MOST_SHOWN} more rules"]
     if state == "waiting":
@@ -187,11 +199,34 @@ def _what_happened(outcomes: Sequence[Outcome], *, state: str, reason: str, atte
     return text or "no rule had anything to do"
 
 
-def _told(outcome: Outcome) -> str:
-    """`missed call: ensured bb_missedCall (added)`."""
+def _told(outcome: Outcome, reason: str) -> str:
+    """`missed call: ensured bb_missedCall (added)`; without what the event's own reason says at the end of the line."""
     badge = f" {outcome.badge}" if outcome.badge else ""
-    reason = f" ({outcome.reason})" if outcome.reason else ""
-    return f"{outcome.rule}: {outcome.result}{badge}{reason}"
+    is_said = outcome.result == "failed" and outcome.reason in reason
+    why = f" ({outcome.reason})" if outcome.reason and not is_said else ""
+    return f"{outcome.rule}: {outcome.result}{badge}{why}"
+
+
+def _is_told_by(reason: str, outcome: Outcome) -> bool:
+    """Whether the event's reason, such as `could not be evaluated: late (rules.yaml:9:5: ...)`, tells this outcome.
+
+    The outcome's own reason has other words before the same problem.
+    """
+    problem = outcome.reason.partition(": ")[2] or outcome.reason
+    return outcome.result == "ignored" and bool(problem) and problem in reason and outcome.rule in reason
+
+
+def _asked_in_short(asked: Sequence[Any]) -> str:
+    """`badge.get=NOT_FOUND, badge.add=ok`."""
+    # What is not a mapping stands for a rest that was cut off.
+    told = [
+        f"{str(one.get('method', '')).removeprefix('crm.activity.')}={one.get('answer', '')}"
+        for one in asked
+        if isinstance(one, Mapping)
+    ]
+    if len(told) > _MOST_ASKED:
+        told[_MOST_ASKED:] = [f"and {len(told) - _MOST_ASKED} more"]
+    return ", ".join(told)
 
 
 def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
@@ -222,8 +257,17 @@ def _without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, "", [])}
 
 
-def _write(
-    logger: logging.Logger, level: int, message: str, fields: Mapping[str, Any], *, console: Sequence[str]
-) -> None:
+_Console = Mapping[str, Callable[[Any], object] | None]
+"""The fields of a readable line, each with what puts it in short (see `formats.ConsoleFormatter`)."""
+
+_EVENT_CONSOLE: _Console = {
+    **dict.fromkeys(("provider", "caller", "attempt", "failures", "unreadable")),
+    "asked": _asked_in_short,
+    **dict.fromkeys(("asked_ms", "waited_ms", "took_ms", "due")),
+}
+_ACCEPT_CONSOLE: _Console = dict.fromkeys(("provider", "status", "verified", "took_ms"))
+
+
+def _write(logger: logging.Logger, level: int, message: str, fields: Mapping[str, Any], *, console: _Console) -> None:
     # The place is the caller of log_event or log_accept, two frames up.
     logger.log(level, "%s", message, extra={"json_fields": fields, "console_fields": console}, stacklevel=3)

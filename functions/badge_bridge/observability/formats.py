@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +39,8 @@ class ConsoleFormatter(logging.Formatter):
     """`10:00:00.123 WARNING  message   name=value name=value`, in local time, details of an exception below.
 
     Nothing inside a message, name or value can start a new line. A record chooses the fields that are worth showing
-    with `console_fields`; otherwise all simple ones are shown.
+    with `console_fields`, by name: what puts the value (cleaned by then) in short, or None to show it as it is.
+    Otherwise all simple ones are shown.
     """
 
     _MESSAGE_WIDTH = 72
@@ -87,9 +89,13 @@ def _one_line(text: str) -> str:
 
 def _chosen(record: logging.LogRecord) -> list[tuple[str, Any]]:
     fields: dict[str, Any] = getattr(record, "json_fields", {})
-    chosen = getattr(record, "console_fields", None)
+    chosen: Mapping[str, Callable[[Any], object] | None] | None = getattr(record, "console_fields", None)
     if chosen is not None:
-        return [(name, fields[name]) for name in chosen if name in fields]
+        return [
+            (name, fields[name] if shorten is None else shorten(fields[name]))
+            for name, shorten in chosen.items()
+            if name in fields
+        ]
     return [(name, value) for name, value in fields.items() if not isinstance(value, dict | list)]
 
 

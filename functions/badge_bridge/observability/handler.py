@@ -45,7 +45,7 @@ class CleaningHandler(logging.Handler):
     """Hands each record on as a copy without secrets, phone numbers, queries of URLs and control characters.
 
     The copy's message is final (it has no arguments), `json_fields` are plain JSON values, an exception is text.
-    `swap` exchanges the writer between two records: none is lost, none is written twice.
+    `swap` exchanges the writer, `clean_with` the redactor, between two records: none is lost, none is written twice.
     """
 
     def __init__(self, writer: logging.Handler, redactor: Redactor) -> None:
@@ -60,6 +60,13 @@ class CleaningHandler(logging.Handler):
         finally:
             self.release()
         old.flush()
+
+    def clean_with(self, redactor: Redactor) -> None:
+        self.acquire()
+        try:
+            self._redactor = redactor
+        finally:
+            self.release()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

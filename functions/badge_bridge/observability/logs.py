@@ -11,8 +11,8 @@ import logging
 import os
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import IO, Any, Literal, cast
+from dataclasses import dataclass, replace
+from typing import IO, Any, cast, get_args
 
 from badge_bridge.errors import SettingsError
 from badge_bridge.observability import trace
@@ -20,10 +20,9 @@ from badge_bridge.observability.formats import ConsoleFormatter, JsonFormatter
 from badge_bridge.observability.gcp import GcpFormatter, structured_handler
 from badge_bridge.observability.handler import CleaningHandler, CurrentStderr, Writer
 from badge_bridge.observability.redaction import Redactor
+from badge_bridge.settings import LogFormat
 
 __all__ = ["LogFormat", "configure", "restore", "upgrade"]
-
-LogFormat = Literal["gcp", "json", "console"]
 
 _OURS = "badge_bridge"
 _CLIENTS = ("httpx", "httpcore")
@@ -45,6 +44,9 @@ class _Options:
     show_phone_numbers: bool
     secrets: frozenset[str]
     project: str
+
+    def redactor(self) -> Redactor:
+        return Redactor(secrets=self.secrets, show_phone_numbers=self.show_phone_numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +83,25 @@ def configure(
 ) -> None:
     """Send what the bridge, its server and the libraries log through one handler, in this form.
 
-    Call it as often as you like; it also takes back what others changed since: the functions framework (with
-    `LOG_EXECUTION_ID`) and gunicorn's worker set up logging after the function's module was loaded, so a function
-    calls it once more when a process handles its first request.
+    Call it as often as you like: first without secrets, so that what is wrong with the rules file can be told, then
+    with those of the rules file. A secret stays known until `restore`, and a handler that `upgrade` has changed stays
+    as it is while form and stream are the same.
+
+    It also takes back what others changed since: the functions framework (with `LOG_EXECUTION_ID`) and gunicorn's
+    worker set up logging after the function's module was loaded, so a function calls it when a process handles its
+    first request.
 
     Args:
         log_format: `console`, `json` or `gcp`.
         level: the least level of the bridge's own lines (`DEBUG`, `INFO`, ...). Libraries speak from WARNING on.
         stream: where lines go; what `sys.stderr` is at that moment if None.
         show_phone_numbers: leave phone numbers readable.
-        secrets: values that must never appear: tokens, webhook URLs, signing keys.
+        secrets: values that must never appear: tokens, webhook URLs, signing keys; added to those of earlier calls.
         project: the Google Cloud project that traces are in; `GOOGLE_CLOUD_PROJECT` if None. Only used with `gcp`.
 
     Raises:
         SettingsError: there is no such level or form.
     """
-    global _installed  # noqa: PLW0603 - logging is one per process, and so is this
     options = _Options(
         log_format=_checked_format(log_format),
         level=_checked_level(level),
@@ -108,10 +113,9 @@ def configure(
         else "",
     )
     with _lock:
-        if _installed is None or _installed.options != options:
-            _installed = _install(options)
+        installed = _install(options)
         trace.enable(options.project)
-        _take_over(_installed.handler, options.level)
+        _take_over(installed.handler, options.level)
 
 
 def upgrade() -> None:
@@ -156,17 +160,33 @@ def _checked_level(level: str) -> int:
 
 
 def _checked_format(log_format: str) -> LogFormat:
-    if log_format not in {"gcp", "json", "console"}:
+    if log_format not in get_args(LogFormat):
         raise SettingsError(f"there is no log format {log_format!r}; use console, json or gcp")
     return cast("LogFormat", log_format)
 
 
 def _install(options: _Options) -> _Installed:
+    """What is installed, made to fit these options: as it is, with another redactor, or made anew."""
+    global _installed  # noqa: PLW0603 - logging is one per process, and so is this
+    if _installed is not None:
+        options = replace(options, secrets=options.secrets | _installed.options.secrets)
+    if _installed is None or (_installed.options.log_format, _installed.options.stream) != (
+        options.log_format,
+        options.stream,
+    ):
+        _installed = _made(options)
+    elif _installed.options != options:
+        # The handler stays, so an `upgrade` that is under way in another thread changes the one in use.
+        _installed.handler.clean_with(options.redactor())
+        _installed.options = options
+    return _installed
+
+
+def _made(options: _Options) -> _Installed:
     stream = options.stream if options.stream is not None else cast("IO[str]", CurrentStderr())
     writer = Writer(stream)
     writer.setFormatter(_formatter(options.log_format, stream))
-    redactor = Redactor(secrets=options.secrets, show_phone_numbers=options.show_phone_numbers)
-    return _Installed(options, CleaningHandler(writer, redactor), stream)
+    return _Installed(options, CleaningHandler(writer, options.redactor()), stream)
 
 
 def _formatter(log_format: LogFormat, stream: IO[str]) -> logging.Formatter:

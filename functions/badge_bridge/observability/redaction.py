@@ -50,6 +50,7 @@ _NUMBERS = (bool, int, float)
 _MAPPINGS = (dict, Mapping)  # dict first: asking an abstract class takes much longer
 _COLLECTIONS = (list, tuple, AbstractSet)
 _CUT = "…"
+_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 # Characters that move a terminal's cursor, start a line for some reader, reorder text, or cannot be encoded.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -146,7 +147,7 @@ class _Copier:
     def _value(self, value: Any, depth: int, *, phone: bool) -> Any:
         self._left -= 1
         if isinstance(value, str):
-            return self._string(mask_bare_numbers(value) if phone else value)
+            return self._phone(value) if phone else self._string(value)
         if value is None or isinstance(value, _NUMBERS):
             return _number(value, phone=phone)
         if depth >= _DEEPEST or self._left <= 0:
@@ -165,6 +166,11 @@ class _Copier:
                 break
             copy.append(self._value(value, depth + 1, phone=phone))
         return copy
+
+    def _phone(self, text: str) -> str:
+        if _E164.fullmatch(text):
+            return mask_phone(text)  # five digits are left, so there is nothing else to look for
+        return self._string(mask_bare_numbers(text))
 
     def _string(self, text: str) -> str:
         if len(text) > _SHORT or not self._harmless(text):

@@ -40,7 +40,11 @@ _CREDENTIAL = (
     r"|(?<![a-z])auth)s?(?:\]|%5D)?"
 )
 _STRING = r"b?\\?(?:\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?)"
-_VALUE = rf"(?:{_STRING}|\[[^\]\n]*\]?|\{{[^}}\n]*\}}?|\([^)\n]*\)?|[^\s\"'&,;)}}\]]+)"
+_ENCLOSED = rf"(?:{_STRING}|\[[^\]\n]*\]?|\{{[^}}\n]*\}}?|\([^)\n]*\)?)"
+_BARE = r"[^\s\"'&,;)}\]]"
+# Prose may follow a quoted sentence that ends in such a name: `'... than the access token': Bitrix24 has blocked ...`.
+_LIKE_A_SECRET = rf"(?=\d{{6}}|(?={_BARE}{{12}})[^\s\"'&,;)}}\]\d]*\d)"
+_VALUE = rf"(?:{_ENCLOSED}|{_BARE}+)"
 _NUMBER = (
     # Not a date, an IPv4 address or a unix time with a fraction, which are digits with separators too.
     r"(?!\d{4}-\d\d-\d\d)(?!\d{1,3}(?:\.\d{1,3}){3}(?!\d))(?!\d{10}\.\d)"
@@ -60,7 +64,9 @@ _BASIC = re.compile(r"\b(basic)[ \t]+([A-Za-z0-9+/=_-]+)", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"\b(token|digest|apikey)[ \t]+(?=[\w+/=.~-]*\d)[\w+/=.~-]{8,}", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
 _ASSIGNED = re.compile(rf"({_CREDENTIAL}[\"']?\s*=(?!=)\s*){_VALUE}", re.IGNORECASE)
-_QUOTED = re.compile(rf"({_CREDENTIAL}\\?[\"']\s*)(?:(:\s*){_VALUE}|(,\s*){_STRING})", re.IGNORECASE)
+_QUOTED = re.compile(
+    rf"({_CREDENTIAL}\\?[\"']\s*)(?:(:\s*)(?:{_ENCLOSED}|{_LIKE_A_SECRET}{_BARE}+)|(,\s*){_STRING})", re.IGNORECASE
+)
 _COLON = re.compile(rf"({_CREDENTIAL}\s*:\s*)(?=[\w+/=.~-]*\d)[\w+/=.~-]{{12,}}", re.IGNORECASE)
 _PYDANTIC_INPUT = re.compile(r"input_value=.{0,400}?, input_type=", re.DOTALL)
 _PLUS_NUMBER = re.compile(r"(?<!\d)(?<!\d[eE])(?:\+|%2[Bb])(?:\d{8,15}(?!\d)|\d(?:[ .()/-]{0,2}\d){7,14}(?!\d))")

@@ -8,6 +8,7 @@ status 503. So an answer is judged by its code, and by its status only where the
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,16 @@ __all__ = ["Reply", "read"]
 
 _ADMIN_METHODS = frozenset({"crm.activity.badge.add", "crm.activity.badge.delete"})
 _LONG_NUMBER = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
+_DIGITS = 40
+"""More than any integer of a portal has: 64 bits take 20."""
+_NEVER = 1e11
+"""Unix seconds, some 3,000 years ahead: no moment that a portal means."""
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+
+
+_REFUSED_BY_ANYONE = frozenset({401, 403, 429})
+"""What these mean does not depend on who answers, the portal or something on the way to it. Another 4xx without an
+error of REST is no refusal: a maintenance page says 404 to a call that the portal would carry out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +71,44 @@ def read(answer: Answer, *, portal: str, method: str, credential: Credential) ->
         content = {}  # whoever counts calls on the way to the portal need not speak JSON
     if content is None:
         raise _unreadable(answer, portal, method)
-    if content.get("error") is not None:
+    if answer.status < 300 and "result" in content and not content.get("error"):
+        return Reply(content["result"], _operating_reset_at(content.get("time")))
+    if _names_error(content):
         raise _refusal(_fault(answer.status, content, credential), portal, method)
-    if answer.status >= 400:
+    if answer.status in _REFUSED_BY_ANYONE:
         raise _refusal(_Fault(answer.status, "", ""), portal, method)
-    if "result" not in content:
-        raise _unreadable(answer, portal, method)
-    return Reply(content["result"], _operating_reset_at(content.get("time")))
+    raise _unreadable(answer, portal, method)
 
 
 def _parse(body: bytes) -> Mapping[str, Any] | None:
-    """The JSON object in a body; None for HTML, nothing, or JSON of another shape."""
+    """The JSON object in a body; None for HTML, nothing, JSON of another shape, or numbers that are none."""
     try:
-        content = json.loads(body)
+        content = json.loads(body, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"an integer of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # NaN and Infinity, which are not JSON, or 1e999
+        raise ValueError("a number that is not finite")
+    return number
+
+
+def _names_error(content: Mapping[str, Any]) -> bool:
+    """Whether the error is one of REST: a code, which may be empty or digits, or the object of REST 3.0.
+
+    Gateways and maintenance pages speak JSON as well: `{"message": ...}`, or `{"error": true, ...}`.
+    """
+    error = content.get("error")
+    return isinstance(error, str | int | Mapping) and not isinstance(error, bool)
 
 
 def _fault(status: int, content: Mapping[str, Any], credential: Credential) -> _Fault:
@@ -87,8 +119,11 @@ def _fault(status: int, content: Mapping[str, Any], credential: Credential) -> _
 
 
 def _plain(text: object, credential: Credential) -> str:
-    """Text of the portal on one line, without our secret and without anything that may be a phone number."""
-    one_line = " ".join(str(text).split())
+    """Text of the portal on one line, without our secret and without anything that may be a phone number.
+
+    Empty where the portal sends a list or an object instead of text.
+    """
+    one_line = " ".join(str(text).split()) if isinstance(text, str | int) else ""
     return _LONG_NUMBER.sub("*******", one_line.replace(credential.secret, "***"))
 
 
@@ -158,12 +193,15 @@ def _redirected(answer: Answer, portal: str, method: str, credential: Credential
     if host and host != credential.host:
         what = f"the portal redirects to {host}, it may have been renamed"
         mend = (
-            f"If {host} is your portal's new address, write it instead of {credential.host} at portals.{portal} in the "
-            "rules file; nothing was sent there."
+            f"Nothing was sent there. If {host} is your portal's new address, write it instead of {credential.host} at "
+            f"portals.{portal} in the rules file, or in the variable named there, and restart the bridge."
         )
     else:
         what = "the portal redirects, so this is not its REST address"
-        mend = f"Check the address at portals.{portal} in the rules file."
+        mend = (
+            f"Check the address at portals.{portal} in the rules file, or in the variable named there, and restart the "
+            "bridge."
+        )
     return AccessRefused(
         f"portal {portal}: {method} was not carried out: {what} (HTTP {answer.status}). {mend}",
         portal=portal,
@@ -185,4 +223,6 @@ def _host_of(location: str) -> str:
 def _operating_reset_at(time: object) -> float | None:
     """Unix seconds; one sample of the documentation shows a date instead, which is not worth guessing at."""
     value = time.get("operating_reset_at") if isinstance(time, Mapping) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _NEVER else None

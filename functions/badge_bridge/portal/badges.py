@@ -17,9 +17,15 @@ from badge_bridge.errors import AccessRefused, CallRefused, NotFound, OutcomeUnk
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.client import PortalClient
 
-__all__ = ["Badge", "Badges", "Difference", "Ensured", "Text", "WantedBadge", "differences"]
+__all__ = ["METHODS", "Badge", "Badges", "Difference", "Ensured", "Text", "WantedBadge", "differences"]
 
 logger = logging.getLogger("badge_bridge.portal")
+
+_GET = "crm.activity.badge.get"
+_ADD = "crm.activity.badge.add"
+
+METHODS = (_GET, _ADD)
+"""The methods that are called here."""
 
 KNOWN_FOR = 600.0
 """Seconds that a badge seen in the portal is taken for granted."""
@@ -111,26 +117,6 @@ class Badges:
         seen = await asyncio.shield(self._depart(badge, asked))
         return self._ensured(badge, seen, seen.how)
 
-    async def list_all(self, *, asked: list[Exchange] | None = None) -> list[Badge]:
-        """All badges of the portal, those of other applications too."""
-        result = await self._client.call("crm.activity.badge.list", {}, asked=asked)
-        rows = result.get("badges") if isinstance(result, Mapping) else None
-        return [_badge(row) for row in rows or () if isinstance(row, Mapping)]
-
-    async def delete(self, code: str, *, asked: list[Exchange] | None = None) -> bool:
-        """Delete a badge; False where the portal has none with this code."""
-        try:
-            await self._client.call("crm.activity.badge.delete", {"code": code}, asked=asked)
-        except NotFound:
-            return False
-        finally:
-            self.forget(code)
-        return True
-
-    def forget(self, code: str) -> None:
-        """Ask the portal next time: it has refused the code, or an activity with it."""
-        self._known.pop(code, None)
-
     async def aclose(self) -> None:
         """Stop what is under way."""
         flights = list(self._flights.values())
@@ -169,7 +155,7 @@ class Badges:
 
     async def _get(self, code: str, asked: list[Exchange] | None) -> Badge | None:
         try:
-            result = await self._client.call("crm.activity.badge.get", {"code": code}, asked=asked)
+            result = await self._client.call(_GET, {"code": code}, asked=asked)
         except NotFound:
             return None
         return _inner(result)
@@ -188,13 +174,13 @@ class Badges:
             "value": _wire_text(badge.value),
             "type": badge.type,
         }
-        result = await self._client.call("crm.activity.badge.add", params, asked=asked)
+        result = await self._client.call(_ADD, params, asked=asked)
         added = _inner(result)
         if added is None:
             raise OutcomeUnknown(
-                f"portal {self._client.name}: crm.activity.badge.add was answered without a badge",
+                f"portal {self._client.name}: {_ADD} was answered without a badge",
                 portal=self._client.name,
-                method="crm.activity.badge.add",
+                method=_ADD,
                 code="no badge",
                 status=200,
             )
@@ -252,17 +238,22 @@ def _inner(result: Any) -> Badge | None:
 
 def _badge(row: Mapping[str, Any]) -> Badge:
     return Badge(
-        code=str(row.get("code", "")),
+        code=_scalar(row.get("code")),
         title=_text(row.get("title")),
         value=_text(row.get("value")),
-        type=str(row.get("type", "")),
+        type=_scalar(row.get("type")),
     )
 
 
 def _text(value: Any) -> Text:
     if isinstance(value, Mapping):
-        return {str(language): str(text) for language, text in value.items()}
-    return "" if value is None or isinstance(value, list) else str(value)
+        return {str(language): _scalar(text) for language, text in value.items()}
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    """A text of the portal; empty for null, and for the list or the object that nobody expects there."""
+    return "" if value is None or isinstance(value, list | Mapping) else str(value)
 
 
 def _wire_text(text: Text) -> str | dict[str, str]:

@@ -1,7 +1,7 @@
-"""One call to a portal: pass the gate, send, read the answer, pause what the answer tells to pause.
+"""One call to a portal: pass the gate, wait for a turn, send, read the answer, pause what the answer tells to pause.
 
-Everything that will come between (counting calls against the limits, gathering those that wait into one `batch`,
-refreshing a token) has its place between `enter` and `post`; callers see `call` and nothing else.
+Any number of calls may wait for their turn, between `enter` and `set_out`: that is where calls will be counted against
+the limits and gathered into one `batch`. Callers see `call` and nothing else.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class PortalClient:
             PortalUnreachable, LimitReached, AccessRefused: only where the pause could not be stored.
             StoreUnavailable: not sent, because nobody knows whether the portal is paused.
         """
+        passage = await self._lanes.enter(method)
         async with self._admission:
-            passage = await self._lanes.enter(method)
+            passage = await self._lanes.set_out(passage)
             try:
                 reply = await self._ask(method, params or {}, asked)
             except PortalError as error:

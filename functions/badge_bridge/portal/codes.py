@@ -25,14 +25,17 @@ class Meaning:
     mend: str = ""
 
 
+_SET_IT = "set it in the variable that portals.{portal} names in the rules file, and restart the bridge."
+"""Secrets are in the environment, which is read at the start and not again."""
+
 _NEW_CREDENTIAL = (
-    "Check the credential at portals.{portal} in the rules file: the token or webhook may have been revoked, or its "
-    "user dismissed. A portal administrator can make a new one in Bitrix24 under Developer resources."
+    "The token or webhook may have been revoked or have expired, or its user dismissed. A portal administrator can "
+    f"make a new one in Bitrix24 under Developer resources: {_SET_IT}"
 )
 _APPLICATION = (
     "An inbound webhook cannot do this. A portal administrator makes a local application in Bitrix24 under "
-    "Developer resources > Other > Local application, and its OAuth credential goes to portals.{portal} in the rules "
-    "file."
+    "Developer resources > Other > Local application; write its OAuth credential at portals.{portal} in the rules "
+    "file instead of the webhook, the token in a variable, and restart the bridge."
 )
 
 ASK_FOR_CRM_ADMIN = (
@@ -74,15 +77,16 @@ _ACCESS: Mapping[str, Meaning] = {
     "invalid_credentials": Meaning(
         AccessRefused,
         "the user behind the credential lacks rights, or the credential is wrong",
-        "Check the credential at portals.{portal} in the rules file, and that its user is active; a portal "
-        "administrator gives rights in Bitrix24 under CRM > Settings > Access permissions.",
+        "A portal administrator checks that the user is active and gives rights in Bitrix24 under CRM > Settings > "
+        f"Access permissions. Where the credential is wrong, take the right one: {_SET_IT}",
     ),
     "no_auth_found": Meaning(AccessRefused, "the token or webhook is not known to the portal", _NEW_CREDENTIAL),
     "expired_token": Meaning(
         AccessRefused,
-        "the access token has expired, which it does an hour after it was issued",
-        "A token given as it is cannot be refreshed: put a new one at portals.{portal} in the rules file, or use an "
-        "inbound webhook, which does not expire by itself.",
+        "the credential has expired: an access token does so an hour after it was issued, an inbound webhook on the "
+        "date that it was given, if any",  # Bitrix24 docs, "How to call REST"
+        "A token given as it is cannot be refreshed, so an inbound webhook without an expiry date serves longer; a "
+        f"portal administrator can make one in Bitrix24 under Developer resources. Take a new credential: {_SET_IT}",
     ),
     "insufficient_scope": Meaning(
         AccessRefused,
@@ -99,8 +103,8 @@ _ACCESS: Mapping[str, Meaning] = {
     "portal_deleted": Meaning(
         AccessRefused,
         "the portal's public part is closed or the portal was deleted",
-        "A portal administrator opens the public part again, or corrects the address at portals.{portal} in the "
-        "rules file.",
+        "A portal administrator opens the public part again. Where the address is wrong, correct it at "
+        "portals.{portal} in the rules file, or in the variable named there, and restart the bridge.",
     ),
     "method_confirm_waiting": Meaning(
         AccessRefused,
@@ -110,8 +114,8 @@ _ACCESS: Mapping[str, Meaning] = {
     "method_confirm_denied": Meaning(
         AccessRefused,
         "an administrator has denied this method to the credential",
-        "The denial holds for this token only: a portal administrator makes a new credential for portals.{portal} "
-        "and confirms the method.",
+        "The denial holds for this token only: a portal administrator makes a new credential and confirms the method. "
+        f"Take the new one: {_SET_IT}",
     ),
     "wrong_auth_type": Meaning(AccessRefused, "the method takes application tokens only", _APPLICATION),
     "error_wrong_context": Meaning(AccessRefused, "the method takes application tokens only", _APPLICATION),

@@ -6,16 +6,13 @@ that is printed: a credential shows only the portal's host.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import SplitResult, urlsplit
+
+from badge_bridge.portal_address import check_portal_url, check_webhook_url, host_of
 
 __all__ = ["AccessToken", "Credential", "InboundWebhook"]
-
-_WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_-]+/?")
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Credential(Protocol):
@@ -49,19 +46,14 @@ class InboundWebhook:
     url: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        parts = _portal_url(self.url, "the webhook URL")
-        if not _WEBHOOK_PATH.fullmatch(parts.path):
-            raise ValueError(
-                "the webhook URL must look like https://<portal>/rest/<user id>/<secret>/, as Bitrix24 shows it under "
-                "Developer resources > Other > Inbound webhook, without a method name"
-            )
+        check_webhook_url(self.url)
 
     def __repr__(self) -> str:
         return f"InboundWebhook(host={self.host!r})"
 
     @property
     def host(self) -> str:
-        return _host(self.url)
+        return host_of(self.url)
 
     @property
     def secret(self) -> str:
@@ -88,15 +80,13 @@ class AccessToken:
     token: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        parts = _portal_url(self.url, "the portal's url")
-        if parts.path not in {"", "/"}:
-            raise ValueError("the portal's url must end after the host name, such as https://acme.bitrix24.com")
+        check_portal_url(self.url)
         if not self.token:
             raise ValueError("the access token is empty")
 
     @property
     def host(self) -> str:
-        return _host(self.url)
+        return host_of(self.url)
 
     @property
     def secret(self) -> str:
@@ -107,24 +97,3 @@ class AccessToken:
 
     def body(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return {**params, "auth": self.token}
-
-
-def _portal_url(url: str, what: str) -> SplitResult:
-    """The parts of a URL that calls may be sent to: https, or anything on this machine (a sandbox)."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-        (host or "").encode("idna")
-    except ValueError:
-        host = None
-    if not host or " " in url or not url.isprintable():
-        raise ValueError(f"{what} is not a URL")
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        raise ValueError(f"{what} must begin with https://")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError(f"{what} must have no user name, question mark or # in it")
-    return parts
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.lower()

@@ -1,28 +1,48 @@
 """The gate before a portal: a call passes while its lanes are open, and an error may pause one.
 
-A paused lane is written to the store, so that every process respects it. When a pause is over, one caller becomes the
-probe and the others go on waiting; what becomes of the probe ends the pause or lengthens it. Nothing is written while
-all goes well.
+A paused lane is written to the store, so that every process respects it. When a pause is over, the lane is half open:
+one caller becomes the probe and the others go on waiting; what becomes of the probe ends the pause or lengthens it.
+Nothing is written while all goes well.
+
+Every call passes the lane of its portal. So where that is half open, holding the portal's probe is enough to be alone,
+and the method's is left alone: a call holds one probe or none. It holds it from its turn until its end:
+
+- proven (a success, or a refusal for the call's own sake): the lanes that it probed are resumed;
+- refused or lost: the lane that the error tells of is paused, which ends the hold on it; where that is the portal and
+  the method's probe was held, the method rests until the same moment, which ends that hold;
+- neither, because the process died, the call was cancelled or the store could not be written: nobody can say so, and
+  the hold ends by itself after `PROBE_HOLD`.
+
+A pause for a refused credential belongs to that credential: `start` ends it where another one is in use by now.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from badge_bridge.errors import OutcomeUnknown, PortalError, PortalPaused, PortalUnreachable, StoreUnavailable
+from badge_bridge.errors import (
+    OutcomeUnknown,
+    OutcomeUnknownAndPaused,
+    PortalError,
+    PortalPaused,
+    PortalUnreachable,
+    StoreUnavailable,
+)
 from badge_bridge.portal.pausing import Reach, pause_length, reach
+from badge_bridge.portal.reasons import parse, reason_of
+from badge_bridge.portal.wire import DEADLINE
 
-__all__ = ["Lanes", "OutcomeUnknownAndPaused", "Passage", "Pause", "Pauses", "lane_of"]
+__all__ = ["Lanes", "Passage", "Pause", "Pauses", "lane_of"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
-PROBE_HOLD = 75.0
-"""Seconds that a probe may take before another caller may try: longer than the longest call."""
+PROBE_HOLD = DEADLINE + 15.0
+"""Seconds after which a probe that was not heard of again has vanished: longer than the longest call takes."""
 
 
 class Pause(Protocol):
@@ -47,19 +67,24 @@ class Pauses(Protocol):
     async def resume(self, lane: str) -> bool: ...
 
 
-class OutcomeUnknownAndPaused(PortalPaused, OutcomeUnknown):
-    """The call was sent and may have been carried out, and so many were lost that its lane is paused now.
-
-    It waits like any `PortalPaused`, and must be looked up before it is sent again like any `OutcomeUnknown`.
-    """
-
-
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The permission to send one call; `probing` names what it is the probe of."""
+    """The permission to send one call.
+
+    `probing` names the half-open lanes that it proves; `begun` is how many pauses this process had begun when it was
+    given.
+    """
 
     method: str
     probing: frozenset[Reach] = frozenset()
+    begun: int = 0
+
+    @property
+    def held(self) -> Reach | None:
+        """The lane whose probe the call holds once it has set out: the widest of those that it proves."""
+        if "portal" in self.probing:
+            return "portal"
+        return "method" if self.probing else None
 
 
 def lane_of(portal: str, method: str, reached: Reach) -> str:
@@ -67,35 +92,81 @@ def lane_of(portal: str, method: str, reached: Reach) -> str:
 
 
 class Lanes:
-    """The lanes of one portal. `clock` returns unix seconds, `random` a float in [0, 1)."""
+    """The lanes of one portal.
 
-    def __init__(self, portal: str, pauses: Pauses, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
+    `mark` tells its credential from others (`reasons.mark_of`); `clock` returns unix seconds, `random` a float in
+    [0, 1).
+    """
+
+    def __init__(
+        self, portal: str, pauses: Pauses, *, mark: str, clock: Callable[[], float], random: Callable[[], float]
+    ) -> None:
         self._portal = portal
         self._pauses = pauses
+        self._mark = mark
         self._clock = clock
         self._random = random
         self._unknown_in_a_row = 0
         self._reset_at: dict[str, float] = {}
         self._pausing = asyncio.Lock()
+        self._begun = 0
+
+    async def start(self, methods: Collection[str]) -> None:
+        """Open the lanes that are paused because of another credential than this one; say which others are paused.
+
+        `methods` are those whose lanes are looked at, besides the portal's own.
+
+        Raises:
+            StoreUnavailable: nobody knows whether a lane is paused.
+        """
+        now = self._clock()
+        lanes = [self._portal, *(lane_of(self._portal, method, "method") for method in methods)]
+        for pause in await self._pauses.paused(lanes):
+            reason = parse(pause.reason)
+            if reason.refused and reason.refused != self._mark:
+                await self._open(pause.lane, ": the credential has changed since it was refused")
+            elif pause.until > now:
+                logger.warning(
+                    "portal %s: lane %s is still paused until %s: %s",
+                    self._portal,
+                    pause.lane,
+                    _moment(pause.until),
+                    reason.message,
+                )
 
     async def enter(self, method: str) -> Passage:
-        """Let a call pass, as the probe where a pause has just ended.
+        """Let a call wait for its turn.
+
+        Raises:
+            PortalPaused: a lane of the method is paused.
+            StoreUnavailable: nobody knows whether a lane is paused.
+        """
+        begun = self._begun
+        half_open = await self._half_open(method, self._clock())
+        return Passage(method, frozenset(half_open), begun)
+
+    async def set_out(self, passage: Passage) -> Passage:
+        """Let a call go whose turn has come, as the probe where a pause has ended.
+
+        It looks again where it is to be a probe, or where this process began a pause since. A probe is held from here
+        on and not while it waits: how long that takes has no bound.
 
         Raises:
             PortalPaused: a lane of the method is paused, or another call probes it now.
             StoreUnavailable: nobody knows whether a lane is paused.
         """
-        now = self._clock()
-        pauses = await self._paused(method)
-        for reached, pause in pauses:
-            if pause.until > now:
-                raise self._closed(method, lane_of(self._portal, method, reached), pause.until, pause.reason)
-        for reached, pause in pauses:
-            lane = lane_of(self._portal, method, reached)
+        if not passage.probing and passage.begun == self._begun:
+            return passage
+        now, begun = self._clock(), self._begun
+        half_open = await self._half_open(passage.method, now)
+        going = Passage(passage.method, frozenset(half_open), begun)
+        if going.held is not None:
+            lane = lane_of(self._portal, going.method, going.held)
             if not await self._pauses.probe(lane, now=now, hold=PROBE_HOLD):
-                waits = f"another call tries whether it is usable again after: {pause.reason}"
-                raise self._closed(method, lane, now + PROBE_HOLD, waits)
-        return Passage(method, frozenset(reached for reached, _ in pauses))
+                code = parse(half_open[going.held].reason).code
+                waits = f"another call tries whether it is usable again after {code}"
+                raise self._closed(going.method, lane, now + PROBE_HOLD, waits)
+        return going
 
     async def passed(self, passage: Passage, operating_reset_at: float | None) -> None:
         """A call succeeded: what it probed is usable again."""
@@ -105,7 +176,7 @@ class Lanes:
         try:
             await self._resume(passage, passage.probing)
         except StoreUnavailable as error:
-            # The call was carried out, which must not get lost; its lane is probed once more later.
+            # The call was carried out, which must not get lost; its lane is probed once more when the hold is over.
             logger.warning("portal %s: the end of a pause could not be stored: %s", self._portal, error)
 
     async def failed(self, passage: Passage, error: PortalError) -> PortalError:
@@ -117,6 +188,8 @@ class Lanes:
             if reached is None:
                 return error
             until = await self._pause(passage, error, reached)
+            if reached == "portal" and passage.held == "method":
+                await self._rest(lane_of(self._portal, passage.method, "method"), until)
         except StoreUnavailable as unavailable:
             logger.warning("portal %s: a pause could not be stored: %s", self._portal, unavailable)
             return error
@@ -128,17 +201,30 @@ class Lanes:
         elif not isinstance(error, PortalUnreachable):
             self._unknown_in_a_row = 0
 
-    async def _paused(self, method: str) -> list[tuple[Reach, Pause]]:
-        """The pauses of a method, the narrow one first: a portal must not be held for a probe that is then refused."""
+    async def _half_open(self, method: str, now: float) -> dict[Reach, Pause]:
+        """The lanes of a method whose pause is over, but which nobody has proven since.
+
+        The narrow lane comes first. Where both are paused, a call that waited for the portal would only be woken to
+        wait for its method.
+
+        Raises:
+            PortalPaused: the pause of one is not over.
+        """
         lanes: dict[str, Reach] = {lane_of(self._portal, method, reached): reached for reached in ("method", "portal")}
         found = {pause.lane: pause for pause in await self._pauses.paused(list(lanes))}
-        return [(reached, found[lane]) for lane, reached in lanes.items() if lane in found]
+        paused = [found[lane] for lane in lanes if lane in found]
+        for pause in paused:
+            if pause.until > now:
+                raise self._closed(method, pause.lane, pause.until, parse(pause.reason).code)
+        return {lanes[pause.lane]: pause for pause in paused}
 
     async def _resume(self, passage: Passage, proven: frozenset[Reach]) -> None:
         for reached in proven:
-            lane = lane_of(self._portal, passage.method, reached)
-            if await self._pauses.resume(lane):
-                logger.info("portal %s: lane %s is open again", self._portal, lane)
+            await self._open(lane_of(self._portal, passage.method, reached))
+
+    async def _open(self, lane: str, why: str = "") -> None:
+        if await self._pauses.resume(lane):
+            logger.info("portal %s: lane %s is open again%s", self._portal, lane, why)
 
     async def _pause(self, passage: Passage, error: PortalError, reached: Reach) -> float:
         """Pause a lane, once for all calls that were under way together; until when it is paused."""
@@ -157,21 +243,45 @@ class Lanes:
             # A call that was under way when the lane was paused tells nothing new, unless it asks for far longer.
             if current is not None and running and current.until - now >= length / 2:
                 return current.until
-            await self._pauses.pause(lane, until=now + length, reason=str(error))
+            await self._pauses.pause(lane, until=now + length, reason=str(reason_of(error, mark=self._mark)))
+            self._begun += 1
         level = logging.ERROR if error.code.casefold() == "overload_limit" else logging.WARNING
-        logger.log(level, "portal %s: lane %s is paused for %.0f s: %s", self._portal, lane, length, error)
+        logger.log(
+            level,
+            "portal %s: lane %s is paused for %.0f s, until %s: %s",
+            self._portal,
+            lane,
+            length,
+            _moment(now + length),
+            error,
+        )
         return now + length
 
+    async def _rest(self, lane: str, until: float) -> None:
+        """Let a lane rest whose probe failed for another lane's sake; this counts as the failed probe that it was.
+
+        Without this the lane would stay held although nobody probes it. A lane that is paused anew is not held.
+        """
+        try:
+            async with self._pausing:
+                current = next(iter(await self._pauses.paused([lane])), None)
+                if current is not None and current.until <= self._clock():
+                    await self._pauses.pause(lane, until=until, reason=current.reason)
+        except StoreUnavailable as error:
+            # The pause of the portal is stored and stands; this lane is probed once more when the hold is over.
+            logger.warning("portal %s: the end of a probe of %s could not be stored: %s", self._portal, lane, error)
+
     def _waiting(self, error: PortalError, lane: str, until: float) -> PortalPaused:
+        """The error of a call that paused its lane. Its text outlives the pause, so it does not say until when."""
         kind = OutcomeUnknownAndPaused if isinstance(error, OutcomeUnknown) else PortalPaused
-        message = f"{error} [{lane} is paused until {_moment(until)}]"
-        waiting = kind(message, portal=self._portal, method=error.method, lane=lane, until=until)
+        waiting = kind(str(error), portal=self._portal, method=error.method, lane=lane, until=until)
         waiting.code, waiting.status = error.code, error.status
         return waiting
 
-    def _closed(self, method: str, lane: str, until: float, reason: str) -> PortalPaused:
+    def _closed(self, method: str, lane: str, until: float, why: str) -> PortalPaused:
+        """The error of a call that was not sent. It is short: hundreds may wait, and the log has the whole story."""
         return PortalPaused(
-            f"portal {self._portal}: {method} waits, {lane} is paused until {_moment(until)}: {reason}",
+            f"portal {self._portal}: {method} waits for lane {lane}: {why}",
             portal=self._portal,
             method=method,
             lane=lane,

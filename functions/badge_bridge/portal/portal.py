@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from badge_bridge.http import AsyncBaseTransport
-from badge_bridge.portal.badges import Badges
+from badge_bridge.portal.badges import METHODS, Badges
 from badge_bridge.portal.client import PortalClient
 from badge_bridge.portal.credentials import Credential
 from badge_bridge.portal.lanes import Lanes, Pauses
+from badge_bridge.portal.reasons import mark_of
 from badge_bridge.portal.wire import DEADLINE
 
 __all__ = ["Portal", "open_portal"]
@@ -24,6 +25,18 @@ class Portal:
     name: str
     client: PortalClient
     badges: Badges
+    lanes: Lanes
+
+    async def start(self) -> None:
+        """Take up the pauses that an earlier process left in the store; call it before anything is sent.
+
+        Where the credential has been replaced since it was refused, what was paused for it is open again at once.
+        What is still paused is logged as a warning: until when and why.
+
+        Raises:
+            StoreUnavailable: the store cannot be read or written.
+        """
+        await self.lanes.start(METHODS)
 
     async def aclose(self) -> None:
         """Stop what is under way and close the connections."""
@@ -46,6 +59,6 @@ def open_portal(
     `pauses` is the store; `clock` returns unix seconds, `random` a float in [0, 1); `transport` replaces the network;
     `deadline` is how many seconds one call may take in all.
     """
-    lanes = Lanes(name, pauses, clock=clock, random=random)
+    lanes = Lanes(name, pauses, mark=mark_of(name, credential), clock=clock, random=random)
     client = PortalClient(name, credential, lanes=lanes, transport=transport, deadline=deadline)
-    return Portal(name, client, Badges(client, clock=clock))
+    return Portal(name, client, Badges(client, clock=clock), lanes)

@@ -62,7 +62,7 @@ def parse(
         *document.findings,
         *resolution.findings,
         *checked.findings,
-        *references.check(document),
+        *references.check(document, providers),
         *mistaken,
     ]
     if findings:
@@ -110,7 +110,7 @@ def _assemble(
         badges=MappingProxyType(badges),
         rules=tuple(rules),
         index=Index(bound for rule in rules for bound in bind(rule, portal_of)),
-        secret_values=frozenset(resolution.secrets),
+        secrets=frozenset(resolution.secrets),
     )
 
 

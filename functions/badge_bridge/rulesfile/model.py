@@ -1,15 +1,13 @@
 """The shape of a rules file. Validation and the JSON Schema for editors come from these models.
 
 What one entry cannot know of another (names that exist, codes that are unique, conditions) is checked in `references`
-and `conditions`.
+and `expressions`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union, get_args
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,16 +23,25 @@ from pydantic import (
 )
 
 from badge_bridge.cel import MAX_EXPRESSION
+from badge_bridge.events import EXACT_TYPE
+from badge_bridge.portal_address import check_portal_url, check_webhook_url, host_of, origin_of
 
-__all__ = ["PATTERNS", "Badge", "BadgeType", "DocumentModel", "OAuth", "Portal", "Rule", "Text", "document_model"]
+__all__ = [
+    "PATTERNS",
+    "Badge",
+    "BadgeType",
+    "DocumentModel",
+    "OAuth",
+    "Portal",
+    "Rule",
+    "Text",
+    "document_model",
+]
 
 BadgeType = Literal["success", "failure", "warning", "primary", "secondary"]
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_-]+/?")
-
 _LANGUAGE = r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$"
-_EVENT_TYPE = r"^([^\s*]+\*?|\*)$"
+_EVENT_TYPE = rf"^(?:{EXACT_TYPE}(?:\.?\*)?|\*)$"
 _SOURCE = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 _CODE = r"^[A-Za-z0-9_.:-]{1,30}$"
@@ -56,36 +63,13 @@ class _Entry(BaseModel):
 
 
 def _portal_url(value: str) -> str:
-    _require_safe(value)
-    if urlsplit(value).path.strip("/"):
-        raise ValueError("a portal's url ends after the host name; write it such as https://acme.bitrix24.com")
+    check_portal_url(value)
     return value.rstrip("/")
 
 
 def _webhook_url(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
-    _require_safe(url)
-    if not _WEBHOOK_PATH.fullmatch(urlsplit(url).path):
-        raise ValueError(
-            "an inbound webhook's URL looks like https://<portal>/rest/<user id>/<secret>/; copy it whole from "
-            "Bitrix24, and without a method's name"
-        )
+    check_webhook_url(value.get_secret_value())
     return value
-
-
-def _require_safe(url: str) -> None:
-    """https, except towards this machine. The message does not repeat the URL: it may be a secret."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or not url.isprintable() or " " in url:
-        raise ValueError("this is not a URL; write one such as https://acme.bitrix24.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        raise ValueError("the URL must begin with https:// (http:// only towards this machine)")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("the URL must have no user name, question mark or # in it; remove them")
 
 
 class OAuth(_Entry):
@@ -122,7 +106,7 @@ class Portal(_Entry):
             raise ValueError('a portal needs webhook or oauth; add webhook: "${NAME}", or url and oauth')
         if self.oauth and not self.url:
             raise ValueError("oauth needs the portal's address; add url: https://...")
-        if self.webhook and self.url and _host(self.url) != _host(self.webhook.get_secret_value()):
+        if self.webhook and self.url and host_of(self.url) != host_of(self.webhook.get_secret_value()):
             raise ValueError("url and webhook name different hosts; remove url, the webhook has the address")
         return self
 
@@ -132,12 +116,7 @@ class Portal(_Entry):
         if self.url:
             return self.url
         assert self.webhook is not None
-        parts = urlsplit(self.webhook.get_secret_value())
-        return f"{parts.scheme}://{parts.netloc}"
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.lower()
+        return origin_of(self.webhook.get_secret_value())
 
 
 def _text_kind(value: Any) -> str | None:

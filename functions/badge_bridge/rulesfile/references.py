@@ -1,14 +1,19 @@
-"""What the entries of a file say about each other: names that exist, names and codes that are unique, portals.
+"""What the entries of a file say about each other: names that exist, names and codes that are unique, portals, types.
 
 Works on the plain data, so that an entry with another mistake still counts as being there.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
+from pydantic import BaseModel
+
 from badge_bridge.errors import Finding
+from badge_bridge.events import CALL_TYPES, EXACT_TYPE
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.wording import suggest
 
@@ -17,17 +22,22 @@ __all__ = ["CODE_PREFIX", "check"]
 CODE_PREFIX = "bb_"
 """Before the name of a badge that has no code of its own."""
 
+_CALL = re.compile(rf"(?=call\.){EXACT_TYPE}")
+"""The exact type of a call, known or not."""
+
 MAX_CODE = 30
 """Characters of a badge's code; a portal refuses longer ones (Bitrix24 docs, "crm.activity.badge.add")."""
 
 
-def check(document: Document) -> list[Finding]:
-    return list(_Checking(document).findings())
+def check(document: Document, providers: Mapping[str, type[BaseModel]]) -> list[Finding]:
+    """`providers` are the option models by name; one with `names_types` lets the file choose its events' types."""
+    return list(_Checking(document, providers).findings())
 
 
 class _Checking:
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, providers: Mapping[str, type[BaseModel]]) -> None:
         self._document = document
+        self._providers = providers
         self._portals = _entries(document.data, "portals")
         self._sources = _entries(document.data, "sources")
         self._badges = _entries(document.data, "badges")
@@ -47,6 +57,7 @@ class _Checking:
         yield from self._reference(rule, path, "badge", self._badges, "badge")
         yield from self._reference(rule, path, "source", self._sources, "source")
         yield from self._reference(rule, path, "portal", self._portals, "portal")
+        yield from self._types(rule, path)
         if rule.get("portal") is None and len(self._portals) > 1:
             yield from self._portal_needed(rule, path)
 
@@ -61,8 +72,7 @@ class _Checking:
                 yield self._document.finding(self._document.values[place], message)
 
     def _portal_needed(self, rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-        value = rule.get("source")
-        wanted = [value] if isinstance(value, str) else value if isinstance(value, list) else list(self._sources)
+        wanted = self._sources_of(rule)
         silent = [
             name
             for name in wanted
@@ -74,6 +84,34 @@ class _Checking:
                 f"add portal: to one of them (known are {', '.join(self._portals)})"
             )
             yield self._document.finding(self._document.values[path], message)
+
+    def _sources_of(self, rule: Mapping[str, Any]) -> Sequence[str]:
+        value = rule.get("source")
+        if isinstance(value, list):
+            return [name for name in value if isinstance(name, str)]
+        return [value] if isinstance(value, str) else list(self._sources)
+
+    def _types(self, rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+        """Types of calls that no source of the rule can give: a rule for one would never match."""
+        if any(self._names_types(self._sources.get(name)) for name in self._sources_of(rule)):
+            return
+        value = rule.get("on")
+        named = [((*path, "on"), value)]
+        if isinstance(value, list):
+            named = [((*path, "on", index), item) for index, item in enumerate(value)]
+        for place, kind in named:
+            if not isinstance(kind, str) or not _CALL.fullmatch(kind) or place in self._document.unreadable:
+                continue
+            if kind not in CALL_TYPES:
+                message = f"no call has the type '{kind}'; {_suggest_call(kind)}"
+                yield self._document.finding(self._document.values[place], message)
+
+    def _names_types(self, source: Any) -> bool:
+        """Whether the file chooses the types of this source's events, or nothing is known about it."""
+        provider = source.get("provider") if isinstance(source, dict) else None
+        if not isinstance(provider, str) or provider not in self._providers:
+            return True
+        return bool(getattr(self._providers[provider], "names_types", False))
 
     def _codes(self) -> Iterator[Finding]:
         owners: dict[str, str] = {}
@@ -104,6 +142,13 @@ class _Checking:
             if first != place.line:
                 message = f"the rule in line {first} already has the name '{name}'; choose another"
                 yield self._document.finding(place, message)
+
+
+def _suggest_call(kind: str) -> str:
+    """As `suggest`, by the second half alone: the first makes all of them alike."""
+    halves = {known.partition(".")[2]: known for known in CALL_TYPES}
+    close = get_close_matches(kind.partition(".")[2].lower(), halves, n=1)
+    return f"did you mean '{halves[close[0]]}'?" if close else f"known are {', '.join(CALL_TYPES)}"
 
 
 def _entries(data: Mapping[str, Any], section: str) -> Mapping[str, Any]:

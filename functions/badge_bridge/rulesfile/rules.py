@@ -18,7 +18,7 @@ from badge_bridge.events import Event
 from badge_bridge.rulesfile.expressions import Condition
 from badge_bridge.rulesfile.model import BadgeType
 
-__all__ = ["Badge", "Decision", "Index", "Judgement", "Portal", "Rule", "RulesFile"]
+__all__ = ["Badge", "Index", "Judgement", "Portal", "Rule", "RulesFile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Rule:
     badge: str
     """The badge's name in the file."""
     portal: str
-    """The portal's name. Empty where it depends on the event's source: `matching` gives rules where it is known."""
+    """The portal's name. Empty where it depends on the event's source: `judge` gives rules where it is known."""
     condition: Condition | None
     line: int
     """Where it stands in the file."""
@@ -72,22 +72,6 @@ class Judgement:
     rule: Rule
     result: Literal["matched", "not matched", "error"]
     problem: Finding | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The judgements of all rules that concern an event's type and source, in the order of the file."""
-
-    judgements: tuple[Judgement, ...]
-
-    @property
-    def matched(self) -> tuple[Rule, ...]:
-        return tuple(one.rule for one in self.judgements if one.result == "matched")
-
-    @property
-    def errors(self) -> tuple[Judgement, ...]:
-        """Where a condition could not be evaluated: no match, and never silent."""
-        return tuple(one for one in self.judgements if one.result == "error")
 
 
 class Index:
@@ -147,16 +131,13 @@ class RulesFile:
     rules: tuple[Rule, ...]
     """As they are written."""
     index: Index = field(repr=False)
-    secret_values: frozenset[str] = field(default=frozenset(), repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """The values of all secrets, so that logs can leave them out."""
 
-    def secrets(self) -> frozenset[str]:
-        """The values of all secrets, so that logs can leave them out."""
-        return self.secret_values
-
-    def matching(self, event: Event) -> Decision:
-        """Judge the rules that concern this event. Nothing else is evaluated."""
+    def judge(self, event: Event) -> tuple[Judgement, ...]:
+        """What the rules for this event's type and source say, in the order of the file. No other is evaluated."""
         values = Activation({"event": event})
-        return Decision(tuple(_judge(rule, values) for rule in self.index.concerned(event.source, event.type)))
+        return tuple(_judge(rule, values) for rule in self.index.concerned(event.source, event.type))
 
 
 def _judge(rule: Rule, values: Activation) -> Judgement:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from badge_bridge.sandbox.controls import control_routes
+from badge_bridge.sandbox.controls import control_routes, no_such_page
 from badge_bridge.sandbox.errors import Refusal
 from badge_bridge.sandbox.faults import Strike
 from badge_bridge.sandbox.holding import Ending, Holds, Sleep
@@ -32,7 +32,10 @@ def create_app(portal: SandboxPortal, *, holds: Holds | None = None, sleep: Slee
     cannot break a connection (see `BREAK_CONNECTION`) the drop faults raise `ConnectionAbortedError` into the server.
     """
     endpoint = RestEndpoint(portal, holds or Holds(sleep))
-    return Starlette(routes=[Route("/rest/{path:path}", endpoint), *control_routes(portal)])
+    return Starlette(
+        routes=[Route("/rest/{path:path}", endpoint), *control_routes(portal)],
+        exception_handlers={404: no_such_page, 405: no_such_page},
+    )
 
 
 class _ClientLeft(Exception):

@@ -1,32 +1,39 @@
 """The sandbox's own controls under `/_sandbox/`: look at the portal, change it, make it misbehave.
 
+    GET    /_sandbox/                       what there is: controls, credentials, methods, faults, variants
     GET    /_sandbox/state                  content, variants, faults; credentials too, for they are made up
     GET    /_sandbox/requests               the log; ?since=<number> and ?method=<name>
     POST   /_sandbox/seed                   replace parts of the content: {"deals": [...], "variants": {...}}
+    GET    /_sandbox/faults                 which faults are still to strike, and how often each has struck
     POST   /_sandbox/faults                 order a fault; DELETE forgets all of them
     POST   /_sandbox/reset                  back to the start
 
-Mistakes are answered with 400 and `{"error", "error_description"}` and change nothing.
+Mistakes are answered with 400, 404 or 405 and `{"error", "error_description"}` and change nothing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from badge_bridge.sandbox.errors import SandboxError
 from badge_bridge.sandbox.faults import KINDS, FaultOrder
+from badge_bridge.sandbox.guide import Control, describe
 from badge_bridge.sandbox.methods import METHODS
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import Seed
 from badge_bridge.sandbox.wire import read_json_object
 
-__all__ = ["control_routes"]
+__all__ = ["control_routes", "no_such_page"]
+
+GUIDE = "/_sandbox/"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -39,13 +46,51 @@ class _Mistake(Exception):
 
 def control_routes(portal: SandboxPortal) -> list[Route]:
     controls = _Controls(portal)
+    handlers: Mapping[str, Handler] = {
+        GUIDE: controls.guide,
+        "/_sandbox/state": controls.state,
+        "/_sandbox/requests": controls.requests,
+        "/_sandbox/seed": controls.seed,
+        "/_sandbox/faults": controls.faults,
+        "/_sandbox/reset": controls.reset,
+    }
     return [
-        Route("/_sandbox/state", _answering(controls.state), methods=["GET"]),
-        Route("/_sandbox/requests", _answering(controls.requests), methods=["GET"]),
-        Route("/_sandbox/seed", _answering(controls.seed), methods=["POST"]),
-        Route("/_sandbox/faults", _answering(controls.faults), methods=["POST", "DELETE"]),
-        Route("/_sandbox/reset", _answering(controls.reset), methods=["POST"]),
+        Route("/", lambda _request: RedirectResponse(GUIDE), methods=["GET"]),
+        *(
+            Route(path, _answering(handler), methods=[control.verb for control in CONTROLS if control.path == path])
+            for path, handler in handlers.items()
+        ),
     ]
+
+
+CONTROLS = (
+    Control("GET", GUIDE, "this page"),
+    Control("GET", "/_sandbox/state", "everything that the portal holds, and the pending faults"),
+    Control("GET", "/_sandbox/requests", "what it was asked and answered; ?since=<number> and ?method=<name>"),
+    Control("POST", "/_sandbox/seed", 'replace parts of the content: {"deals": [...]}, or set variants, see below'),
+    Control("GET", "/_sandbox/faults", "which faults are still to strike, and how often each has struck"),
+    Control("POST", "/_sandbox/faults", 'order a fault: {"fault": "timeout-after-commit", "times": 3}, see below'),
+    Control("DELETE", "/_sandbox/faults", "forget all faults"),
+    Control("POST", "/_sandbox/reset", "back to the start: the first content, no faults, an empty log"),
+)
+
+
+async def no_such_page(request: Request, error: Exception) -> Response:
+    """The answer to a path or a verb that the sandbox does not have."""
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}"
+    body = {
+        "error": "not_found" if error.status_code == 404 else "method_not_allowed",
+        "error_description": f"the sandbox has no {what}; GET {GUIDE} lists what it has, methods are at /rest/",
+    }
+    return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+class _Indented(JSONResponse):
+    """JSON that is read by people."""
+
+    def render(self, content: Any) -> bytes:
+        return (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def _answering(handler: Handler) -> Handler:
@@ -63,6 +108,9 @@ def _answering(handler: Handler) -> Handler:
 class _Controls:
     def __init__(self, portal: SandboxPortal) -> None:
         self._portal = portal
+
+    async def guide(self, request: Request) -> Response:
+        return _Indented(describe(self._portal, CONTROLS, str(request.base_url)))
 
     async def state(self, _request: Request) -> Response:
         return JSONResponse(self._state())
@@ -91,7 +139,7 @@ class _Controls:
     async def faults(self, request: Request) -> Response:
         if request.method == "DELETE":
             self._portal.faults.clear()
-        else:
+        elif request.method == "POST":
             self._portal.faults.add(_order(await _json_object(request)))
         return JSONResponse(self._portal.faults.to_json())
 

@@ -22,6 +22,7 @@ __all__ = ["KINDS", "FaultOrder", "Faults", "Kind", "Strike"]
 
 _LONGER_THAN_ANY_CLIENT_WAITS = 300.0
 """Seconds. The portal itself gives up after 60 (Bitrix24 docs, "Limits")."""
+_SLOW = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Kind:
     """
 
     name: str
+    meaning: str
+    """What the client sees, for those who look for a fault."""
     carries_out: bool
     """Whether the method runs."""
     hold: Literal["", "before", "after"] = ""
@@ -47,39 +50,67 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("timeout-before", carries_out=False, hold="before", seconds=_LONGER_THAN_ANY_CLIENT_WAITS),
-        Kind("timeout-after-commit", carries_out=True, hold="after", seconds=_LONGER_THAN_ANY_CLIENT_WAITS),
-        Kind("drop-before", carries_out=False, drops=True),
-        Kind("drop-after-commit", carries_out=True, drops=True),
-        Kind("slow", carries_out=True, hold="before", seconds=2.0),
-        Kind("race-add", carries_out=True, only="crm.activity.badge.add"),
-        Kind("html", carries_out=False),
-        Kind("error-on-200", carries_out=False),
-        Kind("empty-error", carries_out=False),
-        Kind("http-500", carries_out=False),
-        *(Kind(code, carries_out=False) for code in ERRORS),
+        Kind(
+            "timeout-before",
+            f"no answer for `seconds` ({_LONGER_THAN_ANY_CLIENT_WAITS:g}); the method does not run",
+            carries_out=False,
+            hold="before",
+            seconds=_LONGER_THAN_ANY_CLIENT_WAITS,
+        ),
+        Kind(
+            "timeout-after-commit",
+            f"no answer for `seconds` ({_LONGER_THAN_ANY_CLIENT_WAITS:g}), though the method has run",
+            carries_out=True,
+            hold="after",
+            seconds=_LONGER_THAN_ANY_CLIENT_WAITS,
+        ),
+        Kind("drop-before", "the connection breaks; the method does not run", carries_out=False, drops=True),
+        Kind("drop-after-commit", "the connection breaks, though the method has run", carries_out=True, drops=True),
+        Kind(
+            "slow",
+            f"the usual answer, `seconds` ({_SLOW:g}) late",
+            carries_out=True,
+            hold="before",
+            seconds=_SLOW,
+        ),
+        Kind(
+            "race-add",
+            "somebody else registers the badge's code just before; only for crm.activity.badge.add",
+            carries_out=True,
+            only="crm.activity.badge.add",
+        ),
+        Kind("html", "an HTML page with `status` (200) instead of JSON", carries_out=False),
+        Kind("error-on-200", "status 200 with the error `code` (INTERNAL_SERVER_ERROR) in it", carries_out=False),
+        Kind("empty-error", "status 400 with an empty error code", carries_out=False),
+        Kind("http-500", "status 500 with an empty body", carries_out=False),
+        *(
+            Kind(code, f"status {known.status} with this error code: {known.description}", carries_out=False)
+            for code, known in ERRORS.items()
+        ),
     )
 }
 """Every fault by name. None of them but the timeouts, the drops, `slow` and `race-add` reaches the method."""
 
 
 class FaultOrder(BaseModel):
-    """What `POST /_sandbox/faults` takes. `method` is a method's name or `*`; the first `after` requests that it fits
-    are let through, the next `times` are struck.
+    """What `POST /_sandbox/faults` takes."""
 
-    `seconds` is for the faults that hold an answer, `code` for `error-on-200`, `status` for `html` and for error codes
-    (`{"fault": "ACCESS_DENIED", "status": 403}` is the portal's "not on this plan").
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     method: str = "*"
+    """The method that the fault strikes, or * for all."""
     fault: str
+    """The fault's name."""
     times: Annotated[int, Field(ge=1)] = 1
+    """How many requests it strikes."""
     after: Annotated[int, Field(ge=0)] = 0
+    """How many requests of the method it lets through before."""
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """How long it holds an answer; for the timeouts and `slow`."""
     status: Annotated[int, Field(ge=200, le=599)] | None = None
+    """The HTTP status of `html` and of error codes: `ACCESS_DENIED` with 403 is the portal's "not on this plan"."""
     code: str | None = None
+    """The error code of `error-on-200`."""
 
 
 @dataclass(slots=True)

@@ -145,7 +145,7 @@ class SandboxPortal:
 
     def _by_webhook(self, user_id: int, secret: str) -> Caller:
         hook = self._records.webhooks.get((user_id, secret))
-        if hook is None or self._is_over(hook.expires_at):
+        if hook is None or self.is_over(hook.expires_at):
             raise Refusal("INVALID_CREDENTIALS" if self.all_401 else "NO_AUTH_FOUND")
         return Caller("webhook", self._active(hook.user_id), frozenset(hook.scopes))
 
@@ -153,11 +153,12 @@ class SandboxPortal:
         token = self._records.tokens.get(access_token)
         if token is None:
             raise Refusal("NO_AUTH_FOUND")
-        if self._is_over(token.expires_at):
+        if self.is_over(token.expires_at):
             raise Refusal("expired_token")
         return Caller("oauth", self._active(token.user_id), frozenset(token.scopes), token.client_id)
 
-    def _is_over(self, expires_at: float | None) -> bool:
+    def is_over(self, expires_at: float | None) -> bool:
+        """Whether a credential that is good until then has expired."""
         return expires_at is not None and self.clock() >= expires_at
 
     def _active(self, user_id: int) -> User:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from badge_bridge.sandbox.app import BREAK_CONNECTION, create_app
 from badge_bridge.sandbox.holding import Holds
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.tls import Tls
-from badge_bridge.serving import Server, bind
+from badge_bridge.serving import HttpProtocol, Server, bind
 
 __all__ = ["SandboxServer"]
 
 
-class _BreakableProtocol(HttpToolsProtocol):
+class _BreakableProtocol(HttpProtocol):
     """Offers the application to break the connection, which ASGI has no word for."""
 
     def on_message_begin(self) -> None:
@@ -44,7 +42,7 @@ class SandboxServer:
         self._server = Server(
             create_app(portal, holds=self._holds),
             bind(host, port),
-            http=_BreakableProtocol,
+            protocol=_BreakableProtocol,
             ssl_certfile=tls.server if tls else None,
             timeout_graceful_shutdown=2,
         )

@@ -16,7 +16,7 @@ __all__ = ["Variants"]
 class Variants(BaseModel):
     """The switches. The defaults follow the vendor's later pages where the earlier ones are silent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     duplicate_code_error: str = "BX_INVALID_VALUE"
     """The error code of adding a badge whose code is taken. Any text, the empty one and digits included."""

@@ -1,6 +1,8 @@
 """Webhook senders: one small module per provider, beside what they share.
 
-    signatures, bodies, phone_numbers, judgement, credentials     shared
+    signatures, credentials                                       shared: who sent it
+    bodies, fields, event_types                                   shared: what is in it
+    phone_numbers, countries, judgement, calls                    shared: what it means for a call
     twilio, bitrix24, generic                                     providers
 
 A new provider is its module, with a `Source` class that names its options in `options_type`, and one line in

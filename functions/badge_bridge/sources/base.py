@@ -9,11 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar, final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from badge_bridge.errors import BodyTooLarge, DeliveryRefused, Unauthenticated
 from badge_bridge.events import Event
+from badge_bridge.sources.countries import check_country
 
 __all__ = ["Delivery", "Reading", "Reply", "Source", "SourceOptions"]
 
@@ -60,20 +62,17 @@ class Reading:
     identity: tuple[str, ...]
 
 
-def _country(value: str) -> str:
-    if len(value) != 2 or not value.isascii() or not value.isupper():
-        raise ValueError("a country is two capital letters, such as DE (ISO 3166-1)")
-    return value
-
-
 class SourceOptions(BaseModel):
     """One entry under `sources:`. A provider's own options class adds `provider: Literal[...]` and what it needs."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    names_types: ClassVar[bool] = False
+    """Whether the types of this source's events are chosen in the rules file, so that a rule may wait for any."""
+
     provider: str
     portal: str | None = Field(default=None, description="The portal that the rules of this source act on.")
-    country: Annotated[str, AfterValidator(_country)] | None = Field(
+    country: Annotated[str, AfterValidator(check_country)] | None = Field(
         default=None, description="How to read national phone numbers, such as DE."
     )
 
@@ -87,6 +86,9 @@ class Source(ABC, Generic[Options]):
     options_type: ClassVar[type[SourceOptions]]
     """The options that the rules file takes for this provider."""
     methods: ClassVar[frozenset[str]] = frozenset({"POST"})
+    max_body: ClassVar[int] = 1024 * 1024
+    """Bytes that a delivery may have. Reading a form costs about twenty times as much as receiving it, and most
+    schemes have to read it before they know who sent it: a provider whose forms are small says less."""
 
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
@@ -96,13 +98,29 @@ class Source(ABC, Generic[Options]):
         """The answer to a provider's endpoint check, or None for an ordinary delivery."""
         return None
 
-    @abstractmethod
+    @final
     def verify(self, delivery: Delivery) -> str:
         """Check the signature; say in a few words what was verified (`hmac-sha1 over url and form`).
 
         Raises:
+            BodyTooLarge: larger than `max_body`; nothing of it was read.
             Unauthenticated: missing, wrong, contradictory, stale, or the body cannot be read for checking.
         """
+        if len(delivery.body) > self.max_body:
+            raise BodyTooLarge(
+                f"the body has {len(delivery.body):,} bytes; a delivery of {self.options.provider} has at most "
+                f"{self.max_body:,}"
+            )
+        try:
+            return self._verify(delivery)
+        except Unauthenticated:
+            raise
+        except DeliveryRefused as error:
+            raise Unauthenticated(f"the request cannot be read for checking: {error}") from error
+
+    @abstractmethod
+    def _verify(self, delivery: Delivery) -> str:
+        """What `verify` says of this provider's deliveries; any DeliveryRefused counts as unauthenticated."""
 
     @abstractmethod
     def read(self, delivery: Delivery) -> Sequence[Reading]:

@@ -2,6 +2,9 @@
 
 Sources: Bitrix24 REST docs, "Events", "Safe event handlers" and "onVoximplantCallEnd". Events come once and are never
 repeated; a static token proves the sender, nothing protects what is sent but TLS.
+
+So a missed call must not be lost over a field without which it can still be told: an odd duration or time is passed
+over, and `data.notes` says so. What a call is about (its id, its type) has to be there.
 """
 
 from __future__ import annotations
@@ -16,13 +19,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from badge_bridge.errors import DeliveryRefused, Impossible, Malformed, Unauthenticated
+from badge_bridge.errors import Impossible, Malformed, Unauthenticated
 from badge_bridge.events import Direction, Event
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOptions
+from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
+from badge_bridge.sources.event_types import check_type
+from badge_bridge.sources.fields import MAX_SECONDS, Notes, group_at, text_at, whole_number
 from badge_bridge.sources.judgement import Judgement, unanswered
-from badge_bridge.sources.phone_numbers import parties
 from badge_bridge.sources.signatures import StaticToken
 
 __all__ = ["Bitrix24", "Bitrix24Options", "judge"]
@@ -38,6 +43,11 @@ _DIRECTIONS: Mapping[str, Direction] = {
     "5": "outbound",  # a robot's announcement
 }
 _ROBOT = "5"
+
+_HINT = "; each application and outgoing webhook has its own: compare secrets with what the portal shows for this one"
+
+_EARLIEST = 1_000_000_000
+"""Unix seconds of 2001, before there was a Bitrix24: what is earlier is no time."""
 
 _FAILURES: Mapping[str, str] = {
     "402": "no money",
@@ -68,78 +78,76 @@ class Bitrix24(Source[Bitrix24Options]):
     """Reads a portal's events; the end of a call becomes a call event, others are `bitrix24.<event>`."""
 
     options_type: ClassVar = Bitrix24Options
+    max_body = 64 * 1024
 
     def __init__(self, name: str, options: Bitrix24Options) -> None:
         super().__init__(name, options)
         self._keys = keys(options.secrets)
-        self._scheme = StaticToken(name="application token", token=_application_token)
+        self._scheme = StaticToken(name="application token", token=_application_token, hint=_HINT)
 
-    def verify(self, delivery: Delivery) -> str:
-        try:
-            verified = self._scheme.verify(delivery, self._keys)
-            member = _text(_auth(_body(delivery)), "member_id")
-        except Unauthenticated:
-            raise
-        except DeliveryRefused as error:
-            raise Unauthenticated(f"the request cannot be read for checking: {error}") from error
+    def _verify(self, delivery: Delivery) -> str:
+        verified = self._scheme.verify(delivery, self._keys)
+        member = text_at(_auth(_body(delivery)), "member_id")
         expected = self.options.member_id
         if expected is not None and not hmac.compare_digest(member.encode(), expected.encode()):
             raise Unauthenticated("the application token is right, but the member_id is another portal's")
         return verified
 
     def read(self, delivery: Delivery) -> Sequence[Reading]:
+        """The one event of a verified delivery.
+
+        Raises:
+            Malformed: the body is not a form.
+            Impossible: it does not say which event this is, or which call of which type has ended; names the field.
+        """
         body = _body(delivery)
-        name = _text(body, "event")
+        name = text_at(body, "event")
         if not _EVENT_NAME.fullmatch(name):
             raise Impossible("is missing or is not the name of an event", field="event")
         if name.upper() == _CALL_END:
             event = self._call_end(body, delivery.received_at)
         else:
-            event = self._other(body, name.lower(), delivery.received_at)
-        member = _text(_auth(body), "member_id")
+            event = self._other(body, check_type(f"bitrix24.{name.lower()}", field="event"), delivery.received_at)
+        member = text_at(_auth(body), "member_id")
         return (Reading(event, identity=(member, name.upper(), event.id)),)
 
     def reply(self) -> Reply:
         return Reply(status=200)
 
     def _call_end(self, body: Mapping[str, Any], received_at: float) -> Event:
-        call = _group(body, "data")
-        call_id, kind = _text(call, "CALL_ID"), _text(call, "CALL_TYPE")
+        call = group_at(body, "data")
+        call_id, kind = text_at(call, "CALL_ID"), text_at(call, "CALL_TYPE")
         if not call_id:
             raise Impossible("is missing", field="data[CALL_ID]")
         if kind not in _DIRECTIONS:
             raise Impossible(f"must be one of {', '.join(_DIRECTIONS)}", field="data[CALL_TYPE]")
         direction = _DIRECTIONS[kind]
-        judgement = judge(kind, _text(call, "CALL_FAILED_CODE"))
+        notes = Notes()
+        sent = _sent(body, received_at, notes)
         # Here, unlike in ONVOXIMPLANTCALLINIT, PHONE_NUMBER is the customer whoever called whom.
-        customer, ours = _text(call, "PHONE_NUMBER"), _text(call, "PORTAL_NUMBER")
+        customer, ours = _told(call, "PHONE_NUMBER", notes), _told(call, "PORTAL_NUMBER", notes)
         caller, callee = (customer, ours) if direction == "inbound" else (ours, customer)
-        ends = parties(direction, caller=caller, callee=callee, country=self.options.country)
-        return Event(
+        return call_event(
+            self,
             id=call_id,
-            source=self.name,
-            provider="bitrix24",
-            type=judgement.type,
-            time=_start(_text(call, "CALL_START_DATE")) or _sent(body, received_at),
-            subject=ends.subject,
+            time=_start(_told(call, "CALL_START_DATE", notes), notes) or sent,
+            judgement=judge(kind, _told(call, "CALL_FAILED_CODE", notes)),
             direction=direction,
-            outcome=judgement.outcome,
-            reason=judgement.reason,
-            caller=ends.caller,
-            callee=ends.callee,
-            line=ends.line,
-            duration=_whole_number(_text(call, "CALL_DURATION")),
-            data={**_without_credentials(body), **ends.notes},
+            caller=caller,
+            callee=callee,
+            duration=_duration(_told(call, "CALL_DURATION", notes), notes),
+            data={**_without_credentials(body), **notes.data()},
         )
 
-    def _other(self, body: Mapping[str, Any], name: str, received_at: float) -> Event:
+    def _other(self, body: Mapping[str, Any], kind: str, received_at: float) -> Event:
+        notes = Notes()
         return Event(
-            id=_text(_group(body, "data"), "CALL_ID") or _digest(body),
+            id=text_at(group_at(body, "data"), "CALL_ID") or _digest(body),
             source=self.name,
             provider="bitrix24",
-            type=f"bitrix24.{name}",
-            time=_sent(body, received_at),
-            data=_without_credentials(body),
+            type=kind,
+            time=_sent(body, received_at, notes),
+            data={**_without_credentials(body), **notes.data()},
         )
 
 
@@ -170,11 +178,11 @@ def _body(delivery: Delivery) -> dict[str, Any]:
 
 
 def _auth(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _group(body, "auth")
+    return group_at(body, "auth")
 
 
 def _application_token(delivery: Delivery) -> bytes | None:
-    return _text(_auth(_body(delivery)), "application_token").encode() or None
+    return text_at(_auth(_body(delivery)), "application_token").encode() or None
 
 
 def _without_credentials(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,33 +193,45 @@ def _without_credentials(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _digest(body: Mapping[str, Any]) -> str:
     """Stands in for an id where the event has none: two events of one moment with one content are the same event."""
-    told = json.dumps([_group(body, "data"), _text(body, "ts")], sort_keys=True)
+    told = json.dumps([group_at(body, "data"), text_at(body, "ts")], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def _sent(body: Mapping[str, Any], received_at: float) -> datetime:
+def _told(call: Mapping[str, Any], key: str, notes: Notes) -> str:
+    """The text of a field of the call; a group (`data[PHONE_NUMBER][x]`) is none."""
+    value = call.get(key, "")
+    if not isinstance(value, str):
+        notes.passed_over(f"data[{key}]", value)
+    return text_at(call, key)
+
+
+def _sent(body: Mapping[str, Any], received_at: float, notes: Notes) -> datetime:
     """`ts`, when the portal sent the event; where there is none, when it came."""
-    return datetime.fromtimestamp(_whole_number(_text(body, "ts")) or received_at, UTC)
+    said = body.get("ts", "")
+    seconds = whole_number(text_at(body, "ts"))
+    if said and (seconds is None or seconds < _EARLIEST):
+        notes.passed_over("ts", said)
+        seconds = None
+    return datetime.fromtimestamp(seconds or received_at, UTC)
 
 
-def _start(text: str) -> datetime | None:
+def _start(text: str, notes: Notes) -> datetime | None:
     """A time with its offset; without one it is a portal's local time, of which the zone is not known."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text) if text else None
+        if moment and moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        notes.passed_over("data[CALL_START_DATE]", text)
+    else:
+        if moment:
+            notes.passed_over("data[CALL_START_DATE]", text, why="does not say its offset, and is not used")
+    return None
+
+
+def _duration(text: str, notes: Notes) -> int | None:
+    seconds = whole_number(text)
+    if text and (seconds is None or seconds > MAX_SECONDS):
+        notes.passed_over("data[CALL_DURATION]", text)
         return None
-    return moment if moment.tzinfo else None
-
-
-def _group(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = body.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _whole_number(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"\d{1,10}", text, re.ASCII) else None
+    return seconds

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 __all__ = ["Secrets", "is_resolved", "keys"]
 
-_PLACEHOLDER = re.compile(r"\$\{\w+\}|sm://\S+")
+_PLACEHOLDER = re.compile(r"\$\{\w+\}")
 
 
 def _filled(secret: SecretStr) -> SecretStr:

@@ -26,9 +26,14 @@ class GenericOptions(SourceOptions):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    names_types: ClassVar = True
+
     provider: Literal["generic"]
     verify: Verify
     secrets: Secrets
+    format: Literal["json", "form"] = Field(
+        default="json", description="How the body is written: json, or form (application/x-www-form-urlencoded)."
+    )
     event: EventMapping = Field(description="CEL expressions over body, headers and query, one for each field.")
 
     @field_validator("secrets")
@@ -76,15 +81,15 @@ class Generic(Source[GenericOptions]):
 
     def __init__(self, name: str, options: GenericOptions) -> None:
         super().__init__(name, options)
-        self._verify = options.verify.verifier(options.secrets)
+        self._verifier = options.verify.verifier(options.secrets)
         self._reader = EventReader(options.event)
         self._type_is_trusted = not options.verify.signed or is_signed(options.event.type)
 
-    def verify(self, delivery: Delivery) -> str:
-        return self._verify(delivery)
+    def _verify(self, delivery: Delivery) -> str:
+        return self._verifier(delivery)
 
     def read(self, delivery: Delivery) -> Sequence[Reading]:
-        body = _body(delivery)
+        body = self._body(delivery)
         fields = self._reader.read(delivery, body)
         identifier = fields.id or self.options.verify.signed_id(delivery)
         # A type from an unsigned header must not make an old delivery a new event.
@@ -112,14 +117,16 @@ class Generic(Source[GenericOptions]):
             data={**body, **ends.notes},
         )
 
-
-def _body(delivery: Delivery) -> dict[str, Any]:
-    media = bodies.media_type(delivery)
-    if bodies.is_json(media):
+    def _body(self, delivery: Delivery) -> dict[str, Any]:
+        """The parsed body. The header Content-Type is not signed, so it may contradict the rules file, not choose."""
+        media = bodies.media_type(delivery)
+        if self.options.format == "form":
+            if media != bodies.FORM:
+                raise UnsupportedMediaType(f"the body must be {bodies.FORM}")
+            return bodies.flat(bodies.form(delivery.body))
+        if not bodies.is_json(media):
+            raise UnsupportedMediaType(f"the body must be {bodies.JSON}; for a form, the source needs format: form")
         return bodies.json_object(delivery.body)
-    if media == bodies.FORM:
-        return bodies.flat(bodies.form(delivery.body))
-    raise UnsupportedMediaType(f"the body must be {bodies.JSON} or {bodies.FORM}")
 
 
 def _outcome_of(kind: str) -> str:

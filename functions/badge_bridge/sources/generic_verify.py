@@ -94,6 +94,7 @@ class HmacVerify(_Verify):
             encoding=HEX if self.encoding == "hex" else BASE64,
             message=raw_body,
             binds=("body",),
+            hint="; compare the secret, algorithm and encoding with what the sender shows for this endpoint",
         )
         return partial(scheme.verify, keys=keys(secrets))
 
@@ -115,6 +116,7 @@ class HmacTimestampedVerify(_Verify):
             message=_timed_body,
             binds=("body", "time"),
             time=SignedTime(HeaderPart(self.header, prefix="t=", separator=","), tolerance=self.tolerance),
+            hint="; compare the secret with the one that the sender shows for this endpoint",
         )
         return partial(scheme.verify, keys=keys(secrets))
 
@@ -127,7 +129,8 @@ class BearerVerify(_Verify):
     scheme: Literal["bearer"]
 
     def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
-        return partial(StaticToken(name="bearer token", token=_bearer).verify, keys=keys(secrets))
+        hint = "; compare the sender's header Authorization: Bearer ... with secrets"
+        return partial(StaticToken(name="bearer token", token=_bearer, hint=hint).verify, keys=keys(secrets))
 
 
 class BasicVerify(_Verify):
@@ -140,7 +143,8 @@ class BasicVerify(_Verify):
     def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
         if any(":" not in secret.get_secret_value() for secret in secrets):
             raise ValueError("a secret for basic has no colon; write user:password")
-        return partial(StaticToken(name="basic credentials", token=_basic).verify, keys=keys(secrets))
+        hint = "; compare the sender's user and password with secrets"
+        return partial(StaticToken(name="basic credentials", token=_basic, hint=hint).verify, keys=keys(secrets))
 
 
 Verify = Annotated[

@@ -19,6 +19,8 @@ from badge_bridge.errors import Impossible
 from badge_bridge.events import Direction
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery
+from badge_bridge.sources.event_types import check_type
+from badge_bridge.sources.fields import MAX_SECONDS
 
 if TYPE_CHECKING:
     from badge_bridge.cel import Program
@@ -30,7 +32,6 @@ _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
 _MAX_NAME = 500
-_YEAR = 366 * 24 * 3600
 
 
 def _compile(text: str, *names: str, returns: str = "dyn") -> Program:
@@ -180,7 +181,7 @@ def _text_or_number(value: Any) -> str:
 
 
 def _type(value: Any) -> str:
-    return _bounded(_text(value))
+    return check_type(_bounded(_text(value)), field="event.type")
 
 
 def _id(value: Any) -> str:
@@ -202,7 +203,7 @@ def _direction(value: Any) -> str:
 
 def _seconds(value: Any) -> int:
     number = _number(value)
-    if not 0 <= number <= _YEAR:
+    if not 0 <= number <= MAX_SECONDS:
         raise ValueError("must be a number of seconds")
     return int(number)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -39,7 +40,6 @@ __all__ = [
     "SignedTime",
     "StaticToken",
     "raw_body",
-    "unix_milliseconds",
     "unix_seconds",
     "verify_any",
 ]
@@ -108,15 +108,14 @@ class HeaderPart:
         parts = header.split(self.separator) if self.separator else [header]
         return [part.removeprefix(self.prefix) for part in map(str.strip, parts) if part.startswith(self.prefix)]
 
+    def __str__(self) -> str:
+        return f"{self.header} after {self.prefix}" if self.prefix else self.header
+
 
 def unix_seconds(text: str) -> float:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_TIME_DIGITS):
         raise ValueError("not a whole number")
     return float(text)
-
-
-def unix_milliseconds(text: str) -> float:
-    return unix_seconds(text) / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +158,17 @@ class _Signed:
     message: Message
     binds: tuple[Part, ...]
     time: SignedTime | None = None
+    hint: str = ""
+    """What a person should compare when a signature does not match, said after it in the log."""
 
     @property
     @abstractmethod
     def name(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes of a signature."""
 
     @abstractmethod
     def _matches(self, keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bool: ...
@@ -172,19 +178,25 @@ class _Signed:
         text = self.time.text(delivery) if self.time else ""
         moment = self.time.moment(text) if self.time else 0.0
         if not self._matches(keys, self.message(delivery, text), signatures):
-            raise Unauthenticated(f"the signature in {self.signature.header} does not match")
+            raise Unauthenticated(f"the signature in {self.signature.header} does not match{self.hint}")
         if self.time:
             self.time.check(moment, delivery.received_at)
         return f"{self.name} over {_enumerate(self.binds)}"
 
     def _signatures(self, delivery: Delivery) -> list[bytes]:
+        """What stands in the header; refused here where it cannot be a signature, before its message costs anything."""
         texts = self.signature.values(delivery)
         if not texts or len(texts) > _MAX_SIGNATURES:
-            raise Unauthenticated(f"the header {self.signature.header} has {len(texts)} signatures of this kind")
+            raise Unauthenticated(f"the header {self.signature} has {len(texts)} signatures")
         try:
-            return [self.encoding.decode(text) for text in texts]
+            signatures = [self.encoding.decode(text) for text in texts]
         except ValueError as error:
-            raise Unauthenticated(f"the header {self.signature.header} has a signature that cannot be read") from error
+            raise Unauthenticated(f"the header {self.signature} has a signature that cannot be read") from error
+        for signature in signatures:
+            if len(signature) != self.size:
+                told = f"has a signature of {len(signature)} bytes, and {self.name} has {self.size}"
+                raise Unauthenticated(f"the header {self.signature} {told}")
+        return signatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +208,10 @@ class Hmac(_Signed):
     @property
     def name(self) -> str:
         return f"hmac-{self.algorithm}"
+
+    @property
+    def size(self) -> int:
+        return hashlib.new(self.algorithm).digest_size
 
     def sign(self, key: bytes, message: bytes) -> str:
         """The signature as a sender writes it, without prefix."""
@@ -213,6 +229,7 @@ class Ed25519(_Signed):
     """A public-key signature (RFC 8032); keys are raw public keys of 32 bytes."""
 
     name = "ed25519"
+    size = 64
 
     def _matches(self, keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bool:
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - a cost for those only who use it
@@ -238,13 +255,15 @@ class StaticToken:
     token: Callable[[Delivery], bytes | None]
     """Finds the token in a delivery; None where there is none. May raise Unauthenticated."""
     binds: tuple[Part, ...] = ()
+    hint: str = ""
+    """What a person should compare when the token is missing or wrong, said after it in the log."""
 
     def verify(self, delivery: Delivery, keys: Sequence[bytes]) -> str:
         token = self.token(delivery)
         if token is None:
-            raise Unauthenticated(f"the {self.name} is missing")
+            raise Unauthenticated(f"the {self.name} is missing{self.hint}")
         if not _any_equal([token], keys):
-            raise Unauthenticated(f"the {self.name} is wrong")
+            raise Unauthenticated(f"the {self.name} is wrong{self.hint}")
         return self.name
 
 

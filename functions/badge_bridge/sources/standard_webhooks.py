@@ -70,6 +70,9 @@ def _decoded(secret: str, prefix: str, lengths: range) -> bytes:
     return key
 
 
+_HINT = "; compare the secret with the one that the sender shows for this endpoint"
+
+
 def _content(identifier: str, timestamp: str, body: bytes) -> bytes:
     return f"{identifier}.{timestamp}.".encode() + body
 
@@ -89,6 +92,7 @@ def _hmac(family: str) -> Hmac:
         message=_message(family),
         binds=("body", "time"),
         time=SignedTime(HeaderPart(f"{family}-timestamp")),
+        hint=_HINT,
     )
 
 
@@ -99,6 +103,7 @@ def _ed25519(family: str) -> Ed25519:
         message=_message(family),
         binds=("body", "time"),
         time=SignedTime(HeaderPart(f"{family}-timestamp")),
+        hint=_HINT,
     )
 
 
@@ -115,7 +120,18 @@ def verify(delivery: Delivery, keys: Keys) -> str:
     """
     family = _family(delivery)
     candidates = [(_HMAC[family], keys.shared), (_ED25519[family], keys.public)]
+    _check_kinds(delivery, family, keys)
     return verify_any(delivery, [(scheme, owned) for scheme, owned in candidates if owned])
+
+
+def _check_kinds(delivery: Delivery, family: str, keys: Keys) -> None:
+    """Say it plainly where the sender signs only in a way for which no key is configured."""
+    signatures = (delivery.header(f"{family}-signature") or "").split()
+    kinds = {signature.partition(",")[0] for signature in signatures} & {"v1", "v1a"}
+    if kinds == {"v1"} and not keys.shared:
+        raise Unauthenticated(f"signed with a shared secret (v1), and secrets has none; add the {_SECRET}... one")
+    if kinds == {"v1a"} and not keys.public:
+        raise Unauthenticated(f"signed with a private key (v1a), and secrets has no {_PUBLIC_KEY}... key; add it")
 
 
 def message_id(delivery: Delivery) -> str:

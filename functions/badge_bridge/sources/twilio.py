@@ -17,15 +17,17 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from badge_bridge.errors import DeliveryRefused, Impossible, Unauthenticated
+from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOptions
 from badge_bridge.sources.bodies import Fields
+from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
-from badge_bridge.sources.phone_numbers import parties
+from badge_bridge.sources.fields import strict_seconds_at, strict_text_at
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac, Part
-from badge_bridge.sources.twilio_calls import direction_of, judge
+from badge_bridge.sources.twilio_calls import JUDGED, direction_of, judge
+from badge_bridge.sources.twilio_identity import check_fields, check_query, identity_of
 
 __all__ = ["SIGNATURE", "Twilio", "TwilioOptions", "sign"]
 
@@ -77,9 +79,9 @@ class TwilioOptions(SourceOptions):
     verify: TwilioVerify = Field(default=TwilioVerify(), description="How Twilio signs for this source.")
 
 
-def _string_to_sign(url: str, fields: Fields) -> bytes:
-    """The URL, then each distinct key and value, sorted, without anything between them."""
-    return (url + "".join(key + value for key, value in sorted(set(fields)))).encode()
+def _fields_to_sign(fields: Fields) -> str:
+    """Each distinct key and value, sorted, without anything between them."""
+    return "".join(key + value for key, value in sorted(set(fields)))
 
 
 def _scheme(algorithm: Literal["sha1", "sha256"], shape: Shape, public_url: str) -> Hmac:
@@ -88,22 +90,26 @@ def _scheme(algorithm: Literal["sha1", "sha256"], shape: Shape, public_url: str)
     spellings = _spellings(public_url)
 
     def messages(delivery: Delivery, _time: str) -> Sequence[bytes]:
-        fields = bodies.form(delivery.body) if shape == "form" else ()
         suffix = f"?{delivery.query}" if delivery.query else ""
-        return [_string_to_sign(url + suffix, fields) for url in spellings]
+        if shape == "form":
+            suffix += _fields_to_sign(bodies.form(delivery.body))
+        return [(url + suffix).encode() for url in spellings]
 
+    secret = "the account's Auth Token" if algorithm == "sha1" else "that of the shared key"
+    compare = "compare public_url with the URL that is entered at Twilio, and the secret with"
     return Hmac(
         algorithm=algorithm,
         signature=HeaderPart(SIGNATURE),
         encoding=BASE64,
         message=messages,
         binds=binds[shape],
+        hint=f" {public_url}; {compare} {secret}",
     )
 
 
 def sign(url: str, fields: Fields, secret: str, algorithm: Literal["sha1", "sha256"] = "sha1") -> str:
     """The `X-Twilio-Signature` of a form that is posted to `url`; without fields, of a GET or a JSON body's URL."""
-    return _scheme(algorithm, "form", url).sign(secret.encode(), _string_to_sign(url, fields))
+    return _scheme(algorithm, "form", url).sign(secret.encode(), (url + _fields_to_sign(fields)).encode())
 
 
 class Twilio(Source[TwilioOptions]):
@@ -111,6 +117,7 @@ class Twilio(Source[TwilioOptions]):
 
     options_type: ClassVar = TwilioOptions
     methods = frozenset({"GET", "POST"})
+    max_body = 64 * 1024
 
     def __init__(self, name: str, options: TwilioOptions) -> None:
         super().__init__(name, options)
@@ -118,26 +125,24 @@ class Twilio(Source[TwilioOptions]):
         shapes: tuple[Shape, ...] = ("query", "form", "json")
         self._schemes = {shape: _scheme(options.verify.algorithm, shape, options.public_url) for shape in shapes}
 
-    def verify(self, delivery: Delivery) -> str:
-        try:
-            shape = _shape(delivery)
-            self._check_settings(delivery)
-            verified = self._schemes[shape].verify(delivery, self._keys)
-            if shape == "json":
-                _check_body_digest(delivery)
-        except Unauthenticated:
-            raise
-        except DeliveryRefused as error:
-            raise Unauthenticated(f"the request cannot be read for checking: {error}") from error
+    def _verify(self, delivery: Delivery) -> str:
+        shape = _shape(delivery)
+        self._check_settings(delivery)
+        verified = self._schemes[shape].verify(delivery, self._keys)
+        if shape == "json":
+            _check_body_digest(delivery)
         return verified
 
     def read(self, delivery: Delivery) -> Sequence[Reading]:
-        shape = _shape(delivery)
-        if shape == "json":
-            data = bodies.json_object(delivery.body)
-        else:
-            data = bodies.flat(bodies.form(delivery.body) if shape == "form" else bodies.query(delivery.query))
-        identity = _identity(data)
+        """The one event of a verified delivery.
+
+        Raises:
+            Malformed: the body cannot be parsed.
+            Impossible: a field that is read has a value that Twilio does not write; names the field. Time and duration
+                are no exception: a value that cannot be is worth a line in Twilio's log. Absent or empty they may be.
+        """
+        data = _data(delivery)
+        identity = identity_of(data)
         return (Reading(_event(self, data, delivery.received_at), identity),)
 
     def reply(self) -> Reply:
@@ -187,81 +192,57 @@ def _check_body_digest(delivery: Delivery) -> None:
         raise Unauthenticated("bodySHA256 in the query is missing or is not the digest of the body")
 
 
-_CALL = re.compile(r"CA[0-9a-fA-F]{32}")
-_WORD = re.compile(r"[a-z-]{1,40}")
-_IDENTITY: Mapping[str, re.Pattern[str]] = {
-    "CallSid": _CALL,
-    "CallStatus": _WORD,
-    "CallbackSource": _WORD,
-    "SequenceNumber": re.compile(r"\d{1,9}", re.ASCII),
-    "ParentCallSid": _CALL,
-    "DialCallSid": _CALL,
-    "DialCallStatus": _WORD,
-    "RecordingSid": re.compile(r"RE[0-9a-fA-F]{32}"),
-    "RecordingStatus": _WORD,
+def _data(delivery: Delivery) -> dict[str, Any]:
+    """The fields, once it is sure that they were cut as Twilio cut them."""
+    shape = _shape(delivery)
+    check_query(delivery.query, holds_event=shape == "query")
+    if shape == "json":
+        return bodies.json_object(delivery.body)
+    if shape == "query":
+        return bodies.flat(bodies.query(delivery.query))
+    fields = bodies.form(delivery.body)
+    check_fields(fields)
+    return bodies.flat(fields)
+
+
+_WORDS: Mapping[str, re.Pattern[str]] = {
+    "DialBridged": re.compile("true|false"),
+    "RecordingSource": re.compile(r"[A-Za-z]{1,40}"),
 }
-"""The signed fields that make an event unique, and how each is written. I-Twilio-Idempotency-Token is not signed."""
-
-
-def _identity(data: Mapping[str, Any]) -> tuple[str, ...]:
-    _refuse_recut_fields(data)
-    if "CallSid" not in data:
-        raise Impossible("is missing: this is not about a voice call", field="CallSid")
-    if not {"CallStatus", "RecordingSid"} & data.keys():
-        raise Impossible("is missing", field="CallStatus")
-    for key, pattern in _IDENTITY.items():
-        if key in data and not (isinstance(data[key], str) and pattern.fullmatch(data[key])):
-            raise Impossible("is not written as Twilio writes it", field=key)
-    return tuple(data.get(key, "") for key in _IDENTITY)
-
-
-def _refuse_recut_fields(data: Mapping[str, Any]) -> None:
-    """Refuse a form whose fields were cut differently than Twilio cut them.
-
-    The signed string does not mark where a key or a value ends: with `From=+1555&SequenceNumber=0` the form
-    `From=+1555SequenceNumber0` carries the same signature. An old capture could so come back under a new identity.
-    """
-    for key in _IDENTITY.keys() - {"CallSid", "CallStatus"}:
-        for name, value in data.items():
-            if (key in name and key != name) or (isinstance(value, str) and key in value):
-                raise Impossible(f"has the name of another field in it: {key}", field=name[:40])
+"""What the fields can say that decide how a call ended. `Direction` is open: products of Twilio add their own."""
 
 
 def _event(source: Twilio, data: Mapping[str, Any], received_at: float) -> Event:
-    direction = direction_of(data)
-    judgement = judge(data)
-    ends = parties(direction, caller=_text(data, "From"), callee=_text(data, "To"), country=source.options.country)
-    return Event(
+    told = {key: strict_text_at(data, key) for key in JUDGED if data.get(key) is not None}
+    for key, pattern in _WORDS.items():
+        if told.get(key) and not pattern.fullmatch(told[key]):
+            raise Impossible("is not written as Twilio writes it", field=key)
+    dialled, whole = strict_seconds_at(data, "DialCallDuration"), strict_seconds_at(data, "CallDuration")
+    return call_event(
+        source,
         id=data["CallSid"],
-        source=source.name,
-        provider="twilio",
-        type=judgement.type,
-        time=_time(_text(data, "Timestamp"), received_at),
-        subject=ends.subject,
-        direction=direction,
-        outcome=judgement.outcome,
-        reason=judgement.reason,
-        caller=ends.caller,
-        callee=ends.callee,
-        line=ends.line,
-        duration=_seconds(_text(data, "DialCallDuration") or _text(data, "CallDuration")),
-        data={**data, **ends.notes},
+        time=_time(strict_text_at(data, "Timestamp")) or datetime.fromtimestamp(received_at, UTC),
+        judgement=judge(told),
+        direction=direction_of(told),
+        caller=strict_text_at(data, "From"),
+        callee=strict_text_at(data, "To"),
+        duration=whole if dialled is None else dialled,
+        data=data,
     )
 
 
-def _text(data: Mapping[str, Any], key: str) -> str:
-    value = data.get(key, "")
-    return value if isinstance(value, str) else ""
+_TIME = re.compile(
+    r"(?:[A-Za-z]{3}, ?)?\d{1,2} [A-Za-z]{3} \d{4} \d{2}:\d{2}(?::\d{2})? (?:[+-]\d{4}|[A-Za-z]{1,5})", re.ASCII
+)
+"""RFC 2822. Python's reader takes much else for a time, and stumbles over some of it."""
 
 
-def _time(text: str, received_at: float) -> datetime:
-    """The time of an event (RFC 2822). One that cannot be read does not cost the event: it just arrived."""
+def _time(text: str) -> datetime | None:
+    """The time of an event; None where none is said."""
+    if not text:
+        return None
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return datetime.fromtimestamp(received_at, UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _seconds(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
+        moment = parsedate_to_datetime(text if _TIME.fullmatch(text) else "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Impossible("must be a time such as Sat, 22 Nov 2025 02:30:00 +0000", field="Timestamp") from error

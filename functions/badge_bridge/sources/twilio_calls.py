@@ -8,36 +8,48 @@ no human did. Only the outcome of a `<Dial>` says whether somebody picked up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from badge_bridge.events import Direction
 from badge_bridge.sources.judgement import Judgement, unanswered
 
-__all__ = ["direction_of", "judge"]
+__all__ = ["JUDGED", "direction_of", "judge"]
+
+JUDGED = (
+    "CallStatus",
+    "DialBridged",
+    "DialCallStatus",
+    "Direction",
+    "ParentCallSid",
+    "RecordingSid",
+    "RecordingSource",
+    "RecordingStatus",
+    "RecordingUrl",
+)
+"""The fields that this module reads."""
 
 _RUNNING = frozenset({"queued", "initiated", "ringing", "in-progress"})
 
 _UNANSWERED: Mapping[str, str] = {"no-answer": "no_answer", "canceled": "caller_cancelled"}
 
 
-def direction_of(data: Mapping[str, Any]) -> Direction:
+def direction_of(data: Mapping[str, str]) -> Direction:
     """Twilio says `inbound`, `outbound-api` or `outbound-dial`; other products say other things."""
-    said = str(data.get("Direction", ""))
+    said = data.get("Direction", "")
     if said == "inbound":
         return "inbound"
     return "outbound" if said.startswith("outbound") else ""
 
 
-def judge(data: Mapping[str, Any]) -> Judgement:
+def judge(data: Mapping[str, str]) -> Judgement:
     """How a call ended, as far as the fields of one request tell."""
     direction = direction_of(data)
     if "ParentCallSid" in data or data.get("Direction") == "outbound-dial":
         return Judgement("unknown", f"one leg of a call: {data.get('CallStatus', 'no status')}")
     if "DialCallStatus" in data:
-        return _dialled(str(data["DialCallStatus"]), str(data.get("DialBridged", "")), direction)
+        return _dialled(data["DialCallStatus"], data.get("DialBridged", ""), direction)
     if "RecordingSid" in data or "RecordingUrl" in data:
         return _recorded(data, direction)
-    return _leg(str(data["CallStatus"]), direction)
+    return _leg(data["CallStatus"], direction)
 
 
 def _dialled(status: str, bridged: str, direction: Direction) -> Judgement:
@@ -49,9 +61,9 @@ def _dialled(status: str, bridged: str, direction: Direction) -> Judgement:
     return _ended(status, direction)
 
 
-def _recorded(data: Mapping[str, Any], direction: Direction) -> Judgement:
+def _recorded(data: Mapping[str, str], direction: Direction) -> Judgement:
     """A recording is a voicemail only where `<Record>` made it; a `<Dial>` or a conference records people talking."""
-    made_by = data.get("RecordingSource", "RecordVerb")
+    made_by = data.get("RecordingSource") or "RecordVerb"
     status = data.get("RecordingStatus", "completed")
     if made_by != "RecordVerb":
         return Judgement("unknown", f"a recording by {made_by} is not a voicemail")

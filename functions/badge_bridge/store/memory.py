@@ -11,8 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.outcomes import Outcome
+from badge_bridge.store.clock import counted, reached
 from badge_bridge.store.lanes import Gate, room
+from badge_bridge.store.leases import SetAside, hand_out, set_aside
 from badge_bridge.store.protocol import (
+    LONGEST_LEASE,
+    LONGEST_WAIT,
     Accepted,
     Attempt,
     Claim,
@@ -23,10 +27,13 @@ from badge_bridge.store.protocol import (
     StoredEvent,
 )
 from badge_bridge.store.records import (
+    Unreadable,
     plain,
-    read_asked,
     read_event,
     read_outcomes,
+    show_asked,
+    show_event,
+    show_outcomes,
     write_asked,
     write_event,
     write_outcomes,
@@ -44,6 +51,7 @@ class _Attempt:
     reason: str = ""
     asked: str = "[]"
     outcomes: str = "[]"
+    rules_hash: str = ""
 
 
 @dataclass(slots=True)
@@ -72,10 +80,10 @@ class _Row:
     def age(self) -> tuple[float, str]:
         return self.received_at, self.key
 
-    def outcomes(self, *, since: int = 0) -> tuple[Outcome, ...]:
-        return tuple(
-            outcome for attempt in self.history if attempt.number > since for outcome in read_outcomes(attempt.outcomes)
-        )
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What was reached since the last redrive."""
+        attempts = self.history[self.since_attempt :]
+        return tuple(outcome for attempt in attempts for outcome in read_outcomes(attempt.outcomes))
 
 
 @dataclass(slots=True)
@@ -116,48 +124,70 @@ class MemoryStore:
         if row is None:
             return None
         self._take_back([row], now)
-        due = row.state == "waiting" and (row.ready or row.due <= now)
-        if not due or not room(self._gate(row.lane), now=now, limit=1):
+        due = row.state == "waiting" and (row.ready or reached(row.due, now=now, longest=LONGEST_WAIT))
+        if not due or not room(self._correct(row.lane, now), now=now, limit=1):
             return None
-        return self._lease(row, now, lease)
+        claims = self._lease([row], now, lease)
+        return claims[0] if claims else None
 
     async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
         self._must_be_open()
+        if limit < 1:
+            return []
         self._take_back(self._rows.values(), now)
         lanes: dict[str, list[_Row]] = {}
         for row in sorted(self._rows.values(), key=lambda row: row.age):
-            if row.state == "waiting" and row.due <= now:
+            if row.state == "waiting" and reached(row.due, now=now, longest=LONGEST_WAIT):
                 row.ready = True
             if row.state == "waiting" and row.ready:
                 lanes.setdefault(row.lane, []).append(row)
         chosen = [
-            row for lane, rows in lanes.items() for row in rows[: room(self._gate(lane), now=now, limit=max(limit, 0))]
+            row for lane, rows in lanes.items() for row in rows[: room(self._correct(lane, now), now=now, limit=limit)]
         ]
-        return [self._lease(row, now, lease) for row in sorted(chosen, key=lambda row: row.age)[: max(limit, 0)]]
+        return self._lease(sorted(chosen, key=lambda row: row.age)[:limit], now, lease)
 
-    async def next_due(self) -> float | None:
+    async def next_due(self, *, now: float) -> float | None:
         self._must_be_open()
         times = []
         for row in self._rows.values():
             if row.state == "working":
-                times.append(row.leased_until)
+                times.append(counted(row.leased_until, now=now, longest=LONGEST_LEASE))
             elif row.state == "waiting":
-                gate = self._gate(row.lane)
-                times.append(max(row.due, gate.opens_at) if gate else row.due)
+                gate = self._gate(row.lane, now)
+                due = now if row.ready else counted(row.due, now=now, longest=LONGEST_WAIT)
+                times.append(max(due, gate.opens_at) if gate else due)
         return min(times, default=None)
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
         self._must_be_open()
-        row = self._rows.get(claim.key)
-        if row is None or row.state != "working" or row.token != claim.token:
+        row = self._held(claim)
+        if row is None:
             return False
+        self._end(row, settlement)
+        return True
+
+    async def give_back(self, claim: Claim) -> bool:
+        self._must_be_open()
+        row = self._held(claim)
+        if row is None:
+            return False
+        row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
+        row.history[-1].result = "given back"
+        return True
+
+    def _held(self, claim: Claim) -> _Row | None:
+        """The event, where the lease is still the claim's."""
+        row = self._rows.get(plain(claim.key))
+        return row if row is not None and row.state == "working" and row.token == claim.token else None
+
+    def _end(self, row: _Row, settlement: Settlement) -> None:
         attempt = row.history[-1]
         attempt.outcomes = write_outcomes(settlement.outcomes, attempt=attempt.number)
         attempt.asked = write_asked(settlement.asked)
         attempt.ended_at = settlement.ended_at
         attempt.result = settlement.state
         attempt.reason = row.reason = plain(settlement.reason)
-        row.rules_hash = plain(settlement.rules_hash)
+        attempt.rules_hash = row.rules_hash = plain(settlement.rules_hash)
         row.failures += settlement.failed
         row.state = settlement.state
         row.token, row.leased_until = "", 0.0
@@ -166,7 +196,6 @@ class MemoryStore:
             row.ready = settlement.due <= settlement.ended_at
         else:
             row.settled_at, row.lane, row.ready = settlement.ended_at, "", False
-        return True
 
     async def get(self, key: str) -> StoredEvent | None:
         self._must_be_open()
@@ -180,11 +209,15 @@ class MemoryStore:
                 ended_at=attempt.ended_at,
                 result=attempt.result,
                 reason=attempt.reason,
-                asked=read_asked(attempt.asked),
+                asked=show_asked(attempt.asked),
+                rules_hash=attempt.rules_hash,
             )
             for attempt in row.history
         )
-        return replace(_stored(row), outcomes=row.outcomes(), history=history)
+        outcomes = tuple(
+            outcome for attempt in row.history for outcome in show_outcomes(attempt.outcomes, attempt=attempt.number)
+        )
+        return replace(_stored(row), outcomes=outcomes, history=history)
 
     async def redrive(self, key: str, *, now: float) -> bool:
         self._must_be_open()
@@ -216,10 +249,11 @@ class MemoryStore:
 
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
         self._must_be_open()
+        self._correct(plain(lane), now)
         paused = self._pauses.get(plain(lane))
         if paused is None or paused.pause.until > now or paused.held_until > now:
             return False
-        paused.held_until = now + hold
+        paused.held_until = now + min(hold, LONGEST_LEASE)
         return True
 
     async def resume(self, lane: str) -> bool:
@@ -230,16 +264,36 @@ class MemoryStore:
         if not self._open:
             raise StoreUnavailable("the store in memory is not open: await open() first")
 
-    def _gate(self, lane: str) -> Gate | None:
+    def _gate(self, lane: str, now: float) -> Gate | None:
         paused = self._pauses.get(lane)
         if paused is None:
             return None
         leases = (row.leased_until for row in self._rows.values() if row.state == "working" and row.lane == lane)
-        return Gate(paused.pause.until, paused.held_until, max(leases, default=0.0))
+        return Gate(paused.pause.until, paused.held_until, max(leases, default=0.0)).corrected(now)
 
-    def _lease(self, row: _Row, now: float, lease: float) -> Claim:
+    def _correct(self, lane: str, now: float) -> Gate | None:
+        """The pause of a lane by a clock that says `now`, and kept so where that clock was set back."""
+        gate = self._gate(lane, now)
+        if gate is not None:
+            paused = self._pauses[lane]
+            paused.pause = replace(paused.pause, until=min(paused.pause.until, gate.until))
+            paused.held_until = min(paused.held_until, gate.held_until)
+        return gate
+
+    def _lease(self, rows: Sequence[_Row], now: float, lease: float) -> list[Claim]:
+        taken: list[Claim | SetAside] = []
+        for row in rows:
+            try:
+                taken.append(self._take(row, now, lease))
+            except Unreadable as error:
+                self._end(row, set_aside(error, now=now))
+                taken.append(SetAside(row.key, str(error)))
+        return hand_out(taken)
+
+    def _take(self, row: _Row, now: float, lease: float) -> Claim:
         row.history.append(_Attempt(number=len(row.history) + 1, started_at=now))
-        row.state, row.ready, row.token, row.leased_until = "working", False, self._new_token(), now + lease
+        row.state, row.ready = "working", False
+        row.token, row.leased_until = self._new_token(), now + min(lease, LONGEST_LEASE)
         if row.lane not in self._pauses:
             row.lane = ""
         return Claim(
@@ -251,12 +305,12 @@ class MemoryStore:
             received_at=row.received_at,
             leased_until=row.leased_until,
             lane=row.lane,
-            outcomes=row.outcomes(since=row.since_attempt),
+            outcomes=row.outcomes(),
         )
 
     def _take_back(self, rows: Iterable[_Row], now: float) -> None:
         for row in rows:
-            if row.state == "working" and row.leased_until <= now:
+            if row.state == "working" and reached(row.leased_until, now=now, longest=LONGEST_LEASE):
                 row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
                 row.failures += 1
                 row.history[-1].result = "lost"
@@ -300,13 +354,14 @@ def _row(accepted: Accepted) -> _Row:
 
 
 def _stored(row: _Row) -> StoredEvent:
+    event, unreadable = show_event(row.event, source=row.source, received_at=row.received_at)
     return StoredEvent(
         key=row.key,
-        event=read_event(row.event),
+        event=event,
         verified=row.verified,
         received_at=row.received_at,
         state=row.state,
-        reason=row.reason,
+        reason=row.reason or unreadable,
         attempts=len(row.history),
         failures=row.failures,
         due=row.due,

@@ -3,10 +3,15 @@
 Every implementation passes the suite in `tests/contract`. All times are unix seconds (float) and are passed in by the
 caller; a store has no clock of its own.
 
+The clock may be set back, by a year where a machine came up with a wrong date. Whatever a store finds written further
+ahead than `LONGEST_WAIT`, `LONGEST_PAUSE` and `LONGEST_LEASE` allow was written by the clock of before, and is over:
+the event is due, the pause has ended, the lease has run out.
+
 States of an event:
 
     waiting --claim--> working --settle--> done | ignored | dead      (terminal)
        ^                  |    --settle--> waiting, due later          (retry, or its lane is paused)
+       |                  +--give_back---> waiting, due at once        (its holder stops)
        |                  +--- lease expired or holder gone: claimable again, counted as a failure
        +--redrive--- done | ignored | dead
 
@@ -25,6 +30,9 @@ from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 
 __all__ = [
+    "LONGEST_LEASE",
+    "LONGEST_PAUSE",
+    "LONGEST_WAIT",
     "Accepted",
     "Attempt",
     "Claim",
@@ -35,6 +43,18 @@ __all__ = [
     "Store",
     "StoredEvent",
 ]
+
+LONGEST_WAIT = 12 * 3600.0
+"""Seconds that an event waits for its next attempt at most: the longest delay between two is 10 h, and 20 % jitter."""
+
+LONGEST_PAUSE = 5 * 3600.0
+"""Seconds that a lane rests at most before it is probed: the longest pause is 4 h, and 20 % jitter."""
+
+LONGEST_LEASE = 600.0
+"""Seconds that a lease or the hold of a probe lasts at most, whatever is asked for: one attempt takes up to 75 s.
+
+It is a length for all, not the one that a caller asks for: two processes read their clocks in one order and reach the
+store in the other, and the later clock's lease must not look to the earlier one like a lease from the future."""
 
 State = Literal["waiting", "working", "done", "ignored", "dead"]
 
@@ -90,20 +110,26 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One recorded try. `ended_at` is None while it runs, and stays so where its holder vanished."""
+    """One recorded try. `ended_at` is None while it runs, and stays so where its holder vanished or gave it back."""
 
     number: int
     started_at: float
     ended_at: float | None
     result: str
-    """The settled state, `working`, or `lost`: the holder vanished or its lease ran out."""
+    """The settled state, `working`, `lost` (the holder vanished or its lease ran out), or `given back`."""
     reason: str
     asked: tuple[Exchange, ...]
+    rules_hash: str = ""
+    """The rules file that it was judged by; empty until it is settled."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """Everything that is known of one event."""
+    """Everything that is known of one event.
+
+    Where this version cannot read what another one wrote, `event` is one with the id and type `unreadable` and the
+    stored source, and `reason` says why, unless it tells already how the event ended.
+    """
 
     key: str
     event: Event
@@ -148,28 +174,45 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     async def ping(self) -> None:
-        """Return when the store can be read; the liveness of the store for health checks."""
+        """Return when the store can be read and, as far as known, written; the store's part of a health check.
+
+        After a write that failed because of the store itself, it raises until the store takes writes again. It finds
+        that out by a small write of its own, so that nobody else has to try.
+        """
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         """Write events durably, all or none; for each, True where it is new and False where its key was known.
 
         When this returns, the events survive a power failure.
+
+        Raises:
+            ValueError: an event cannot be written down, or could not be read again; none was written.
         """
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
         """Lease one event that is due, or None: unknown, terminal, leased by another, not yet due, or its lane paused.
 
-        `lease` is its length in seconds.
+        `lease` is its length in seconds, at most `LONGEST_LEASE`. An event that this version cannot read ends as dead,
+        with the reason and an error in the log, instead of being leased.
         """
 
     async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
-        """Lease up to `limit` due events, oldest first."""
+        """Lease up to `limit` due events, oldest first; those that cannot be read end as for `claim`."""
 
-    async def next_due(self) -> float | None:
-        """The earliest time at which `claim_due` may find something, or None. May be too early, never too late."""
+    async def next_due(self, *, now: float) -> float | None:
+        """The earliest time, from `now` on, at which `claim_due` may find something; None where nothing waits.
+
+        May be too early, never too late.
+        """
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
         """End an attempt. False, and nothing written, where the lease is no longer the claim's."""
+
+    async def give_back(self, claim: Claim) -> bool:
+        """Return a lease: the event is due at once, and its attempt is recorded as `given back`, not as a failure.
+
+        False, and nothing written, where the lease is no longer the claim's.
+        """
 
     async def get(self, key: str) -> StoredEvent | None:
         """One event with outcomes and history."""

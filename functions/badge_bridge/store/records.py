@@ -2,14 +2,18 @@
 
 Text that no encoding can carry (one half of a surrogate pair, which JSON lets a sender escape) is kept as U+FFFD, and
 numbers that JSON does not have (NaN, infinity) as null. A NUL character is kept.
+
+What was written by another version may be more than this one understands. The readers say so with `Unreadable`, and
+the stores set such an event aside, so that it does not hold up the others.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -17,11 +21,29 @@ from pydantic_core import PydanticSerializationError
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 
-__all__ = ["plain", "read_asked", "read_event", "read_outcomes", "write_asked", "write_event", "write_outcomes"]
+__all__ = [
+    "Unreadable",
+    "plain",
+    "read_asked",
+    "read_event",
+    "read_outcomes",
+    "show_asked",
+    "show_event",
+    "show_outcomes",
+    "write_asked",
+    "write_event",
+    "write_outcomes",
+]
+
+T = TypeVar("T")
 
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _ASKED = TypeAdapter(tuple[Exchange, ...])
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Unreadable(ValueError):
+    """This version cannot read what is stored. The message says what and why, and quotes none of it."""
 
 
 def plain(text: str) -> str:
@@ -30,11 +52,20 @@ def plain(text: str) -> str:
 
 
 def write_event(event: Event) -> str:
-    """The event as JSON text that `read_event` can read.
+    """The event as JSON text that `read_event` can read, which is tried out: it costs about 10 us for a call's event.
 
     Raises:
-        ValueError: the data holds something that JSON cannot express, such as bytes.
+        ValueError: the data holds something that JSON cannot express, such as bytes, or could not be read again.
     """
+    text = _write_event(event)
+    try:
+        _read_event(text)
+    except Exception as error:
+        raise ValueError(f"the event could not be read again once it is written: {_why(error)}") from error
+    return text
+
+
+def _write_event(event: Event) -> str:
     try:
         text = event.model_dump_json()
     except ValueError:  # text that cannot be encoded, or nested deeper than pydantic writes (255 levels)
@@ -51,6 +82,24 @@ def write_event(event: Event) -> str:
 
 
 def read_event(text: str) -> Event:
+    """The event that `write_event` has written.
+
+    Raises:
+        Unreadable: this version cannot read it.
+    """
+    return _read(_read_event, text, "event")
+
+
+def show_event(text: str, *, source: str, received_at: float) -> tuple[Event, str]:
+    """The event for an operator, and why it cannot be read: then it is an event of the type `unreadable`."""
+    try:
+        return read_event(text), ""
+    except Unreadable as error:
+        moment = datetime.fromtimestamp(received_at, UTC)
+        return Event(id="unreadable", source=source, provider="", type="unreadable", time=moment), str(error)
+
+
+def _read_event(text: str) -> Event:
     try:
         return Event.model_validate_json(text)
     except ValidationError:  # nested deeper than pydantic reads (199 levels)
@@ -69,7 +118,20 @@ def write_outcomes(outcomes: Iterable[Outcome], *, attempt: int) -> str:
 
 
 def read_outcomes(text: str) -> tuple[Outcome, ...]:
-    return _OUTCOMES.validate_json(text)
+    """The outcomes of one attempt.
+
+    Raises:
+        Unreadable: this version cannot read them.
+    """
+    return _read(_OUTCOMES.validate_json, text, "outcomes")
+
+
+def show_outcomes(text: str, *, attempt: int) -> tuple[Outcome, ...]:
+    """The outcomes of one attempt for an operator; where they cannot be read, one that says so."""
+    try:
+        return read_outcomes(text)
+    except Unreadable as error:
+        return (Outcome(rule="unreadable", result="failed", reason=str(error), attempt=attempt),)
 
 
 def write_asked(asked: Iterable[Exchange]) -> str:
@@ -77,7 +139,35 @@ def write_asked(asked: Iterable[Exchange]) -> str:
 
 
 def read_asked(text: str) -> tuple[Exchange, ...]:
-    return _ASKED.validate_json(text)
+    """What was asked in one attempt.
+
+    Raises:
+        Unreadable: this version cannot read it.
+    """
+    return _read(_ASKED.validate_json, text, "exchanges")
+
+
+def show_asked(text: str) -> tuple[Exchange, ...]:
+    """What was asked in one attempt for an operator; where it cannot be read, one exchange that says so."""
+    try:
+        return read_asked(text)
+    except Unreadable as error:
+        return (Exchange(method="unreadable", answer=str(error), milliseconds=0),)
+
+
+def _read(read: Callable[[str], T], text: str, what: str) -> T:
+    try:
+        return read(text)
+    except Exception as error:
+        raise Unreadable(f"this version cannot read the stored {what}: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """The error without the values it is about: they are a customer's, and the reason goes into logs."""
+    if not isinstance(error, ValidationError):
+        return str(error) or type(error).__name__
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'as a whole'}: {one['msg']}" for one in found[:3])
 
 
 def _write(adapter: TypeAdapter[Any], value: Any) -> str:

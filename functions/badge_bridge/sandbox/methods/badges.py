@@ -32,6 +32,7 @@ def add(context: Context, params: Params) -> Reply:
 
 @badges.method("crm.activity.badge.get", right="crm")
 def get(context: Context, params: Params) -> Reply:
+    """The badge with this `code`."""
     return Reply({"badge": _show(context.records, _find(context.records, params))})
 
 
@@ -45,6 +46,7 @@ def list_all(context: Context, _params: Params) -> Reply:
 
 @badges.method("crm.activity.badge.delete", right="crm-administrator", writes=True)
 def delete(context: Context, params: Params) -> Reply:
+    """Remove the badge with this `code`; answers true."""
     del context.records.badges[_find(context.records, params).code]
     return Reply(result=True)
 

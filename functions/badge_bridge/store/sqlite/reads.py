@@ -6,10 +6,19 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from badge_bridge.store.protocol import Attempt, Listing, Pause, State, StoredEvent
-from badge_bridge.store.records import plain, read_asked, read_event, read_outcomes
+from badge_bridge.store.clock import counted
+from badge_bridge.store.protocol import (
+    LONGEST_LEASE,
+    LONGEST_WAIT,
+    Attempt,
+    Listing,
+    Pause,
+    State,
+    StoredEvent,
+)
+from badge_bridge.store.records import plain, show_asked, show_event, show_outcomes
 from badge_bridge.store.sqlite import sql
-from badge_bridge.store.sqlite.writes import gate
+from badge_bridge.store.sqlite.writes import read_gate
 
 __all__ = ["find", "listing", "next_due", "paused", "ping"]
 
@@ -23,7 +32,7 @@ def find(connection: sqlite3.Connection, key: str) -> StoredEvent | None:
     if row is None:
         return None
     attempts = connection.execute(sql.FIND_ATTEMPTS, (row[0],)).fetchall()
-    outcomes = tuple(outcome for attempt in attempts for outcome in read_outcomes(attempt[6]))
+    outcomes = tuple(outcome for attempt in attempts for outcome in show_outcomes(attempt[6], attempt=attempt[0]))
     return _stored(row[1:], outcomes=outcomes, history=tuple(_attempt(attempt) for attempt in attempts))
 
 
@@ -54,14 +63,14 @@ def listing(
     return Listing(events=events, more=(events[-1].received_at, events[-1].key) if len(rows) > limit else None)
 
 
-def next_due(connection: sqlite3.Connection) -> float | None:
-    times = [_single(connection, sql.LEASE_ENDS)]
-    for lanes, earliest in ((sql.LANES_READY, sql.FIRST_READY), (sql.LANES_LATER, sql.LATER_DUE)):
-        for (lane,) in connection.execute(lanes).fetchall():
-            paused = gate(connection, lane)
-            due = _single(connection, earliest, lane)
-            times.append(max(due, paused.opens_at) if due is not None and paused else due)
-    return min((time for time in times if time is not None), default=None)
+def next_due(connection: sqlite3.Connection, now: float) -> float | None:
+    times = _moments(connection, sql.LEASE_ENDS, now=now, longest=LONGEST_LEASE)
+    for (lane,) in connection.execute(sql.LANES_READY).fetchall():
+        times.append(_opens_at(connection, lane, now))
+    for (lane,) in connection.execute(sql.LANES_LATER).fetchall():
+        due = _moments(connection, sql.LATER_DUE, {"lane": lane}, now=now, longest=LONGEST_WAIT)
+        times.append(max(min(due), _opens_at(connection, lane, now)))
+    return min(times, default=None)
 
 
 def paused(connection: sqlite3.Connection, lanes: Sequence[str]) -> list[Pause]:
@@ -69,21 +78,46 @@ def paused(connection: sqlite3.Connection, lanes: Sequence[str]) -> list[Pause]:
     return [Pause(lane=lane, until=until, failures=failures, reason=reason) for lane, until, failures, reason in rows]
 
 
-def _single(connection: sqlite3.Connection, statement: str, *values: Any) -> float | None:
-    (value,) = connection.execute(statement, values).fetchone()
-    assert value is None or isinstance(value, float)
-    return value
+def _opens_at(connection: sqlite3.Connection, lane: str, now: float) -> float:
+    paused = read_gate(connection, lane, now)
+    return paused.opens_at if paused else now
+
+
+def _moments(
+    connection: sqlite3.Connection, statement: str, values: dict[str, Any] | None = None, *, now: float, longest: float
+) -> list[float]:
+    """The first and the last moment of a part of the queue as they count; none where it is empty.
+
+    If the last one lies beyond all that is planned now, it has been reached, whatever lies between.
+    """
+    row = connection.execute(statement, values or {}).fetchone()
+    return [counted(moment, now=now, longest=longest) for moment in row if moment is not None]
 
 
 def _stored(row: Sequence[Any], *, outcomes: tuple[Any, ...] = (), history: tuple[Attempt, ...] = ()) -> StoredEvent:
-    key, event, verified, received_at, state, reason, attempts, failures, due, lane, settled_at, rules_hash = row
+    (
+        key,
+        source,
+        text,
+        verified,
+        received_at,
+        state,
+        reason,
+        attempts,
+        failures,
+        due,
+        lane,
+        settled_at,
+        rules_hash,
+    ) = row
+    event, unreadable = show_event(text, source=source, received_at=received_at)
     return StoredEvent(
         key=key,
-        event=read_event(event),
+        event=event,
         verified=verified,
         received_at=received_at,
         state=state,
-        reason=reason,
+        reason=reason or unreadable,
         attempts=attempts,
         failures=failures,
         due=due,
@@ -96,12 +130,13 @@ def _stored(row: Sequence[Any], *, outcomes: tuple[Any, ...] = (), history: tupl
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
-    number, started_at, ended_at, result, reason, asked, _ = row
+    number, started_at, ended_at, result, reason, asked, _, rules_hash = row
     return Attempt(
         number=number,
         started_at=started_at,
         ended_at=ended_at,
         result=result,
         reason=reason,
-        asked=read_asked(asked),
+        asked=show_asked(asked),
+        rules_hash=rules_hash,
     )

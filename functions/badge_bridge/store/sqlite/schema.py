@@ -40,7 +40,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             event         TEXT NOT NULL                -- JSON; last, so that nothing has to read past it
         )
         """,
-        # One row per try; result is 'working', 'lost' or the state it was settled to.
+        # One row per try; result is 'working', 'lost', 'given back' or the state it was settled to.
         """
         CREATE TABLE attempts (
             event      INTEGER NOT NULL REFERENCES events (id) ON DELETE CASCADE,
@@ -75,6 +75,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX events_by_state ON events (state, received_at, key)",
         "CREATE INDEX events_by_source ON events (source, received_at, key)",
         "CREATE INDEX events_by_type ON events (type, received_at, key)",
+    ),
+    (
+        # Empty but for the moment in which a health check finds out whether the file can be written again.
+        "CREATE TABLE trial (id INTEGER PRIMARY KEY CHECK (id = 1), ballast BLOB NOT NULL)",
     ),
 )
 

@@ -6,13 +6,14 @@ from functools import lru_cache
 
 __all__ = [
     "ACCEPTED_SINCE",
-    "DELETE_ATTEMPT",
+    "CLEAR_TRIAL",
+    "CORRECT_PAUSE",
     "END_ATTEMPT",
     "FIND",
     "FIND_ATTEMPTS",
-    "FIRST_READY",
     "GATE",
     "GIVE_BACK",
+    "GIVE_BACK_ATTEMPT",
     "HOLD_PROBE",
     "LANES_LATER",
     "LANES_READY",
@@ -33,12 +34,15 @@ __all__ = [
     "RESUME",
     "SETTLE",
     "START_ATTEMPT",
+    "TRIAL",
     "accept",
     "listing",
 ]
 
-# The columns of a StoredEvent, in its order.
-_STORED = "key, event, verified, received_at, state, reason, attempts, failures, due, lane, settled_at, rules_hash"
+# The columns of a StoredEvent, in its order, and the source, for events that cannot be read.
+_STORED = (
+    "key, source, event, verified, received_at, state, reason, attempts, failures, due, lane, settled_at, rules_hash"
+)
 
 
 # Writing events
@@ -63,7 +67,8 @@ ACCEPTED_SINCE = "SELECT key FROM events WHERE id > ?"
 
 # Leases
 
-_EXPIRED = "leased_until <= :now"
+# `beyond`: no lease that is given now ends later, so it is one of a clock that was set back.
+_EXPIRED = "leased_until <= :now OR leased_until > :beyond"
 _LOSE = (
     "UPDATE events SET state = 'waiting', ready = 1, failures = failures + 1, lease_token = NULL, leased_until = NULL "
 )
@@ -78,7 +83,9 @@ PEEK = "SELECT id, state, ready, due, lane, leased_until FROM events WHERE key =
 
 PROMOTE = """
 UPDATE events SET ready = 1
-WHERE id IN (SELECT id FROM events WHERE ready = 0 AND lane = :lane AND due <= :now ORDER BY due LIMIT :most)
+WHERE id IN (
+    SELECT id FROM events WHERE ready = 0 AND lane = :lane AND due > :after AND due <= :until ORDER BY due LIMIT :most
+)
 """
 
 READY = "SELECT received_at, key, id FROM events WHERE ready = 1 AND lane = ? ORDER BY received_at, key LIMIT ?"
@@ -110,11 +117,11 @@ WHERE event = :id AND number = :attempt
 
 GIVE_BACK = """
 UPDATE events
-SET state = 'waiting', ready = 1, attempts = attempts - 1, lease_token = NULL, leased_until = NULL
+SET state = 'waiting', ready = 1, lease_token = NULL, leased_until = NULL
 WHERE key = :key AND state = 'working' AND lease_token = :token
 RETURNING id
 """
-DELETE_ATTEMPT = "DELETE FROM attempts WHERE event = ? AND number = ?"
+GIVE_BACK_ATTEMPT = "UPDATE attempts SET result = 'given back' WHERE event = ? AND number = ?"
 
 REDRIVE = """
 UPDATE events
@@ -152,9 +159,20 @@ SELECT until, held_until,
 FROM pauses WHERE lane = ?
 """
 
-FIRST_READY = "SELECT due FROM events WHERE ready = 1 AND lane = ? ORDER BY received_at, key LIMIT 1"
-LATER_DUE = "SELECT min(due) FROM events WHERE ready = 0 AND lane = ?"
-LEASE_ENDS = "SELECT min(leased_until) FROM events WHERE leased_until IS NOT NULL"
+CORRECT_PAUSE = """
+UPDATE pauses SET until = min(until, :until), held_until = min(held_until, :held_until)
+WHERE lane = :lane AND (until > :until OR held_until > :held_until)
+"""
+
+# The first and the last moment of each part of the queue, each looked up at its end of the index.
+LATER_DUE = """
+SELECT (SELECT min(due) FROM events WHERE ready = 0 AND lane = :lane),
+       (SELECT max(due) FROM events WHERE ready = 0 AND lane = :lane)
+"""
+LEASE_ENDS = """
+SELECT (SELECT min(leased_until) FROM events WHERE leased_until IS NOT NULL),
+       (SELECT max(leased_until) FROM events WHERE leased_until IS NOT NULL)
+"""
 
 PAUSE = """
 INSERT INTO pauses (lane, until, failures, reason) VALUES (:lane, :until, 1, :reason)
@@ -167,11 +185,20 @@ HOLD_PROBE = "UPDATE pauses SET held_until = :until WHERE lane = :lane AND until
 RESUME = "DELETE FROM pauses WHERE lane = ?"
 
 
+# Trying whether the file can be written
+
+TRIAL = (
+    "INSERT INTO trial (id, ballast) VALUES (1, zeroblob(?)) ON CONFLICT (id) DO UPDATE SET ballast = excluded.ballast"
+)
+CLEAR_TRIAL = "DELETE FROM trial WHERE id = 1"
+
+
 # Reading
 
 FIND = f"SELECT id, {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
 FIND_ATTEMPTS = """
-SELECT number, started_at, ended_at, result, reason, asked, outcomes FROM attempts WHERE event = ? ORDER BY number
+SELECT number, started_at, ended_at, result, reason, asked, outcomes, rules_hash
+FROM attempts WHERE event = ? ORDER BY number
 """
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import (
     Accepted,
     Claim,
@@ -22,7 +23,7 @@ from badge_bridge.store.protocol import (
     State,
     StoredEvent,
 )
-from badge_bridge.store.records import plain, read_event, read_outcomes, write_event
+from badge_bridge.store.records import plain, write_event
 from badge_bridge.store.sqlite import reads, writes
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
 from badge_bridge.store.sqlite.writer import Writer
@@ -47,6 +48,7 @@ class _Acceptance:
         return results
 
 
+_Taken = Sequence[Claim | SetAside]
 _Work = _Acceptance | Callable[[sqlite3.Connection], Any]
 
 
@@ -107,6 +109,10 @@ class SqliteStore:
 
     async def ping(self) -> None:
         await self._read(reads.ping)
+        if self._writer.failing:
+            # Two transactions: what is deleted before its commit is never written.
+            await self._write(writes.trial)
+            await self._write(writes.clear_trial)
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         if not batch:
@@ -118,24 +124,23 @@ class SqliteStore:
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
         key, token = plain(key), self._new_token()
-
-        def work(connection: sqlite3.Connection) -> list[writes.Leased]:
-            leased = writes.claim(connection, key, now, lease, token)
-            return [leased] if leased else []
-
-        return next(iter(await self._lease(work)), None)
+        claims = await self._lease(lambda connection: writes.claim(connection, key, now, lease, token))
+        return claims[0] if claims else None
 
     async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
         if limit < 1:
             return []
         return await self._lease(lambda connection: writes.claim_due(connection, now, lease, limit, self._new_token))
 
-    async def next_due(self) -> float | None:
-        return await self._read(reads.next_due)
+    async def next_due(self, *, now: float) -> float | None:
+        return await self._read(lambda connection: reads.next_due(connection, now))
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
-        values = writes.settlement_values(claim, settlement)
+        values = writes.settlement_values(claim.key, claim.token, claim.attempt, settlement)
         return await self._write(lambda connection: writes.settle(connection, values))
+
+    async def give_back(self, claim: Claim) -> bool:
+        return await self._write(lambda connection: writes.give_back(connection, claim))
 
     async def get(self, key: str) -> StoredEvent | None:
         return await self._read(lambda connection: reads.find(connection, plain(key)))
@@ -165,24 +170,26 @@ class SqliteStore:
             raise StoreUnavailable("the store is not open")
         return await self._reader.read(work)
 
-    async def _lease(self, work: Callable[[sqlite3.Connection], Sequence[writes.Leased]]) -> list[Claim]:
-        answer = self._writer.submit(work)
+    async def _lease(self, work: Callable[[sqlite3.Connection], _Taken]) -> list[Claim]:
+        answer: asyncio.Future[_Taken] = self._writer.submit(work)
         try:
             # Shielded, so that the answer comes even if nobody is there for it, and says what to give back.
-            leases = await asyncio.shield(answer)
+            taken = await asyncio.shield(answer)
         except asyncio.CancelledError:
-            answer.add_done_callback(self._give_back)
+            answer.add_done_callback(self._nobody_took)
             raise
-        return [_claim(leased) for leased in leases]
+        return hand_out(taken)
 
-    def _give_back(self, answer: asyncio.Future[Sequence[writes.Leased]]) -> None:
+    def _nobody_took(self, answer: asyncio.Future[_Taken]) -> None:
         if answer.cancelled() or answer.exception() is not None:
             return
-        leases = answer.result()
-        if not leases:
+        claims = hand_out(answer.result())
+        if not claims:
             return
         try:
-            given_back = self._writer.submit(lambda connection: writes.give_back(connection, leases))
+            given_back = self._writer.submit(
+                lambda connection: [writes.give_back(connection, claim) for claim in claims]
+            )
         except StoreUnavailable:
             return  # closed; the leases end by themselves
         given_back.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -268,18 +275,4 @@ def _row(accepted: Accepted) -> writes.EventRow:
         accepted.received_at,
         accepted.received_at,
         write_event(event),
-    )
-
-
-def _claim(leased: writes.Leased) -> Claim:
-    return Claim(
-        key=leased.key,
-        event=read_event(leased.event),
-        token=leased.token,
-        attempt=leased.attempt,
-        failures=leased.failures,
-        received_at=leased.received_at,
-        leased_until=leased.leased_until,
-        lane=leased.lane,
-        outcomes=tuple(outcome for text in leased.outcomes for outcome in read_outcomes(text)),
     )

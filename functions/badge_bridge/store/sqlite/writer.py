@@ -69,6 +69,8 @@ class Writer(Generic[Work]):
         self._waiting_bytes = 0
         self.commits = 0
         """Transactions committed so far."""
+        self.failing = False
+        """Whether the file was the trouble when something was last written; a commit that wrote nothing is no sign."""
 
     async def open(self, prepare: Callable[[], sqlite3.Connection]) -> None:
         """Start the thread; `prepare` makes its first connection there, and its error is raised here."""
@@ -160,6 +162,7 @@ class Writer(Generic[Work]):
             return [(result, None) for result in self._transaction([waiting.work for waiting in group])]
         except Exception as error:  # noqa: BLE001 - each caller gets it
             trouble = self._unavailable(error)
+            self.failing = self.failing or trouble is not None
             if trouble is not None and not _is_full(error):
                 # One error object each: raising one object in many tasks would mix up their tracebacks.
                 return [(None, _caused(StoreUnavailable(str(trouble)), error)) for _ in group]
@@ -172,6 +175,7 @@ class Writer(Generic[Work]):
         if self._connection is None:
             self._connection = self._connect()
         connection = self._connection
+        changes = connection.total_changes
         try:
             connection.execute("BEGIN IMMEDIATE")
             results = self._carry_out(connection, works)
@@ -183,6 +187,8 @@ class Writer(Generic[Work]):
                 self._disconnect()
             raise
         self.commits += 1
+        if connection.total_changes != changes:
+            self.failing = False
         return results
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from badge_bridge.store.clock import reached
 from badge_bridge.store.lanes import Gate, room
-from badge_bridge.store.protocol import Claim, Pause, Settlement
-from badge_bridge.store.records import plain, write_asked, write_outcomes
+from badge_bridge.store.leases import SetAside, set_aside
+from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Pause, Settlement
+from badge_bridge.store.records import Unreadable, plain, read_event, read_outcomes, write_asked, write_outcomes
 from badge_bridge.store.sqlite import sql
 
 __all__ = [
     "MOST_PROMOTED",
     "EventRow",
-    "Leased",
     "accept",
     "claim",
     "claim_due",
-    "gate",
+    "clear_trial",
     "give_back",
     "pause",
     "probe",
+    "read_gate",
     "redrive",
     "resume",
     "settle",
     "settlement_values",
     "take_back",
+    "trial",
 ]
 
 EventRow = tuple[str, str, str, str, float, float, str]
@@ -40,20 +43,8 @@ MOST_PROMOTED = 5_000
 """Events of a lane whose time is noticed in one call. After a long stop, hundreds of thousands may have become due at
 once, and nothing could be accepted for the seconds it takes to mark them all; the rest follows with the next calls."""
 
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A lease as it was written; the event and the outcomes are still JSON."""
-
-    key: str
-    event: str
-    token: str
-    attempt: int
-    failures: int
-    received_at: float
-    leased_until: float
-    lane: str
-    outcomes: tuple[str, ...]
+_TRIAL_BYTES = 64 * 1024
+"""As much as an event that is long. A single page may still fit where no event does."""
 
 
 def accept(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> set[str]:
@@ -82,76 +73,96 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> set[str
 
 def take_back(connection: sqlite3.Connection, now: float) -> None:
     """Make every event whose lease is over claimable, and count a failure for it."""
-    connection.execute(sql.LOST_ATTEMPTS, {"now": now})
-    connection.execute(sql.LOST_EVENTS, {"now": now})
+    values = {"now": now, "beyond": now + LONGEST_LEASE}
+    connection.execute(sql.LOST_ATTEMPTS, values)
+    connection.execute(sql.LOST_EVENTS, values)
 
 
-def claim(connection: sqlite3.Connection, key: str, now: float, lease: float, token: str) -> Leased | None:
+def claim(connection: sqlite3.Connection, key: str, now: float, lease: float, token: str) -> list[Claim | SetAside]:
     row = connection.execute(sql.PEEK, (key,)).fetchone()
     if row is None:
-        return None
+        return []
     event, state, ready, due, lane, leased_until = row
-    expired = state == "working" and leased_until <= now
+    expired = state == "working" and reached(leased_until, now=now, longest=LONGEST_LEASE)
     if expired:
         connection.execute(sql.LOST_ATTEMPT_OF, {"id": event})
         connection.execute(sql.LOST_EVENT_OF, {"id": event})
-    is_due = expired or (state == "waiting" and (ready or due <= now))
-    if not is_due or not room(gate(connection, lane), now=now, limit=1):
-        return None
-    return _lease(connection, event, now, lease, token)
+    is_due = expired or (state == "waiting" and (ready or reached(due, now=now, longest=LONGEST_WAIT)))
+    if not is_due or not room(_gate(connection, lane, now), now=now, limit=1):
+        return []
+    return [_lease(connection, event, now, lease, token)]
 
 
 def claim_due(
     connection: sqlite3.Connection, now: float, lease: float, limit: int, new_token: Callable[[], str]
-) -> list[Leased]:
+) -> list[Claim | SetAside]:
     take_back(connection, now)
-    for (lane,) in connection.execute(sql.LANES_LATER).fetchall():
-        connection.execute(sql.PROMOTE, {"lane": lane, "now": now, "most": MOST_PROMOTED})
+    _promote(connection, now)
     candidates: list[tuple[float, str, int]] = []
     for (lane,) in connection.execute(sql.LANES_READY).fetchall():
-        places = room(gate(connection, lane), now=now, limit=limit)
+        places = room(_gate(connection, lane, now), now=now, limit=limit)
         if places:
             candidates += connection.execute(sql.READY, (lane, places)).fetchall()
     return [_lease(connection, event, now, lease, new_token()) for _, _, event in sorted(candidates)[:limit]]
 
 
-def gate(connection: sqlite3.Connection, lane: str) -> Gate | None:
-    """The pause of a lane, or None where it is open."""
+def _promote(connection: sqlite3.Connection, now: float) -> None:
+    """Notice the events whose time has come."""
+    for (lane,) in connection.execute(sql.LANES_LATER).fetchall():
+        for after, until in ((-math.inf, now), (now + LONGEST_WAIT, math.inf)):
+            connection.execute(sql.PROMOTE, {"lane": lane, "after": after, "until": until, "most": MOST_PROMOTED})
+
+
+def read_gate(connection: sqlite3.Connection, lane: str, now: float) -> Gate | None:
+    """The pause of a lane by a clock that says `now`, or None where it is open."""
     if not lane:
         return None
     row = connection.execute(sql.GATE, (lane,)).fetchone()
-    return Gate(*row) if row else None
+    return Gate(*row).corrected(now) if row else None
 
 
-def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float, token: str) -> Leased:
-    until = now + lease
+def _gate(connection: sqlite3.Connection, lane: str, now: float) -> Gate | None:
+    """The same, and written down where the clock was set back: who asks for pauses may not know of that."""
+    gate = read_gate(connection, lane, now)
+    if gate is not None:
+        values = {"lane": lane, "until": gate.until, "held_until": gate.held_until}
+        connection.execute(sql.CORRECT_PAUSE, values)
+    return gate
+
+
+def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float, token: str) -> Claim | SetAside:
+    until = now + min(lease, LONGEST_LEASE)
     ((key, text, attempt, failures, received_at, since, lane),) = connection.execute(
         sql.LEASE, {"id": event, "token": token, "until": until}
     ).fetchall()
-    outcomes: tuple[str, ...] = ()
+    reached_before: list[tuple[str]] = []
     if attempt > since + 1:
-        outcomes = tuple(text for (text,) in connection.execute(sql.OUTCOMES_SINCE, (event, since)).fetchall())
+        reached_before = connection.execute(sql.OUTCOMES_SINCE, (event, since)).fetchall()
     connection.execute(sql.START_ATTEMPT, (event, attempt, now))
-    return Leased(
-        key=key,
-        event=text,
-        token=token,
-        attempt=attempt,
-        failures=failures,
-        received_at=received_at,
-        leased_until=until,
-        lane=lane,
-        outcomes=outcomes,
-    )
+    try:
+        return Claim(
+            key=key,
+            event=read_event(text),
+            token=token,
+            attempt=attempt,
+            failures=failures,
+            received_at=received_at,
+            leased_until=until,
+            lane=lane,
+            outcomes=tuple(outcome for (found,) in reached_before for outcome in read_outcomes(found)),
+        )
+    except Unreadable as error:
+        settle(connection, settlement_values(key, token, attempt, set_aside(error, now=now)))
+        return SetAside(key, str(error))
 
 
-def settlement_values(claim: Claim, settlement: Settlement) -> dict[str, Any]:
-    """What `settle` writes, made ready outside of the transaction."""
+def settlement_values(key: str, token: str, attempt: int, settlement: Settlement) -> dict[str, Any]:
+    """What `settle` writes, made ready outside of the transaction where there is nothing to wait for in it."""
     waits = settlement.state == "waiting"
     return {
-        "key": plain(claim.key),
-        "token": claim.token,
-        "attempt": claim.attempt,
+        "key": plain(key),
+        "token": token,
+        "attempt": attempt,
         "state": settlement.state,
         "reason": plain(settlement.reason),
         "failed": int(settlement.failed),
@@ -162,7 +173,7 @@ def settlement_values(claim: Claim, settlement: Settlement) -> dict[str, Any]:
         "settled_at": None if waits else settlement.ended_at,
         "ended_at": settlement.ended_at,
         "asked": write_asked(settlement.asked),
-        "outcomes": write_outcomes(settlement.outcomes, attempt=claim.attempt),
+        "outcomes": write_outcomes(settlement.outcomes, attempt=attempt),
     }
 
 
@@ -173,11 +184,11 @@ def settle(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
     return bool(rows)
 
 
-def give_back(connection: sqlite3.Connection, leases: Sequence[Leased]) -> None:
-    """Undo leases that nobody was told of, as if they had never been taken."""
-    for leased in leases:
-        for (event,) in connection.execute(sql.GIVE_BACK, {"key": leased.key, "token": leased.token}).fetchall():
-            connection.execute(sql.DELETE_ATTEMPT, (event, leased.attempt))
+def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
+    rows = connection.execute(sql.GIVE_BACK, {"key": plain(claim.key), "token": claim.token}).fetchall()
+    for (event,) in rows:
+        connection.execute(sql.GIVE_BACK_ATTEMPT, (event, claim.attempt))
+    return bool(rows)
 
 
 def redrive(connection: sqlite3.Connection, key: str, now: float) -> bool:
@@ -192,8 +203,19 @@ def pause(connection: sqlite3.Connection, lane: str, until: float, reason: str) 
 
 
 def probe(connection: sqlite3.Connection, lane: str, now: float, hold: float) -> bool:
-    return connection.execute(sql.HOLD_PROBE, {"lane": lane, "now": now, "until": now + hold}).rowcount == 1
+    _gate(connection, lane, now)
+    until = now + min(hold, LONGEST_LEASE)
+    return connection.execute(sql.HOLD_PROBE, {"lane": lane, "now": now, "until": until}).rowcount == 1
 
 
 def resume(connection: sqlite3.Connection, lane: str) -> bool:
     return connection.execute(sql.RESUME, (lane,)).rowcount == 1
+
+
+def trial(connection: sqlite3.Connection) -> None:
+    """Write something for no other reason than to see whether that works; it has to be committed to tell."""
+    connection.execute(sql.TRIAL, (_TRIAL_BYTES,))
+
+
+def clear_trial(connection: sqlite3.Connection) -> None:
+    connection.execute(sql.CLEAR_TRIAL)

@@ -1,66 +1,23 @@
-"""Stored events for an operator: as JSON, and as text for a terminal."""
+"""Stored events for an operator, as text for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, cast, get_args
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from badge_bridge.errors import SettingsError
 from badge_bridge.outcomes import Exchange, Outcome
-from badge_bridge.store.protocol import Attempt, State, StoredEvent
+from badge_bridge.store.protocol import Attempt, Pause, StoredEvent
 
-__all__ = ["life", "print_life", "print_table", "read_state", "summary"]
+__all__ = ["print_life", "print_table"]
 
 _ROW = 180
 """Characters: a source's name may have 63, its key 96."""
 
 _COLOURS = {"done": "green", "ignored": "bright_black", "dead": "red", "waiting": "yellow", "working": "cyan"}
-
-
-def read_state(text: str | None) -> State | None:
-    """One of the states of an event, or None for all.
-
-    Raises:
-        SettingsError: there is no such state.
-    """
-    if text is not None and text not in get_args(State):
-        raise SettingsError(f"there is no state {text!r}; an event is {', '.join(get_args(State))}")
-    return cast("State | None", text)
-
-
-def summary(stored: StoredEvent) -> dict[str, Any]:
-    """One event as a row."""
-    return {
-        "key": stored.key,
-        "received": _iso(stored.received_at),
-        "source": stored.event.source,
-        "type": stored.event.type,
-        "caller": stored.event.caller,
-        "state": stored.state,
-        "attempts": stored.attempts,
-        "reason": stored.reason,
-    }
-
-
-def life(stored: StoredEvent) -> dict[str, Any]:
-    """One event with everything that is known of it."""
-    return {
-        **summary(stored),
-        "verified": stored.verified,
-        "failures": stored.failures,
-        "due": _iso(stored.due) if stored.state == "waiting" else None,
-        "lane": stored.lane,
-        "settled": None if stored.settled_at is None else _iso(stored.settled_at),
-        "rules_hash": stored.rules_hash,
-        "event": stored.event.model_dump(mode="json"),
-        "outcomes": [outcome.model_dump() for outcome in stored.outcomes],
-        "history": [_attempt(attempt) for attempt in stored.history],
-    }
 
 
 def print_table(found: Sequence[StoredEvent]) -> None:
@@ -87,8 +44,8 @@ def print_table(found: Sequence[StoredEvent]) -> None:
     console.print(table)
 
 
-def print_life(stored: StoredEvent) -> None:
-    """The life of one event, in the order in which it happened."""
+def print_life(stored: StoredEvent, pause: Pause | None) -> None:
+    """The life of one event, in the order in which it happened; `pause` is that of the lane it waits for."""
     console = Console(soft_wrap=True, highlight=False)
     event = stored.event
     console.print(Text(stored.key, style="bold"), Text(stored.state, style=_COLOURS[stored.state]))
@@ -103,11 +60,18 @@ def print_life(stored: StoredEvent) -> None:
                 console.print(Text(f"  rule      {_outcome(outcome)}"))
         console.print(Text(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
     if stored.state == "waiting":
-        lane = f" when {stored.lane} is usable again" if stored.lane else f" at {_clock(stored.due)}"
-        console.print(Text(f"next try{lane}"))
+        console.print(Text(f"next try {_next_try(stored, pause)}"))
     if event.data:
         console.print(Text("data", style="bold"))
         console.print_json(data=dict(event.data))
+
+
+def _next_try(stored: StoredEvent, pause: Pause | None) -> str:
+    if not stored.lane:
+        return f"at {_clock(stored.due)}"
+    if pause is None:
+        return "at once"
+    return f"when {stored.lane} is usable again; it is paused until {_clock(pause.until)}: {pause.reason}"
 
 
 def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
@@ -129,17 +93,6 @@ def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "started": _iso(attempt.started_at),
-        "ended": None if attempt.ended_at is None else _iso(attempt.ended_at),
-        "result": attempt.result,
-        "reason": attempt.reason,
-        "asked": [exchange.model_dump() for exchange in attempt.asked],
-    }
-
-
 def _when(attempt: Attempt) -> str:
     if attempt.ended_at is None:
         return f"{_clock(attempt.started_at)}"
@@ -153,10 +106,6 @@ def _exchange(exchange: Exchange) -> str:
 def _outcome(outcome: Outcome) -> str:
     said = f" ({outcome.reason})" if outcome.reason else ""
     return f"{outcome.rule}: {outcome.result} {outcome.badge}{said}"
-
-
-def _iso(unix: float) -> str:
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _clock(unix: float) -> str:

@@ -1,0 +1,68 @@
+"""Stored events for an operator, as JSON: a row of a list, and the whole life of one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
+
+from badge_bridge.errors import SettingsError
+from badge_bridge.store.protocol import Attempt, State, StoredEvent
+
+__all__ = ["life", "read_state", "summary"]
+
+
+def read_state(text: str | None) -> State | None:
+    """One of the states of an event, or None for all.
+
+    Raises:
+        SettingsError: there is no such state.
+    """
+    if text is not None and text not in get_args(State):
+        raise SettingsError(f"there is no state {text!r}; an event is {', '.join(get_args(State))}")
+    return cast("State | None", text)
+
+
+def summary(stored: StoredEvent) -> dict[str, Any]:
+    """One event as a row."""
+    return {
+        "key": stored.key,
+        "received": _iso(stored.received_at),
+        "source": stored.event.source,
+        "type": stored.event.type,
+        "caller": stored.event.caller,
+        "state": stored.state,
+        "attempts": stored.attempts,
+        "reason": stored.reason,
+    }
+
+
+def life(stored: StoredEvent) -> dict[str, Any]:
+    """One event with everything that is known of it."""
+    return {
+        **summary(stored),
+        "verified": stored.verified,
+        "failures": stored.failures,
+        "due": _iso(stored.due) if stored.state == "waiting" else None,
+        "lane": stored.lane,
+        "settled": None if stored.settled_at is None else _iso(stored.settled_at),
+        "rules_hash": stored.rules_hash,
+        "event": stored.event.model_dump(mode="json"),
+        "outcomes": [outcome.model_dump() for outcome in stored.outcomes],
+        "history": [_attempt(attempt) for attempt in stored.history],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started": _iso(attempt.started_at),
+        "ended": None if attempt.ended_at is None else _iso(attempt.ended_at),
+        "result": attempt.result,
+        "reason": attempt.reason,
+        "asked": [exchange.model_dump() for exchange in attempt.asked],
+        "rules_hash": attempt.rules_hash,
+    }
+
+
+def _iso(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,50 @@
+"""The event of a call: put together in one way, whichever provider tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from badge_bridge.events import Direction, Event
+from badge_bridge.sources.base import Source
+from badge_bridge.sources.judgement import Judgement
+from badge_bridge.sources.phone_numbers import parties
+
+__all__ = ["call_event"]
+
+
+def call_event(
+    source: Source[Any],
+    *,
+    id: str,  # noqa: A002 - what the event calls it
+    time: datetime,
+    judgement: Judgement,
+    direction: Direction,
+    caller: str,
+    callee: str,
+    duration: int | None,
+    data: Mapping[str, Any],
+) -> Event:
+    """A `call.<outcome>` event.
+
+    `caller` and `callee` are as received, national numbers are read by the source's country; `duration` is the seconds
+    of conversation; `data` is the parsed body without its secrets.
+    """
+    ends = parties(direction, caller=caller, callee=callee, country=source.options.country)
+    return Event(
+        id=id,
+        source=source.name,
+        provider=source.options.provider,
+        type=judgement.type,
+        time=time,
+        subject=ends.subject,
+        direction=direction,
+        outcome=judgement.outcome,
+        reason=judgement.reason,
+        caller=ends.caller,
+        callee=ends.callee,
+        line=ends.line,
+        duration=duration,
+        data={**data, **ends.notes},
+    )
