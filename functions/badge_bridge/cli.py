@@ -204,7 +204,9 @@ async def _sandbox(host: str, port: int, state: Path | None, *, tls: bool) -> No
 
 @app.command()
 def check(
-    rules: Annotated[Path, typer.Argument(help="The rules file.")] = Path("rules.yaml"),
+    rules: Annotated[
+        Path | None, typer.Argument(help="The rules file. Default: RULES, else rules.yaml.", show_default=False)
+    ] = None,
     secrets: Annotated[
         bool, typer.Option("--secrets/--no-secrets", help="Whether every ${NAME} must be set in the environment.")
     ] = True,
@@ -215,7 +217,7 @@ def check(
     from badge_bridge.sources import OPTIONS
 
     try:
-        loaded = load(rules, providers=OPTIONS, environ=os.environ if secrets else None)
+        loaded = load(_settings(rules, None).rules, providers=OPTIONS, environ=os.environ if secrets else None)
     except RulesError as error:
         if as_json:
             fields = ("file", "line", "column", "message")
@@ -228,8 +230,8 @@ def check(
         print("[]")
     else:
         print(
-            f"{rules}: fine: {len(loaded.sources)} sources, {len(loaded.badges)} badges, {len(loaded.rules)} rules"
-            f" (hash {loaded.hash})"
+            f"{loaded.filename}: fine: {len(loaded.sources)} sources, {len(loaded.badges)} badges,"
+            f" {len(loaded.rules)} rules (hash {loaded.hash})"
         )
 
 

@@ -6,13 +6,16 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from badge_bridge.demo import play
+from badge_bridge.demo.stage import Stage, open_stage
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.portal import SandboxPortal
 
@@ -64,10 +67,26 @@ async def test_demo_tells_every_step_when_all_goes_well() -> None:
 async def test_demo_fails_when_one_step_is_broken(broken: Callable[[SandboxPortal], None], seen: str) -> None:
     """A step that goes otherwise is printed as such, with what was seen, and the demo does not claim success."""
     console = quiet()
-    assert not await play(once=True, console=console, prepare=broken)
+    assert not await play(once=True, console=console, opening=open_stage(broken))
     text = told(console)
     assert seen in text
     assert "NOT everything went as it should" in text
+
+
+@asynccontextmanager
+async def stage_with_a_wrong_token() -> AsyncIterator[Stage]:
+    async with open_stage() as stage:
+        yield replace(stage, twilio_token="not the auth token")
+
+
+async def test_demo_fails_when_the_first_delivery_is_refused() -> None:
+    """A story whose first event is never stored goes on, says what it saw, and does not claim success."""
+    console = quiet()
+    assert not await play(once=True, console=console, opening=stage_with_a_wrong_token())
+    text = told(console)
+    assert "✗ received: answered with 401, and the event was not stored" in text
+    assert "NOT everything went as it should" in text
+    assert "/_sandbox/state" in text
 
 
 def with_badge(portal: SandboxPortal) -> object:

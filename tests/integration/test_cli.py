@@ -178,6 +178,17 @@ def test_check_says_that_a_good_file_is_fine(run: Run, tmp_path: Path) -> None:
     assert json.loads(run("check", "--json")[1]) == []
 
 
+def test_check_looks_at_the_file_that_serve_would_load(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a name the file is the one that RULES names."""
+    (tmp_path / "other.yaml").write_text(RULES, "utf-8")
+    monkeypatch.setenv("RULES", "other.yaml")
+    code, out, _ = run("check")
+    assert code == 0
+    assert out.startswith("other.yaml: fine")
+
+
 def test_check_reports_every_mistake_with_its_position(run: Run, tmp_path: Path) -> None:
     """Several mistakes are all reported, sorted, one line each, and the exit code is 1."""
     bad = (

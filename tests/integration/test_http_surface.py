@@ -67,6 +67,8 @@ def test_genuine_delivery_is_answered_as_its_provider_expects(
         (Sent("/hooks/shop", b"", method="DELETE"), 405, "POST"),
         (Sent("/healthz", b"", method="POST"), 405, "GET"),
         (Sent("/hooks/shop", b"x" * (1024 * 1024 + 1)), 413, "1048576"),
+        (Sent("/hooks/reception", b"x" * (64 * 1024 + 1)), 413, "65536"),
+        (Sent("/hooks/portal", b"x" * (1024 * 1024 + 1)), 413, "1048576"),
         (Sent("/hooks/shop", b"x", {"Content-Encoding": "gzip"}), 415, "Content-Encoding"),
         (pbx(b"{not json"), 400, "JSON"),
         (pbx(b"\xff\xfe"), 400, "UTF-8"),

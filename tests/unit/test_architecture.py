@@ -79,6 +79,12 @@ def test_http_client_library_is_imported_in_one_module() -> None:
     assert users == ["http"]
 
 
+def test_google_libraries_are_imported_in_their_adapter_alone() -> None:
+    """Whatever does not speak to Google works without its libraries; protobuf is what CEL describes events with."""
+    users = {str(path) for path in MODULES if any(name.startswith(("google.cloud", "grpc")) for name in imported(path))}
+    assert users == {"observability/gcp.py"}
+
+
 def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
     """A function is installed without the extra `cli`, so nothing that it uses may need it."""
     users = {room(path) for path in MODULES if {"rich", "typer"} & {name.split(".")[0] for name in imported(path)}}

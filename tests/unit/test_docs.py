@@ -148,6 +148,13 @@ def test_dependencies_table_has_every_dependency() -> None:
         assert re.split(r"[<>=]", requirement)[0].lower() in text.lower()
 
 
+def test_locks_name_only_files_that_exist() -> None:
+    """What a lock says it was compiled with is there."""
+    for lock in ROOT.glob("*/requirements*.txt"):
+        for name in set(re.findall(r"-c (\S+)", lock.read_text("utf-8"))):
+            assert (ROOT / name).exists(), f"{lock.name}: {name}"
+
+
 def test_make_targets_of_the_readme_exist() -> None:
     """Every `make` command that the README names is a target."""
     makefile = (ROOT / "Makefile").read_text("utf-8")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from badge_bridge.demo.stage import Stage, open_stage
 from badge_bridge.http import Response
-from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.serving import until_signal
 from badge_bridge.store.protocol import StoredEvent
 
@@ -47,6 +46,11 @@ class _Teller:
             self._console.print(f"      expected {escape(repr(wanted))}", highlight=False)
             self._console.print(f"      saw      {escape(repr(seen))}", highlight=False)
 
+    def lost(self, what: str) -> None:
+        """The scene cannot go on: what it is about is not there."""
+        self.fine = False
+        self._console.print(f"  [red]✗[/] {escape(what)}", highlight=False)
+
     def say(self, text: str) -> None:
         self._console.print(text, highlight=False)
 
@@ -55,19 +59,20 @@ async def play(
     *,
     once: bool,
     console: Console | None = None,
-    prepare: Callable[[SandboxPortal], None] | None = None,
+    opening: AbstractAsyncContextManager[Stage] | None = None,
 ) -> bool:
     """Tell the story; True where every step went as it should. Stays up until Ctrl-C unless `once`.
 
-    `prepare` may change the portal before the story starts, for example order a fault.
+    `opening` replaces the stage, for example by one whose portal has faults.
     """
     teller = _Teller(console or Console(soft_wrap=True))
     started = time.perf_counter()
-    async with open_stage(prepare) as stage:
-        await _missed_call(stage, teller)
-        await _second_call(stage, teller)
-        await _forgery(stage, teller)
-        await _repetition(stage, teller)
+    async with opening or open_stage() as stage:
+        for scene in (_missed_call, _second_call, _forgery, _repetition):
+            try:
+                await scene(stage, teller)
+            except LookupError as error:
+                teller.lost(str(error))
         verdict = "Everything went as it should" if teller.fine else "NOT everything went as it should"
         teller.say(f"\n{verdict}, in {time.perf_counter() - started:.1f} s.")
         teller.say(f"\n  sandbox portal  {stage.sandbox_url}/_sandbox/state and /_sandbox/requests")
@@ -81,7 +86,7 @@ async def play(
 async def _missed_call(stage: Stage, teller: _Teller) -> None:
     teller.chapter("A customer calls and nobody answers. Twilio reports it, signed:")
     answer = await stage.send_twilio(TWILIO_CALL)
-    event = await _ended(stage, TWILIO_CALL)
+    event = await _ended(stage, TWILIO_CALL, answer)
     _received(teller, answer, event)
     teller.step(f"verified: {event.verified}", seen=event.verified.startswith("hmac-sha1"), wanted=True)
     teller.step("understood: an inbound call that was missed", seen=event.event.type, wanted="call.missed")
@@ -101,7 +106,7 @@ async def _second_call(stage: Stage, teller: _Teller) -> None:
     teller.chapter("Another missed call, posted by Bitrix24's own telephony:")
     before = len(await stage.portal_log())
     answer = await stage.send_bitrix24(BITRIX24_CALL)
-    event = await _ended(stage, BITRIX24_CALL)
+    event = await _ended(stage, BITRIX24_CALL, answer)
     _received(teller, answer, event)
     teller.step(f"verified: {event.verified}", seen=event.verified, wanted="application token")
     teller.step("understood: an inbound call that was missed", seen=event.event.type, wanted="call.missed")
@@ -135,7 +140,7 @@ def _received(teller: _Teller, answer: Response, event: StoredEvent) -> None:
     teller.step(f"received: answered with {said}, stored as {event.key}", seen=said, wanted=200)
 
 
-async def _ended(stage: Stage, call: str) -> StoredEvent:
+async def _ended(stage: Stage, call: str, answer: Response) -> StoredEvent:
     """The stored event of a call once it has ended; as it is where its first attempt failed or patience ends.
 
     Raises:
@@ -145,8 +150,8 @@ async def _ended(stage: Stage, call: str) -> StoredEvent:
     while True:
         event = await _find(stage, call)
         over = time.monotonic() > deadline
-        if event is None and over:
-            raise LookupError(f"the event of call {call} was never stored")
+        if event is None and (over or not answer.is_success):
+            raise LookupError(f"received: answered with {answer.status_code}, and the event was not stored")
         if event is not None and (over or event.state not in {"waiting", "working"} or event.reason):
             return event
         await asyncio.sleep(0.02)

@@ -78,7 +78,6 @@ class Bitrix24(Source[Bitrix24Options]):
     """Reads a portal's events; the end of a call becomes a call event, others are `bitrix24.<event>`."""
 
     options_type: ClassVar = Bitrix24Options
-    max_body = 64 * 1024
 
     def __init__(self, name: str, options: Bitrix24Options) -> None:
         super().__init__(name, options)
