@@ -108,8 +108,9 @@ def program(command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd
     try:
         yield running
     finally:
+        # Asked and not killed: gunicorn's master takes its workers with it only when it is asked.
         if running.process.poll() is None:
-            running.kill()
+            running.stop()
 
 
 def badge_bridge(*arguments: str) -> list[str]:
