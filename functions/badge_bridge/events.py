@@ -75,6 +75,12 @@ class Event(BaseModel):
     email: str = ""
     data: Mapping[str, Any] = Field(default_factory=dict)
 
+    @property
+    def customer(self) -> str:
+        """The value that joins events of one customer: the subject, else the other party's number, else the e-mail."""
+        other = {"outbound": self.callee, "internal": ""}.get(self.direction, self.caller)
+        return self.subject or other or self.email
+
 
 def event_key(source: str, identity: Sequence[str]) -> str:
     """The store's key of an event: the source's name, a colon and 128 bits of SHA-256 over the identity in hex.

@@ -20,6 +20,8 @@ class Exchange(BaseModel):
     answer: str
     """`ok`, the portal's error code, or what went wrong on the way (`timeout`, `no connection`, ...)."""
     milliseconds: float
+    together: int = 1
+    """How many commands left in the same request: 1 for a plain call, 2 to 50 for a `batch`."""
 
 
 class Outcome(BaseModel):
@@ -29,10 +31,17 @@ class Outcome(BaseModel):
 
     rule: str
     result: Result
-    """`ensured`: the badge exists in the portal and the rule asks for no more."""
+    """`ensured`: the badge exists in the portal and the rule asks for no more. `badged`: an activity with it is on the
+    owner's card. `cleared`: that activity is completed, or was never added because a later event had cleared it."""
+    role: Literal["act", "clear"] = "act"
+    """`act`: the event matched the rule. `clear`: it clears what the rule attached for earlier events."""
     badge: str = ""
     """The badge's code in the portal."""
     portal: str = ""
+    owner: str = ""
+    """The CRM item that carries the badge: `deal 41`."""
+    activity: int | None = None
+    """Id of the activity in the portal."""
     reason: str = ""
     attempt: int = 0
     """Number of the attempt that reached it, from 1."""

@@ -1,4 +1,4 @@
-"""What every store does, whatever it keeps its events in. A new store joins by one entry in `STORES`.
+"""What every store does with events, whatever it keeps them in. What else it keeps is told beside this file.
 
 Where the protocol leaves a choice, the choice is a test here:
 
@@ -21,76 +21,26 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from badge_bridge import pipeline, retry
 from badge_bridge.errors import LimitReached, StoreUnavailable
-from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.portal.lanes import PROBE_HOLD
 from badge_bridge.portal.pausing import pause_length
-from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import (
     LONGEST_LEASE,
     LONGEST_PAUSE,
     LONGEST_WAIT,
-    Accepted,
     Attempt,
     Claim,
     Pause,
     Settlement,
     Store,
 )
-from badge_bridge.store.sqlite import SqliteStore
-
-NOW = 1_000_000.0
-LATER = NOW + 365 * 86_400
-
-UNREADABLE = [
-    '{"id": "1", "caller": "+49301234"}',
-    '{"id": "1", "source": "s", "provider": "p", "type": "t", "time": "at +49301234"}',
-    "+49301234",
-    "[" * 100_000,
-]
-"""What no version has written yet."""
-
-
-def tokens() -> Callable[[], str]:
-    numbers = itertools.count(1)
-    return lambda: f"token-{next(numbers)}"
-
-
-STORES: dict[str, Callable[[Path], Store]] = {
-    "memory": lambda folder: MemoryStore(new_token=tokens()),
-    "sqlite": lambda folder: SqliteStore(folder / "state.db", new_token=tokens()),
-}
-
-
-@pytest.fixture(params=sorted(STORES))
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store = STORES[request.param](tmp_path)
-    await store.open()
-    yield store
-    await store.close()
-
-
-def item(key: str = "s:1", *, received_at: float = NOW, verified: str = "hmac-sha1", **fields: Any) -> Accepted:
-    event = Event.model_validate(
-        {
-            "id": key,
-            "source": "reception",
-            "provider": "twilio",
-            "type": "call.missed",
-            "time": datetime(2026, 3, 1, 12, tzinfo=UTC),
-            **fields,
-        }
-    )
-    return Accepted(key=key, event=event, verified=verified, received_at=received_at)
+from support.stores import LATER, NOW, ODD_TEXTS, UNREADABLE, item, overwrite
 
 
 async def claimed(store: Store, key: str = "s:1", *, now: float = NOW, lease: float = 60) -> Claim:
@@ -105,18 +55,6 @@ async def wait_for_lane(store: Store, *keys: str, lane: str = "main", due: float
         await store.accept([item(key, received_at=NOW + number)])
         claim = await claimed(store, key)
         await store.settle(claim, Settlement(state="waiting", ended_at=NOW, lane=lane, due=due))
-
-
-async def overwrite(store: Store, key: str, event: str) -> None:
-    """Keep something else as the event, as another version might have done."""
-    match store:
-        case MemoryStore():
-            store._rows[key].event = event
-        case SqliteStore():
-            values = (event, key)
-            await store._write(
-                lambda connection: connection.execute("UPDATE events SET event = ? WHERE key = ?", values)
-            )
 
 
 def ended(state: Literal["done", "ignored", "waiting", "dead"] = "done", **fields: Any) -> Settlement:
@@ -203,10 +141,7 @@ async def test_accept_keeps_order_when_batch_is_large(store: Store) -> None:
     assert answers == [number % 7 != 0 for number in range(700)]
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["Grüße 呼び出し 📞", "nul \0 inside", "\u2028\u2029\ufeff", "'; DROP TABLE events; --", "\x1b[31m\x7f"],
-)
+@pytest.mark.parametrize("text", ODD_TEXTS)
 async def test_accept_keeps_text_when_it_is_unusual(store: Store, text: str) -> None:
     """Any Unicode text, NUL included, comes back as it was, in fields, data and columns."""
     given = item(text, source=text, type=text, subject=text, verified=text, data={text: [text]})

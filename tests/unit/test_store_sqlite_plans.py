@@ -69,6 +69,23 @@ def test_queue_uses_its_own_index_when_run(connection: sqlite3.Connection, name:
     assert any(index in step for step in plan(connection, STATEMENTS[name]))
 
 
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("JOINED", ["joins USING PRIMARY KEY (value=? AND time>?)", "events USING INDEX sqlite_autoindex_events_1 (key=?)"]),
+        ("OPEN_ATTACHMENTS", ["attachments USING INDEX attachments_open (join_value=? AND time<?)"]),
+        ("ATTACHMENTS", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=?)"]),
+        ("UNATTACH", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=? AND rule=?)"]),
+        ("CLOSE_ATTACHMENT", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=? AND rule=?)"]),
+    ],
+)  # fmt: skip
+def test_belonging_is_found_by_its_index_when_asked(
+    connection: sqlite3.Connection, name: str, steps: list[str]
+) -> None:
+    """What belongs to an event or a customer is found where it lies, in the order in which it is given."""
+    assert plan(connection, STATEMENTS[name]) == [f"SEARCH {step}" for step in steps]
+
+
 @pytest.mark.parametrize("wanted", FILTERS, ids=str)
 def test_listing_uses_index_in_order_when_filtered(connection: sqlite3.Connection, wanted: dict[str, bool]) -> None:
     """A page of any filter comes from an index in the page's order, and starts where the last one ended."""

@@ -34,9 +34,11 @@ __all__ = [
     "LONGEST_PAUSE",
     "LONGEST_WAIT",
     "Accepted",
+    "Attachment",
     "Attempt",
     "Claim",
     "Listing",
+    "Note",
     "Pause",
     "Settlement",
     "State",
@@ -68,6 +70,8 @@ class Accepted:
     verified: str
     """How the delivery was verified, in words: `hmac-sha1 over url and form`."""
     received_at: float
+    joins: tuple[str, ...] = ()
+    """The values by which later or earlier events find this one (`Store.joined`), such as the customer's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +169,50 @@ class Pause:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One row of the ledger: the activity that carries a badge for one event and one rule.
+
+    It is written twice: before the activity is added, without an id, so that whoever comes after a crash knows that it
+    may have been added and on which card; and when its id is known. `closed_at` is set when it was completed or is
+    gone.
+    """
+
+    key: str
+    """The event's; with `rule` it is unique."""
+    rule: str
+    portal: str
+    badge: str
+    """The badge's code."""
+    owner_type: int
+    """As the portal counts: 1 lead, 2 deal, 3 contact, 4 company."""
+    owner_id: int
+    time: float
+    """When the event happened."""
+    join: str
+    """What later events find it by; empty where none does."""
+    content: str
+    """JSON of what the portal was sent, `{"fields": {...}, "layout": {...}}`: completing it needs all of it again."""
+    activity: int | None = None
+    """The activity's id in the portal; None while it is not known whether there is one."""
+    closed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A small text that all processes share, such as a portal's encrypted tokens. `version` counts its writes."""
+
+    text: str
+    version: int
+
+
 class Store(Protocol):
     """All methods raise `StoreUnavailable` when the store cannot write or read."""
 
     async def open(self) -> None:
-        """Make the store ready. Events leased by a process that is known to be gone become claimable at once."""
+        """Make the store ready. Events leased by a process that is known to be gone become claimable at once, and what
+        it held (`hold`) is let go.
+        """
 
     async def close(self) -> None: ...
 
@@ -231,6 +274,57 @@ class Store(Protocol):
 
     async def resume(self, lane: str) -> bool:
         """End a pause; False where there was none."""
+
+    async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
+        """Key and content of accepted events with this value among their `joins` that happened after a time.
+
+        `after` is exclusive and compared with `event.time`; earliest first. Events that cannot be read are left out.
+        """
+
+    async def attach(self, attachment: Attachment) -> None:
+        """Write a row of the ledger, durably; it replaces the one of the same event and rule."""
+
+    async def unattach(self, key: str, rule: str) -> bool:
+        """Take back a row whose activity was certainly not added. False where there is none, or where it has an id."""
+
+    async def attachments(self, key: str) -> list[Attachment]:
+        """The rows of one event, by the rule's name."""
+
+    async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
+        """The rows with this join value that are not closed and have an id, earliest event first.
+
+        `before` (exclusive) leaves out those whose event happened then or later.
+        """
+
+    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
+        """Note that the activity is completed or gone. False where there is no such row, or it was closed before."""
+
+    async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        """Count one request in a leaky bucket that all processes share: 0.0 where it was counted, else how many
+        seconds there is no room for it.
+
+        The bucket holds `burst` requests and drains `rate` of them a second. A level that was written by a clock which
+        has been set back since does not drain until that clock is caught up with, by at most the time it takes to
+        drain a full bucket.
+        """
+
+    async def note(self, name: str) -> Note | None:
+        """A note, or None where nothing was ever written under this name."""
+
+    async def write_note(self, name: str, text: str, *, version: int) -> bool:
+        """Write a note, durably, where its version is still `version` (0: there is none yet), which counts it up by 1.
+
+        False, and nothing written, where somebody else was faster.
+        """
+
+    async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool:
+        """Become the only one who does what `name` stands for, for so many seconds (at most `LONGEST_LEASE`).
+
+        True for one holder at a time; for the one who holds it already it is lengthened.
+        """
+
+    async def let_go(self, name: str, *, holder: str) -> bool:
+        """Give a hold back; False where it is not this holder's any more."""
 
     # Last, because from here on `list` means this method to a type checker.
     async def list(

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -20,13 +21,16 @@ from pydantic_core import PydanticSerializationError
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.protocol import Attachment
 
 __all__ = [
     "Unreadable",
     "plain",
+    "plain_attachment",
     "read_asked",
     "read_event",
     "read_outcomes",
+    "readable",
     "show_asked",
     "show_event",
     "show_outcomes",
@@ -49,6 +53,19 @@ class Unreadable(ValueError):
 def plain(text: str) -> str:
     """The text as a store can keep it: every lone surrogate becomes U+FFFD."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def plain_attachment(attachment: Attachment) -> Attachment:
+    """The row of the ledger as a store can keep it."""
+    return replace(
+        attachment,
+        key=plain(attachment.key),
+        rule=plain(attachment.rule),
+        portal=plain(attachment.portal),
+        badge=plain(attachment.badge),
+        join=plain(attachment.join),
+        content=plain(attachment.content),
+    )
 
 
 def write_event(event: Event) -> str:
@@ -88,6 +105,15 @@ def read_event(text: str) -> Event:
         Unreadable: this version cannot read it.
     """
     return _read(_read_event, text, "event")
+
+
+def readable(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Event]]:
+    """Keys with their events, without those that this version cannot read."""
+    for key, text in rows:
+        try:
+            yield key, read_event(text)
+        except Unreadable:
+            continue
 
 
 def show_event(text: str, *, source: str, received_at: float) -> tuple[Event, str]:

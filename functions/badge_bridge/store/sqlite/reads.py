@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
+from badge_bridge.events import Event
 from badge_bridge.store.clock import counted
 from badge_bridge.store.protocol import (
     LONGEST_LEASE,
@@ -16,11 +18,11 @@ from badge_bridge.store.protocol import (
     State,
     StoredEvent,
 )
-from badge_bridge.store.records import plain, show_asked, show_event, show_outcomes
+from badge_bridge.store.records import plain, readable, show_asked, show_event, show_outcomes
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.writes import read_gate
 
-__all__ = ["find", "listing", "next_due", "paused", "ping"]
+__all__ = ["find", "joined", "listing", "next_due", "paused", "ping"]
 
 
 def ping(connection: sqlite3.Connection) -> None:
@@ -61,6 +63,11 @@ def listing(
     rows = connection.execute(statement, values).fetchall()
     events = tuple(_stored(row) for row in rows[:limit])
     return Listing(events=events, more=(events[-1].received_at, events[-1].key) if len(rows) > limit else None)
+
+
+def joined(connection: sqlite3.Connection, join: str, after: float, limit: int) -> list[tuple[str, Event]]:
+    rows = connection.execute(sql.JOINED, (join, after))
+    return list(islice(readable(rows), max(limit, 0)))
 
 
 def next_due(connection: sqlite3.Connection, now: float) -> float | None:

@@ -7,14 +7,33 @@ setting that names somebody else's database does no harm to it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.records import readable
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate"]
 
 APPLICATION_ID = 0x42414447  # "BADG"
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+Step = str | Callable[[sqlite3.Connection], object]
+"""One statement, or what takes more than SQL can say."""
+
+
+def _join_customers(connection: sqlite3.Connection) -> None:
+    """Let the events of an older file be found by their customers, as those are that come from now on.
+
+    In Python, because the customer is a matter of several fields, and SQLite's dates know no microseconds. An event
+    that this version cannot read is found by nobody anyway. A hundred thousand events take about two seconds, once.
+    """
+    events = readable(connection.execute("SELECT key, event FROM events"))
+    connection.executemany(
+        "INSERT INTO joins (value, time, key) VALUES (?, ?, ?)",
+        ((f"customer\n{event.customer}", event.time.timestamp(), key) for key, event in events if event.customer),
+    )
+
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (
         """
         CREATE TABLE events (
@@ -80,6 +99,51 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Empty but for the moment in which a health check finds out whether the file can be written again.
         "CREATE TABLE trial (id INTEGER PRIMARY KEY CHECK (id = 1), ballast BLOB NOT NULL)",
     ),
+    (
+        # The values by which events find each other. By the event's key and not its id, so that those of one moment
+        # come in the order of their keys; nothing else is indexed, since this is written with each event.
+        """
+        CREATE TABLE joins (
+            value TEXT NOT NULL,
+            time  REAL NOT NULL,                       -- when the event happened
+            key   TEXT NOT NULL,
+            PRIMARY KEY (value, time, key)
+        ) WITHOUT ROWID
+        """,
+        _join_customers,
+        # The ledger. It refers to no event, because an activity in the portal outlives the event that it came from.
+        """
+        CREATE TABLE attachments (
+            key        TEXT NOT NULL,
+            rule       TEXT NOT NULL,
+            portal     TEXT NOT NULL,
+            badge      TEXT NOT NULL,
+            owner_type INTEGER NOT NULL,
+            owner_id   INTEGER NOT NULL,
+            time       REAL NOT NULL,
+            join_value TEXT NOT NULL,
+            activity   INTEGER,                        -- NULL: maybe added
+            closed_at  REAL,
+            content    TEXT NOT NULL,                  -- JSON; last, so that nothing has to read past it
+            PRIMARY KEY (key, rule)
+        )
+        """,
+        # As long as there are badges on cards, however long history is.
+        """
+        CREATE INDEX attachments_open ON attachments (join_value, time, key, rule)
+        WHERE closed_at IS NULL AND activity IS NOT NULL AND join_value <> ''
+        """,
+        # What all processes share.
+        """
+        CREATE TABLE buckets (
+            name     TEXT PRIMARY KEY NOT NULL,
+            requests REAL NOT NULL,
+            at       REAL NOT NULL                     -- it held so many then, and has been draining since
+        ) WITHOUT ROWID
+        """,
+        "CREATE TABLE notes (name TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL)",
+        "CREATE TABLE holds (name TEXT PRIMARY KEY NOT NULL, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 
@@ -92,9 +156,12 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)
-        for statements in MIGRATIONS[version:]:
-            for statement in statements:
-                connection.execute(statement)
+        for steps in MIGRATIONS[version:]:
+            for step in steps:
+                if isinstance(step, str):
+                    connection.execute(step)
+                else:
+                    step(connection)
         if version < len(MIGRATIONS):
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

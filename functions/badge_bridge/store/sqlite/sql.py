@@ -6,7 +6,10 @@ from functools import lru_cache
 
 __all__ = [
     "ACCEPTED_SINCE",
+    "ATTACH",
+    "ATTACHMENTS",
     "CLEAR_TRIAL",
+    "CLOSE_ATTACHMENT",
     "CORRECT_PAUSE",
     "END_ATTEMPT",
     "FIND",
@@ -14,16 +17,25 @@ __all__ = [
     "GATE",
     "GIVE_BACK",
     "GIVE_BACK_ATTEMPT",
+    "HOLD",
     "HOLD_PROBE",
+    "JOINED",
     "LANES_LATER",
     "LANES_READY",
     "LATER_DUE",
     "LEASE",
     "LEASE_ENDS",
+    "LET_ALL_GO",
+    "LET_GO",
+    "LEVEL",
     "LOST_ATTEMPTS",
     "LOST_ATTEMPT_OF",
     "LOST_EVENTS",
     "LOST_EVENT_OF",
+    "NEW_NOTE",
+    "NEXT_NOTE",
+    "NOTE",
+    "OPEN_ATTACHMENTS",
     "OUTCOMES_SINCE",
     "PAUSE",
     "PAUSED",
@@ -33,9 +45,13 @@ __all__ = [
     "REDRIVE",
     "RESUME",
     "SETTLE",
+    "SET_HOLD",
+    "SET_LEVEL",
     "START_ATTEMPT",
     "TRIAL",
+    "UNATTACH",
     "accept",
+    "join",
     "listing",
 ]
 
@@ -63,6 +79,13 @@ def accept(rows: int) -> str:
 
 
 ACCEPTED_SINCE = "SELECT key FROM events WHERE id > ?"
+
+
+@lru_cache(maxsize=16)
+def join(rows: int) -> str:
+    """Let so many events be found by a value each, in one statement."""
+    values = ", ".join(["(?, ?, ?)"] * rows)
+    return f"INSERT INTO joins (value, time, key) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 # Leases
@@ -185,6 +208,37 @@ HOLD_PROBE = "UPDATE pauses SET held_until = :until WHERE lane = :lane AND until
 RESUME = "DELETE FROM pauses WHERE lane = ?"
 
 
+# The ledger
+
+# The columns of an Attachment, in its order.
+_ATTACHMENT = "key, rule, portal, badge, owner_type, owner_id, time, join_value, content, activity, closed_at"
+
+ATTACH = f"INSERT OR REPLACE INTO attachments ({_ATTACHMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+UNATTACH = "DELETE FROM attachments WHERE key = ? AND rule = ? AND activity IS NULL"
+ATTACHMENTS = f"SELECT {_ATTACHMENT} FROM attachments WHERE key = ? ORDER BY rule"  # noqa: S608
+OPEN_ATTACHMENTS = f"""
+SELECT {_ATTACHMENT} FROM attachments
+WHERE closed_at IS NULL AND activity IS NOT NULL AND join_value <> '' AND join_value = :join AND time < :before
+ORDER BY time, key, rule
+"""  # noqa: S608 - column names, written above
+CLOSE_ATTACHMENT = "UPDATE attachments SET closed_at = :now WHERE key = :key AND rule = :rule AND closed_at IS NULL"
+
+
+# What all processes share
+
+LEVEL = "SELECT requests, at FROM buckets WHERE name = ?"
+SET_LEVEL = "INSERT OR REPLACE INTO buckets (name, requests, at) VALUES (?, ?, ?)"
+
+NOTE = "SELECT text, version FROM notes WHERE name = ?"
+NEW_NOTE = "INSERT INTO notes (name, version, text) VALUES (:name, 1, :text) ON CONFLICT (name) DO NOTHING"
+NEXT_NOTE = "UPDATE notes SET text = :text, version = version + 1 WHERE name = :name AND version = :version"
+
+HOLD = "SELECT holder, until FROM holds WHERE name = ?"
+SET_HOLD = "INSERT OR REPLACE INTO holds (name, holder, until) VALUES (?, ?, ?)"
+LET_GO = "DELETE FROM holds WHERE name = ? AND holder = ?"
+LET_ALL_GO = "DELETE FROM holds"
+
+
 # Trying whether the file can be written
 
 TRIAL = (
@@ -199,6 +253,14 @@ FIND = f"SELECT id, {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column 
 FIND_ATTEMPTS = """
 SELECT number, started_at, ended_at, result, reason, asked, outcomes, rules_hash
 FROM attempts WHERE event = ? ORDER BY number
+"""
+
+# Without a limit: whoever reads stops at so many events that can be read.
+JOINED = """
+SELECT joins.key, events.event
+FROM joins JOIN events ON events.key = joins.key
+WHERE joins.value = ? AND joins.time > ?
+ORDER BY joins.time, joins.key
 """
 
 

@@ -7,25 +7,28 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.events import Event
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import (
     Accepted,
+    Attachment,
     Claim,
     Listing,
+    Note,
     Pause,
     Settlement,
     State,
     StoredEvent,
 )
-from badge_bridge.store.records import plain, write_event
-from badge_bridge.store.sqlite import reads, writes
+from badge_bridge.store.records import plain, plain_attachment
+from badge_bridge.store.sqlite import acceptance, ledger, reads, shared, writes
+from badge_bridge.store.sqlite.acceptance import Acceptance
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
+from badge_bridge.store.sqlite.reader import Reader
 from badge_bridge.store.sqlite.writer import Writer
 
 __all__ = ["SqliteStore"]
@@ -33,23 +36,8 @@ __all__ = ["SqliteStore"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Acceptance:
-    """Events to insert, apart from other work because a group inserts all of its events in one statement."""
-
-    rows: Sequence[writes.EventRow]
-
-    def result(self, new: set[str]) -> list[bool]:
-        """Which of the events are new; takes those out, since whoever comes later with the same key is not first."""
-        results = []
-        for row in self.rows:
-            results.append(row[0] in new)
-            new.discard(row[0])
-        return results
-
-
 _Taken = Sequence[Claim | SetAside]
-_Work = _Acceptance | Callable[[sqlite3.Connection], Any]
+_Work = Acceptance | Callable[[sqlite3.Connection], Any]
 
 
 class SqliteStore:
@@ -79,7 +67,7 @@ class SqliteStore:
             connect=self._file.connect,
             unavailable=lambda error: unavailable(error, self.path),
         )
-        self._reader: _Reader | None = None
+        self._reader: Reader | None = None
 
     @property
     def commits(self) -> int:
@@ -98,7 +86,7 @@ class SqliteStore:
         except BaseException:
             self._file.close()
             raise
-        self._reader = _Reader(self._file)
+        self._reader = Reader(self._file)
 
     async def close(self) -> None:
         reader, self._reader = self._reader, None
@@ -117,9 +105,8 @@ class SqliteStore:
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         if not batch:
             return []
-        rows = [_row(accepted) for accepted in batch]
-        size = sum(len(row[-1]) for row in rows)
-        results: list[bool] = await self._writer.submit(_Acceptance(rows), size=size)
+        work = Acceptance.of(batch)
+        results: list[bool] = await self._writer.submit(work, size=work.size)
         return results
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
@@ -161,6 +148,40 @@ class SqliteStore:
     async def resume(self, lane: str) -> bool:
         return await self._write(lambda connection: writes.resume(connection, plain(lane)))
 
+    async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
+        return await self._read(lambda connection: reads.joined(connection, plain(join), after, limit))
+
+    async def attach(self, attachment: Attachment) -> None:
+        row = plain_attachment(attachment)
+        await self._write(lambda connection: ledger.attach(connection, row))
+
+    async def unattach(self, key: str, rule: str) -> bool:
+        return await self._write(lambda connection: ledger.unattach(connection, plain(key), plain(rule)))
+
+    async def attachments(self, key: str) -> list[Attachment]:
+        return await self._read(lambda connection: ledger.attachments(connection, plain(key)))
+
+    async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
+        return await self._read(lambda connection: ledger.open_attachments(connection, plain(join), before))
+
+    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
+        return await self._write(lambda connection: ledger.close_attachment(connection, plain(key), plain(rule), now))
+
+    async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        return await self._write(lambda connection: shared.draw(connection, plain(bucket), now, rate, burst))
+
+    async def note(self, name: str) -> Note | None:
+        return await self._read(lambda connection: shared.note(connection, plain(name)))
+
+    async def write_note(self, name: str, text: str, *, version: int) -> bool:
+        return await self._write(lambda connection: shared.write_note(connection, plain(name), plain(text), version))
+
+    async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool:
+        return await self._write(lambda connection: shared.hold(connection, plain(name), plain(holder), now, seconds))
+
+    async def let_go(self, name: str, *, holder: str) -> bool:
+        return await self._write(lambda connection: shared.let_go(connection, plain(name), plain(holder)))
+
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         result: T = await self._writer.submit(work)
         return result
@@ -200,6 +221,7 @@ class SqliteStore:
             if alone:
                 connection.execute("BEGIN IMMEDIATE")
                 writes.take_back(connection, float("inf"))
+                shared.let_all_go(connection)
                 connection.execute("COMMIT")
             self._file.opened()
         except BaseException:
@@ -224,55 +246,7 @@ class SqliteStore:
         )
 
 
-class _Reader:
-    """One thread with a connection for reading, made when it is first needed and again after it was lost."""
-
-    def __init__(self, file: StateFile) -> None:
-        self._file = file
-        self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="badge-bridge-reader")
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
-
-    async def close(self) -> None:
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect))
-        self._thread.shutdown(wait=False)
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            if self._connection is None:
-                self._connection = self._file.connect(read_only=True)
-            self._connection.execute("BEGIN")
-            try:
-                return work(self._connection)
-            finally:
-                self._connection.execute("ROLLBACK")  # it was only read
-        except (sqlite3.Error, OSError) as error:
-            self._disconnect()
-            raise unavailable(error, self._file.path) or error from error
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-
 def _carry_out(connection: sqlite3.Connection, works: Sequence[_Work]) -> list[Any]:
     """All work of one group, its events first: nobody has been answered yet, so any order is a true one."""
-    rows = [row for work in works if isinstance(work, _Acceptance) for row in work.rows]
-    new = writes.accept(connection, rows)
-    return [work.result(new) if isinstance(work, _Acceptance) else work(connection) for work in works]
-
-
-def _row(accepted: Accepted) -> writes.EventRow:
-    event = accepted.event
-    return (
-        plain(accepted.key),
-        plain(event.source),
-        plain(event.type),
-        plain(accepted.verified),
-        accepted.received_at,
-        accepted.received_at,
-        write_event(event),
-    )
+    new = acceptance.accept(connection, [work for work in works if isinstance(work, Acceptance)])
+    return [work.result(new) if isinstance(work, Acceptance) else work(connection) for work in works]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from badge_bridge.store.clock import reached
@@ -16,8 +16,6 @@ from badge_bridge.store.sqlite import sql
 
 __all__ = [
     "MOST_PROMOTED",
-    "EventRow",
-    "accept",
     "claim",
     "claim_due",
     "clear_trial",
@@ -33,42 +31,12 @@ __all__ = [
     "trial",
 ]
 
-EventRow = tuple[str, str, str, str, float, float, str]
-"""key, source, type, verified, received_at, due, event"""
-
-_MOST_ROWS = 256
-"""Rows of one insert: 7 values each, well below the 32,766 that SQLite allows."""
-
 MOST_PROMOTED = 5_000
 """Events of a lane whose time is noticed in one call. After a long stop, hundreds of thousands may have become due at
 once, and nothing could be accepted for the seconds it takes to mark them all; the rest follows with the next calls."""
 
 _TRIAL_BYTES = 64 * 1024
 """As much as an event that is long. A single page may still fit where no event does."""
-
-
-def accept(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> set[str]:
-    """Insert events; the keys that were not known before."""
-    new: set[str] = set()
-    start = 0
-    while start < len(rows):
-        # Sizes are powers of two, so that a handful of prepared statements serves every number of rows.
-        size = min(_MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
-        new |= _insert(connection, rows[start : start + size])
-        start += size
-    return new
-
-
-def _insert(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> set[str]:
-    cursor = connection.execute(sql.accept(len(rows)), [value for row in rows for value in row])
-    if cursor.rowcount == len(rows):
-        return {row[0] for row in rows}
-    if not cursor.rowcount:
-        return set()
-    assert cursor.lastrowid is not None
-    # Ids are given out in order, and nobody else writes meanwhile.
-    since = cursor.lastrowid - cursor.rowcount
-    return {key for (key,) in connection.execute(sql.ACCEPTED_SINCE, (since,)).fetchall()}
 
 
 def take_back(connection: sqlite3.Connection, now: float) -> None:

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import islice
 
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.outcomes import Outcome
+from badge_bridge.events import Event
 from badge_bridge.store.clock import counted, reached
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out, set_aside
+from badge_bridge.store.memory.ledger import Ledger
+from badge_bridge.store.memory.rows import AttemptRow, PauseRow, Row, new_row, shown, shown_whole
+from badge_bridge.store.memory.shared import Shared
 from badge_bridge.store.protocol import (
     LONGEST_LEASE,
     LONGEST_WAIT,
     Accepted,
-    Attempt,
+    Attachment,
     Claim,
     Listing,
+    Note,
     Pause,
     Settlement,
     State,
@@ -30,66 +35,12 @@ from badge_bridge.store.records import (
     Unreadable,
     plain,
     read_event,
-    read_outcomes,
-    show_asked,
-    show_event,
-    show_outcomes,
+    readable,
     write_asked,
-    write_event,
     write_outcomes,
 )
 
 __all__ = ["MemoryStore"]
-
-
-@dataclass(slots=True)
-class _Attempt:
-    number: int
-    started_at: float
-    ended_at: float | None = None
-    result: str = "working"
-    reason: str = ""
-    asked: str = "[]"
-    outcomes: str = "[]"
-    rules_hash: str = ""
-
-
-@dataclass(slots=True)
-class _Row:
-    key: str
-    source: str
-    type: str
-    event: str
-    verified: str
-    received_at: float
-    due: float
-    ready: bool = True
-    """Its time has come; once ready, an event stays so until it is claimed."""
-    state: State = "waiting"
-    reason: str = ""
-    failures: int = 0
-    lane: str = ""
-    token: str = ""
-    leased_until: float = 0.0
-    settled_at: float | None = None
-    rules_hash: str = ""
-    history: list[_Attempt] = field(default_factory=list)
-    since_attempt: int = 0
-
-    @property
-    def age(self) -> tuple[float, str]:
-        return self.received_at, self.key
-
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """What was reached since the last redrive."""
-        attempts = self.history[self.since_attempt :]
-        return tuple(outcome for attempt in attempts for outcome in read_outcomes(attempt.outcomes))
-
-
-@dataclass(slots=True)
-class _Pause:
-    pause: Pause
-    held_until: float = 0.0
 
 
 class MemoryStore:
@@ -97,15 +48,18 @@ class MemoryStore:
 
     def __init__(self, *, new_token: Callable[[], str] = lambda: secrets.token_hex(16)) -> None:
         self._new_token = new_token
-        self._rows: dict[str, _Row] = {}
-        self._pauses: dict[str, _Pause] = {}
+        self._rows: dict[str, Row] = {}
+        self._pauses: dict[str, PauseRow] = {}
+        self._ledger = Ledger()
+        self._shared = Shared()
         self._open = False
 
     async def open(self) -> None:
-        """Whoever held a lease is gone: nobody else can see this store."""
+        """Whoever held a lease or a name is gone: nobody else can see this store."""
         if not self._open:
             self._open = True
             self._take_back(self._rows.values(), float("inf"))
+            self._shared.let_all_go()
 
     async def close(self) -> None:
         self._open = False
@@ -115,7 +69,7 @@ class MemoryStore:
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         self._must_be_open()
-        rows = [_row(accepted) for accepted in batch]
+        rows = [new_row(accepted) for accepted in batch]
         return [self._rows.setdefault(row.key, row) is row for row in rows]
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
@@ -135,7 +89,7 @@ class MemoryStore:
         if limit < 1:
             return []
         self._take_back(self._rows.values(), now)
-        lanes: dict[str, list[_Row]] = {}
+        lanes: dict[str, list[Row]] = {}
         for row in sorted(self._rows.values(), key=lambda row: row.age):
             if row.state == "waiting" and reached(row.due, now=now, longest=LONGEST_WAIT):
                 row.ready = True
@@ -175,12 +129,12 @@ class MemoryStore:
         row.history[-1].result = "given back"
         return True
 
-    def _held(self, claim: Claim) -> _Row | None:
+    def _held(self, claim: Claim) -> Row | None:
         """The event, where the lease is still the claim's."""
         row = self._rows.get(plain(claim.key))
         return row if row is not None and row.state == "working" and row.token == claim.token else None
 
-    def _end(self, row: _Row, settlement: Settlement) -> None:
+    def _end(self, row: Row, settlement: Settlement) -> None:
         attempt = row.history[-1]
         attempt.outcomes = write_outcomes(settlement.outcomes, attempt=attempt.number)
         attempt.asked = write_asked(settlement.asked)
@@ -200,24 +154,7 @@ class MemoryStore:
     async def get(self, key: str) -> StoredEvent | None:
         self._must_be_open()
         row = self._rows.get(plain(key))
-        if row is None:
-            return None
-        history = tuple(
-            Attempt(
-                number=attempt.number,
-                started_at=attempt.started_at,
-                ended_at=attempt.ended_at,
-                result=attempt.result,
-                reason=attempt.reason,
-                asked=show_asked(attempt.asked),
-                rules_hash=attempt.rules_hash,
-            )
-            for attempt in row.history
-        )
-        outcomes = tuple(
-            outcome for attempt in row.history for outcome in show_outcomes(attempt.outcomes, attempt=attempt.number)
-        )
-        return replace(_stored(row), outcomes=outcomes, history=history)
+        return shown_whole(row) if row is not None else None
 
     async def redrive(self, key: str, *, now: float) -> bool:
         self._must_be_open()
@@ -239,7 +176,7 @@ class MemoryStore:
             failures=before.pause.failures + 1 if before else 1,
             reason=plain(reason),
         )
-        self._pauses[lane] = _Pause(pause)
+        self._pauses[lane] = PauseRow(pause)
         return pause
 
     async def paused(self, lanes: Sequence[str]) -> list[Pause]:
@@ -259,6 +196,52 @@ class MemoryStore:
     async def resume(self, lane: str) -> bool:
         self._must_be_open()
         return self._pauses.pop(plain(lane), None) is not None
+
+    async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
+        self._must_be_open()
+        found = [row for row in self._rows.values() if plain(join) in row.joins and row.time > after]
+        found.sort(key=lambda row: (row.time, row.key))
+        return list(islice(readable((row.key, row.event) for row in found), max(limit, 0)))
+
+    async def attach(self, attachment: Attachment) -> None:
+        self._must_be_open()
+        self._ledger.attach(attachment)
+
+    async def unattach(self, key: str, rule: str) -> bool:
+        self._must_be_open()
+        return self._ledger.unattach(key, rule)
+
+    async def attachments(self, key: str) -> list[Attachment]:
+        self._must_be_open()
+        return self._ledger.attachments(key)
+
+    async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
+        self._must_be_open()
+        return self._ledger.open_attachments(join, before=before)
+
+    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
+        self._must_be_open()
+        return self._ledger.close_attachment(key, rule, now=now)
+
+    async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        self._must_be_open()
+        return self._shared.draw(bucket, now=now, rate=rate, burst=burst)
+
+    async def note(self, name: str) -> Note | None:
+        self._must_be_open()
+        return self._shared.note(name)
+
+    async def write_note(self, name: str, text: str, *, version: int) -> bool:
+        self._must_be_open()
+        return self._shared.write_note(name, text, version=version)
+
+    async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool:
+        self._must_be_open()
+        return self._shared.hold(name, holder=holder, now=now, seconds=seconds)
+
+    async def let_go(self, name: str, *, holder: str) -> bool:
+        self._must_be_open()
+        return self._shared.let_go(name, holder=holder)
 
     def _must_be_open(self) -> None:
         if not self._open:
@@ -280,7 +263,7 @@ class MemoryStore:
             paused.held_until = min(paused.held_until, gate.held_until)
         return gate
 
-    def _lease(self, rows: Sequence[_Row], now: float, lease: float) -> list[Claim]:
+    def _lease(self, rows: Sequence[Row], now: float, lease: float) -> list[Claim]:
         taken: list[Claim | SetAside] = []
         for row in rows:
             try:
@@ -290,8 +273,8 @@ class MemoryStore:
                 taken.append(SetAside(row.key, str(error)))
         return hand_out(taken)
 
-    def _take(self, row: _Row, now: float, lease: float) -> Claim:
-        row.history.append(_Attempt(number=len(row.history) + 1, started_at=now))
+    def _take(self, row: Row, now: float, lease: float) -> Claim:
+        row.history.append(AttemptRow(number=len(row.history) + 1, started_at=now))
         row.state, row.ready = "working", False
         row.token, row.leased_until = self._new_token(), now + min(lease, LONGEST_LEASE)
         if row.lane not in self._pauses:
@@ -308,7 +291,7 @@ class MemoryStore:
             outcomes=row.outcomes(),
         )
 
-    def _take_back(self, rows: Iterable[_Row], now: float) -> None:
+    def _take_back(self, rows: Iterable[Row], now: float) -> None:
         for row in rows:
             if row.state == "working" and reached(row.leased_until, now=now, longest=LONGEST_LEASE):
                 row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
@@ -336,36 +319,6 @@ class MemoryStore:
         ]
         page = rows[: max(limit, 0)]
         return Listing(
-            events=tuple(_stored(row) for row in page),
+            events=tuple(shown(row) for row in page),
             more=page[-1].age if page and len(rows) > len(page) else None,
         )
-
-
-def _row(accepted: Accepted) -> _Row:
-    return _Row(
-        key=plain(accepted.key),
-        source=plain(accepted.event.source),
-        type=plain(accepted.event.type),
-        event=write_event(accepted.event),
-        verified=plain(accepted.verified),
-        received_at=accepted.received_at,
-        due=accepted.received_at,
-    )
-
-
-def _stored(row: _Row) -> StoredEvent:
-    event, unreadable = show_event(row.event, source=row.source, received_at=row.received_at)
-    return StoredEvent(
-        key=row.key,
-        event=event,
-        verified=row.verified,
-        received_at=row.received_at,
-        state=row.state,
-        reason=row.reason or unreadable,
-        attempts=len(row.history),
-        failures=row.failures,
-        due=row.due,
-        lane=row.lane,
-        settled_at=row.settled_at,
-        rules_hash=row.rules_hash,
-    )

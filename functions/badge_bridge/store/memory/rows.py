@@ -1,0 +1,124 @@
+"""What the store in memory keeps of events, in the form in which the durable ones write it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from badge_bridge.outcomes import Outcome
+from badge_bridge.store.protocol import Accepted, Attempt, Pause, State, StoredEvent
+from badge_bridge.store.records import (
+    plain,
+    read_outcomes,
+    show_asked,
+    show_event,
+    show_outcomes,
+    write_event,
+)
+
+__all__ = ["AttemptRow", "PauseRow", "Row", "new_row", "shown", "shown_whole"]
+
+
+@dataclass(slots=True)
+class AttemptRow:
+    number: int
+    started_at: float
+    ended_at: float | None = None
+    result: str = "working"
+    reason: str = ""
+    asked: str = "[]"
+    outcomes: str = "[]"
+    rules_hash: str = ""
+
+
+@dataclass(slots=True)
+class Row:
+    key: str
+    source: str
+    type: str
+    event: str
+    time: float
+    """When it happened."""
+    joins: frozenset[str]
+    verified: str
+    received_at: float
+    due: float
+    ready: bool = True
+    """Its time has come; once ready, an event stays so until it is claimed."""
+    state: State = "waiting"
+    reason: str = ""
+    failures: int = 0
+    lane: str = ""
+    token: str = ""
+    leased_until: float = 0.0
+    settled_at: float | None = None
+    rules_hash: str = ""
+    history: list[AttemptRow] = field(default_factory=list)
+    since_attempt: int = 0
+
+    @property
+    def age(self) -> tuple[float, str]:
+        return self.received_at, self.key
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What was reached since the last redrive."""
+        attempts = self.history[self.since_attempt :]
+        return tuple(outcome for attempt in attempts for outcome in read_outcomes(attempt.outcomes))
+
+
+@dataclass(slots=True)
+class PauseRow:
+    pause: Pause
+    held_until: float = 0.0
+
+
+def new_row(accepted: Accepted) -> Row:
+    return Row(
+        key=plain(accepted.key),
+        source=plain(accepted.event.source),
+        type=plain(accepted.event.type),
+        event=write_event(accepted.event),
+        time=accepted.event.time.timestamp(),
+        joins=frozenset(plain(join) for join in accepted.joins if join),
+        verified=plain(accepted.verified),
+        received_at=accepted.received_at,
+        due=accepted.received_at,
+    )
+
+
+def shown(row: Row) -> StoredEvent:
+    """An event without its outcomes and history."""
+    event, unreadable = show_event(row.event, source=row.source, received_at=row.received_at)
+    return StoredEvent(
+        key=row.key,
+        event=event,
+        verified=row.verified,
+        received_at=row.received_at,
+        state=row.state,
+        reason=row.reason or unreadable,
+        attempts=len(row.history),
+        failures=row.failures,
+        due=row.due,
+        lane=row.lane,
+        settled_at=row.settled_at,
+        rules_hash=row.rules_hash,
+    )
+
+
+def shown_whole(row: Row) -> StoredEvent:
+    """An event with its outcomes and history."""
+    history = tuple(
+        Attempt(
+            number=attempt.number,
+            started_at=attempt.started_at,
+            ended_at=attempt.ended_at,
+            result=attempt.result,
+            reason=attempt.reason,
+            asked=show_asked(attempt.asked),
+            rules_hash=attempt.rules_hash,
+        )
+        for attempt in row.history
+    )
+    outcomes = tuple(
+        outcome for attempt in row.history for outcome in show_outcomes(attempt.outcomes, attempt=attempt.number)
+    )
+    return replace(shown(row), outcomes=outcomes, history=history)

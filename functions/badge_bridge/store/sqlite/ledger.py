@@ -1,0 +1,48 @@
+"""The ledger in the file: which activity carries a badge for which event and rule.
+
+Each function is the store's method of that name, inside an open transaction.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+
+from badge_bridge.store.protocol import Attachment
+from badge_bridge.store.sqlite import sql
+
+__all__ = ["attach", "attachments", "close_attachment", "open_attachments", "unattach"]
+
+
+def attach(connection: sqlite3.Connection, row: Attachment) -> None:
+    values = (
+        row.key,
+        row.rule,
+        row.portal,
+        row.badge,
+        row.owner_type,
+        row.owner_id,
+        row.time,
+        row.join,
+        row.content,
+        row.activity,
+        row.closed_at,
+    )
+    connection.execute(sql.ATTACH, values)
+
+
+def unattach(connection: sqlite3.Connection, key: str, rule: str) -> bool:
+    return connection.execute(sql.UNATTACH, (key, rule)).rowcount == 1
+
+
+def attachments(connection: sqlite3.Connection, key: str) -> list[Attachment]:
+    return [Attachment(*row) for row in connection.execute(sql.ATTACHMENTS, (key,)).fetchall()]
+
+
+def open_attachments(connection: sqlite3.Connection, join: str, before: float | None) -> list[Attachment]:
+    values = {"join": join, "before": math.inf if before is None else before}
+    return [Attachment(*row) for row in connection.execute(sql.OPEN_ATTACHMENTS, values).fetchall()]
+
+
+def close_attachment(connection: sqlite3.Connection, key: str, rule: str, now: float) -> bool:
+    return connection.execute(sql.CLOSE_ATTACHMENT, {"key": key, "rule": rule, "now": now}).rowcount == 1

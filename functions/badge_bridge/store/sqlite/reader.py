@@ -1,0 +1,49 @@
+"""The one thread that reads, beside the one that writes, so that neither waits for the other."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from badge_bridge.store.sqlite.file import StateFile, unavailable
+
+__all__ = ["Reader"]
+
+T = TypeVar("T")
+
+
+class Reader:
+    """One thread with a connection for reading, made when it is first needed and again after it was lost."""
+
+    def __init__(self, file: StateFile) -> None:
+        self._file = file
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="badge-bridge-reader")
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+
+    async def close(self) -> None:
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect))
+        self._thread.shutdown(wait=False)
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._connection is None:
+                self._connection = self._file.connect(read_only=True)
+            self._connection.execute("BEGIN")
+            try:
+                return work(self._connection)
+            finally:
+                self._connection.execute("ROLLBACK")  # it was only read
+        except (sqlite3.Error, OSError) as error:
+            self._disconnect()
+            raise unavailable(error, self._file.path) or error from error
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,19 @@
+"""Every test of the contract is run with every store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from badge_bridge.store.protocol import Store
+from support.stores import STORES
+
+
+@pytest.fixture(params=sorted(STORES))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    store = STORES[request.param](tmp_path)
+    await store.open()
+    yield store
+    await store.close()

@@ -1,0 +1,379 @@
+"""What every store knows of events that belong together, and of the activities that carry badges.
+
+Where the protocol leaves a choice, the choice is a test here:
+
+- The empty value joins nothing, wherever it is given.
+- Events of one moment are found in the order of their keys, rows of the ledger of one event in that of their rules.
+- `joined` leaves out what it cannot read without making room for less: `limit` counts what can be read.
+- A repeated delivery adds no joins.
+- The ledger does not ask whether its event exists; an activity outlives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.protocol import Accepted, Attachment, Settlement, Store
+from badge_bridge.store.sqlite import SqliteStore
+from support.stores import NOW, ODD_TEXTS, STORES, UNREADABLE, item, overwrite
+
+CUSTOMER = "customer\n+4930123456"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG_AGO = float("-inf")
+
+
+def call(key: str, *, seconds: float = 0, join: str = CUSTOMER, **fields: Any) -> Accepted:
+    """A call so many seconds after noon."""
+    return item(key, time=NOON + timedelta(seconds=seconds), joins=(join,), **fields)
+
+
+async def keys(store: Store, join: str = CUSTOMER, *, after: float = LONG_AGO, limit: int = 100) -> list[str]:
+    return [key for key, _ in await store.joined(join, after=after, limit=limit)]
+
+
+def row(key: str = "s:1", rule: str = "missed call", **fields: Any) -> Attachment:
+    known: dict[str, Any] = {
+        "portal": "main",
+        "badge": "missedCall",
+        "owner_type": 2,
+        "owner_id": 17,
+        "time": NOW,
+        "join": CUSTOMER,
+        "content": '{"fields": {"typeId": "CONFIGURABLE"}, "layout": {}}',
+        "activity": 900,
+    }
+    return Attachment(key=key, rule=rule, **{**known, **fields})
+
+
+# Events that belong together
+
+
+async def test_joined_finds_events_of_customer_when_they_happened_later(store: Store) -> None:
+    """The events of one customer after a moment, earliest first, whenever they were received and whatever they are."""
+    answered = call("s:3", seconds=60, type="call.answered", caller="+4930123456")
+    await store.accept([answered, call("s:1"), call("s:2", seconds=30, received_at=NOW + 99)])
+    await store.accept([call("s:4", seconds=40, join="customer\n+4930999999")])
+
+    assert await keys(store) == ["s:1", "s:2", "s:3"]
+    assert await keys(store, after=NOON.timestamp()) == ["s:2", "s:3"]
+    assert await store.joined(CUSTOMER, after=NOON.timestamp() + 30) == [("s:3", answered.event)]
+    assert await keys(store, after=NOON.timestamp() + 60) == []
+    assert await keys(store, "customer\n+4930000000") == []
+
+
+async def test_joined_tells_moments_apart_when_they_are_a_microsecond_apart(store: Store) -> None:
+    """The moment is exclusive to the microsecond, which is as fine as an event's time is."""
+    late = NOON + timedelta(microseconds=1)
+    await store.accept([item("s:1", time=NOON, joins=("j",)), item("s:2", time=late, joins=("j",))])
+
+    assert await keys(store, "j", after=NOON.timestamp()) == ["s:2"]
+    assert await keys(store, "j", after=late.timestamp()) == []
+
+
+async def test_joined_finds_event_by_each_of_its_values_when_it_has_several(store: Store) -> None:
+    """An event that several rules join in their own ways is found in each of them, once."""
+    await store.accept([item("s:1", joins=("a", "b", "a")), item("s:2", joins=("b",)), item("s:3")])
+
+    assert await keys(store, "a") == ["s:1"]
+    assert await keys(store, "b") == ["s:1", "s:2"]
+
+
+async def test_joined_is_empty_when_value_is_empty(store: Store) -> None:
+    """What nothing joins is not joined with everything else that nothing joins."""
+    await store.accept([item("s:1", joins=("",)), item("s:2", joins=("", "a"))])
+
+    assert await keys(store, "") == []
+    assert await keys(store, "a") == ["s:2"]
+
+
+async def test_joined_is_in_order_of_keys_when_moments_are_equal(store: Store) -> None:
+    """Events of one moment come in the order of their keys, not in that in which they arrived."""
+    await store.accept([call("s:3"), call("s:1")])
+    await store.accept([call("s:2")])
+
+    assert await keys(store) == ["s:1", "s:2", "s:3"]
+
+
+async def test_joined_stops_at_limit_when_there_are_more(store: Store) -> None:
+    """The earliest so many are given; those that come later are found from there on, new ones included."""
+    await store.accept([call(f"s:{number}", seconds=number) for number in range(5)])
+
+    assert await keys(store, limit=2) == ["s:0", "s:1"]
+    assert await keys(store, limit=0) == []
+    assert await keys(store, limit=-1) == []
+    await store.accept([call("s:9", seconds=1.5)])
+    assert await keys(store, after=NOON.timestamp() + 1, limit=2) == ["s:9", "s:2"]
+
+
+async def test_joined_keeps_first_when_delivery_is_repeated(store: Store) -> None:
+    """A repeat adds no values to the event that is known, be it in the same batch, at the same time or later."""
+    await asyncio.gather(
+        store.accept([call("s:1", join="first"), call("s:1", join="second")]),
+        store.accept([call("s:1", join="third")]),
+    )
+    await store.accept([call("s:1", join="fourth"), call("s:2", join="fourth")])
+
+    assert await keys(store, "first") == ["s:1"]
+    assert [await keys(store, join) for join in ("second", "third", "fourth")] == [[], [], ["s:2"]]
+
+
+async def test_joined_finds_none_when_batch_was_refused(store: Store) -> None:
+    """Of a batch that could not be written nothing is found; of its neighbours everything is."""
+    bad = item("s:2", joins=(CUSTOMER,), data={"body": object()})
+
+    answers = await asyncio.gather(
+        store.accept([call("s:1"), bad]), store.accept([call("s:3")]), return_exceptions=True
+    )
+
+    assert isinstance(answers[0], ValueError)
+    assert await keys(store) == ["s:3"]
+
+
+async def test_joined_finds_all_when_batch_is_large(store: Store) -> None:
+    """More events than any one statement takes, some of them known and some with many values, are all found."""
+    await store.accept([call(f"s:{number:04}", join="before") for number in range(0, 700, 7)])
+
+    await store.accept(
+        [item(f"s:{number:04}", joins=("after", f"own {number}", f"{number % 5}")) for number in range(700)]
+    )
+
+    new = [f"s:{number:04}" for number in range(700) if number % 7]
+    assert await keys(store, "after", limit=1000) == new
+    assert await keys(store, "3", limit=1000) == [key for key in new if int(key[2:]) % 5 == 3]
+    assert await keys(store, "own 699") == ["s:0699"]
+    assert len(await keys(store, "before", limit=1000)) == 100
+
+
+@pytest.mark.parametrize("event", UNREADABLE)
+async def test_joined_leaves_out_event_when_it_cannot_be_read(store: Store, event: str) -> None:
+    """An event that another version wrote is passed over, and takes none of the places that were asked for."""
+    await store.accept([call(f"s:{number}", seconds=number) for number in range(4)])
+    await overwrite(store, "s:0", event)
+    await overwrite(store, "s:2", event)
+
+    assert await keys(store) == ["s:1", "s:3"]
+    assert await keys(store, limit=2) == ["s:1", "s:3"]
+
+
+async def test_joined_finds_event_when_it_has_ended(store: Store) -> None:
+    """What became of an event changes nothing about whose it was."""
+    await store.accept([call("s:1")])
+    claim = await store.claim("s:1", now=NOW, lease=60)
+    assert claim is not None
+    await store.settle(claim, Settlement(state="ignored", ended_at=NOW))
+
+    assert await keys(store) == ["s:1"]
+
+
+@pytest.mark.parametrize("text", [*ODD_TEXTS, "half \udc00"])
+async def test_joined_finds_event_when_value_is_unusual(store: Store, text: str) -> None:
+    """Any text joins, and what no encoding can carry joins as what is kept of it."""
+    await store.accept([item("s:1", joins=(text,)), item("s:2", joins=(f"{text}x",))])
+
+    assert await keys(store, text) == ["s:1"]
+
+
+# The ledger
+
+
+async def test_attach_keeps_row_when_written(store: Store) -> None:
+    """A row comes back as it was given, with and without an id, for an event that nobody accepted too."""
+    rows = [row(rule="a"), row(rule="b", activity=None), row(rule="c", closed_at=NOW + 5), row("s:2", owner_id=2**40)]
+    for one in reversed(rows):
+        await store.attach(one)
+
+    assert await store.attachments("s:1") == rows[:3]
+    assert await store.attachments("s:2") == rows[3:]
+    assert await store.attachments("s:3") == []
+
+
+async def test_attach_replaces_row_when_event_and_rule_are_the_same(store: Store) -> None:
+    """The second writing, which knows the id, takes the place of the first in every field."""
+    await store.attach(row(activity=None, content="{}"))
+    final = row(
+        portal="other",
+        badge="b",
+        owner_type=1,
+        owner_id=4,
+        time=NOW + 1,
+        join="j",
+        content='{"x": 1}',
+        activity=7,
+        closed_at=NOW + 2,
+    )
+
+    await store.attach(final)
+
+    assert await store.attachments("s:1") == [final]
+
+
+async def test_attach_opens_row_again_when_it_is_given_open(store: Store) -> None:
+    """`closed_at` is kept as it is given, whatever the row said before."""
+    await store.attach(row(closed_at=NOW))
+    assert await store.open_attachments(CUSTOMER) == []
+
+    await store.attach(row())
+
+    assert await store.open_attachments(CUSTOMER) == [row()]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+async def test_attach_keeps_text_when_it_is_unusual(store: Store, text: str) -> None:
+    """Any text comes back, and finds its row again."""
+    given = row(text, text, portal=text, badge=text, join=text, content=text)
+
+    await store.attach(given)
+
+    assert await store.attachments(text) == [given]
+    assert await store.open_attachments(text) == [given]
+    assert await store.close_attachment(text, text, now=NOW) is True
+
+
+async def test_attach_replaces_when_text_is_half_a_surrogate_pair(store: Store) -> None:
+    """What no encoding can carry is kept as U+FFFD, and found by either."""
+    half = "x\ud800"
+    await store.attach(row(half, half, portal=half, badge=half, join=half, content=half, activity=None))
+
+    whole = "x\ufffd"
+    kept = row(whole, whole, portal=whole, badge=whole, join=whole, content=whole, activity=None)
+    assert await store.attachments(half) == await store.attachments(whole) == [kept]
+    assert await store.unattach(half, half) is True
+    await store.attach(replace(kept, activity=1))
+    assert await store.open_attachments(half) == [replace(kept, activity=1)]
+    assert await store.close_attachment(half, half, now=NOW) is True
+
+
+async def test_unattach_removes_row_when_activity_was_not_added(store: Store) -> None:
+    """A row that was written ahead is taken back once; nothing else of its event goes with it."""
+    await store.attach(row(rule="a", activity=None))
+    await store.attach(row(rule="b", activity=None))
+    await store.attach(row("s:2", rule="a", activity=None))
+
+    assert await store.unattach("s:1", "a") is True
+    assert await store.unattach("s:1", "a") is False
+
+    assert [one.rule for one in await store.attachments("s:1")] == ["b"]
+    assert [one.rule for one in await store.attachments("s:2")] == ["a"]
+
+
+async def test_unattach_is_refused_when_row_has_id(store: Store) -> None:
+    """An activity that is there stays in the ledger, open or closed."""
+    await store.attach(row(rule="a"))
+    await store.attach(row(rule="b", activity=0, closed_at=NOW))
+
+    assert await store.unattach("s:1", "a") is False
+    assert await store.unattach("s:1", "b") is False
+    assert await store.unattach("s:9", "a") is False
+    assert len(await store.attachments("s:1")) == 2
+
+
+async def test_open_attachments_are_what_can_be_cleared_when_asked_by_join(store: Store) -> None:
+    """Rows of this customer that have an id and are not closed, earliest event first, then by key and rule."""
+    wanted = [row("s:3", time=NOW - 1), row("s:1", "a"), row("s:1", "b"), row("s:2", "a")]
+    others = [
+        row("s:1", "maybe added", activity=None),
+        row("s:1", "closed", closed_at=NOW),
+        row("s:1", "somebody else's", join="customer\n+4930999999"),
+        row("s:1", "nobody's", join=""),
+    ]
+    for one in (*others, *reversed(wanted)):
+        await store.attach(one)
+
+    assert await store.open_attachments(CUSTOMER) == wanted
+    assert await store.open_attachments(CUSTOMER, before=NOW) == wanted[:1]
+    assert await store.open_attachments(CUSTOMER, before=NOW + 1) == wanted
+    assert await store.open_attachments(CUSTOMER, before=NOW - 1) == []
+    assert await store.open_attachments("customer\n") == []
+
+
+async def test_open_attachments_are_none_when_value_is_empty(store: Store) -> None:
+    """A row that no later event is to find is not found by those that find nothing."""
+    await store.attach(row(join=""))
+
+    assert await store.open_attachments("") == []
+
+
+async def test_close_attachment_happens_once_when_many_ask(store: Store) -> None:
+    """Of many who completed the activity one is told that it was him; the first moment is the one that is kept."""
+    await store.attach(row())
+
+    answers = await asyncio.gather(*(store.close_attachment("s:1", "missed call", now=NOW) for _ in range(64)))
+    assert await store.close_attachment("s:1", "missed call", now=NOW + 5) is False
+
+    assert sorted(answers) == [False] * 63 + [True]
+    assert await store.attachments("s:1") == [row(closed_at=NOW)]
+    assert await store.open_attachments(CUSTOMER) == []
+
+
+async def test_close_attachment_is_refused_when_there_is_no_row(store: Store) -> None:
+    """An event or a rule that the ledger does not know closes nothing; one that was maybe added can be closed."""
+    await store.attach(row(activity=None))
+
+    assert await store.close_attachment("s:1", "another", now=NOW) is False
+    assert await store.close_attachment("s:2", "missed call", now=NOW) is False
+    assert await store.close_attachment("s:1", "missed call", now=NOW) is True
+
+
+# Opening and closing
+
+
+async def test_ledger_is_there_when_store_is_reopened(store: Store) -> None:
+    """Joins and rows are as they were after the store was closed and opened again."""
+    await store.accept([call("s:1"), call("s:2", seconds=1)])
+    await store.attach(row(rule="a"))
+    await store.attach(row(rule="b", activity=None))
+    await store.attach(row(rule="c"))
+    await store.close_attachment("s:1", "c", now=NOW)
+    joined, rows = await store.joined(CUSTOMER, after=LONG_AGO), await store.attachments("s:1")
+    assert (len(joined), len(rows)) == (2, 3)
+
+    await store.close()
+    await store.open()
+
+    assert await store.joined(CUSTOMER, after=LONG_AGO) == joined
+    assert await store.attachments("s:1") == rows
+    assert await store.open_attachments(CUSTOMER) == [row(rule="a")]
+
+
+async def test_ledger_is_unavailable_when_store_is_not_open(store: Store) -> None:
+    """A closed store says so instead of saying that there is nothing."""
+    await store.close()
+
+    for asked in (
+        store.joined(CUSTOMER, after=0),
+        store.attach(row()),
+        store.unattach("s:1", "a"),
+        store.attachments("s:1"),
+        store.open_attachments(CUSTOMER),
+        store.close_attachment("s:1", "a", now=NOW),
+    ):
+        with pytest.raises(StoreUnavailable, match="not open"):
+            await asked
+
+
+# Several processes
+
+
+async def test_ledger_is_one_when_two_stores_share_a_file(tmp_path: Path) -> None:
+    """What one process wrote down the other one finds, and an activity is closed by one of them."""
+    first, second = SqliteStore(tmp_path / "state.db"), STORES["sqlite"](tmp_path)
+    await first.open()
+    await second.open()
+    await first.accept([call("s:1")])
+    await second.attach(row())
+
+    assert await keys(second) == ["s:1"]
+    assert await first.open_attachments(CUSTOMER) == [row()]
+    closed = await asyncio.gather(
+        *(store.close_attachment("s:1", "missed call", now=NOW) for store in (first, second) * 8)
+    )
+    assert sorted(closed) == [False] * 15 + [True]
+    await first.close()
+    await second.close()

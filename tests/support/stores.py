@@ -1,0 +1,71 @@
+"""The stores that the contract is about, and what its tests put into them. A new store joins by one entry in `STORES`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from badge_bridge.events import Event
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Accepted, Store
+from badge_bridge.store.sqlite import SqliteStore
+
+NOW = 1_000_000.0
+LATER = NOW + 365 * 86_400
+
+UNREADABLE = [
+    '{"id": "1", "caller": "+49301234"}',
+    '{"id": "1", "source": "s", "provider": "p", "type": "t", "time": "at +49301234"}',
+    "+49301234",
+    "[" * 100_000,
+]
+"""What no version has written yet."""
+
+ODD_TEXTS = ["Grüße 呼び出し 📞", "nul \0 inside", "\u2028\u2029\ufeff", "'; DROP TABLE events; --", "\x1b[31m\x7f"]
+
+
+def tokens() -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"token-{next(numbers)}"
+
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "memory": lambda folder: MemoryStore(new_token=tokens()),
+    "sqlite": lambda folder: SqliteStore(folder / "state.db", new_token=tokens()),
+}
+
+
+def item(
+    key: str = "s:1",
+    *,
+    received_at: float = NOW,
+    verified: str = "hmac-sha1",
+    joins: tuple[str, ...] = (),
+    **fields: Any,
+) -> Accepted:
+    event = Event.model_validate(
+        {
+            "id": key,
+            "source": "reception",
+            "provider": "twilio",
+            "type": "call.missed",
+            "time": datetime(2026, 3, 1, 12, tzinfo=UTC),
+            **fields,
+        }
+    )
+    return Accepted(key=key, event=event, verified=verified, received_at=received_at, joins=joins)
+
+
+async def overwrite(store: Store, key: str, event: str) -> None:
+    """Keep something else as the event, as another version might have done."""
+    match store:
+        case MemoryStore():
+            store._rows[key].event = event
+        case SqliteStore():
+            values = (event, key)
+            await store._write(
+                lambda connection: connection.execute("UPDATE events SET event = ? WHERE key = ?", values)
+            )
