@@ -60,6 +60,16 @@ DOCUMENTED: list[tuple[str, int, type[PortalError], str]] = [
     ("TOO_MANY_ITEMS", 400, CallRefused, "too many"),
     ("KEY_CONTAIN_WRONG_SYMBOLS", 400, CallRefused, "characters"),
     ("WRONG_LANG", 400, CallRefused, "language"),
+    ("INVALID_ARG_VALUE", 400, CallRefused, "value"),
+    ("INVALID_ARGUMENT", 400, CallRefused, "value"),
+    ("ERROR_CORE", 400, CallRefused, "reason that it gives"),
+    ("allowed_only_intranet_user", 403, AccessRefused, "employee"),
+    ("ERROR_EVENT_NOT_FOUND", 400, CallRefused, "no event"),
+    ("Unable to set event handler", 400, CallRefused, "bound"),
+    ("invalid_client", 401, AccessRefused, "client_secret"),
+    ("invalid_grant", 400, AccessRefused, "badge-bridge authorize"),
+    ("invalid_scope", 400, AccessRefused, "badge-bridge authorize"),
+    ("PAYMENT_REQUIRED", 402, AccessRefused, "plan"),
 ]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from badge_bridge.outcomes import Exchange
 from badge_bridge.portal import Badge, Badges, Difference, Ensured, InboundWebhook, open_portal
 from badge_bridge.portal.badges import Text, differences
 from badge_bridge.store.memory import MemoryStore
+from support.portals import answer_batch
 
 ADD = "crm.activity.badge.add"
 GET = "crm.activity.badge.get"
@@ -42,18 +44,22 @@ class Registry(httpx.AsyncBaseTransport):
         self.seen = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        method, params = request.url.path.rsplit("/", 1)[1], json.loads(await request.aread())
+        method = request.url.path.rsplit("/", 1)[1]
+        params: dict[str, Any] = json.loads(await request.aread())
         self.sent.append((method, params))
         self.arrivals.put_nowait(None)
         if self.gate is not None:
             await self.gate.wait()
-        if self.instead.get(method):
+        content: Any
+        if method == "batch":
+            status, content = 200, {"result": answer_batch(params["cmd"], lambda *command: self.answer(*command)[1])}
+        elif self.instead.get(method):
             status, content = self.instead[method].pop(0)()
         else:
             status, content = self.answer(method, params)
         return httpx.Response(status, json=content)
 
-    def answer(self, method: str, params: dict[str, object]) -> tuple[int, object]:
+    def answer(self, method: str, params: dict[str, object]) -> tuple[int, Any]:
         code = str(params.get("code"))
         match method.rsplit(".", 1)[1]:
             case "get":

@@ -131,8 +131,8 @@ def client(store: WritesCounted, clock: Clock, wire: Scripted) -> PortalClient:
 def opened(
     store: MemoryStore, clock: Clock, wire: Scripted, credential: Credential = WEBHOOK, name: str = "main"
 ) -> Portal:
-    """The portal as another process opens it that shares the store."""
-    return open_portal(name, credential, pauses=store, clock=clock, random=lambda: 0.5, transport=wire)
+    """The portal as another process opens it that shares the store. Each call is a request of its own."""
+    return open_portal(name, credential, pauses=store, clock=clock, random=lambda: 0.5, transport=wire, largest_batch=1)
 
 
 def another(store: MemoryStore, clock: Clock, wire: Scripted) -> PortalClient:

@@ -2,6 +2,7 @@
 
 from badge_bridge.portal.badges import Badge, Badges, Difference, Ensured
 from badge_bridge.portal.client import PortalClient
+from badge_bridge.portal.commands import Page
 from badge_bridge.portal.credentials import AccessToken, Credential, InboundWebhook
 from badge_bridge.portal.portal import Portal, open_portal
 
@@ -13,6 +14,7 @@ __all__ = [
     "Difference",
     "Ensured",
     "InboundWebhook",
+    "Page",
     "Portal",
     "PortalClient",
     "open_portal",

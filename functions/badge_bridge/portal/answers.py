@@ -20,7 +20,7 @@ from badge_bridge.portal.codes import ASK_FOR_CRM_ADMIN, ASK_FOR_PLAN, CODES, Me
 from badge_bridge.portal.credentials import Credential
 from badge_bridge.portal.wire import Answer
 
-__all__ = ["Reply", "read"]
+__all__ = ["Reply", "read", "read_share"]
 
 _ADMIN_METHODS = frozenset({"crm.activity.badge.add", "crm.activity.badge.delete"})
 _LONG_NUMBER = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
@@ -38,10 +38,16 @@ error of REST is no refusal: a maintenance page says 404 to a call that the port
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A successful answer. `operating_reset_at` (unix seconds) is when the method's oldest use is forgotten."""
+    """A successful answer.
+
+    `operating_reset_at` (unix seconds) is when the method's oldest use is forgotten; `next` is where the next page of
+    a list begins, `total` how many rows it has in all.
+    """
 
     result: Any
     operating_reset_at: float | None
+    next: int | None = None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +77,53 @@ def read(answer: Answer, *, portal: str, method: str, credential: Credential) ->
         content = {}  # whoever counts calls on the way to the portal need not speak JSON
     if content is None:
         raise _unreadable(answer, portal, method)
-    if answer.status < 300 and "result" in content and not content.get("error"):
-        return Reply(content["result"], _operating_reset_at(content.get("time")))
+    if answer.status < 300 and _succeeded(content):
+        return _reply(content)
     if _names_error(content):
         raise _refusal(_fault(answer.status, content, credential), portal, method)
     if answer.status in _REFUSED_BY_ANYONE:
         raise _refusal(_Fault(answer.status, "", ""), portal, method)
     raise _unreadable(answer, portal, method)
+
+
+def read_share(share: Mapping[str, Any] | None, *, portal: str, method: str, credential: Credential) -> Reply:
+    """The reply to one command of a batch, or its error; `share` is what the batch says about it, None for nothing.
+
+    Raises:
+        as `read`. A batch answers with HTTP 200 even where every command failed.
+    """
+    if share is not None and _succeeded(share):
+        return _reply(share)
+    if share is not None and _names_error(share):
+        raise _refusal(_fault(200, share, credential), portal, method)
+    raise OutcomeUnknown(
+        f"portal {portal}: {method}: the answer to its batch does not say what became of it; whether it was carried "
+        "out is not known",
+        portal=portal,
+        method=method,
+        code="no answer in batch",
+        status=200,
+    )
+
+
+def _succeeded(content: Mapping[str, Any]) -> bool:
+    return "result" in content and not content.get("error")
+
+
+def _reply(content: Mapping[str, Any]) -> Reply:
+    return Reply(
+        content["result"],
+        _operating_reset_at(content.get("time")),
+        next=_whole(content.get("next")),
+        total=_whole(content.get("total")),
+    )
+
+
+def _whole(value: object) -> int | None:
+    """A number of rows; PHP may write it as text."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _DIGITS:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _parse(body: bytes) -> Mapping[str, Any] | None:

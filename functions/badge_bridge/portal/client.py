@@ -1,56 +1,82 @@
-"""One call to a portal: pass the gate, wait for a turn, send, read the answer, pause what the answer tells to pause.
+"""The calls of one portal: pass the gate, wait for a turn, leave together, and each get an answer.
 
-Any number of calls may wait for their turn, between `enter` and `set_out`: that is where calls will be counted against
-the limits and gathered into one `batch`. Callers see `call` and nothing else.
+A call waits between `Lanes.enter` and `Lanes.set_out`; that is where calls gather into one `batch` and are counted
+against the portal's limits (`gathering`, `limits`). What leaves together comes back here as one answer, and every call
+gets its own result or error from it. Callers see `call` and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from badge_bridge.errors import PortalError
+from badge_bridge.errors import CallRefused, NotFound, OutcomeUnknown, PortalError, PortalUnreachable, StoreUnavailable
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.outcomes import Exchange
-from badge_bridge.portal.answers import Reply, read
-from badge_bridge.portal.credentials import Credential
+from badge_bridge.portal import batch
+from badge_bridge.portal.answers import Reply, read, read_share
+from badge_bridge.portal.codes import CODES
+from badge_bridge.portal.commands import Command, Departure, Page, told_to
+from badge_bridge.portal.courier import Carried, Courier, said_by
+from badge_bridge.portal.gathering import Gathering
+from badge_bridge.portal.keyring import Keyring
 from badge_bridge.portal.lanes import Lanes
-from badge_bridge.portal.wire import CONNECTIONS, DEADLINE, Wire
+from badge_bridge.portal.limits import Limiter
+from badge_bridge.portal.sizing import LARGEST, SLOW, BatchSize
+from badge_bridge.portal.wire import DEADLINE, Wire
 
 __all__ = ["PortalClient"]
+
+logger = logging.getLogger("badge_bridge.portal")
+
+_Meaning = Reply | PortalError
 
 
 class PortalClient:
     """Calls the REST methods of one portal (`name` in the rules file).
 
-    `transport` replaces the network; `deadline` is how many seconds one call may take in all; `timer` returns seconds
-    and is read before and after each call.
+    `keyring` gives the credential of each request; `limiter` counts the requests, None where the portal has no limit
+    that is known; `trusted_hosts` are those that a redirect may lead to besides the cloud's own, and `on_moved` is told
+    the host when one did; `largest_batch` is how many commands leave in one request at most, 1 for never more than one.
+    `transport` replaces the network; `deadline` is how many seconds one request may take in all; `timer` returns
+    seconds and is read before and after each request.
     """
 
     def __init__(
         self,
         name: str,
-        credential: Credential,
+        keyring: Keyring,
         *,
         lanes: Lanes,
+        limiter: Limiter | None = None,
+        trusted_hosts: Collection[str] = (),
+        on_moved: Callable[[str], None] | None = None,
+        largest_batch: int = LARGEST,
         transport: AsyncBaseTransport | None = None,
         deadline: float = DEADLINE,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.name = name
-        self._credential = credential
         self._lanes = lanes
+        self._limiter = limiter
         self._timer = timer
-        self._wire = Wire(name, credential, transport=transport, deadline=deadline)
-        # Calls wait here rather than for a connection: a wait in the connection pool would run into its timeout.
-        self._admission = asyncio.Semaphore(CONNECTIONS)
+        self._wire = Wire(name, transport=transport, deadline=deadline)
+        self._courier = Courier(
+            name, keyring, self._wire, admitted=self._admitted, trusted_hosts=trusted_hosts, on_moved=on_moved
+        )
+        self._size = BatchSize(largest_batch)
+        self._told_refusal = False
+        self._gathering = Gathering(name, size=self._size, admitted=self._admitted, send=self._send)
 
     async def call(
         self, method: str, params: Mapping[str, Any] | None = None, *, asked: list[Exchange] | None = None
     ) -> Any:
         """The `result` of one call. `params` must be what JSON can say; each exchange is appended to `asked`.
+
+        Inside a batch all values become texts, so a method for which `1` and `"1"` differ must not be called here.
 
         Raises:
             PortalPaused: not carried out; the portal or this method rests until a time. Where an answer to this call
@@ -58,40 +84,198 @@ class PortalClient:
             OutcomeUnknown: sent, but nobody knows whether it was carried out (`OutcomeUnknownAndPaused` is both).
             NotFound, CallRefused: refused; the portal itself is well.
             PortalUnreachable, LimitReached, AccessRefused: only where the pause could not be stored.
-            StoreUnavailable: not sent, because nobody knows whether the portal is paused.
+            StoreUnavailable: not carried out, because nobody knows whether the portal is paused or has room.
+        """
+        page = await self.call_page(method, params, asked=asked)
+        return page.result
+
+    async def call_page(
+        self, method: str, params: Mapping[str, Any] | None = None, *, asked: list[Exchange] | None = None
+    ) -> Page:
+        """As `call`, with where the next page of a list begins and how many rows it has.
+
+        Raises:
+            as `call`.
         """
         passage = await self._lanes.enter(method)
-        async with self._admission:
-            passage = await self._lanes.set_out(passage)
-            try:
-                reply = await self._ask(method, params or {}, asked)
-            except PortalError as error:
-                verdict = await self._lanes.failed(passage, error)
-                if verdict is error:
-                    raise
-                raise verdict from error
-            await self._lanes.passed(passage, reply.operating_reset_at)
-            return reply.result
+        command = Command(method, params or {}, passage, asked, asyncio.get_running_loop().create_future())
+        self._gathering.add(command)
+        try:
+            return await command.answer
+        except asyncio.CancelledError:
+            self._forget(command)
+            raise
 
     async def aclose(self) -> None:
+        """Send nothing more, end what is under way and close the connections."""
+        await self._gathering.aclose()
         await self._wire.aclose()
 
-    async def _ask(self, method: str, params: Mapping[str, Any], asked: list[Exchange] | None) -> Reply:
-        started = self._timer()
-        said = "internal error"
+    def _forget(self, command: Command) -> None:
+        """The caller has gone. What was asked for him is known even though nobody waits for the answer."""
+        if command.under_way is not None and command.asked is not None:
+            since, together = command.under_way
+            milliseconds = round((self._timer() - since) * 1000, 3)
+            command.asked.append(
+                Exchange(method=command.method, answer="cancelled", milliseconds=milliseconds, together=together)
+            )
+        if not command.answer.cancelled():
+            command.answer.exception()  # it came too late, which is no reason to report that nobody has looked at it
+        self._gathering.leave(command)
+
+    async def _admitted(self) -> None:
+        if self._limiter is not None:
+            await self._limiter.admitted()
+
+    async def _send(self, commands: Sequence[Command]) -> None:
+        """Send what leaves together, and give each its answer."""
+        departure = Departure((), self._timer)
         try:
-            answer = await self._wire.post(method, params)
-            reply = read(answer, portal=self.name, method=method, credential=self._credential)
-        except PortalError as error:
-            said = error.code or f"HTTP {error.status}"
-            raise
+            departure = Departure(await self._let_out(commands), self._timer)
+            if departure.commands:
+                await self._exchange(departure)
         except asyncio.CancelledError:
-            said = "cancelled"
+            for command in commands:
+                command.fail(self._ended(command, departure))
             raise
+        except Exception as error:  # noqa: BLE001 - parameters that JSON cannot say; the caller must learn of it
+            for command in commands:
+                command.fail(error)
+
+    async def _let_out(self, commands: Sequence[Command]) -> list[Command]:
+        """Those whose lanes are still open; the others get their error."""
+        going = []
+        for command in commands:
+            try:
+                # One that was put back holds its probe already, and must not find that somebody holds it.
+                if not (command.set_out and command.passage.held):
+                    command.passage = await self._lanes.set_out(command.passage)
+                command.set_out = True
+                going.append(command)
+            except (PortalError, StoreUnavailable) as error:
+                command.fail(error)
+        return [command for command in going if not command.answer.done()]
+
+    async def _exchange(self, departure: Departure) -> None:
+        """One request: carry it, and hand out what came back."""
+        commands = departure.commands
+        departure.begins()
+        try:
+            if len(commands) == 1:
+                carried = await self._courier.carry(commands[0].method, commands[0].params, departure)
+            else:
+                params = batch.request([command.phrase or "" for command in commands])
+                carried = await self._courier.carry(batch.METHOD, params, departure)
+        except StoreUnavailable as error:
+            departure.ends()
+            for command in commands:
+                command.fail(StoreUnavailable(*error.args))
+        except PortalError as error:
+            departure.ends()
+            if error.code == "timeout":
+                self._size.too_large(len(commands))
+            await self._hand_out([(command, told_to(error, command.method)) for command in commands], one=True)
         else:
-            said = "ok"
-            return reply
-        finally:
-            if asked is not None:
-                milliseconds = round((self._timer() - started) * 1000, 3)
-                asked.append(Exchange(method=method, answer=said, milliseconds=milliseconds))
+            departure.ends()
+            await self._arrived(departure, carried)
+
+    async def _arrived(self, departure: Departure, carried: Carried) -> None:
+        commands = departure.commands
+        if isinstance(carried.meaning, Reply) or carried.seconds > SLOW:
+            self._size.took(len(commands), carried.seconds)
+        if len(commands) == 1:
+            departure.record(carried.said, carried.seconds)
+            await self._hand_out([(commands[0], carried.meaning)], one=True)
+        elif isinstance(carried.meaning, Reply) and any(self._shares(commands, carried.meaning)):
+            await self._hand_out(self._divided(departure, carried, carried.meaning), one=False)
+        else:
+            departure.record(carried.said, carried.seconds)
+            if isinstance(carried.meaning, CallRefused | NotFound):
+                self._batch_was_refused(len(commands), carried.meaning)
+                if carried.meaning.code.casefold() in CODES:
+                    self._gathering.put_back([command for command in commands if not command.answer.done()])
+                    return
+            await self._hand_out([(command, self._of_whole(command, carried)) for command in commands], one=True)
+
+    def _divided(self, departure: Departure, carried: Carried, reply: Reply) -> list[tuple[Command, _Meaning]]:
+        """What each command of a batch was answered, without those that are sent again."""
+        divided: list[tuple[Command, _Meaning]] = []
+        again: list[Command] = []
+        together = len(departure.commands)
+        for command, share in zip(departure.commands, self._shares(departure.commands, reply), strict=True):
+            meaning = self._meaning(command, share, carried)
+            said = "ok" if isinstance(meaning, Reply) else said_by(meaning)
+            command.record(said, seconds=carried.seconds, together=together)
+            match said.casefold():
+                case "error_batch_method_not_allowed":
+                    self._gathering.send_alone(command.method)
+                    again.append(command)
+                case "error_batch_length_exceeded":
+                    self._size.too_large(together)
+                    again.append(command)
+                case _:
+                    divided.append((command, meaning))
+        self._gathering.put_back([command for command in again if not command.answer.done()])
+        return divided
+
+    def _shares(self, commands: Sequence[Command], reply: Reply) -> Iterator[dict[str, Any] | None]:
+        return (batch.share(reply.result, batch.key_of(number)) for number in range(len(commands)))
+
+    def _meaning(self, command: Command, share: Mapping[str, Any] | None, carried: Carried) -> _Meaning:
+        try:
+            return read_share(share, portal=self.name, method=command.method, credential=carried.credential)
+        except PortalError as error:
+            return error
+
+    def _of_whole(self, command: Command, carried: Carried) -> _Meaning:
+        """The error of a whole batch as that of one command, whose method decides which right or scope is missing."""
+        if isinstance(carried.meaning, Reply | CallRefused | NotFound):
+            # Success and not a word about any command, or a refusal of the batch in words that nobody knows.
+            return self._meaning(command, None, carried)
+        try:
+            return read(carried.answer, portal=self.name, method=command.method, credential=carried.credential)
+        except PortalError as error:
+            return error
+
+    def _batch_was_refused(self, count: int, error: PortalError) -> None:
+        """The portal refused the batch itself and no command of it: the next ones are smaller, or sent alone."""
+        if error.code.casefold() == "error_batch_length_exceeded":
+            self._size.too_large(count)
+            return
+        self._size.refused()
+        if not self._told_refusal:
+            self._told_refusal = True
+            logger.warning(
+                "portal %s: it refused a batch with %s; calls are sent one by one, and together again later",
+                self.name,
+                said_by(error),
+            )
+
+    async def _hand_out(self, meanings: Sequence[tuple[Command, _Meaning]], *, one: bool) -> None:
+        """Tell the lanes what became of each command, and then its caller. `one`: one failure, whoever it met."""
+        for number, (command, meaning) in enumerate(meanings):
+            if isinstance(meaning, Reply):
+                await self._lanes.passed(command.passage, meaning.operating_reset_at)
+                command.succeed(Page(meaning.result, meaning.next, meaning.total))
+                continue
+            verdict = await self._lanes.failed(command.passage, meaning, counts=not one or number == 0)
+            if verdict is not meaning:
+                verdict.__cause__ = meaning
+            command.fail(verdict)
+
+    def _ended(self, command: Command, departure: Departure) -> PortalError:
+        """The error of a command whose request was ended on our side."""
+        if departure.sent:
+            return OutcomeUnknown(
+                f"portal {self.name}: {command.method}: the bridge is stopping; whether it was carried out is not "
+                "known",
+                portal=self.name,
+                method=command.method,
+                code="stopping",
+            )
+        return PortalUnreachable(
+            f"portal {self.name}: {command.method} was not sent, the bridge is stopping",
+            portal=self.name,
+            method=command.method,
+            code="stopping",
+        )

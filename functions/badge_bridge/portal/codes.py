@@ -1,8 +1,9 @@
 """The portal's error codes: what each means, which of our errors it is, and who can mend it.
 
 One row per code, in lower case (Bitrix24 docs, "System errors", "crm.activity.badge.*", "crm.activity.configurable.*",
-"Method confirmation"). A `mend` sentence names the right or scope, who grants it and where; `{portal}` in it is the
-portal's name in the rules file, `{scope}` the scope that the method belongs to.
+"crm.item.list", "event.bind", "OAuth 2.0", "Method confirmation"). A `mend` sentence names the right or scope, who
+grants it and where; `{portal}` in it is the portal's name in the rules file, `{scope}` the scope that the method
+belongs to.
 """
 
 from __future__ import annotations
@@ -32,10 +33,14 @@ _NEW_CREDENTIAL = (
     "The token or webhook may have been revoked or have expired, or its user dismissed. A portal administrator can "
     f"make a new one in Bitrix24 under Developer resources: {_SET_IT}"
 )
+_AUTHORISE = (
+    "A portal administrator installs the application in Bitrix24 again, or authorises the bridge with: badge-bridge "
+    "authorize {portal}"
+)
 _APPLICATION = (
     "An inbound webhook cannot do this. A portal administrator makes a local application in Bitrix24 under "
-    "Developer resources > Other > Local application; write its OAuth credential at portals.{portal} in the rules "
-    "file instead of the webhook, the token in a variable, and restart the bridge."
+    "Developer resources > Other > Local application; write its client id and secret at portals.{portal}.oauth in the "
+    "rules file instead of the webhook, the secret in a variable, and restart the bridge."
 )
 
 ASK_FOR_CRM_ADMIN = (
@@ -65,6 +70,11 @@ _REFUSED_FOR_GOOD: Mapping[str, str] = {
     "too_many_items": "the layout has too many items",
     "key_contain_wrong_symbols": "a key has characters other than letters, digits, _ and -",
     "wrong_lang": "a text is in a language that the portal does not have",
+    "invalid_arg_value": "a parameter has a value that the portal does not take",
+    "invalid_argument": "a parameter has a value that the portal does not take",
+    "error_core": "the portal could not do it, for the reason that it gives",
+    "error_event_not_found": "the portal has no event of this name",
+    "unable to set event handler": "this address is bound to the event already, or may not be",
 }
 
 _ACCESS: Mapping[str, Meaning] = {
@@ -85,8 +95,9 @@ _ACCESS: Mapping[str, Meaning] = {
         AccessRefused,
         "the credential has expired: an access token does so an hour after it was issued, an inbound webhook on the "
         "date that it was given, if any",  # Bitrix24 docs, "How to call REST"
-        "A token given as it is cannot be refreshed, so an inbound webhook without an expiry date serves longer; a "
-        f"portal administrator can make one in Bitrix24 under Developer resources. Take a new credential: {_SET_IT}",
+        "The token of an application is renewed by the bridge itself: where that does not help, a portal administrator "
+        "authorises it again with: badge-bridge authorize {portal}. A webhook, or a token given as it is, cannot be "
+        f"renewed: a portal administrator can make a webhook in Bitrix24 under Developer resources; {_SET_IT}",
     ),
     "insufficient_scope": Meaning(
         AccessRefused,
@@ -117,6 +128,23 @@ _ACCESS: Mapping[str, Meaning] = {
         "The denial holds for this token only: a portal administrator makes a new credential and confirms the method. "
         f"Take the new one: {_SET_IT}",
     ),
+    "allowed_only_intranet_user": Meaning(
+        AccessRefused,
+        "the user behind the credential is not an employee of the portal's company",
+        "A portal administrator makes the credential as an employee, not as a guest of a group or an outside user. "
+        f"Take the new one: {_SET_IT}",
+    ),
+    "invalid_client": Meaning(
+        AccessRefused,
+        "the authorisation server does not know the application, or it is not installed",
+        "Compare client_id and client_secret at portals.{portal}.oauth with those of the application in Bitrix24 under "
+        "Developer resources, and install it there if it is not. A portal administrator can see them.",
+    ),
+    "invalid_grant": Meaning(
+        AccessRefused, "the authorisation is over: its token was used, withdrawn or is older than 180 days", _AUTHORISE
+    ),
+    "invalid_scope": Meaning(AccessRefused, "the application asks for a scope that it was not given", _AUTHORISE),
+    "payment_required": Meaning(AccessRefused, "the portal's plan or the application is not paid for", ASK_FOR_PLAN),
     "wrong_auth_type": Meaning(AccessRefused, "the method takes application tokens only", _APPLICATION),
     "error_wrong_context": Meaning(AccessRefused, "the method takes application tokens only", _APPLICATION),
 }

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from badge_bridge.errors import AccessRefused
 from badge_bridge.portal.credentials import Credential
 
-__all__ = ["FixedKeyring", "Keyring"]
+__all__ = ["FixedKeyring", "Keyring", "NoCredential"]
+
+
+class NoCredential(AccessRefused):
+    """There is no credential to call the portal with, whatever the authorisation server calls it."""
 
 
 class Keyring(Protocol):

@@ -33,6 +33,7 @@ from badge_bridge.errors import (
     PortalUnreachable,
     StoreUnavailable,
 )
+from badge_bridge.portal.keyring import Keyring
 from badge_bridge.portal.pausing import Reach, pause_length, reach
 from badge_bridge.portal.reasons import parse, reason_of
 from badge_bridge.portal.wire import DEADLINE
@@ -42,7 +43,8 @@ __all__ = ["Lanes", "Passage", "Pause", "Pauses", "lane_of"]
 logger = logging.getLogger("badge_bridge.portal")
 
 PROBE_HOLD = DEADLINE + 15.0
-"""Seconds after which a probe that was not heard of again has vanished: longer than the longest call takes."""
+"""Seconds after which a probe that was not heard of again has vanished: longer than the longest request takes. One that
+is sent again may take longer; then two probe the lane, which does no harm."""
 
 
 class Pause(Protocol):
@@ -94,16 +96,15 @@ def lane_of(portal: str, method: str, reached: Reach) -> str:
 class Lanes:
     """The lanes of one portal.
 
-    `mark` tells its credential from others (`reasons.mark_of`); `clock` returns unix seconds, `random` a float in
-    [0, 1).
+    The mark of `keyring` tells its credential from others; `clock` returns unix seconds, `random` a float in [0, 1).
     """
 
     def __init__(
-        self, portal: str, pauses: Pauses, *, mark: str, clock: Callable[[], float], random: Callable[[], float]
+        self, portal: str, pauses: Pauses, *, keyring: Keyring, clock: Callable[[], float], random: Callable[[], float]
     ) -> None:
         self._portal = portal
         self._pauses = pauses
-        self._mark = mark
+        self._keyring = keyring
         self._clock = clock
         self._random = random
         self._unknown_in_a_row = 0
@@ -123,7 +124,7 @@ class Lanes:
         lanes = [self._portal, *(lane_of(self._portal, method, "method") for method in methods)]
         for pause in await self._pauses.paused(lanes):
             reason = parse(pause.reason)
-            if reason.refused and reason.refused != self._mark:
+            if reason.refused and reason.refused != self._keyring.mark:
                 await self._open(pause.lane, ": the credential has changed since it was refused")
             elif pause.until > now:
                 logger.warning(
@@ -179,9 +180,14 @@ class Lanes:
             # The call was carried out, which must not get lost; its lane is probed once more when the hold is over.
             logger.warning("portal %s: the end of a pause could not be stored: %s", self._portal, error)
 
-    async def failed(self, passage: Passage, error: PortalError) -> PortalError:
-        """Pause what `error` tells of; `error` itself, or where a lane is paused now, the one to raise from it."""
-        self._count(error)
+    async def failed(self, passage: Passage, error: PortalError, *, counts: bool = True) -> PortalError:
+        """Pause what `error` tells of; `error` itself, or where a lane is paused now, the one to raise from it.
+
+        Where one request failed with many commands in it, only the first of their errors `counts`: a request without an
+        answer is one call that was lost, not fifty.
+        """
+        if counts:
+            self._count(error)
         reached = reach(error, unknown_in_a_row=self._unknown_in_a_row, probing=passage.probing)
         try:
             await self._resume(passage, _proven(passage, error, reached))
@@ -243,7 +249,7 @@ class Lanes:
             # A call that was under way when the lane was paused tells nothing new, unless it asks for far longer.
             if current is not None and running and current.until - now >= length / 2:
                 return current.until
-            await self._pauses.pause(lane, until=now + length, reason=str(reason_of(error, mark=self._mark)))
+            await self._pauses.pause(lane, until=now + length, reason=str(reason_of(error, mark=self._keyring.mark)))
             self._begun += 1
         level = logging.ERROR if error.code.casefold() == "overload_limit" else logging.WARNING
         logger.log(

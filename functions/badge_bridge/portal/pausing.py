@@ -13,6 +13,7 @@ from typing import Literal
 
 from badge_bridge.errors import AccessRefused, LimitReached, OutcomeUnknown, PortalError, PortalUnreachable
 from badge_bridge.portal.codes import CODES
+from badge_bridge.portal.keyring import NoCredential
 
 __all__ = ["JITTER", "UNKNOWN_IN_A_ROW", "Reach", "pause_length", "reach"]
 
@@ -28,7 +29,18 @@ LONGEST_USAGE_PAUSE = 3600.0
 """Seconds; run time is counted over ten minutes, so a later reset than this is a clock that is wrong."""
 
 _NOBODY_ENTERS = frozenset(
-    {"expired_token", "invalid_credentials", "no_auth_found", "portal_deleted", "redirected", "user_access_error"}
+    {
+        "expired_token",
+        "invalid_client",
+        "invalid_credentials",
+        "invalid_grant",
+        "invalid_scope",
+        "no_auth_found",
+        "payment_required",
+        "portal_deleted",
+        "redirected",
+        "user_access_error",
+    }
 )
 """Refusals of the credential or the portal as such. All others are about a method: a right that badge.get needs not,
 or a scope (a missing one for statistics must not stop badges). A plan without REST refuses each method in turn."""
@@ -58,7 +70,7 @@ def reach(error: PortalError, *, unknown_in_a_row: int, probing: Collection[Reac
     """
     code = error.code.casefold()
     match error:
-        case PortalUnreachable():
+        case PortalUnreachable() | NoCredential():
             return "portal"
         case LimitReached():
             return "method" if code == "operation_time_limit" else "portal"

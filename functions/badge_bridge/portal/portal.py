@@ -11,8 +11,11 @@ from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.portal.badges import METHODS, Badges
 from badge_bridge.portal.client import PortalClient
 from badge_bridge.portal.credentials import Credential
+from badge_bridge.portal.keyring import FixedKeyring
 from badge_bridge.portal.lanes import Lanes, Pauses
+from badge_bridge.portal.limits import Limiter
 from badge_bridge.portal.reasons import mark_of
+from badge_bridge.portal.sizing import LARGEST
 from badge_bridge.portal.wire import DEADLINE
 
 __all__ = ["Portal", "open_portal"]
@@ -53,12 +56,25 @@ def open_portal(
     transport: AsyncBaseTransport | None = None,
     random: Callable[[], float] = randomness.random,
     deadline: float = DEADLINE,
+    limiter: Limiter | None = None,
+    largest_batch: int = LARGEST,
+    timer: Callable[[], float] = time.perf_counter,
 ) -> Portal:
     """Put a portal together; nothing is connected before the first call.
 
     `pauses` is the store; `clock` returns unix seconds, `random` a float in [0, 1); `transport` replaces the network;
-    `deadline` is how many seconds one call may take in all.
+    `deadline` is how many seconds one request may take in all; for the others see `PortalClient`.
     """
-    lanes = Lanes(name, pauses, mark=mark_of(name, credential), clock=clock, random=random)
-    client = PortalClient(name, credential, lanes=lanes, transport=transport, deadline=deadline)
+    keyring = FixedKeyring(credential, mark_of(name, credential))
+    lanes = Lanes(name, pauses, keyring=keyring, clock=clock, random=random)
+    client = PortalClient(
+        name,
+        keyring,
+        lanes=lanes,
+        limiter=limiter,
+        largest_batch=largest_batch,
+        transport=transport,
+        deadline=deadline,
+        timer=timer,
+    )
     return Portal(name, client, Badges(client, clock=clock), lanes)

@@ -28,18 +28,24 @@ from badge_bridge.http import (
     Timeout,
     TimeoutException,
 )
+from badge_bridge.portal import batch
 from badge_bridge.portal.credentials import Credential
+from badge_bridge.portal_address import host_of, origin_of
 
 __all__ = ["ANSWER_LIMIT", "CONNECTIONS", "DEADLINE", "Answer", "Wire"]
 
 CONNECTIONS = 8
-"""Calls that are under way at a time; a portal takes two to five a second (Bitrix24 docs, "Limits")."""
+"""Requests that are under way at a time; a portal takes two to five a second (Bitrix24 docs, "Limits")."""
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes; an answer with 50 large CRM items stays far below."""
 
 DEADLINE = 60.0
-"""Seconds for one call in all: Bitrix24 ends a request after 60 s itself (Bitrix24 docs, "Limits")."""
+"""Seconds for one request in all: Bitrix24 ends it after 60 s itself (Bitrix24 docs, "Limits")."""
+
+_TIMEOUT = Timeout(connect=5, read=30, write=10, pool=5)
+_BATCH_TIMEOUT = Timeout(connect=5, read=DEADLINE, write=10, pool=5)
+"""Seconds. Fifty commands may take long, and fifty outcomes that nobody knows cost more than the wait."""
 
 _HEADERS = {
     "Accept": "application/json",
@@ -58,40 +64,40 @@ class Answer:
 
 
 class Wire:
-    """Sends calls to one portal. `transport` replaces the network; `deadline` is in seconds."""
+    """Sends requests to one portal. `transport` replaces the network; `deadline` is in seconds."""
 
-    def __init__(
-        self,
-        portal: str,
-        credential: Credential,
-        *,
-        transport: AsyncBaseTransport | None = None,
-        deadline: float = DEADLINE,
-    ) -> None:
+    def __init__(self, portal: str, *, transport: AsyncBaseTransport | None = None, deadline: float = DEADLINE) -> None:
         self._portal = portal
-        self._credential = credential
         self._transport = transport
         self._deadline = deadline
         self._client: AsyncClient | None = None
 
-    async def post(self, method: str, params: Mapping[str, Any]) -> Answer:
-        """POST one call and read its answer, whatever its status.
+    async def post(
+        self, credential: Credential, method: str, params: Mapping[str, Any], *, origin: str | None = None
+    ) -> Answer:
+        """POST one request and read its answer, whatever its status.
+
+        `origin` (`https://<host>`) is where the portal lives now, if not where the credential says.
 
         Raises:
-            PortalUnreachable: no connection; the call was not sent.
+            PortalUnreachable: no connection; the request was not sent.
             OutcomeUnknown: no answer, half an answer or one that is too large. `code` says which in two words.
         """
         client = self._open()
-        content = json.dumps(self._credential.body(params), allow_nan=False).encode()
+        content = json.dumps(credential.body(params), allow_nan=False).encode()
+        timeout = _BATCH_TIMEOUT if method == batch.METHOD else _TIMEOUT
+        address = credential.address(method)
+        if origin is not None:
+            address = origin + address.removeprefix(origin_of(address))
         try:
             async with (
                 asyncio.timeout(self._deadline),
-                client.stream("POST", self._credential.address(method), content=content) as response,
+                client.stream("POST", address, content=content, timeout=timeout) as response,
             ):
                 body = await self._body(response, method)
                 return Answer(response.status_code, body, response.headers.get("location", ""))
         except (ConnectError, ConnectTimeout, PoolTimeout) as error:
-            raise self._unreachable(method, error) from error
+            raise self._unreachable(credential, method, host_of(address), error) from error
         except (TimeoutException, TimeoutError) as error:
             raise self._unknown(method, "timeout", "the portal did not answer in time") from error
         except HTTPError as error:
@@ -113,7 +119,6 @@ class Wire:
             self._client = AsyncClient(
                 transport=self._transport,
                 headers=_HEADERS,
-                timeout=Timeout(connect=5, read=30, write=10, pool=5),
                 limits=Limits(max_connections=CONNECTIONS, max_keepalive_connections=4, keepalive_expiry=30),
                 follow_redirects=False,
                 # A session cookie would tie our calls to one PHP session, whose lock lets them run one at a time.
@@ -131,13 +136,13 @@ class Wire:
                 )
         return bytes(body)
 
-    def _unreachable(self, method: str, error: HTTPError) -> PortalUnreachable:
+    def _unreachable(self, credential: Credential, method: str, host: str, error: HTTPError) -> PortalUnreachable:
         if isinstance(error, ConnectTimeout):
             why = "no answer to the connection attempt within 5 s"
         else:
-            why = str(error).replace(self._credential.secret, "***") or type(error).__name__
+            why = str(error).replace(credential.secret, "***") or type(error).__name__
         return PortalUnreachable(
-            f"portal {self._portal}: {method} was not sent, no connection to {self._credential.host}: {why}",
+            f"portal {self._portal}: {method} was not sent, no connection to {host}: {why}",
             portal=self._portal,
             method=method,
             code="no connection",
