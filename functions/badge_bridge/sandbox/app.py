@@ -1,4 +1,4 @@
-"""The portal on HTTP: `/rest/...` as Bitrix24 has it, and the sandbox's own `/_sandbox/...` controls."""
+"""The portal on HTTP: `/rest/...` as Bitrix24 has it, `/kanban`, and the sandbox's own `/_sandbox/...` controls."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from badge_bridge.sandbox.errors import Refusal
 from badge_bridge.sandbox.faults import Strike
 from badge_bridge.sandbox.holding import Ending, Holds, Sleep
 from badge_bridge.sandbox.journal import Entry
+from badge_bridge.sandbox.kanban_page import kanban_routes
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.wire import MAX_BODY, Answer, Call, Target, read_params, read_target
 
@@ -33,7 +34,7 @@ def create_app(portal: SandboxPortal, *, holds: Holds | None = None, sleep: Slee
     """
     endpoint = RestEndpoint(portal, holds or Holds(sleep))
     return Starlette(
-        routes=[Route("/rest/{path:path}", endpoint), *control_routes(portal)],
+        routes=[Route("/rest/{path:path}", endpoint), *kanban_routes(portal), *control_routes(portal)],
         exception_handlers={404: no_such_page, 405: no_such_page},
     )
 

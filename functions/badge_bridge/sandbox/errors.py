@@ -71,6 +71,7 @@ ERRORS: Mapping[str, KnownError] = _table(
     KnownError("ENUM_FIELD", 400, "A field of the layout has a value that is not in its list"),
     KnownError("TOO_MANY_ITEMS", 400, "The layout has too many items"),
     KnownError("KEY_CONTAIN_WRONG_SYMBOLS", 400, "A key of the layout has characters that are not allowed"),
+    KnownError("CANT_CHANGE_PROVIDER_TYPE_ID", 400, "The type of an activity can not be changed"),
     KnownError("WRONG_LANG", 400, "The language is not installed"),
     KnownError("INVALID_ARG_VALUE", 400, "Invalid value of an argument"),
     KnownError("allowed_only_intranet_user", 403, "Only for intranet users"),

@@ -38,6 +38,10 @@ def describe(portal: SandboxPortal, controls: Iterable[Control], base_url: str) 
     return {
         "sandbox": "a local portal that behaves like Bitrix24; nothing in it is real, its credentials included",
         "controls": {f"{control.verb} {control.path}": control.does for control in controls},
+        "pages": {
+            "/kanban": "deal and lead cards with their badges; ?board=deals or leads, ?lang=de, ?category=0",
+            "/kanban.json": "the same as values",
+        },
         "credentials": _credentials(portal, seed, base_url),
         "methods": {method.name: _about(method) for method in METHODS.values()},
         "fault_parameters": _parameters(FaultOrder),

@@ -63,6 +63,11 @@ class SandboxPortal:
         return self._records.to_seed()
 
     @property
+    def records(self) -> Records:
+        """The same, indexed, for pages that show a part of it."""
+        return self._records
+
+    @property
     def all_401(self) -> bool:
         return self._records.variants.system_errors == "all-401"
 
@@ -107,7 +112,7 @@ class SandboxPortal:
         try:
             caller, method = self._admit(call)
             before = self.clock()
-            reply = method.run(Context(self._records, caller, METHODS), call.params)
+            reply = method.run(Context(self._records, caller, METHODS, now=before), call.params)
             if method.writes:
                 self._save()
         except Refusal as refusal:

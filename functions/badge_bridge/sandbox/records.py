@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from badge_bridge.sandbox.seed import Badge, Company, Contact, Deal, Lead, Seed, Text, Token, User, Webhook
+from badge_bridge.sandbox.call_rows import CallRow
+from badge_bridge.sandbox.crm import Crm
+from badge_bridge.sandbox.seed import Badge, Seed, Text, Token, User, Webhook
 
 __all__ = ["Records"]
 
@@ -18,10 +20,11 @@ class Records:
         self.webhooks: dict[tuple[int, str], Webhook] = {(hook.user_id, hook.secret): hook for hook in seed.webhooks}
         self.tokens: dict[str, Token] = {token.access_token: token for token in seed.tokens}
         self.badges: dict[str, Badge] = {badge.code: badge for badge in seed.badges}
-        self.companies: dict[int, Company] = {company.id: company for company in seed.companies}
-        self.contacts: dict[int, Contact] = {contact.id: contact for contact in seed.contacts}
-        self.deals: dict[int, Deal] = {deal.id: deal for deal in seed.deals}
-        self.leads: dict[int, Lead] = {lead.id: lead for lead in seed.leads}
+        self.crm = Crm(seed)
+        self.calls: dict[int, CallRow] = {call.id: call for call in seed.calls}
+        self.icons = seed.icons
+        self.logos = seed.logos
+        self.crm_mode = seed.crm_mode
         self._seed = seed
 
     def to_seed(self) -> Seed:
@@ -32,18 +35,16 @@ class Records:
                 "webhooks": tuple(self.webhooks.values()),
                 "tokens": tuple(self.tokens.values()),
                 "badges": tuple(self.badges.values()),
-                "companies": tuple(self.companies.values()),
-                "contacts": tuple(self.contacts.values()),
-                "deals": tuple(self.deals.values()),
-                "leads": tuple(self.leads.values()),
+                "calls": tuple(self.calls.values()),
+                **self.crm.to_seed(),
             }
         )
 
-    def resolve(self, text: Text) -> str:
-        """One text: in the portal's language, else English, else the first (Bitrix24 docs, badges overview)."""
+    def resolve(self, text: Text, language: str = "") -> str:
+        """One text: in this or the portal's language, else English, else the first (Bitrix24 docs, badges overview)."""
         if isinstance(text, str):
             return text
-        for language in (self.language, "en"):
-            if language in text:
-                return text[language]
+        for wanted in (language or self.language, "en"):
+            if wanted in text:
+                return text[wanted]
         return next(iter(text.values()), "")

@@ -40,11 +40,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a method works with."""
+    """What a method works with. `now` is unix seconds."""
 
     records: Records
     caller: Caller
     methods: Mapping[str, Method]
+    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ def _never(_variants: Variants) -> bool:
     return False
 
 
+def _always(_variants: Variants) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """A declared method. `scope` is empty for the base scope, which every credential has."""
@@ -73,6 +78,8 @@ class Method:
     writes: bool
     refuses_webhooks: Callable[[Variants], bool]
     run: Run
+    batchable: Callable[[Variants], bool] = _always
+    """Whether it may be a command of a `batch`, as the portal behaves at present."""
 
 
 class Methods:
@@ -83,9 +90,18 @@ class Methods:
         self._refuses_webhooks = refuses_webhooks
         self.declared: dict[str, Method] = {}
 
-    def method(self, name: str, *, right: Right = "any", writes: bool = False) -> Callable[[Run], Run]:
+    def method(
+        self,
+        name: str,
+        *,
+        right: Right = "any",
+        writes: bool = False,
+        batchable: Callable[[Variants], bool] = _always,
+    ) -> Callable[[Run], Run]:
         def declare(run: Run) -> Run:
-            self.declared[name.lower()] = Method(name, self._scope, right, writes, self._refuses_webhooks, run)
+            self.declared[name.lower()] = Method(
+                name, self._scope, right, writes, self._refuses_webhooks, run, batchable
+            )
             return run
 
         return declare

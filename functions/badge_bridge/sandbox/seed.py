@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from badge_bridge.sandbox import small_company
+from badge_bridge.sandbox.call_rows import CallRow
+from badge_bridge.sandbox.crm_seed import Activity, Company, Contact, Deal, LastIds, Lead, Stage
+from badge_bridge.sandbox.shapes import Id, Moment, Record, Text
+from badge_bridge.sandbox.timeline_pictures import ICONS, LOGOS
 from badge_bridge.sandbox.variants import Variants
 
 __all__ = [
@@ -21,12 +26,16 @@ __all__ = [
     "MANAGER_TOKEN",
     "OUTSIDER_TOKEN",
     "TELEPHONY_ONLY_TOKEN",
+    "Activity",
     "Badge",
+    "CallRow",
     "Company",
     "Contact",
     "Deal",
+    "LastIds",
     "Lead",
     "Seed",
+    "Stage",
     "Text",
     "Token",
     "User",
@@ -42,32 +51,24 @@ OUTSIDER_TOKEN = "sandbox-outsider-token"  # noqa: S105
 EXPIRED_TOKEN = "sandbox-expired-token"  # noqa: S105
 TELEPHONY_ONLY_TOKEN = "sandbox-telephony-token"  # noqa: S105
 
-Id = Annotated[int, Field(ge=1)]
 Secret = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
-Moment = Annotated[float, Field(allow_inf_nan=False)]
-"""Unix seconds."""
-Text = str | dict[str, str]
-"""One text, or texts by language code."""
-Semantic = Literal["P", "S", "F"]
-"""Of a stage: P in work, S won, F lost."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class User(_Record):
-    """A user of the portal. `crm` is his right in the CRM section, `admin` the portal administrator's flag."""
+class User(Record):
+    """A user of the portal. `crm` is his right in the CRM section, `admin` the portal administrator's flag,
+    `call_statistics` whether he may read the calls of all.
+    """
 
     id: Id
     name: str
     last_name: str = ""
     admin: bool = False
     crm: Literal["administrator", "user", "none"] = "user"
+    call_statistics: bool = True
     active: bool = True
 
 
-class Webhook(_Record):
+class Webhook(Record):
     """An inbound webhook: calls run as its user. `expires_at` is unix seconds, None for never."""
 
     user_id: Id
@@ -76,7 +77,7 @@ class Webhook(_Record):
     expires_at: Moment | None = None
 
 
-class Token(_Record):
+class Token(Record):
     """An OAuth access token of an application for one user. `expires_at` is unix seconds, None for never."""
 
     access_token: Secret
@@ -86,53 +87,13 @@ class Token(_Record):
     expires_at: Moment | None = None
 
 
-class Badge(_Record):
+class Badge(Record):
     """A registered badge, its texts as they were passed. `type` is a plain text: one variant accepts any."""
 
     code: str = Field(min_length=1)
     title: Text
     value: Text
     type: str
-
-
-class Contact(_Record):
-    id: Id
-    name: str
-    last_name: str = ""
-    phones: tuple[str, ...] = ()
-    emails: tuple[str, ...] = ()
-    company_id: Id | None = None
-    assigned_by_id: Id = 1
-
-
-class Company(_Record):
-    id: Id
-    title: str
-    phones: tuple[str, ...] = ()
-    assigned_by_id: Id = 1
-
-
-class Deal(_Record):
-    """The first of `contact_ids` is the main contact."""
-
-    id: Id
-    title: str
-    category_id: int = 0
-    stage_id: str = "NEW"
-    semantic: Semantic = "P"
-    contact_ids: tuple[Id, ...] = ()
-    company_id: Id | None = None
-    assigned_by_id: Id = 1
-
-
-class Lead(_Record):
-    id: Id
-    title: str
-    name: str = ""
-    status_id: str = "NEW"
-    semantic: Semantic = "P"
-    phones: tuple[str, ...] = ()
-    assigned_by_id: Id = 1
 
 
 def _refuse_repeats(what: str, keys: Iterable[Hashable]) -> None:
@@ -143,7 +104,7 @@ def _refuse_repeats(what: str, keys: Iterable[Hashable]) -> None:
         seen.add(key)
 
 
-class Seed(_Record):
+class Seed(Record):
     """A whole portal. Codes and ids are unique, and nothing refers to what is not there."""
 
     language: str = "en"
@@ -162,6 +123,18 @@ class Seed(_Record):
     contacts: tuple[Contact, ...] = ()
     deals: tuple[Deal, ...] = ()
     leads: tuple[Lead, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    """Columns of the kanbans, from left to right. An item may be in a stage that is not among them."""
+    activities: tuple[Activity, ...] = ()
+    """One whose item is not there goes with the item, as in the portal."""
+    calls: tuple[CallRow, ...] = ()
+    last_ids: LastIds = LastIds()
+    icons: tuple[str, ...] = ICONS
+    """Codes that a layout's icon may have."""
+    logos: tuple[str, ...] = LOGOS
+    """Codes that a layout's logo may have."""
+    crm_mode: Literal[1, 2] = 1
+    """1 is the classic CRM, 2 the simple one, which has no leads."""
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> Seed:
@@ -173,6 +146,10 @@ class Seed(_Record):
         _refuse_repeats("contacts", (contact.id for contact in self.contacts))
         _refuse_repeats("deals", (deal.id for deal in self.deals))
         _refuse_repeats("leads", (lead.id for lead in self.leads))
+        _refuse_repeats("stages", ((stage.kind, stage.category_id, stage.id) for stage in self.stages))
+        _refuse_repeats("activities", (activity.id for activity in self.activities))
+        _refuse_repeats("calls", (call.id for call in self.calls))
+        _refuse_repeats("calls", (call.call_id for call in self.calls))
         return self
 
     @model_validator(mode="after")
@@ -201,7 +178,7 @@ def default_seed() -> Seed:
         users=(
             User(id=1, name="Ada", last_name="Admin", admin=True, crm="administrator"),
             User(id=7, name="Max", last_name="Manager"),
-            User(id=9, name="Olga", last_name="Outsider", crm="none"),
+            User(id=9, name="Olga", last_name="Outsider", crm="none", call_statistics=False),
         ),
         webhooks=(
             Webhook(user_id=1, secret=ADMINISTRATOR_SECRET, scopes=("crm", "telephony")),
@@ -214,25 +191,11 @@ def default_seed() -> Seed:
             Token(access_token=EXPIRED_TOKEN, user_id=1, client_id=application, scopes=("crm",), expires_at=0.0),
             Token(access_token=TELEPHONY_ONLY_TOKEN, user_id=1, client_id=application, scopes=("telephony",)),
         ),
-        companies=(
-            Company(id=1, title="Nordwind Logistics", phones=("+493023125001",), assigned_by_id=7),
-            Company(id=2, title="Alder & Finch Interiors", phones=("+442079460100",), assigned_by_id=7),
-        ),
-        contacts=(
-            Contact(id=1, name="Anna", last_name="Berger", phones=("+4917139200011",), company_id=1, assigned_by_id=7),
-            Contact(id=2, name="Tom", last_name="Finch", phones=("+442079460123",), company_id=2, assigned_by_id=7),
-            Contact(id=3, name="Grace", last_name="Miller", phones=("+12025550143", "+12025550144"), assigned_by_id=7),
-            Contact(id=4, name="Iris", last_name="Novak", phones=("+12025550187",)),
-        ),
-        deals=(
-            Deal(id=41, title="Fleet tracking", stage_id="PREPARATION", contact_ids=(1,), company_id=1),
-            Deal(id=42, title="Office refit", stage_id="NEW", contact_ids=(2,), company_id=2, assigned_by_id=7),
-            Deal(id=43, title="Kitchen showroom", stage_id="WON", semantic="S", contact_ids=(2,), company_id=2),
-            Deal(id=44, title="Garden house", stage_id="LOSE", semantic="F", contact_ids=(3,), assigned_by_id=7),
-            Deal(id=45, title="Winter garden", stage_id="NEW", contact_ids=(3, 4), assigned_by_id=7),
-        ),
-        leads=(
-            Lead(id=11, title="Call from the web site", name="Paul Stone", phones=("+12025550190",), assigned_by_id=7),
-            Lead(id=12, title="Fair visitor", name="Lena Wolf", status_id="JUNK", semantic="F"),
-        ),
+        companies=small_company.COMPANIES,
+        contacts=small_company.CONTACTS,
+        deals=small_company.DEALS,
+        leads=small_company.LEADS,
+        stages=small_company.STAGES,
+        activities=small_company.ACTIVITIES,
+        calls=small_company.CALLS,
     )

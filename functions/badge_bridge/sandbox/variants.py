@@ -41,6 +41,40 @@ class Variants(BaseModel):
     """The error of `crm.activity.badge.add` for a parameter that is absent. An empty one is always
     `REQUIRED_ARG_MISSING`."""
 
+    unknown_badge_code: Literal["WRONG_FIELD_VALUE", "NOT_FOUND", "accepted"] = "WRONG_FIELD_VALUE"
+    """What `crm.activity.configurable.add` and `update` say to a `badgeCode` that is not registered."""
+
+    partial_update: Literal["accepted", "refused"] = "accepted"
+    """Whether `crm.activity.configurable.update` may be called without `fields` or without `layout`; what is not named
+    keeps its value then. Refused is `ERROR_EMPTY_LAYOUT`, and 100 where `fields` is missing."""
+
+    completing_twice: Literal["accepted", "NOT_FOUND", "WRONG_FIELD_VALUE"] = "accepted"
+    """What `crm.activity.configurable.update` says to completing an activity that is already completed."""
+
+    configurable_in_batch: Literal["allowed", "refused"] = "allowed"
+    """Whether `crm.activity.configurable.add` may be a command of a `batch`; refused is
+    `ERROR_BATCH_METHOD_NOT_ALLOWED`."""
+
+    empty_blocks: Literal["refused", "accepted"] = "refused"
+    """A layout whose body has `blocks` without a block: the table wants 1 to 20, an example beside it has none. Refused
+    is `WRONG_FIELD_VALUE`."""
+
+    unknown_picture: Literal["refused", "accepted"] = "refused"
+    """An icon or logo code that the portal does not list; refused is `ENUM_FIELD`."""
+
+    tel_links: Literal["accepted", "refused"] = "accepted"
+    """Whether the `uri` of a redirect action may be a `tel:` link; refused is `WRONG_FIELD_VALUE`."""
+
+    origin_filter: Literal["works", "ignored", "refused"] = "works"
+    """What `crm.activity.list` does with `ORIGINATOR_ID` and `ORIGIN_ID` in its filter. Ignored answers as if they were
+    not there; refused is status 400 with an empty error code."""
+
+    origin_in_lists: Literal["carried", "left-out"] = "carried"
+    """Whether rows of `crm.activity.list` have `ORIGINATOR_ID` and `ORIGIN_ID` when these are selected."""
+
+    contact_ids_filter: Literal["works", "refused"] = "works"
+    """Whether `crm.item.list` takes `contactIds` in the filter of deals; refused is `INVALID_ARG_VALUE`."""
+
     system_errors: Literal["by-kind", "all-401"] = "by-kind"
     """The statuses of system errors, which the vendor's table gives in two editions. `by-kind`: 403
     `insufficient_scope`, 503 `OVERLOAD_LIMIT`, ..., and a wrong webhook code is `NO_AUTH_FOUND`. `all-401`: 401 for

@@ -6,8 +6,27 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from badge_bridge.sandbox.methods import badges, probes
-from badge_bridge.sandbox.registry import Method
+from badge_bridge.sandbox.methods.activities import activities
+from badge_bridge.sandbox.methods.configurable import configurable
+from badge_bridge.sandbox.methods.deals import deals
+from badge_bridge.sandbox.methods.duplicates import duplicates, search
+from badge_bridge.sandbox.methods.enums import enums
+from badge_bridge.sandbox.methods.item_writing import writing
+from badge_bridge.sandbox.methods.items import items
+from badge_bridge.sandbox.methods.statistics import statistics
+from badge_bridge.sandbox.methods.timeline import timeline
+from badge_bridge.sandbox.registry import Method, Methods
 
 __all__ = ["METHODS"]
 
-METHODS: Mapping[str, Method] = MappingProxyType({**probes.base.declared, **badges.badges.declared})
+_CRM: tuple[Methods, ...] = (
+    *(configurable, activities, timeline),
+    *(duplicates, search, items, writing, deals, enums, statistics),
+)
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        **probes.base.declared,
+        **badges.badges.declared,
+        **{name: method for methods in _CRM for name, method in methods.declared.items()},
+    }
+)
