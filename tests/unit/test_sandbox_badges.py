@@ -292,7 +292,7 @@ async def test_app_info_is_refused_when_asked_by_webhook(client: httpx.AsyncClie
 
 async def test_time_has_every_field_when_a_call_succeeds() -> None:
     """Seconds as numbers, dates with a zone and without fractions, and the method's metered run time."""
-    ticks = iter([100.5, 101.0, 101.5, 102.0, 103.5, 104.0])
+    ticks = iter([100.5, 100.75, 101.0, 101.5, 102.0, 103.5, 104.0])
     portal = SandboxPortal(clock=lambda: next(ticks))
     transport = httpx.ASGITransport(create_app(portal))
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:

@@ -17,6 +17,7 @@ from badge_bridge.sandbox.metering import OperatingMeter
 from badge_bridge.sandbox.methods import METHODS
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import ADMINISTRATOR_SECRET, ADMINISTRATOR_TOKEN, Seed, default_seed
+from badge_bridge.sandbox.sending import Sender
 from badge_bridge.sandbox.variants import Variants
 
 MISSED: dict[str, Any] = {"code": "missedCall", "title": {"en": "Call"}, "value": "Missed", "type": "failure"}
@@ -123,7 +124,7 @@ async def test_guide_is_found_when_only_the_address_is_known(client: httpx.Async
 async def test_guide_lists_every_control_that_there_is(portal: SandboxPortal, client: httpx.AsyncClient) -> None:
     """Each verb of each path below /_sandbox/, once, with words beside it."""
     controls = (await client.get("/_sandbox/")).json()["controls"]
-    routes = [route for route in control_routes(portal) if route.path != "/"]
+    routes = [route for route in control_routes(portal, Sender()) if route.path != "/"]
     assert sorted(controls) == sorted(
         f"{verb} {route.path}" for route in routes for verb in (route.methods or ()) if verb != "HEAD"
     )

@@ -1,133 +1,80 @@
-"""The portal on HTTP: `/rest/...` as Bitrix24 has it, `/kanban`, and the sandbox's own `/_sandbox/...` controls."""
+"""The portal on HTTP: `/rest/...` and `/oauth/...` as Bitrix24 has them, `/kanban`, and the sandbox's own controls."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
+from badge_bridge.sandbox.batch import Command, read_commands
 from badge_bridge.sandbox.controls import control_routes, no_such_page
+from badge_bridge.sandbox.endpoint import BREAK_CONNECTION, Endpoint, Wire
 from badge_bridge.sandbox.errors import Refusal
 from badge_bridge.sandbox.faults import Strike
-from badge_bridge.sandbox.holding import Ending, Holds, Sleep
+from badge_bridge.sandbox.holding import Holds, Sleep
 from badge_bridge.sandbox.journal import Entry
 from badge_bridge.sandbox.kanban_page import kanban_routes
+from badge_bridge.sandbox.oauth_pages import oauth_routes
 from badge_bridge.sandbox.portal import SandboxPortal
-from badge_bridge.sandbox.wire import MAX_BODY, Answer, Call, Target, read_params, read_target
+from badge_bridge.sandbox.sending import Sender
+from badge_bridge.sandbox.wire import Answer, Call, Target, read_params, read_target
 
 __all__ = ["BREAK_CONNECTION", "create_app"]
 
-BREAK_CONNECTION = "badge_bridge.break_connection"
-"""ASGI extension of the sandbox's own server: a function that closes the connection under the request."""
 
-
-def create_app(portal: SandboxPortal, *, holds: Holds | None = None, sleep: Sleep = asyncio.sleep) -> Starlette:
+def create_app(
+    portal: SandboxPortal,
+    *,
+    holds: Holds | None = None,
+    sleep: Sleep = asyncio.sleep,
+    sender: Sender | None = None,
+) -> Starlette:
     """The ASGI application of a portal.
 
-    `holds` lets whoever runs it end held answers before stopping; `sleep` is what faults wait with. On a server that
-    cannot break a connection (see `BREAK_CONNECTION`) the drop faults raise `ConnectionAbortedError` into the server.
+    `holds` lets whoever runs it end held answers before stopping; `sleep` is what faults and the sending of events wait
+    with; `sender` is what sends them, to be closed by whoever has made it. On a server that cannot break a connection
+    (see `BREAK_CONNECTION`) the drop faults raise `ConnectionAbortedError` into the server.
     """
-    endpoint = RestEndpoint(portal, holds or Holds(sleep))
+    holds = holds or Holds(sleep)
+    sender = sender or Sender(sleep=sleep, clock=portal.clock)
     return Starlette(
-        routes=[Route("/rest/{path:path}", endpoint), *kanban_routes(portal), *control_routes(portal)],
+        routes=[
+            Route("/rest/{path:path}", RestEndpoint(portal, holds, sender)),
+            *oauth_routes(portal, holds, sender),
+            *kanban_routes(portal),
+            *control_routes(portal, sender),
+        ],
         exception_handlers={404: no_such_page, 405: no_such_page},
     )
 
 
-class _ClientLeft(Exception):
-    """The client closed the connection before its request was complete."""
+class RestEndpoint(Endpoint):
+    """Calls of the portal's methods.
 
+    A request is looked at in this order: has the portal moved, can it be read, is there room for it in the bucket, does
+    a fault strike it. Only what comes through is a call.
+    """
 
-@dataclass(frozen=True, slots=True)
-class _Wire:
-    """One HTTP request in hand."""
-
-    scope: Scope
-    receive: Receive
-    send: Send
-
-    @property
-    def content_type(self) -> str:
-        types = [value for name, value in self.scope["headers"] if name == b"content-type"]
-        return types[-1].decode("latin-1") if types else ""
-
-    @property
-    def query(self) -> str:
-        query: bytes = self.scope["query_string"]
-        return query.decode("utf-8", "replace")
-
-    async def body(self) -> bytes:
-        """The whole body.
-
-        Raises:
-            Refusal: it is longer than `MAX_BODY`.
-        """
-        chunks: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientLeft
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > MAX_BODY:
-                raise Refusal("INVALID_REQUEST", f"The body is longer than {MAX_BODY} bytes", status=413)
-            more = message.get("more_body", False)
-        return b"".join(chunks)
-
-    async def answer(self, answer: Answer) -> None:
-        headers = {"Allow": "GET, POST"} if answer.status == 405 else None
-        response = Response(answer.body, answer.status, headers, answer.media_type)
-        await response(self.scope, self.receive, self.send)
-
-    async def drop(self) -> None:
-        """End the request without any HTTP answer."""
-        close = self.scope.get("extensions", {}).get(BREAK_CONNECTION)
-        if close is None:
-            raise ConnectionAbortedError("the sandbox drops this connection")
-        close()
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-
-
-class RestEndpoint:
-    """Takes requests for the portal, lets faults strike them, and keeps the log."""
-
-    def __init__(self, portal: SandboxPortal, holds: Holds) -> None:
-        self._portal = portal
-        self._holds = holds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wire = _Wire(scope, receive, send)
-        started = self._portal.clock()
-        entry = self._portal.journal.open(time=started, http=scope["method"])
-        try:
-            await self._handle(wire, entry)
-        except _ClientLeft:
-            entry.error = "the client left before its request was complete"
-        finally:
-            entry.milliseconds = round(max(0.0, self._portal.clock() - started) * 1000, 3)
-
-    async def _handle(self, wire: _Wire, entry: Entry) -> None:
+    async def handle(self, wire: Wire, entry: Entry) -> None:
+        moved_to = self._portal.moved_to(wire.host)
+        if moved_to is not None:
+            await self.finish(wire, entry, _moved(wire, entry, moved_to))
+            return
         try:
             call = await self._read(wire, entry)
+            self._portal.let_in()
         except Refusal as refusal:
-            await self._finish(wire, entry, self._portal.refuse(refusal))
+            await self.finish(wire, entry, self._portal.refuse(refusal))
             return
-        strike = self._portal.faults.strike(call.method)
-        if strike is None:
-            await self._finish(wire, entry, self._carry_out(entry, call))
-        else:
-            entry.fault = strike.kind.name
-            await self._misbehave(wire, entry, call, strike)
+        strike, strikes = self._strikes(call)
+        if strike is not None and strike.kind.expires:
+            self._portal.expire(call)
+        await self.serve(wire, entry, strike, lambda: self._portal.answer(call, strikes))
 
-    async def _read(self, wire: _Wire, entry: Entry) -> Call:
+    async def _read(self, wire: Wire, entry: Entry) -> Call:
         if wire.scope["method"] not in ("GET", "POST"):
             raise Refusal("INVALID_REQUEST", "The portal takes GET and POST", status=405)
         target = read_target(wire.scope["path"].removeprefix("/rest/"))
@@ -138,36 +85,20 @@ class RestEndpoint:
         entry.params = call.params
         entry.credential = call.kind
         entry.user = self._portal.caller_id(call)
+        if call.method == "batch":
+            entry.params = _without_tokens(call.params)
         return call
 
-    async def _misbehave(self, wire: _Wire, entry: Entry, call: Call, strike: Strike) -> None:
-        kind = strike.kind
-        ending: Ending = "over"
-        if kind.hold == "before":
-            ending = await self._holds.hold(strike.seconds, wire.receive)
-        answer: Answer | None = None
-        if kind.carries_out and ending != "stopped":
-            answer = self._carry_out(entry, call, strike)
-        elif not kind.carries_out and not kind.drops:
-            answer = strike.answer(all_401=self._portal.all_401)
-        if kind.hold == "after":
-            ending = await self._holds.hold(strike.seconds, wire.receive)
-        if kind.drops or answer is None or ending == "stopped":
-            await wire.drop()
-        elif ending == "over":
-            await self._finish(wire, entry, answer)
-
-    def _carry_out(self, entry: Entry, call: Call, strike: Strike | None = None) -> Answer:
-        if strike is not None and strike.kind.name == "race-add":
-            self._portal.let_another_actor_win(call)
-        answer = self._portal.answer(call)
-        entry.note(answer, carried_out=answer.error is None)
-        return answer
-
-    async def _finish(self, wire: _Wire, entry: Entry, answer: Answer) -> None:
-        entry.note(answer, carried_out=entry.carried_out)
-        entry.status = answer.status
-        await wire.answer(answer)
+    def _strikes(self, call: Call) -> tuple[Strike | None, Mapping[str, Strike]]:
+        """What strikes the request, and what strikes single commands of a batch, or the one call, by key."""
+        faults = self._portal.faults
+        whole = faults.strike(call.method, can_expire=self._portal.can_expire(call))
+        single: dict[str, Strike] = {}
+        if whole is not None:
+            single[""] = whole
+        elif call.method == "batch":
+            whole, single = faults.strike_commands(_commands(call.params))
+        return whole, single
 
 
 def _call(target: Target, params: dict[str, Any], *, secure: bool) -> Call:
@@ -177,3 +108,26 @@ def _call(target: Target, params: dict[str, Any], *, secure: bool) -> Call:
     if target.user_id is not None:
         return Call(target.method, params, target.user_id, target.secret, secure=secure)
     return Call(target.method, params, token=token if isinstance(token, str) else "", secure=secure)
+
+
+def _commands(params: Mapping[str, Any]) -> list[Command]:
+    try:
+        return read_commands(params)
+    except Refusal:
+        return []
+
+
+def _without_tokens(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a batch as the log shows them: its commands taken apart, and no token in any of them."""
+    commands = {command.key: command.to_json() for command in _commands(params)}
+    return {name: commands if name.lower() == "cmd" else value for name, value in params.items()}
+
+
+def _moved(wire: Wire, entry: Entry, moved_to: str) -> Answer:
+    """302 to the same target at the new address; nothing is read and nothing is carried out."""
+    last = wire.scope["path"].rstrip("/").rpartition("/")[2]
+    entry.method = last.lower().removesuffix(".json")
+    page = b"<!DOCTYPE html>\n<html><head><title>302 Found</title></head><body><h1>302 Found</h1></body></html>\n"
+    return Answer(
+        302, page, "text/html; charset=utf-8", error="the portal has moved", location=f"{moved_to}{wire.target}"
+    )

@@ -6,6 +6,8 @@
     POST   /_sandbox/seed                   replace parts of the content: {"deals": [...], "variants": {...}}
     GET    /_sandbox/faults                 which faults are still to strike, and how often each has struck
     POST   /_sandbox/faults                 order a fault; DELETE forgets all of them
+    POST   /_sandbox/calls                  let a telephone call happen; GET /_sandbox/events shows what was sent
+    POST   /_sandbox/install                install the application; /_sandbox/update, /_sandbox/uninstall
     POST   /_sandbox/reset                  back to the start
 
 Mistakes are answered with 400, 404 or 405 and `{"error", "error_description"}` and change nothing.
@@ -15,20 +17,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from badge_bridge.sandbox.applications import NoSuchApplication
 from badge_bridge.sandbox.errors import SandboxError
-from badge_bridge.sandbox.faults import KINDS, FaultOrder
+from badge_bridge.sandbox.faults import KINDS, TOKEN_REQUEST, FaultOrder
 from badge_bridge.sandbox.guide import Control, describe
+from badge_bridge.sandbox.loopback import LoopbackUrl
 from badge_bridge.sandbox.methods import METHODS
+from badge_bridge.sandbox.mixing import MixOrder
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import Seed
+from badge_bridge.sandbox.sending import Sender
+from badge_bridge.sandbox.telephony import CallOrder
 from badge_bridge.sandbox.wire import read_json_object
 
 __all__ = ["control_routes", "no_such_page"]
@@ -44,14 +51,19 @@ class _Mistake(Exception):
         super().__init__(description)
 
 
-def control_routes(portal: SandboxPortal) -> list[Route]:
-    controls = _Controls(portal)
+def control_routes(portal: SandboxPortal, sender: Sender) -> list[Route]:
+    controls = _Controls(portal, sender)
     handlers: Mapping[str, Handler] = {
         GUIDE: controls.guide,
         "/_sandbox/state": controls.state,
         "/_sandbox/requests": controls.requests,
         "/_sandbox/seed": controls.seed,
         "/_sandbox/faults": controls.faults,
+        "/_sandbox/calls": controls.calls,
+        "/_sandbox/install": controls.install,
+        "/_sandbox/update": controls.update,
+        "/_sandbox/uninstall": controls.uninstall,
+        "/_sandbox/events": controls.events,
         "/_sandbox/reset": controls.reset,
     }
     return [
@@ -69,8 +81,13 @@ CONTROLS = (
     Control("GET", "/_sandbox/requests", "what it was asked and answered; ?since=<number> and ?method=<name>"),
     Control("POST", "/_sandbox/seed", 'replace parts of the content: {"deals": [...]}, or set variants, see below'),
     Control("GET", "/_sandbox/faults", "which faults are still to strike, and how often each has struck"),
-    Control("POST", "/_sandbox/faults", 'order a fault: {"fault": "timeout-after-commit", "times": 3}, see below'),
+    Control("POST", "/_sandbox/faults", 'order a fault: {"fault": "http-500", "times": 3}, or a mix, see below'),
     Control("DELETE", "/_sandbox/faults", "forget all faults"),
+    Control("POST", "/_sandbox/calls", 'let a call happen: {"phone_number": "+4917139200011", "code": "304"}'),
+    Control("POST", "/_sandbox/install", 'install the application: {"url": "http://127.0.0.1:8080/install"}'),
+    Control("POST", "/_sandbox/update", "put its next version in place, with another application token"),
+    Control("POST", "/_sandbox/uninstall", "remove it: its tokens die, its handlers are dropped"),
+    Control("GET", "/_sandbox/events", "what the portal has sent to handlers and what became of it; ?since=<number>"),
     Control("POST", "/_sandbox/reset", "back to the start: the first content, no faults, an empty log"),
 )
 
@@ -99,6 +116,8 @@ def _answering(handler: Handler) -> Handler:
             return await handler(request)
         except _Mistake as mistake:
             return JSONResponse(mistake.body, 400)
+        except NoSuchApplication as error:
+            return JSONResponse(_Mistake(str(error)).body, 400)
         except SandboxError as error:
             return JSONResponse({"error": "sandbox", "error_description": str(error)}, 500)
 
@@ -106,8 +125,9 @@ def _answering(handler: Handler) -> Handler:
 
 
 class _Controls:
-    def __init__(self, portal: SandboxPortal) -> None:
+    def __init__(self, portal: SandboxPortal, sender: Sender) -> None:
         self._portal = portal
+        self._sender = sender
 
     async def guide(self, request: Request) -> Response:
         return _Indented(describe(self._portal, CONTROLS, str(request.base_url)))
@@ -116,10 +136,7 @@ class _Controls:
         return JSONResponse(self._state())
 
     async def requests(self, request: Request) -> Response:
-        since = request.query_params.get("since", "0")
-        if not since.isascii() or not since.isdecimal():
-            raise _Mistake("since is the number of a request, such as 17")
-        entries = self._portal.journal.since(int(since), method=request.query_params.get("method", ""))
+        entries = self._portal.journal.since(_since(request), method=request.query_params.get("method", ""))
         return JSONResponse({"last": self._portal.journal.last, "requests": [entry.to_json() for entry in entries]})
 
     async def seed(self, request: Request) -> Response:
@@ -140,10 +157,46 @@ class _Controls:
         if request.method == "DELETE":
             self._portal.faults.clear()
         elif request.method == "POST":
-            self._portal.faults.add(_order(await _json_object(request)))
+            body = await _json_object(request)
+            if "mix" in body:
+                self._portal.faults.mix(_mix(body))
+            else:
+                self._portal.faults.add(_order(body))
         return JSONResponse(self._portal.faults.to_json())
 
+    async def calls(self, request: Request) -> Response:
+        """A telephone call happens: its row is in the statistics, and whoever has asked for it is told."""
+        row = self._portal.office.call(await _model(CallOrder, request, "call"))
+        self._portal.office.hand_over(self._sender)
+        return JSONResponse(row.model_dump(mode="json"))
+
+    async def install(self, request: Request) -> Response:
+        """The event is sent now; the answer says what the application has answered."""
+        order = await _model(_LifeOrder, request, "installation")
+        sent = await self._sender.deliver(
+            self._portal.office.install(order.client_id, url=order.url, user_id=order.user_id)
+        )
+        self._portal.office.hand_over(self._sender)
+        return JSONResponse(sent.to_json())
+
+    async def update(self, request: Request) -> Response:
+        order = await _model(_LifeOrder, request, "update")
+        self._portal.office.update(order.client_id, url=order.url, user_id=order.user_id)
+        self._portal.office.hand_over(self._sender)
+        return JSONResponse(self._state())
+
+    async def uninstall(self, request: Request) -> Response:
+        order = await _model(_LifeOrder, request, "removal")
+        self._portal.office.uninstall(order.client_id, url=order.url, clean=order.clean)
+        self._portal.office.hand_over(self._sender)
+        return JSONResponse(self._state())
+
+    async def events(self, request: Request) -> Response:
+        sent = self._sender.since(_since(request))
+        return JSONResponse({"last": self._sender.last, "events": [one.to_json() for one in sent]})
+
     async def reset(self, _request: Request) -> Response:
+        self._sender.forget()
         self._portal.reset()
         return JSONResponse(self._state())
 
@@ -155,6 +208,47 @@ class _Controls:
         }
 
 
+class _LifeOrder(BaseModel):
+    """What the controls of an application's life take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client_id: str = ""
+    """May be left out where there is one application."""
+    url: LoopbackUrl | None = None
+    """Where the event goes. Default: the application's own, or its handlers."""
+    user_id: Annotated[int, Field(ge=1)] = 1
+    clean: bool = False
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def _model(model: type[Model], request: Request, what: str) -> Model:
+    try:
+        return model.model_validate(await _json_object(request))
+    except ValidationError as error:
+        raise _invalid(what, error) from error
+
+
+def _since(request: Request) -> int:
+    since = request.query_params.get("since", "0")
+    if not since.isascii() or not since.isdecimal():
+        raise _Mistake("since is the number of a request or event, such as 17")
+    return int(since)
+
+
+def _mix(body: dict[str, Any]) -> MixOrder:
+    try:
+        order = MixOrder.model_validate(body)
+    except ValidationError as error:
+        raise _invalid("mix", error, faults=sorted(KINDS)) from error
+    unknown = sorted(order.mix.keys() - KINDS.keys())
+    if unknown:
+        raise _Mistake(f"there is no fault {unknown[0]!r}; see faults for those there are", faults=sorted(KINDS))
+    return order
+
+
 def _order(body: dict[str, Any]) -> FaultOrder:
     try:
         order = FaultOrder.model_validate(body)
@@ -163,7 +257,7 @@ def _order(body: dict[str, Any]) -> FaultOrder:
     if order.fault not in KINDS:
         raise _Mistake(f"there is no fault {order.fault!r}; see faults for those there are", faults=sorted(KINDS))
     method = order.method.lower()
-    if method != "*" and method not in METHODS:
+    if method not in ("*", TOKEN_REQUEST) and method not in METHODS:
         raise _Mistake(f"there is no method {order.method!r}; see methods, or use *", methods=sorted(METHODS))
     if KINDS[order.fault].only not in ("", method) and method != "*":
         raise _Mistake(f"{order.fault} is for {KINDS[order.fault].only} alone")

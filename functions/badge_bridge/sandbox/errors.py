@@ -76,6 +76,17 @@ ERRORS: Mapping[str, KnownError] = _table(
     KnownError("INVALID_ARG_VALUE", 400, "Invalid value of an argument"),
     KnownError("allowed_only_intranet_user", 403, "Only for intranet users"),
     KnownError("ERROR_CORE", 400, "Internal error of a module"),
+    # Errors of binding events (Bitrix24 docs, "event.bind").
+    KnownError("ERROR_EVENT_NOT_FOUND", 400, "Event not found"),
+    KnownError("ERROR_ARGUMENT", 400, "Argument is null or empty"),
+    KnownError("ERROR_WRONG_HANDLER_URL", 400, "Wrong handler URL"),
+    KnownError("ERROR_UNSUPPORTED_PROTOCOL", 400, "Unsupported handler protocol"),
+    # Errors of the authorisation server (Bitrix24 docs, "OAuth error codes", which gives no statuses).
+    KnownError("invalid_request", 400, "The request is missing a parameter or has a wrong one"),
+    KnownError("invalid_client", 400, "The application is unknown, not installed, or its secret is wrong"),
+    KnownError("invalid_grant", 400, "The code or the refresh token is not valid"),
+    KnownError("invalid_scope", 400, "The requested scope is not the application's"),
+    KnownError("PAYMENT_REQUIRED", 401, "The subscription has ended"),
 )
 """Every code that a fault may name, and what the portal itself answers with."""
 

@@ -2,23 +2,30 @@
 
     POST /_sandbox/faults {"method": "crm.activity.badge.add", "fault": "timeout-after-commit", "times": 3}
 
-A fault is named after what the client sees, or is an error code of the portal (`QUERY_LIMIT_EXCEEDED`). Which fault
-strikes is decided here; waiting, breaking connections and answering is done by the endpoint.
+A fault is named after what the client sees, or is an error code of the portal (`QUERY_LIMIT_EXCEEDED`). An order for a
+method strikes it inside a batch too: an error strikes that command alone, and what happens to a connection happens to
+the whole request. Which fault strikes is decided here; waiting, breaking connections and answering is done by the
+endpoint.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from badge_bridge.sandbox.errors import ERRORS, system_status
+from badge_bridge.sandbox.batch import MAX_COMMANDS, Command
+from badge_bridge.sandbox.errors import ERRORS, Refusal, system_status
+from badge_bridge.sandbox.mixing import Mix, MixOrder
 from badge_bridge.sandbox.wire import Answer
 
-__all__ = ["KINDS", "FaultOrder", "Faults", "Kind", "Strike"]
+__all__ = ["KINDS", "TOKEN_REQUEST", "FaultOrder", "Faults", "Kind", "Strike"]
+
+TOKEN_REQUEST = "oauth/token"  # noqa: S105 - a name
+"""Stands for a method in orders and in the log: a request to the authorisation server."""
 
 _LONGER_THAN_ANY_CLIENT_WAITS = 300.0
 """Seconds. The portal itself gives up after 60 (Bitrix24 docs, "Limits")."""
@@ -45,6 +52,13 @@ class Kind:
     """Whether it ends with a broken connection and no HTTP answer."""
     only: str = ""
     """The one method it makes sense for."""
+    expires: bool = False
+    """Whether the access token that the call shows is expired from now on."""
+
+    @property
+    def for_one_command(self) -> bool:
+        """Whether it can strike one command of a batch; what is done to a connection or a token strikes them all."""
+        return not (self.hold or self.drops or self.expires or self.name in ("html", "http-500"))
 
 
 KINDS: Mapping[str, Kind] = {
@@ -84,12 +98,20 @@ KINDS: Mapping[str, Kind] = {
         Kind("empty-error", "status 400 with an empty error code", carries_out=False),
         Kind("http-500", "status 500 with an empty body", carries_out=False),
         *(
-            Kind(code, f"status {known.status} with this error code: {known.description}", carries_out=False)
+            Kind(
+                code,
+                f"status {known.status} with this error code: {known.description}",
+                carries_out=False,
+                expires=code == "expired_token",
+            )
             for code, known in ERRORS.items()
         ),
     )
 }
-"""Every fault by name. None of them but the timeouts, the drops, `slow` and `race-add` reaches the method."""
+"""Every fault by name. None of them but the timeouts, the drops, `slow` and `race-add` reaches the method.
+
+After `expired_token` an access token that can expire has really expired; one without an end is refused this once.
+"""
 
 
 class FaultOrder(BaseModel):
@@ -98,7 +120,7 @@ class FaultOrder(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     method: str = "*"
-    """The method that the fault strikes, or * for all."""
+    """The method that the fault strikes, oauth/token for the authorisation server, or * for all methods."""
     fault: str
     """The fault's name."""
     times: Annotated[int, Field(ge=1)] = 1
@@ -142,6 +164,13 @@ class Strike:
             return Answer.of_error(name, known.description, self.order.status or system_status(known, all_401=all_401))
         return _ANSWERS[name](self.order)
 
+    def refusal(self) -> Refusal:
+        """What the struck command of a batch is answered. Only for kinds that are `for_one_command`."""
+        name = self.kind.name
+        if name == "empty-error":
+            return Refusal("", "Access denied.")
+        return Refusal(self.order.code or "INTERNAL_SERVER_ERROR") if name == "error-on-200" else Refusal(name)
+
 
 def _html(status: int, title: str) -> Answer:
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
@@ -166,20 +195,55 @@ _ANSWERS: Mapping[str, Callable[[FaultOrder], Answer]] = {
 
 @dataclass(slots=True)
 class Faults:
-    """The faults that are still to strike, oldest first, and how often each kind has struck."""
+    """The faults that are still to strike, oldest first, the mix, and how often each kind has struck."""
 
     struck: Counter[str] = field(default_factory=Counter)
     _pending: list[_Pending] = field(default_factory=list)
+    _mix: Mix | None = None
 
     def add(self, order: FaultOrder) -> None:
         """Take an order whose fault is one of `KINDS`."""
         self._pending.append(_Pending(order, order.after, order.times))
 
-    def strike(self, method: str) -> Strike | None:
-        """The fault that strikes a request for this method, or None; counts it."""
+    def mix(self, order: MixOrder) -> None:
+        """From now on strike by chance; all names are those of `KINDS`. An empty mix ends it."""
+        self._mix = Mix(order) if order.mix else None
+
+    def strike(self, method: str, *, can_expire: bool = False) -> Strike | None:
+        """The fault that strikes a request for this method, or None; counts it.
+
+        `can_expire` says whether the request shows a token that can expire: chance expires no other.
+        """
+        return self._ordered(method, _strikes_any) or self._mixed(method, can_expire=can_expire)
+
+    def strike_commands(self, commands: Sequence[Command]) -> tuple[Strike | None, dict[str, Strike]]:
+        """What orders for their methods do to a batch: to the request as a whole, and to single commands by key."""
+        whole: Strike | None = None
+        single: dict[str, Strike] = {}
+        for command in commands[:MAX_COMMANDS]:
+            strike = self._ordered(command.method, _strikes_any if whole is None else _strikes_one, by_name=True)
+            if strike is None:
+                continue
+            if strike.kind.for_one_command:
+                single[command.key] = strike
+            else:
+                whole = strike
+        return whole, single
+
+    def clear(self) -> None:
+        """Forget what is still to strike, the mix, and the counts."""
+        self._pending.clear()
+        self._mix = None
+        self.struck.clear()
+
+    def to_json(self) -> dict[str, Any]:
+        mixed = {"mix": self._mix.to_json()} if self._mix else {}
+        return {"pending": [pending.to_json() for pending in self._pending], "struck": dict(self.struck), **mixed}
+
+    def _ordered(self, method: str, fits: Callable[[Kind], bool], *, by_name: bool = False) -> Strike | None:
         for pending in self._pending:
             kind = KINDS[pending.order.fault]
-            if pending.order.method.lower() not in ("*", method) or kind.only not in ("", method):
+            if not _meant(pending.order, method, by_name=by_name) or kind.only not in ("", method) or not fits(kind):
                 continue
             if pending.skip:
                 pending.skip -= 1
@@ -191,10 +255,26 @@ class Faults:
             return Strike(kind, pending.order)
         return None
 
-    def clear(self) -> None:
-        """Forget what is still to strike, and the counts."""
-        self._pending.clear()
-        self.struck.clear()
+    def _mixed(self, method: str, *, can_expire: bool) -> Strike | None:
+        if self._mix is None or method == TOKEN_REQUEST:
+            return None
+        name = self._mix.draw()
+        if name is None or KINDS[name].only not in ("", method) or (KINDS[name].expires and not can_expire):
+            return None
+        self.struck[name] += 1
+        return Strike(KINDS[name], FaultOrder(fault=name, seconds=self._mix.order.seconds))
 
-    def to_json(self) -> dict[str, Any]:
-        return {"pending": [pending.to_json() for pending in self._pending], "struck": dict(self.struck)}
+
+def _meant(order: FaultOrder, method: str, *, by_name: bool) -> bool:
+    """Whether an order is for this method; * is for whole requests for methods, not for commands in them."""
+    if order.method == "*":
+        return not by_name and method != TOKEN_REQUEST
+    return order.method.lower() == method
+
+
+def _strikes_any(_kind: Kind) -> bool:
+    return True
+
+
+def _strikes_one(kind: Kind) -> bool:
+    return kind.for_one_command

@@ -1,4 +1,4 @@
-"""Urlencoded parameters as PHP reads them: `fields[badgeCode]=x&values[]=a` becomes nested maps and lists.
+"""Urlencoded parameters as PHP reads and writes them: `fields[badgeCode]=x&values[]=a` are nested maps and lists.
 
 The real portal is written in PHP, so bracketed keys, last-one-wins and lists out of `[]` are part of its contract
 (Bitrix24 docs, "Data encoding").
@@ -7,10 +7,11 @@ The real portal is written in PHP, so bracketed keys, last-one-wins and lists ou
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
-__all__ = ["parse_form"]
+__all__ = ["build_form", "parse_form"]
 
 _MAX_FIELDS = 1000
 _MAX_DEPTH = 64
@@ -59,3 +60,21 @@ def _as_list(node: Any) -> Any:
         return node
     below = {key: _as_list(value) for key, value in node.items()}
     return list(below.values()) if list(below) == [str(index) for index in range(len(below))] else below
+
+
+def build_form(fields: Mapping[str, Any]) -> str:
+    """The urlencoded form of nested fields, as `http_build_query` of PHP writes it.
+
+    Booleans become 1 and 0; what is None or an empty map or list is left out.
+    """
+    return urlencode(list(_pairs("", fields)))
+
+
+def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _pairs(f"{name}[{key}]" if name else str(key), inner)
+    elif isinstance(value, list | tuple):
+        yield from _pairs(name, dict(enumerate(value)))
+    elif value is not None:
+        yield name, str(int(value)) if isinstance(value, bool) else str(value)

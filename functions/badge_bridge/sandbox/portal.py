@@ -6,20 +6,23 @@ Nothing in here waits or knows HTTP; `app` puts it on a server, `faults` makes i
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from badge_bridge.sandbox.errors import Refusal, SandboxError
-from badge_bridge.sandbox.faults import Faults
+from badge_bridge.sandbox.faults import Faults, Strike
 from badge_bridge.sandbox.journal import Journal
-from badge_bridge.sandbox.metering import OperatingMeter
+from badge_bridge.sandbox.metering import LeakyBucket, OperatingMeter
 from badge_bridge.sandbox.methods import METHODS
 from badge_bridge.sandbox.methods.badges import register_for_another_actor
+from badge_bridge.sandbox.office import Office
 from badge_bridge.sandbox.records import Records
-from badge_bridge.sandbox.registry import Caller, Context, Method, Reply
+from badge_bridge.sandbox.registry import Caller, Context, Method, Params, Served
 from badge_bridge.sandbox.seed import Seed, User, default_seed
 from badge_bridge.sandbox.statefile import StateFile
 from badge_bridge.sandbox.wire import Answer, Call
@@ -33,7 +36,8 @@ class SandboxPortal:
     """One portal.
 
     `seed` is what it starts with and what `reset` goes back to; with a `state_file` that exists, its content is what
-    it starts with. `clock` gives unix seconds.
+    it starts with. `clock` gives unix seconds, `new_secret` a text that nobody can guess. `office` is its half that
+    deals with applications and events.
 
     Raises:
         SandboxError: the state file cannot be read or written, or is not one.
@@ -45,13 +49,16 @@ class SandboxPortal:
         *,
         state_file: Path | None = None,
         clock: Callable[[], float] = time.time,
+        new_secret: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self.clock = clock
+        self.office = Office(lambda: self._records, clock=clock, new_secret=new_secret, save=self._save)
         self.faults = Faults()
         self.journal = Journal()
         self._origin = seed or default_seed()
         self._file = StateFile(state_file) if state_file else None
         self._meter = OperatingMeter()
+        self._bucket = LeakyBucket()
         stored = self._file.load() if self._file else None
         self._records = Records(stored or self._origin)
         if stored is None:
@@ -92,35 +99,56 @@ class SandboxPortal:
         self.faults.clear()
         self.journal.clear()
         self._meter = OperatingMeter()
+        self._bucket = LeakyBucket()
+        self.office.forget()
         self.reseed(self._origin)
 
-    def let_another_actor_win(self, call: Call) -> None:
-        """Register the badge of a `crm.activity.badge.add` for somebody else, just before the call itself."""
-        if register_for_another_actor(self._records, call.params):
+    def moved_to(self, host: str) -> str | None:
+        """The portal's new address for a request to its old host, which goes no further; None where it goes on."""
+        target = self._records.renamed_to
+        return target if target is not None and host != urlsplit(target).netloc.lower() else None
+
+    def let_in(self) -> None:
+        """Count a request.
+
+        Raises:
+            Refusal: there is no room for it in the bucket; nothing is carried out.
+        """
+        limits = self._records.limits
+        if limits and not self._bucket.take(rate=limits.rate, burst=limits.burst, now=self.clock()):
+            raise Refusal("QUERY_LIMIT_EXCEEDED")
+
+    def can_expire(self, call: Call) -> bool:
+        """Whether a call shows an access token that is good and has an end."""
+        token = self._records.tokens.get(call.token)
+        return token is not None and token.expires_at is not None and not self.is_over(token.expires_at)
+
+    def expire(self, call: Call) -> None:
+        """Let the access token of a call be over from now on, where it has an end at all."""
+        if self.can_expire(call):
+            token = self._records.tokens[call.token]
+            self._records.tokens[call.token] = token.model_copy(update={"expires_at": self.clock()})
             self._save()
 
     def refuse(self, refusal: Refusal) -> Answer:
         return Answer.of_error(refusal.code, refusal.description, refusal.status(all_401=self.all_401))
 
-    def answer(self, call: Call) -> Answer:
-        """Carry out a call and answer it.
+    def answer(self, call: Call, strikes: Mapping[str, Strike] | None = None) -> Answer:
+        """Carry out a call and answer it. `strikes` are faults of single commands of a batch by key, or of "" itself.
 
-        Checked in this order: https, credential, method, scope, context, right, parameters. (Which of two errors the
-        real portal would name first is not documented.)
+        Checked in this order: https, credential, method, scope, context, right, run time, parameters. (Which of two
+        errors the real portal would name first is not documented.)
         """
         started = self.clock()
         try:
-            caller, method = self._admit(call)
-            before = self.clock()
-            reply = method.run(Context(self._records, caller, METHODS, now=before), call.params)
-            if method.writes:
-                self._save()
+            caller = self._authenticate(call)
+            served = self._serve(caller, call.method, call.params, started=started, strikes=strikes or {}, key="")
         except Refusal as refusal:
             return self.refuse(refusal)
         except SandboxError as error:
             log.error("%s", error)  # noqa: TRY400 - the message is all there is to it
             return self.refuse(Refusal("INTERNAL_SERVER_ERROR"))
-        return Answer.of_envelope(self._envelope(reply, (method.name, self._account(caller)), started, before))
+        return Answer.of_envelope(_envelope(served))
 
     def caller_id(self, call: Call) -> int | None:
         """The user whom a call claims to come from, for the log."""
@@ -129,11 +157,32 @@ class SandboxPortal:
         token = self._records.tokens.get(call.token)
         return token.user_id if token else None
 
-    def _admit(self, call: Call) -> tuple[Caller, Method]:
-        if self._records.variants.https_required and not call.secure:
-            raise Refusal("INVALID_REQUEST")
-        caller = self._authenticate(call)
-        method = METHODS.get(call.method)
+    def _serve(
+        self, caller: Caller, name: str, params: Params, *, started: float, strikes: Mapping[str, Strike], key: str
+    ) -> Served:
+        """Run one method for a caller, alone or as the command `key` of a batch."""
+        strike = strikes.get(key)
+        if strike is not None and not strike.kind.carries_out:
+            raise strike.refusal()
+        method = self._permit(caller, name, now=started)
+        if strike is not None and strike.kind.name == "race-add" and register_for_another_actor(self._records, params):
+            self._save()
+        before = self.clock()
+
+        def perform(command: str, method_name: str, command_params: Params) -> Served:
+            return self._serve(caller, method_name, command_params, started=self.clock(), strikes=strikes, key=command)
+
+        def announce(event: str, data: Mapping[str, Any]) -> None:
+            self.office.announce(event, data, caller)
+
+        context = Context(self._records, caller, METHODS, before, perform, announce)
+        reply = method.run(context, params)
+        if method.writes:
+            self._save()
+        return Served(reply, self._time(method, caller, started, before))
+
+    def _permit(self, caller: Caller, name: str, *, now: float) -> Method:
+        method = METHODS.get(name)
         if method is None:
             raise Refusal("ERROR_METHOD_NOT_FOUND")
         if method.scope and method.scope not in caller.scopes:
@@ -143,9 +192,15 @@ class SandboxPortal:
             raise Refusal("ERROR_WRONG_CONTEXT")
         if not _has_right(caller.user, method):
             raise Refusal("ACCESS_DENIED")
-        return caller, method
+        limits = self._records.limits
+        ceiling = limits.operating if limits and method.metered else None
+        if ceiling is not None and self._meter.used((method.name, self._account(caller)), now=now) >= ceiling:
+            raise Refusal("OPERATION_TIME_LIMIT")
+        return method
 
     def _authenticate(self, call: Call) -> Caller:
+        if self._records.variants.https_required and not call.secure:
+            raise Refusal("INVALID_REQUEST")
         return self._by_webhook(call.user_id, call.secret) if call.user_id is not None else self._by_token(call.token)
 
     def _by_webhook(self, user_id: int, secret: str) -> Caller:
@@ -176,20 +231,28 @@ class SandboxPortal:
         """What the run time of a method is summed for: an application or a user's webhooks."""
         return caller.client_id or f"webhook of {caller.user.id}"
 
-    def _envelope(self, reply: Reply, key: tuple[str, str], started: float, before: float) -> dict[str, Any]:
+    def _time(self, method: Method, caller: Caller, started: float, before: float) -> Mapping[str, Any]:
         finished = self.clock()
-        operating, reset_at = self._meter.add(key, max(0.0, finished - before), now=finished)
-        envelope: dict[str, Any] = {"result": reply.result}
-        if reply.next is not None:
-            envelope["next"] = reply.next
-        if reply.total is not None:
-            envelope["total"] = reply.total
-        envelope["time"] = _time(started, before, finished, operating, reset_at)
-        return envelope
+        if not method.metered:
+            return _time(started, before, finished)
+        limits = self._records.limits
+        nominal = limits.run_times.get(method.name, 0.0) if limits else 0.0
+        seconds = max(0.0, finished - before) + nominal
+        operating, reset_at = self._meter.add((method.name, self._account(caller)), seconds, now=finished)
+        return {**_time(started, before, finished), "operating_reset_at": reset_at, "operating": operating}
 
     def _save(self) -> None:
         if self._file:
             self._file.save(self._records.to_seed())
+
+
+def _envelope(served: Served) -> dict[str, Any]:
+    envelope: dict[str, Any] = {"result": served.reply.result}
+    if served.reply.next is not None:
+        envelope["next"] = served.reply.next
+    if served.reply.total is not None:
+        envelope["total"] = served.reply.total
+    return {**envelope, "time": served.time}
 
 
 def _has_right(user: User, method: Method) -> bool:
@@ -198,7 +261,7 @@ def _has_right(user: User, method: Method) -> bool:
     return user.crm == "administrator" if method.right == "crm-administrator" else user.crm != "none"
 
 
-def _time(start: float, before: float, finish: float, operating: float, reset_at: int) -> Mapping[str, Any]:
+def _time(start: float, before: float, finish: float) -> dict[str, Any]:
     """The `time` object (Bitrix24 docs, "time"): seconds as numbers, dates as ISO 8601 without fractions.
 
     `start` to `finish` is the whole call, `processing` the method alone.
@@ -210,8 +273,6 @@ def _time(start: float, before: float, finish: float, operating: float, reset_at
         "processing": max(0.0, finish - before),
         "date_start": _iso(start),
         "date_finish": _iso(finish),
-        "operating_reset_at": reset_at,
-        "operating": operating,
     }
 
 

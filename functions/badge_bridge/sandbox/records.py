@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from badge_bridge.sandbox.application_seed import Application, Grant, Handler
 from badge_bridge.sandbox.call_rows import CallRow
 from badge_bridge.sandbox.crm import Crm
 from badge_bridge.sandbox.seed import Badge, Seed, Text, Token, User, Webhook
@@ -19,9 +20,17 @@ class Records:
         self.users: dict[int, User] = {user.id: user for user in seed.users}
         self.webhooks: dict[tuple[int, str], Webhook] = {(hook.user_id, hook.secret): hook for hook in seed.webhooks}
         self.tokens: dict[str, Token] = {token.access_token: token for token in seed.tokens}
+        self.member_id = seed.member_id
+        self.renamed_to = seed.renamed_to
+        self.limits = seed.limits
+        self.sending = seed.sending
+        self.applications: dict[str, Application] = {made.client_id: made for made in seed.applications}
+        self.grants: dict[str, Grant] = {grant.refresh_token: grant for grant in seed.grants}
+        self.handlers: dict[int, Handler] = {handler.id: handler for handler in seed.handlers}
+        self.outgoing_webhooks = seed.outgoing_webhooks
+        self.calls: dict[int, CallRow] = {call.id: call for call in seed.calls}
         self.badges: dict[str, Badge] = {badge.code: badge for badge in seed.badges}
         self.crm = Crm(seed)
-        self.calls: dict[int, CallRow] = {call.id: call for call in seed.calls}
         self.icons = seed.icons
         self.logos = seed.logos
         self.crm_mode = seed.crm_mode
@@ -34,8 +43,11 @@ class Records:
                 "users": tuple(self.users.values()),
                 "webhooks": tuple(self.webhooks.values()),
                 "tokens": tuple(self.tokens.values()),
-                "badges": tuple(self.badges.values()),
+                "applications": tuple(self.applications.values()),
+                "grants": tuple(self.grants.values()),
+                "handlers": tuple(self.handlers.values()),
                 "calls": tuple(self.calls.values()),
+                "badges": tuple(self.badges.values()),
                 **self.crm.to_seed(),
             }
         )

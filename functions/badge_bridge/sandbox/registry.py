@@ -20,7 +20,7 @@ from badge_bridge.sandbox.records import Records
 from badge_bridge.sandbox.seed import User
 from badge_bridge.sandbox.variants import Variants
 
-__all__ = ["Caller", "Context", "CredentialKind", "Method", "Methods", "Params", "Reply", "Right"]
+__all__ = ["Caller", "Context", "CredentialKind", "Method", "Methods", "Params", "Reply", "Right", "Served"]
 
 CredentialKind = Literal["webhook", "oauth"]
 Params = Mapping[str, Any]
@@ -40,12 +40,18 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a method works with. `now` is unix seconds."""
+    """What a method works with. `now` is unix seconds.
+
+    `perform(key, method, params)` carries out a command of a batch for the same caller. `announce(event, data)` tells
+    whoever has asked for an event of the portal; the sending begins when the call has been answered.
+    """
 
     records: Records
     caller: Caller
     methods: Mapping[str, Method]
     now: float
+    perform: Callable[[str, str, Params], Served]
+    announce: Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,14 @@ class Reply:
     result: Any
     total: int | None = None
     next: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A reply with the `time` that goes out beside it."""
+
+    reply: Reply
+    time: Mapping[str, Any]
 
 
 Run = Callable[[Context, Params], Reply]
@@ -80,6 +94,8 @@ class Method:
     run: Run
     batchable: Callable[[Variants], bool] = _always
     """Whether it may be a command of a `batch`, as the portal behaves at present."""
+    metered: bool = True
+    """Whether its run time counts as `operating`."""
 
 
 class Methods:
@@ -97,10 +113,11 @@ class Methods:
         right: Right = "any",
         writes: bool = False,
         batchable: Callable[[Variants], bool] = _always,
+        metered: bool = True,
     ) -> Callable[[Run], Run]:
         def declare(run: Run) -> Run:
             self.declared[name.lower()] = Method(
-                name, self._scope, right, writes, self._refuses_webhooks, run, batchable
+                name, self._scope, right, writes, self._refuses_webhooks, run, batchable, metered
             )
             return run
 

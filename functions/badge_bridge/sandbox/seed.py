@@ -12,8 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from badge_bridge.sandbox import small_company
+from badge_bridge.sandbox.application_seed import Application, Grant, Handler, OutgoingWebhook, Sending
 from badge_bridge.sandbox.call_rows import CallRow
 from badge_bridge.sandbox.crm_seed import Activity, Company, Contact, Deal, LastIds, Lead, Stage
+from badge_bridge.sandbox.metering import Limits
 from badge_bridge.sandbox.shapes import Id, Moment, Record, Text
 from badge_bridge.sandbox.timeline_pictures import ICONS, LOGOS
 from badge_bridge.sandbox.variants import Variants
@@ -21,10 +23,14 @@ from badge_bridge.sandbox.variants import Variants
 __all__ = [
     "ADMINISTRATOR_SECRET",
     "ADMINISTRATOR_TOKEN",
+    "APPLICATION_SECRET",
+    "APPLICATION_TOKEN",
+    "CLIENT_ID",
     "EXPIRED_TOKEN",
     "MANAGER_SECRET",
     "MANAGER_TOKEN",
     "OUTSIDER_TOKEN",
+    "REFRESH_TOKEN",
     "TELEPHONY_ONLY_TOKEN",
     "Activity",
     "Badge",
@@ -43,6 +49,10 @@ __all__ = [
     "default_seed",
 ]
 
+CLIENT_ID = "local.sandbox-application"
+APPLICATION_SECRET = "sandbox-application-secret"  # noqa: S105 - made up, and meant to be recognised as such
+APPLICATION_TOKEN = "sandbox-application-token"  # noqa: S105
+REFRESH_TOKEN = "sandbox-refresh-token"  # noqa: S105
 ADMINISTRATOR_SECRET = "sandbox-admin-webhook"  # noqa: S105 - made up, and meant to be recognised as such
 ADMINISTRATOR_TOKEN = "sandbox-admin-token"  # noqa: S105
 MANAGER_SECRET = "sandbox-manager-webhook"  # noqa: S105
@@ -114,10 +124,21 @@ class Seed(Record):
         *("pl", "ru", "sc", "tc", "th", "tr", "ua", "vn"),
     )
     """Language codes that the portal recognises in texts."""
+    member_id: str = "a223c6b9410f85df78e9377d6c4f7213"
+    """What names the portal over all its renamings."""
+    renamed_to: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+$")] | None = None
+    """The address that the portal has moved to, such as https://new.example: any other host only points there."""
+    limits: Limits | None = Limits()
+    """None for a portal that takes whatever comes."""
+    sending: Sending = Sending()
     variants: Variants = Variants()
     users: tuple[User, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     tokens: tuple[Token, ...] = ()
+    applications: tuple[Application, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    handlers: tuple[Handler, ...] = ()
+    outgoing_webhooks: tuple[OutgoingWebhook, ...] = ()
     badges: tuple[Badge, ...] = ()
     companies: tuple[Company, ...] = ()
     contacts: tuple[Contact, ...] = ()
@@ -141,6 +162,9 @@ class Seed(Record):
         _refuse_repeats("users", (user.id for user in self.users))
         _refuse_repeats("webhooks", ((hook.user_id, hook.secret) for hook in self.webhooks))
         _refuse_repeats("tokens", (token.access_token for token in self.tokens))
+        _refuse_repeats("applications", (application.client_id for application in self.applications))
+        _refuse_repeats("grants", (grant.refresh_token for grant in self.grants))
+        _refuse_repeats("handlers", (handler.id for handler in self.handlers))
         _refuse_repeats("badges", (badge.code for badge in self.badges))
         _refuse_repeats("companies", (company.id for company in self.companies))
         _refuse_repeats("contacts", (contact.id for contact in self.contacts))
@@ -157,9 +181,14 @@ class Seed(Record):
         users = {user.id for user in self.users}
         contacts = {contact.id for contact in self.contacts}
         companies = {company.id for company in self.companies}
-        for owner in (*(hook.user_id for hook in self.webhooks), *(token.user_id for token in self.tokens)):
+        holders = [*(hook.user_id for hook in self.webhooks), *(token.user_id for token in self.tokens)]
+        for owner in (*holders, *(grant.user_id for grant in self.grants)):
             if owner not in users:
                 raise ValueError(f"a credential belongs to user {owner}, who is not among the users")
+        applications = {application.client_id for application in self.applications}
+        for client in (*(grant.client_id for grant in self.grants), *(one.client_id for one in self.handlers)):
+            if client not in applications:
+                raise ValueError(f"a grant or handler belongs to application {client}, which does not exist")
         for contact in self.contacts:
             if contact.company_id is not None and contact.company_id not in companies:
                 raise ValueError(f"contact {contact.id} belongs to company {contact.company_id}, which does not exist")
@@ -173,7 +202,8 @@ class Seed(Record):
 
 def default_seed() -> Seed:
     """A small company: three users, their credentials, and a CRM whose numbers no real telephone has."""
-    application = "local.sandbox-application"
+    application = CLIENT_ID
+    scopes = ("crm", "telephony")
     return Seed(
         users=(
             User(id=1, name="Ada", last_name="Admin", admin=True, crm="administrator"),
@@ -198,4 +228,13 @@ def default_seed() -> Seed:
         stages=small_company.STAGES,
         activities=small_company.ACTIVITIES,
         calls=small_company.CALLS,
+        applications=(
+            Application(
+                client_id=application,
+                client_secret=APPLICATION_SECRET,
+                application_token=APPLICATION_TOKEN,
+                scopes=scopes,
+            ),
+        ),
+        grants=(Grant(refresh_token=REFRESH_TOKEN, client_id=application, user_id=1, scopes=scopes),),
     )

@@ -8,6 +8,7 @@ from typing import Self
 from badge_bridge.sandbox.app import BREAK_CONNECTION, create_app
 from badge_bridge.sandbox.holding import Holds
 from badge_bridge.sandbox.portal import SandboxPortal
+from badge_bridge.sandbox.sending import Sender
 from badge_bridge.sandbox.tls import Tls
 from badge_bridge.serving import HttpProtocol, Server, bind
 
@@ -39,13 +40,15 @@ class SandboxServer:
     ) -> None:
         self.portal = portal
         self._holds = Holds()
+        self.sender = Sender(clock=portal.clock)
         self._server = Server(
-            create_app(portal, holds=self._holds),
+            create_app(portal, holds=self._holds, sender=self.sender),
             bind(host, port),
             protocol=_BreakableProtocol,
             ssl_certfile=tls.server if tls else None,
             timeout_graceful_shutdown=2,
         )
+        portal.office.address = self._server.url
 
     @property
     def url(self) -> str:
@@ -63,6 +66,7 @@ class SandboxServer:
     async def stop(self) -> None:
         """Let go of held answers, finish the others, close the socket."""
         self._holds.release()
+        await self.sender.close()
         await self._server.stop()
 
     async def __aenter__(self) -> Self:

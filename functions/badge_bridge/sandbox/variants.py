@@ -80,6 +80,18 @@ class Variants(BaseModel):
     `insufficient_scope`, 503 `OVERLOAD_LIMIT`, ..., and a wrong webhook code is `NO_AUTH_FOUND`. `all-401`: 401 for
     most of them, and a wrong webhook code is `INVALID_CREDENTIALS`."""
 
+    old_refresh_token: Literal["dies", "lives"] = "dies"  # noqa: S105 - a word
+    """Whether a refresh token that was used is dead at once, or can be used again."""
+
+    oauth_error_status: Annotated[int, Field(ge=200, le=599)] | None = None
+    """The HTTP status of every error of `/oauth/token/`; null for each code's own."""
+
+    auth_host: Literal["oauth.bitrix24.tech", "oauth.bitrix.info"] = "oauth.bitrix24.tech"
+    """The authorisation server's name in events and token answers; the vendor's pages show both."""
+
+    handlers_after_update: Literal["dropped", "kept"] = "dropped"
+    """Whether an update of an application drops its event handlers."""
+
     https_required: bool = False
     """Refuse plain HTTP with `INVALID_REQUEST`, as the real portal does. Off, since a sandbox on loopback mostly has
     no certificate."""

@@ -57,13 +57,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back. `error` and `result` repeat the body's content for the log."""
+    """What goes back. `error` and `result` repeat the body's content for the log; `location` is where 302 points to."""
 
     status: int
     body: bytes
     media_type: str = "application/json; charset=utf-8"
     error: str | None = None
     result: Any = None
+    location: str = ""
 
     @classmethod
     def of_error(cls, code: str, description: str, status: int) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from badge_bridge.sandbox.methods import badges, probes
+from badge_bridge.sandbox.methods import badges, batch, events, probes
 from badge_bridge.sandbox.methods.activities import activities
 from badge_bridge.sandbox.methods.configurable import configurable
 from badge_bridge.sandbox.methods.deals import deals
@@ -19,14 +19,12 @@ from badge_bridge.sandbox.registry import Method, Methods
 
 __all__ = ["METHODS"]
 
-_CRM: tuple[Methods, ...] = (
-    *(configurable, activities, timeline),
+_ALL: tuple[Methods, ...] = (
+    *(probes.base, batch.batching, events.events, badges.badges, configurable, activities, timeline),
     *(duplicates, search, items, writing, deals, enums, statistics),
 )
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        **probes.base.declared,
-        **badges.badges.declared,
-        **{name: method for methods in _CRM for name, method in methods.declared.items()},
+        **{name: method for methods in _ALL for name, method in methods.declared.items()},
     }
 )
