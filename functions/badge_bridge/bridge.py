@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from badge_bridge import rulesfile
+from badge_bridge.access import Access
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.local import LocalWorker
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.pipeline import Pipeline
-from badge_bridge.portal import AccessToken, Credential, InboundWebhook, Portal, open_portal
+from badge_bridge.portal import Portal
+from badge_bridge.portal.oauth import Installer
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources import SourceOptions, build
 from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Bridge", "credential", "open_bridge"]
+__all__ = ["Bridge", "open_bridge"]
+
+WATCH = 60.0
+"""Seconds between looks at what applications need to stay installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class Bridge:
     rules: RulesFile
     store: Store
     portals: Mapping[str, Portal]
+    installers: Mapping[str, Installer]
+    """What takes installations, by the name of the portal; only those that are reached by an OAuth application."""
     pipeline: Pipeline
     worker: LocalWorker
     bodies: BodyBudget
@@ -42,45 +49,44 @@ async def open_bridge(
     *,
     state: str,
     concurrency: int,
+    keys: Sequence[str] = (),
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
     rng: Callable[[], float] = random.random,
 ) -> AsyncIterator[Bridge]:
     """Open the store and start working on what it holds; on leaving, let running attempts end and close everything.
 
-    `transport` replaces the network towards the portals.
+    `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the portals.
 
     Raises:
-        SettingsError: `state` cannot be understood.
+        SettingsError: `state` cannot be understood, or an OAuth application needs a key.
         StoreUnavailable: the store cannot be opened.
     """
     async with AsyncExitStack() as stack:
         store = open_store(state)
         await store.open()
         stack.push_async_callback(store.close)
-        portals = {}
-        for name, portal in rules.portals.items():
-            portals[name] = open_portal(
-                name, credential(portal), pauses=store, clock=clock, random=rng, transport=transport
-            )
-            stack.push_async_callback(portals[name].aclose)
-            await portals[name].start()
+        access = await Access.open(stack, rules, store=store, keys=keys, clock=clock, random=rng, transport=transport)
         pipeline = Pipeline(
             rules=rules,
             sources={name: build(name, cast("SourceOptions", options)) for name, options in rules.sources.items()},
-            portals=portals,
+            portals=access.portals,
             store=store,
             wake=lambda keys: worker.wake(keys),  # noqa: PLW0108 - the worker is made from this pipeline, below
+            application_tokens=access.tokens.tokens,
             clock=clock,
             random=rng,
         )
         worker = LocalWorker(sweep=pipeline.sweep, process=pipeline.process, concurrency=concurrency)
         worker.start()
         stack.push_async_callback(worker.stop)
+        watching = asyncio.create_task(_watch(access, clock), name="look after applications")
+        stack.callback(watching.cancel)
         yield Bridge(
             rules=rules,
             store=store,
-            portals=portals,
+            portals=access.portals,
+            installers=access.installers,
             pipeline=pipeline,
             worker=worker,
             bodies=BodyBudget(),
@@ -88,9 +94,7 @@ async def open_bridge(
         )
 
 
-def credential(portal: rulesfile.Portal) -> Credential:
-    """What the rules file says about a portal, as its client needs it."""
-    if portal.webhook is not None:
-        return InboundWebhook(portal.webhook.get_secret_value())
-    assert portal.access_token is not None, "the rules file is checked for one or the other"
-    return AccessToken(portal.url, portal.access_token.get_secret_value())
+async def _watch(access: Access, clock: Callable[[], float]) -> None:
+    while access.installers:
+        await access.look_after(clock())
+        await asyncio.sleep(WATCH)

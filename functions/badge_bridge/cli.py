@@ -1,4 +1,4 @@
-"""The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
+"""The command line: `badge-bridge demo | serve | sandbox | check | schema | key | authorize | events`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
@@ -22,6 +22,7 @@ try:
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
+from badge_bridge import cli_oauth
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 events = typer.Typer(no_args_is_help=True, help="Look at what was received, and try it again.")
 app.add_typer(events, name="events")
+app.add_typer(cli_oauth.commands)
 
 RulesOption = Annotated[
     Path | None, typer.Option("--rules", help="The rules file. Default: RULES, else rules.yaml.", show_default=False)
@@ -139,7 +141,7 @@ def serve(
         settings.log_format or ("console" if sys.stderr.isatty() else "json"),
         settings.log_level,
         show_phone_numbers=settings.show_phone_numbers,
-        secrets=loaded.secrets,
+        secrets=loaded.secrets | set(settings.encryption_keys),
     )
     _run(_serve(loaded, settings, bind(host, port)))
 
@@ -151,7 +153,9 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket) 
     from badge_bridge.serving import Server, until_signal
 
     async with (
-        open_bridge(rules, state=settings.state, concurrency=settings.concurrency) as bridge,
+        open_bridge(
+            rules, state=settings.state, concurrency=settings.concurrency, keys=settings.encryption_keys
+        ) as bridge,
         Server(create_app(bridge), listener) as server,
     ):
         logger = logging.getLogger("badge_bridge.serve")

@@ -23,8 +23,10 @@
         ├── NotFound                  the thing does not exist
         └── CallRefused               refused for good: the call itself is wrong
 
-Some are defined where they belong: `SandboxError` in the sandbox, `NotSent` in `retry.py` and `NoRoomForBody` (503) in
-`body_budget.py`, each a `BridgeError`; `NoCredential` in `portal/keyring.py`, an `AccessRefused`;
+Some are defined where they belong: `SandboxError` in the sandbox, `NotSent` and `InDoubt` in `retry.py`,
+`NoRoomForBody` (503) in `body_budget.py`, `WrongEncryptionKey` and `InstallationBusy` (503) in `portal/oauth`, each a
+`BridgeError`; `NoCredential`, an `AccessRefused`, in `portal/keyring.py`; `OwnerGone`, a `NotFound`, in
+`portal/activities.py`;
 `CelError` and `EvaluationError` in `cel`, each a `ValueError`, since what has no good value there is an expression.
 
 A message is read in a log by somebody who knows neither the code nor the moment: it names the portal, source or file

@@ -4,6 +4,8 @@ httpx was last released in 2024; a maintained successor with the same interface 
 import line changes.
 """
 
+import logging
+
 from httpx import (
     AsyncBaseTransport,
     AsyncClient,
@@ -28,4 +30,13 @@ __all__ = [
     "Response",
     "Timeout",
     "TimeoutException",
+    "keep_addresses_out_of_logs",
 ]
+
+
+def keep_addresses_out_of_logs() -> None:
+    """Call before the first request: the library logs every address at INFO, and some of ours are passwords."""
+    for name, level in (("httpx", logging.WARNING), ("httpcore", logging.INFO)):
+        library = logging.getLogger(name)
+        if library.level < level:
+            library.setLevel(level)

@@ -6,9 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Exchange", "Outcome", "Result"]
+__all__ = ["Exchange", "Outcome", "Result", "Role"]
 
 Result = Literal["ensured", "badged", "cleared", "ignored", "failed"]
+
+Role = Literal["act", "clear"]
+"""`act`: the event matched the rule. `clear`: the event clears what the rule has attached for earlier ones."""
 
 
 class Exchange(BaseModel):
@@ -33,8 +36,7 @@ class Outcome(BaseModel):
     result: Result
     """`ensured`: the badge exists in the portal and the rule asks for no more. `badged`: an activity with it is on the
     owner's card. `cleared`: that activity is completed, or was never added because a later event had cleared it."""
-    role: Literal["act", "clear"] = "act"
-    """`act`: the event matched the rule. `clear`: it clears what the rule attached for earlier events."""
+    role: Role = "act"
     badge: str = ""
     """The badge's code in the portal."""
     portal: str = ""

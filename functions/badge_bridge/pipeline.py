@@ -13,22 +13,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import ValidationError
 
 from badge_bridge import retry
+from badge_bridge.cards import Cards, Reached
 from badge_bridge.errors import (
     BridgeError,
     Impossible,
     MethodNotAllowed,
     OutcomeUnknown,
     StoreUnavailable,
+    Unauthenticated,
     UnknownSource,
 )
 from badge_bridge.events import Event, event_key
 from badge_bridge.observability.event_line import log_accept, log_event, log_left_out
-from badge_bridge.portal import Ensured, Portal
+from badge_bridge.outcomes import Role
+from badge_bridge.portal import Portal
 from badge_bridge.rulesfile import Judgement, Rule, RulesFile
 from badge_bridge.settling import Progress, settle
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source
@@ -51,7 +55,8 @@ SETTLE_AGAIN = 1.0
 class Pipeline:
     """Binds the rules, sources, portals and the store; keeps no state of its own.
 
-    `clock` returns unix seconds, `random` a float in [0, 1); `wake` tells the dispatcher about new keys.
+    `clock` returns unix seconds, `random` a float in [0, 1); `wake` tells the dispatcher about new keys;
+    `application_tokens` gives the tokens that events of a portal's application may carry (`ApplicationTokens.tokens`).
     """
 
     def __init__(
@@ -64,16 +69,18 @@ class Pipeline:
         wake: Callable[[Sequence[str]], Awaitable[None]],
         clock: Callable[[], float],
         random: Callable[[], float],
+        application_tokens: Callable[..., Awaitable[Sequence[str]]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: float = BUDGET,
     ) -> None:
         self._rules = rules
         self._sources = sources
-        self._portals = portals
+        self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock)
         self._store = store
         self._wake = wake
         self._clock = clock
         self._random = random
+        self._application_tokens = application_tokens
         self._sleep = sleep
         self._budget = budget
 
@@ -101,9 +108,15 @@ class Pipeline:
         handshake = source.handshake(delivery)
         if handshake is not None:
             return handshake
-        verified = source.verify(delivery)
+        verified = await self._verify(source, delivery)
         batch = [
-            Accepted(event_key(source.name, reading.identity), reading.event, verified, delivery.received_at)
+            Accepted(
+                event_key(source.name, reading.identity),
+                reading.event,
+                verified,
+                delivery.received_at,
+                joins=self._rules.joins(reading.event),
+            )
             for reading in _read(source, delivery)
         ]
         fresh = await self._accept(batch)
@@ -114,6 +127,20 @@ class Pipeline:
         for accepted, is_new in zip(batch, fresh, strict=True):
             self._tell_accepted(accepted, reply, is_new=is_new)
         return reply
+
+    async def _verify(self, source: Source[Any], delivery: Delivery) -> str:
+        """How the delivery was verified. A source of an application's events learns its secret from the installation,
+        which another process may have taken a moment ago.
+        """
+        if not source.late_secrets or self._application_tokens is None:
+            return source.verify(delivery)
+        portal = self._rules.portal_of[source.name]
+        source.offer_secrets(await self._application_tokens(portal))
+        try:
+            return source.verify(delivery)
+        except Unauthenticated:
+            source.offer_secrets(await self._application_tokens(portal, again=True))
+            return source.verify(delivery)
 
     async def _accept(self, batch: Sequence[Accepted]) -> list[bool]:
         try:
@@ -183,41 +210,51 @@ class Pipeline:
         # By the event loop's clock, which does not jump.
         deadline = asyncio.get_running_loop().time() + self._budget
         event = progress.claim.event
-        finished = {outcome.rule for outcome in progress.claim.outcomes}
         try:
             judgements = self._rules.judge(event)
         except Exception as error:  # noqa: BLE001 - an event that cannot be judged must not go round unseen
             progress.decisions.append(self._decide(error, progress, "judging it"))
             return
-        progress.ignored_because = _explain(event, judgements)
+        clearing = self._rules.clearing(event)
+        progress.ignored_because = _explain(event, judgements, clearing)
+        deeds: list[tuple[Rule, Role]] = [
+            (judgement.rule, "act") for judgement in judgements if judgement.result == "matched"
+        ]
+        deeds += [(rule, "clear") for rule in clearing]
+        finished = {(outcome.rule, outcome.role) for outcome in progress.claim.outcomes}
         for judgement in judgements:
-            if judgement.rule.name in finished:
-                continue
-            if judgement.result == "matched":
-                await self._apply(judgement.rule, progress, deadline)
-            elif judgement.problem is not None:
+            if judgement.problem is not None and (judgement.rule.name, "act") not in finished:
                 reason = f"its condition could not be evaluated: {judgement.problem}"
                 progress.reached(judgement.rule.name, "ignored", reason=reason)
+        for rule, role in deeds:
+            if (rule.name, role) not in finished:
+                await self._apply(rule, role, progress, deadline)
 
-    async def _apply(self, rule: Rule, progress: Progress, deadline: float) -> None:
-        """Let one rule act. A failure becomes a decision, so that the other rules still have their turn."""
-        badge = self._rules.badges[rule.badge]
+    async def _apply(self, rule: Rule, role: Role, progress: Progress, deadline: float) -> None:
+        """Let one rule act or clear. A failure becomes a decision, so that the other rules still have their turn."""
+        badge = self._rules.badges[rule.badge].code
         asked_before = len(progress.asked)
         try:
             async with asyncio.timeout_at(deadline):
-                ensured = await self._portals[rule.portal].badges.ensure(badge, asked=progress.asked)
+                reached = await self._do(rule, role, progress)
         except TimeoutError:
             error = _out_of_time(rule, was_sent=len(progress.asked) > asked_before)
             decision = self._decide(error, progress, rule.name)
         except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
             decision = self._decide(error, progress, rule.name)
         else:
-            reason = ensured.how + _told_drift(ensured)
-            progress.reached(rule.name, "ensured", badge=badge.code, portal=rule.portal, reason=reason)
+            if reached is not None:
+                progress.reached(rule.name, role=role, badge=badge, portal=rule.portal, **asdict(reached))
             return
         progress.decisions.append(decision)
         if isinstance(decision, retry.GiveUp):
-            progress.reached(rule.name, "failed", badge=badge.code, portal=rule.portal, reason=decision.reason)
+            progress.reached(rule.name, "failed", role=role, badge=badge, portal=rule.portal, reason=decision.reason)
+
+    async def _do(self, rule: Rule, role: Role, progress: Progress) -> Reached | None:
+        claim = progress.claim
+        if role == "clear":
+            return await self._cards.clear(rule, claim.event, progress.asked)
+        return await self._cards.act(rule, claim.key, claim.event, progress.asked)
 
     def _decide(self, error: Exception, progress: Progress, what: str) -> retry.Decision:
         if not isinstance(error, BridgeError):
@@ -241,19 +278,16 @@ def _out_of_time(rule: Rule, *, was_sent: bool) -> BridgeError:
     return retry.NotSent(f"portal {rule.portal}: it did not come to this event's turn within the time of an attempt")
 
 
-def _told_drift(ensured: Ensured) -> str:
-    """How the portal's badge differs from the one in the rules file; it is used as it is."""
-    return f", but with another {' and '.join(one.field for one in ensured.drift)}" if ensured.drift else ""
-
-
-def _explain(event: Event, judgements: Sequence[Judgement]) -> str:
-    """Why nothing is done, for an event that no rule matches."""
-    if not judgements:
+def _explain(event: Event, judgements: Sequence[Judgement], clearing: Sequence[Rule]) -> str:
+    """Why nothing is done, for an event that no rule matches, and for which none has anything to clear."""
+    if not judgements and not clearing:
         return f"no rule is for {event.type} from {event.source}"
-    untrue = [judgement.rule.name for judgement in judgements if judgement.problem is None]
+    untrue = [judgement.rule.name for judgement in judgements if judgement.result == "not matched"]
     said = [f"could not be evaluated: {one.rule.name} ({one.problem})" for one in judgements if one.problem]
     if untrue:
         said.append(f"the condition is not true: {', '.join(untrue)}")
+    if clearing:
+        said.append(f"no open badge that it would clear: {', '.join(rule.name for rule in clearing)}")
     return "; ".join(said)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["check_portal_url", "check_webhook_url", "host_of", "origin_of"]
+__all__ = ["check_portal_url", "check_webhook_url", "host_of", "on_this_machine", "origin_of"]
 
 _WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_-]+/?")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -46,6 +46,14 @@ def origin_of(url: str) -> str:
     """Scheme and host of a checked URL: the portal's address."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether a URL leads no further than this machine, where a sandbox has no certificate."""
+    try:
+        return urlsplit(url).hostname in _LOOPBACK
+    except ValueError:
+        return False
 
 
 def _safe(url: str) -> SplitResult:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from badge_bridge.errors import BridgeError, CallRefused, NotFound, PortalPaused, StoreUnavailable
 
-__all__ = ["JITTER", "SCHEDULE", "Decision", "GiveUp", "NotSent", "RetryAt", "Wait", "decide"]
+__all__ = ["JITTER", "SCHEDULE", "Decision", "GiveUp", "InDoubt", "NotSent", "RetryAt", "Wait", "decide"]
 
 SCHEDULE = (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18000.0, 36000.0)
 """Seconds before each further try: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h, 10 h. After the last: dead."""
@@ -23,6 +23,14 @@ JITTER = 0.2
 
 class NotSent(BridgeError):
     """An attempt's time was over before anything was asked of the portal: it waited for its turn."""
+
+
+class InDoubt(BridgeError):
+    """Whether something was done cannot be known before `until` (unix seconds)."""
+
+    def __init__(self, message: str, *, until: float) -> None:
+        self.until = until
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,8 @@ def decide(error: Exception, *, failures: int, now: float, random: Callable[[], 
         case PortalPaused():
             due = now if error.__cause__ is None else error.until + YIELD
             return Wait(error.lane, due, error.until, reason)
+        case InDoubt():
+            return Wait("", error.until, error.until, reason)
         case StoreUnavailable() | NotSent():
             return Wait("", now + SCHEDULE[0], now + SCHEDULE[0], reason)
         case CallRefused() | NotFound():

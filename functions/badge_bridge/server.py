@@ -1,6 +1,7 @@
 """The HTTP surface, the same for `badge-bridge serve` and for the functions framework.
 
-`POST /hooks/{source}` takes deliveries, `GET /healthz` says whether the store can be used. Answers:
+`POST /hooks/{source}` takes deliveries, `GET /healthz` says whether the store can be used, `/install` is where an OAuth
+application gets into its portal (`installation.py`). Answers:
 
     2xx  stored (what exactly, and with which body, is the provider's wish)
     400  the body cannot be parsed              401  not signed as it should be; the body is empty on purpose
@@ -15,6 +16,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -32,8 +35,10 @@ from badge_bridge.errors import (
     UnknownSource,
     UnsupportedMediaType,
 )
+from badge_bridge.installation import MAX_BODY, handle_install
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.observability.trace import bind_request
+from badge_bridge.portal.oauth import InstallationBusy
 from badge_bridge.sources.base import Delivery, Reply
 
 __all__ = ["create_app", "handle"]
@@ -61,26 +66,44 @@ async def _route(request: Request, bridge: Bridge) -> Response:
     path = request.scope["path"]
     if path == "/healthz":
         return await _health(request, bridge)
+    if path == "/install" and bridge.installers:
+        with bind_request(request.headers):
+            return await _refusing(path, _install(request, bridge))
     hook = _HOOK.fullmatch(path)
     if hook is None:
         return JSONResponse({"error": "there is nothing at this path"}, status_code=404)
     with bind_request(request.headers):
-        return await _receive(request, hook[1], bridge)
+        return await _refusing(hook[1], _receive(request, hook[1], bridge))
 
 
 async def _receive(request: Request, name: str, bridge: Bridge) -> Response:
+    source = bridge.pipeline.source(name, request.method)
+    async with _delivery(request, bridge, source.max_body) as delivery:
+        return _response(await bridge.pipeline.accept(source, delivery))
+
+
+async def _install(request: Request, bridge: Bridge) -> Response:
+    async with _delivery(request, bridge, MAX_BODY) as delivery:
+        return _response(await handle_install(delivery, bridge.installers.values()))
+
+
+@asynccontextmanager
+async def _delivery(request: Request, bridge: Bridge, most: int) -> AsyncIterator[Delivery]:
+    """The request with its body, which has at most so many bytes, and takes its share of the room while in use."""
+    with bridge.bodies.reading(_declared_length(request, most)) as share:
+        yield Delivery(
+            method=request.method,
+            query=request.scope["query_string"].decode("latin-1"),
+            headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"]],
+            body=await _body(request, share, most),
+            received_at=bridge.clock(),
+        )
+
+
+async def _refusing(name: str, answer: Awaitable[Response]) -> Response:
+    """The answer, or what the sender and our log hear of why there is none; `name` is what was sent to."""
     try:
-        source = bridge.pipeline.source(name, request.method)
-        declared = _declared_length(request, source.max_body)
-        with bridge.bodies.reading(declared) as share:
-            delivery = Delivery(
-                method=request.method,
-                query=request.scope["query_string"].decode("latin-1"),
-                headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"]],
-                body=await _body(request, share, source.max_body),
-                received_at=bridge.clock(),
-            )
-            return _response(await bridge.pipeline.accept(source, delivery))
+        return await answer
     except DeliveryRefused as refusal:
         # A source that is not configured has a name that only its sender knows: it is nothing for our log.
         known = "" if isinstance(refusal, UnknownSource) else name
@@ -137,7 +160,7 @@ def _response(reply: Reply) -> Response:
 def _refusal(refusal: DeliveryRefused) -> Response:
     if isinstance(refusal, Unauthenticated):
         return Response(status_code=refusal.status)
-    if isinstance(refusal, NoRoomForBody):
+    if isinstance(refusal, NoRoomForBody | InstallationBusy):
         return _come_back(refusal.reason)
     content = {"error": refusal.reason}
     if refusal.field:

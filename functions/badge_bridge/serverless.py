@@ -60,10 +60,12 @@ async def _open() -> _Opened:
     # Twice: what is wrong with the rules file must be told in the right form, and its secrets are known only after it.
     _configure_logs(settings, secrets=frozenset())
     rules = load(settings.rules, providers=OPTIONS, environ=os.environ)
-    _configure_logs(settings, secrets=rules.secrets)
+    _configure_logs(settings, secrets=rules.secrets | set(settings.encryption_keys))
     # Nobody calls us when the process is stopped. What was running then is taken over through its lease.
     stack = AsyncExitStack()
-    bridge = await stack.enter_async_context(open_bridge(rules, state=settings.state, concurrency=settings.concurrency))
+    bridge = await stack.enter_async_context(
+        open_bridge(rules, state=settings.state, concurrency=settings.concurrency, keys=settings.encryption_keys)
+    )
     return bridge, stack
 
 

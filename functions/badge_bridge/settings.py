@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -18,6 +19,7 @@ LogFormat = Literal["gcp", "json", "console"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 _MAX_CONCURRENCY = 2_000
+_FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
 class Setting(NamedTuple):
@@ -33,6 +35,7 @@ SETTINGS = (
     Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Setting("SHOW_PHONE_NUMBERS", "no", "`yes` writes full phone numbers into logs instead of `+49*******67`."),
     Setting("CONCURRENCY", "256", "How many events are worked on side by side in one process."),
+    Setting("ENCRYPTION_KEY", "", "Fernet keys, comma separated, first encrypts; needed by an OAuth application. `badge-bridge key` prints one."),  # noqa: E501 - one row of a table
 )  # fmt: skip
 
 
@@ -46,6 +49,8 @@ class Settings:
     log_level: LogLevel
     show_phone_numbers: bool
     concurrency: int
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    """What tokens are stored with; see `portal/oauth/cipher.py`."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -63,6 +68,7 @@ class Settings:
             log_level=cast("LogLevel", _choice(values, "LOG_LEVEL", get_args(LogLevel))),
             show_phone_numbers=_choice(values, "SHOW_PHONE_NUMBERS", ("yes", "no")) == "yes",
             concurrency=_whole_number(values, "CONCURRENCY", 1, _MAX_CONCURRENCY),
+            encryption_keys=_keys(values, "ENCRYPTION_KEY"),
         )
 
 
@@ -72,6 +78,18 @@ def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> s
     if meant is None:
         raise SettingsError(f"{name} is {values[name]!r}; it may be {', '.join(allowed)}")
     return meant
+
+
+def _keys(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The keys of a list; what is no key is not repeated, since it may be one with a letter too many."""
+    keys = tuple(key.strip() for key in values[name].split(",")) if values[name] else ()
+    for number, key in enumerate(keys, start=1):
+        if not _FERNET_KEY.fullmatch(key):
+            raise SettingsError(
+                f"{name}: key {number} of {len(keys)} is not a Fernet key, which is 32 bytes in URL-safe base64; "
+                "`badge-bridge key` prints a new one"
+            )
+    return keys
 
 
 def _whole_number(values: Mapping[str, str], name: str, low: int, high: int) -> int:

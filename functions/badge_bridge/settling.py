@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from badge_bridge.outcomes import Exchange, Outcome, Result
+from badge_bridge.outcomes import Exchange, Outcome, Result, Role
 from badge_bridge.retry import Decision, GiveUp, RetryAt, Wait
 from badge_bridge.store.protocol import Claim, Settlement
 
@@ -30,11 +30,31 @@ class Progress:
     decisions: list[Decision] = field(default_factory=list)
     """What to do about each rule that did not reach its end."""
 
-    def reached(self, rule: str, result: Result, *, reason: str, badge: str = "", portal: str = "") -> None:
+    def reached(
+        self,
+        rule: str,
+        result: Result,
+        *,
+        reason: str,
+        role: Role = "act",
+        badge: str = "",
+        portal: str = "",
+        owner: str = "",
+        activity: int | None = None,
+    ) -> None:
         """Note the outcome of a rule."""
-        self.outcomes.append(
-            Outcome(rule=rule, result=result, badge=badge, portal=portal, reason=reason, attempt=self.claim.attempt)
+        outcome = Outcome(
+            rule=rule,
+            result=result,
+            role=role,
+            badge=badge,
+            portal=portal,
+            owner=owner,
+            activity=activity,
+            reason=reason,
+            attempt=self.claim.attempt,
         )
+        self.outcomes.append(outcome)
 
 
 def settle(progress: Progress, *, ended_at: float, rules_hash: str) -> Settlement:
@@ -66,4 +86,5 @@ def _word(progress: Progress, ended_at: float) -> Settlement:
             return Settlement(state="dead", ended_at=ended_at, reason=outcome.reason)
     if any(outcome.result in _REACHED for outcome in outcomes):
         return Settlement(state="done", ended_at=ended_at)
-    return Settlement(state="ignored", ended_at=ended_at, reason=progress.ignored_because)
+    ignored = next((outcome.reason for outcome in outcomes if outcome.result == "ignored"), "")
+    return Settlement(state="ignored", ended_at=ended_at, reason=progress.ignored_because or ignored)

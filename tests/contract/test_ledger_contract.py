@@ -185,7 +185,12 @@ async def test_joined_finds_event_when_value_is_unusual(store: Store, text: str)
 
 async def test_attach_keeps_row_when_written(store: Store) -> None:
     """A row comes back as it was given, with and without an id, for an event that nobody accepted too."""
-    rows = [row(rule="a"), row(rule="b", activity=None), row(rule="c", closed_at=NOW + 5), row("s:2", owner_id=2**40)]
+    rows = [
+        row(rule="a"),
+        row(rule="b", activity=None, sent_at=NOW),
+        row(rule="c", closed_at=NOW + 5),
+        row("s:2", owner_id=2**40),
+    ]
     for one in reversed(rows):
         await store.attach(one)
 
@@ -253,7 +258,7 @@ async def test_attach_replaces_when_text_is_half_a_surrogate_pair(store: Store) 
 async def test_unattach_removes_row_when_activity_was_not_added(store: Store) -> None:
     """A row that was written ahead is taken back once; nothing else of its event goes with it."""
     await store.attach(row(rule="a", activity=None))
-    await store.attach(row(rule="b", activity=None))
+    await store.attach(row(rule="b", activity=None, sent_at=NOW))
     await store.attach(row("s:2", rule="a", activity=None))
 
     assert await store.unattach("s:1", "a") is True
@@ -328,7 +333,7 @@ async def test_ledger_is_there_when_store_is_reopened(store: Store) -> None:
     """Joins and rows are as they were after the store was closed and opened again."""
     await store.accept([call("s:1"), call("s:2", seconds=1)])
     await store.attach(row(rule="a"))
-    await store.attach(row(rule="b", activity=None))
+    await store.attach(row(rule="b", activity=None, sent_at=NOW))
     await store.attach(row(rule="c"))
     await store.close_attachment("s:1", "c", now=NOW)
     joined, rows = await store.joined(CUSTOMER, after=LONG_AGO), await store.attachments("s:1")

@@ -20,7 +20,7 @@ from badge_bridge import retry
 from badge_bridge.errors import Impossible, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.pipeline import BUDGET, LEASE, Pipeline
-from badge_bridge.portal import open_portal
+from badge_bridge.portal import Portal, open_portal
 from badge_bridge.portal.credentials import InboundWebhook
 from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.app import create_app
@@ -52,6 +52,7 @@ class World:
     sandbox: SandboxPortal
     clock: Clock
     woken: list[str]
+    portal: Portal
 
     async def deliver(self, sent: Sent) -> Reply:
         source = self.pipeline.source(sent.path.removeprefix("/hooks/"), sent.method)
@@ -112,7 +113,7 @@ async def build_world(store: MemoryStore, rules_text: str = RULES, *, budget: fl
         sleep=sleep,
         budget=budget,
     )
-    return World(pipeline, store, sandbox, clock, woken)
+    return World(pipeline, store, sandbox, clock, woken, portal)
 
 
 @pytest.fixture
@@ -492,7 +493,7 @@ async def test_event_is_given_back_when_the_process_stops() -> None:
     event = await world.event()
     assert (event.state, event.failures) == ("waiting", 0)
     assert len(await world.pipeline.sweep(10)) == 1
-    await world.pipeline._portals["main"].aclose()
+    await world.portal.aclose()
 
 
 async def test_attempt_counts_for_nothing_when_the_portal_never_came_to_its_turn() -> None:
@@ -505,7 +506,7 @@ async def test_attempt_counts_for_nothing_when_the_portal_never_came_to_its_turn
             await asyncio.Event().wait()
 
     world = await build_world(MemoryStore(), budget=0.01)
-    world.pipeline._portals = {"main": SimpleNamespace(badges=Queue())}  # type: ignore[dict-item]
+    world.pipeline._cards._portals = {"main": SimpleNamespace(badges=Queue())}  # type: ignore[dict-item]
     await world.deliver(twilio("CA1"))
     await world.work()
     event = await world.event()

@@ -61,6 +61,7 @@ PROVIDERS: Mapping[str, type[BaseModel]] = {"phone": Phone, "form": Form}
 ENVIRON: Mapping[str, str] = {
     "B24_WEBHOOK_URL": "https://acme.bitrix24.com/rest/1/hook-secret-8472/",
     "B24_ACCESS_TOKEN": "token-secret-1933",
+    "B24_CLIENT_SECRET": "client-secret-6604",
     "PHONE_SECRET": "phone-secret-5521",
     "PHONE_SECRET_OLD": "phone-secret-0004",
     "SHOP_SECRET": "shop-secret-7719",

@@ -31,11 +31,13 @@ ALLOWED = {
     "serving": {*LEAVES, "connections"},
     "life": {*LEAVES, "store"},
     "terminal": {*LEAVES, "store"},
-    "pipeline": {*LEAVES, "observability", "portal", "retry", "rulesfile", "settling", "sources", "store"},
+    "installation": {*LEAVES, "portal", "sources"},
+    "cards": {*LEAVES, "portal", "retry", "rulesfile", "store"},
+    "pipeline": {*LEAVES, "cards", "observability", "portal", "retry", "rulesfile", "settling", "sources", "store"},
 }
 # What puts the rooms together may know all of them.
-TOGETHER = {"bridge"}
-TOP = {"cli", "server", "serverless", "demo", "console"}
+TOGETHER = {"access", "bridge"}
+TOP = {"cli", "cli_oauth", "server", "serverless", "demo", "console"}
 MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
@@ -88,7 +90,7 @@ def test_google_libraries_are_imported_in_their_adapter_alone() -> None:
 def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
     """A function is installed without the extra `cli`, so nothing that it uses may need it."""
     users = {room(path) for path in MODULES if {"rich", "typer"} & {name.split(".")[0] for name in imported(path)}}
-    assert users <= {"cli", "terminal", "demo"}
+    assert users <= {"cli", "cli_oauth", "terminal", "demo"}
 
 
 def test_serving_imports_no_google_library_and_no_terminal_library() -> None:
@@ -98,7 +100,8 @@ def test_serving_imports_no_google_library_and_no_terminal_library() -> None:
     """
     program = (
         "import sys, badge_bridge.serverless, badge_bridge.sources as s;"
-        "slow = [m for m in ('google.cloud.logging', 'grpc', 'typer', 'phonenumbers', 'cel_expr_python', 'trustme')"
+        "slow = [m for m in ('google.cloud.logging', 'grpc', 'typer', 'phonenumbers', 'cel_expr_python', 'trustme',"
+        " 'cryptography')"
         " if m in sys.modules];"
         "print(slow); sys.exit(bool(slow))"
     )

@@ -39,7 +39,8 @@ def first_column(title: str) -> list[str]:
 def test_settings_table_is_that_of_the_code() -> None:
     """Each variable stands in the README with its default and its meaning."""
     for setting in SETTINGS:
-        assert f"| `{setting.name}` | `{setting.default}` | {setting.meaning} |" in section("Settings")
+        default = f"`{setting.default}`" if setting.default else "unset"
+        assert f"| `{setting.name}` | {default} | {setting.meaning} |" in section("Settings")
     assert first_column("Settings") == [setting.name for setting in SETTINGS]
 
 

@@ -332,9 +332,9 @@ async def test_nothing_is_left_behind_when_every_caller_is_cancelled_and_the_loo
     alone.cancel()
     await asyncio.gather(alone, return_exceptions=True)
     registry.gate.set()
-    (flight,) = badges._flights.values()
+    (flight,) = badges._flights.under_way.values()
     await asyncio.wait([flight])
-    assert badges._flights == {}
+    assert badges._flights.under_way == {}
     assert (await badges.ensure(MISSED)).how == "added"
 
 

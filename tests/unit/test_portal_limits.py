@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.portal.limits import Limiter
+from badge_bridge.portal.limits import Limiter, usable
 from support.portals import LeakyBuckets
 
 
@@ -91,3 +91,9 @@ async def test_nobody_is_admitted_when_the_store_is_unavailable() -> None:
 
     with pytest.raises(StoreUnavailable):
         await limiter(Broken(), Time()).admitted()
+
+
+@pytest.mark.parametrize(("burst", "used"), [(1, 1), (2, 1), (50, 48), (250, 240)])
+def test_a_little_of_a_burst_is_left_unused_when_it_is_more_than_one(burst: int, used: int) -> None:
+    """Requests that arrive closer together than they left must still find room."""
+    assert usable(burst) == used

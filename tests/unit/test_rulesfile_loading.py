@@ -88,7 +88,6 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("badge: missedCall\n", "badge: missedCall\n    clear: {on: [call.answered]}\n", "r:17:5: 'clear' does not work yet: a rule so far makes sure that its badge exists in the portal; remove this key"),
         ("rules:\n", "rule:\n", "r:13:1: there is no key 'rule' here; did you mean 'rules'?|r:1:1: 'rules' is missing here; add it"),
         ("    on: call.missed\n", "", "r:14:5: 'on' is missing here; add it"),
         ("on: call.missed", "on: []", "r:15:9: 'on' must not be empty; add at least one"),
@@ -117,7 +116,7 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
         ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: acme.bitrix24.com\n    oauth: {access_token: "${B24_ACCESS_TOKEN}"}\n', "r:3:10: this is not a URL; write one such as https://acme.bitrix24.com"),
         ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://a:b@acme.bitrix24.com\n    oauth: {access_token: "${B24_ACCESS_TOKEN}"}\n', "r:3:10: the URL must have no user name, question mark or # in it; remove them"),
         ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com/rest\n    oauth: {access_token: "${B24_ACCESS_TOKEN}"}\n', "r:3:10: a portal's url ends after the host name; write it such as https://acme.bitrix24.com"),
-        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com\n    oauth: {client_id: "${B24_ACCESS_TOKEN}"}\n', "r:4:5: 'access_token' is missing here; add it|r:4:13: there is no key 'client_id' here; known are access_token"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com\n    oauth: {client_id: "${B24_ACCESS_TOKEN}"}\n', "r:4:5: client_id needs the application's client_secret; add client_secret: \"${NAME}\""),
         ("badge: missedCall\n", "badge: missedCall\n  - name: b\n    on: x\n    when: 1/0 == 1\n    badge: missedCall\n", "r:19:12: division by zero"),
         ("badge: missedCall\n", "badge: missedCall\n    when: event.time.getHours('Berlin') == 1\n", "r:17:11: this system does not know the time zone; write a name such as 'Europe/Berlin'"),
         ("badge: missedCall\n", "badge: missedCall\n    when: ''\n", "r:17:11: 'when' must not be empty; fill it in"),

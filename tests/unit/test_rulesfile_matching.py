@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from badge_bridge.cel import Program
 from badge_bridge.events import Event
 from badge_bridge.rulesfile import Judgement, RulesFile, parse
-from badge_bridge.rulesfile.rules import Index, Rule
+from badge_bridge.rulesfile.index import Index
+from badge_bridge.rulesfile.rules import Rule
 from support.option_models import ENVIRON, PROVIDERS
 
 EXAMPLE = (Path(__file__).parents[1] / "data" / "rules" / "example.yaml").read_text("utf-8")
@@ -173,7 +174,8 @@ def test_the_index_finds_what_looking_at_every_rule_finds(
         fits = any(kind.startswith(on[:-1]) if on.endswith("*") else kind == on for on in one.on)
         return fits and (not one.sources or source in one.sources)
 
-    assert list(Index(made).concerned(source, kind)) == [one for one in made if concerns(one)]
+    index = Index((one, one.on, one.sources) for one in made)
+    assert list(index.concerned(kind, source)) == [one for one in made if concerns(one)]
 
 
 def test_a_loaded_file_cannot_be_changed() -> None:

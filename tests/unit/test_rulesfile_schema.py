@@ -85,7 +85,33 @@ def test_a_good_file_is_valid_for_both(name: str) -> None:
         ("on: call.missed", "on: []"),
         ("on: call.missed", "on: 7"),
         ("on: call.missed", "on: [x, '*.y']"),
-        ("badge: missedCall\n", "badge: missedCall\n    attach: {to: [deal]}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {to: deal}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {to: []}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {to: [dael]}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {to: [deal, deal]}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {owner: {deal: 3}}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {owner: {dael: x}}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {title: 7}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {text: {}}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {on_missing: contact}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {icon: ''}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {button: yes}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: {colour: red}\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach: yes\n"),
+        ("badge: missedCall\n", "badge: missedCall\n    attach:\n"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', "    url: https://acme.bitrix24.com\n    oauth: {client_id: local.1}\n"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com\n    oauth: {client_secret: "${B24_ACCESS_TOKEN}"}\n'),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', "    url: https://acme.bitrix24.com\n    oauth: {}\n"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', "    url: https://acme.bitrix24.com\n    oauth: {client_id: local.1, client_secret: open}\n"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com\n    oauth: {client_id: local.1, client_secret: "${SHOP_SECRET}", access_token: "${B24_ACCESS_TOKEN}"}\n'),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', '    url: https://acme.bitrix24.com\n    oauth: {client_id: local.1, client_secret: "${SHOP_SECRET}", server: https://oauth.example.com}\n'),
+        ('webhook: "${B24_WEBHOOK_URL}"\n', 'webhook: "${B24_WEBHOOK_URL}"\n    limits: fast\n'),
+        ('webhook: "${B24_WEBHOOK_URL}"\n', 'webhook: "${B24_WEBHOOK_URL}"\n    limits: 5\n'),
+        ('webhook: "${B24_WEBHOOK_URL}"\n', 'webhook: "${B24_WEBHOOK_URL}"\n    limits: {rate: 5}\n'),
+        ('webhook: "${B24_WEBHOOK_URL}"\n', 'webhook: "${B24_WEBHOOK_URL}"\n    limits: {rate: 0, burst: 1}\n'),
+        ('webhook: "${B24_WEBHOOK_URL}"\n', 'webhook: "${B24_WEBHOOK_URL}"\n    limits: {rate: 1, burst: 1.5}\n'),
+        ('webhook: "${B24_WEBHOOK_URL}"\n', 'webhook: "${B24_WEBHOOK_URL}"\n    trusted_hosts: acme.bitrix24.com\n'),
+        ('webhook: "${B24_WEBHOOK_URL}"\n', 'webhook: "${B24_WEBHOOK_URL}"\n    trusted_hosts: [https://acme.bitrix24.com]\n'),
         ("badge: missedCall\n", "badge: missedCall\n    when: true\n"),
         ("badge: missedCall\n", "badge: missedCall\n    colour: red\n"),
         ("provider: phone", "provider: phone\n    timeout: x"),
@@ -110,10 +136,17 @@ def test_a_mistake_of_shape_is_found_by_both(old: str, new: str) -> None:
     assert schema_lines(broken) == our_lines(broken) != set()
 
 
+def test_clear_needs_attach_for_both() -> None:
+    """The schema has a rule that clears what it never attached refused, as our checker has."""
+    text = (DATA / "smallest.yaml").read_text("utf-8") + "    clear: {}\n"
+    assert our_lines(text) == {17}
+    assert schema_lines(text) == {14}  # of the rule: a schema cannot point at the key alone
+
+
 def test_every_key_is_described_for_editors() -> None:
     """What an editor shows beside a key comes from the models."""
     schema = json_schema(PROVIDERS)
-    for name in ("Portal", "Badge", "Rule", "OAuth"):
+    for name in ("Portal", "Badge", "Rule", "OAuth", "OwnLimits", "Attach", "OwnerIds", "Clear"):
         for key, described in schema["$defs"][name]["properties"].items():
             assert described.get("description"), f"{name}.{key}"
     assert all(schema["properties"][section]["description"] for section in ("portals", "sources", "badges", "rules"))

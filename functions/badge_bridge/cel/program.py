@@ -8,7 +8,7 @@ zone files, not from Python's; environments, programs and activations may be use
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -72,13 +72,14 @@ class Activation:
 class Program:
     """A compiled expression. Made by `compile_expression`; may be shared by everything in a process."""
 
-    __slots__ = ("_environment", "_expression", "_reads", "_returns", "text")
+    __slots__ = ("_environment", "_expression", "_reads", "_returns", "_types", "text")
 
-    def __init__(self, text: str, expression: Any, environment: _Environment, returns: CelType | None) -> None:
+    def __init__(self, text: str, expression: Any, environment: _Environment, returns: Sequence[CelType]) -> None:
         self.text = text
         self._expression = expression
         self._environment = environment
         self._returns = returns
+        self._types = frozenset(_PYTHON[kind] for kind in returns)
         # The engine shows no syntax tree: a word that does not occur cannot be read, one that occurs may be.
         self._reads = frozenset(name for name in environment.bindings if name.rpartition(".")[2] in text)
 
@@ -106,21 +107,22 @@ class Program:
         return self._checked(value)
 
     def _checked(self, value: Any) -> Any:
-        wanted = _PYTHON.get(self._returns) if self._returns else None
-        if self._returns and wanted and type(value) is not wanted:
+        if self._types and type(value) not in self._types:
             found = wording.kind_of_value(value)
-            raise EvaluationError(f"this gives {found}, not {wording.a(self._returns.value)}", kind="missing")
+            raise EvaluationError(f"this gives {found}, not {_listed(self._returns)}", kind="missing")
         return value
 
 
 _PYTHON: Mapping[CelType, type] = {CelType.BOOL: bool, CelType.STRING: str, CelType.INT: int, CelType.MAP: dict}
 
 
-def compile_expression(text: str, variables: Mapping[str, CelType], *, returns: CelType | None = None) -> Program:
+def compile_expression(
+    text: str, variables: Mapping[str, CelType], *, returns: CelType | Sequence[CelType] | None = None
+) -> Program:
     """Compile and type-check an expression over `variables`.
 
-    With `returns`, an expression whose type is known and different is refused here; one whose type depends on untyped
-    values, or that may be null, is checked at each evaluation.
+    With `returns`, one type or several, an expression whose type is known and none of these is refused here; one whose
+    type depends on untyped values, or that may be null, is checked at each evaluation.
 
     Raises:
         CelError: with every mistake, positions inside the text.
@@ -133,8 +135,9 @@ def compile_expression(text: str, variables: Mapping[str, CelType], *, returns: 
     environment = _environment(frozenset(variables.items()))
     expression = _compiled(text, environment)
     _refuse_presence_of_data(text, environment)
-    _require_type(expression, returns)
-    return Program(text, expression, environment, returns)
+    wanted = _wanted(returns)
+    _require_type(expression, wanted)
+    return Program(text, expression, environment, wanted)
 
 
 def _compiled(text: str, environment: _Environment) -> Any:
@@ -161,13 +164,23 @@ def _refuse_presence_of_data(text: str, environment: _Environment) -> None:
             raise CelError([CelFinding(line, column, message)])
 
 
-def _require_type(expression: Any, returns: CelType | None) -> None:
+def _wanted(returns: CelType | Sequence[CelType] | None) -> tuple[CelType, ...]:
+    """The types that a value may have; none where it may have any."""
+    wanted = (returns,) if isinstance(returns, CelType) else tuple(returns or ())
+    return () if CelType.DYN in wanted else wanted
+
+
+def _require_type(expression: Any, wanted: Sequence[CelType]) -> None:
     found = expression.return_type().name().partition("<")[0].lower()
-    if returns in (None, CelType.DYN) or found in ("dyn", returns.value):
+    if not wanted or found == "dyn" or found in [kind.value for kind in wanted]:
         return
-    hint = wording.hint_for_result(returns.value)
-    message = f"this must give {wording.a(returns.value)}, and gives {wording.a(found)}{hint}"
+    hint = wording.hint_for_result(wanted[0].value)
+    message = f"this must give {_listed(wanted)}, and gives {wording.a(found)}{hint}"
     raise CelError([CelFinding(1, 1, message)])
+
+
+def _listed(kinds: Sequence[CelType]) -> str:
+    return " or ".join(wording.a(kind.value) for kind in kinds)
 
 
 _DATA = ".data"

@@ -7,7 +7,6 @@ where an add was refused: if the badge is there by then, somebody else was quick
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any, Literal, Protocol
 
 from badge_bridge.errors import AccessRefused, CallRefused, NotFound, OutcomeUnknown, PortalError, PortalPaused
 from badge_bridge.outcomes import Exchange
-from badge_bridge.portal.client import PortalClient
+from badge_bridge.portal.calling import Calls
+from badge_bridge.portal.flights import Flights
 
 __all__ = ["METHODS", "Badge", "Badges", "Difference", "Ensured", "Text", "WantedBadge", "differences"]
 
@@ -91,11 +91,11 @@ class _Seen:
 class Badges:
     """The badge registry of one portal. `clock` returns unix seconds."""
 
-    def __init__(self, client: PortalClient, *, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Calls, *, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
         self._known: dict[str, _Seen] = {}
-        self._flights: dict[str, asyncio.Task[_Seen]] = {}
+        self._flights: Flights[str, _Seen] = Flights("ensure badge", landed=self._known.__setitem__)
         self._reported: set[str] = set()
 
     async def ensure(self, badge: WantedBadge, *, asked: list[Exchange] | None = None) -> Ensured:
@@ -110,34 +110,16 @@ class Badges:
         known = self._known.get(badge.code)
         if known is not None and self._clock() < known.until:
             return self._ensured(badge, known, "known")
-        flight = self._flights.get(badge.code)
-        if flight is not None:
-            # shield: a caller that is cancelled leaves, and the flight goes on for the others.
-            return self._ensured(badge, await asyncio.shield(flight), "joined")
-        seen = await asyncio.shield(self._depart(badge, asked))
-        return self._ensured(badge, seen, seen.how)
+        seen, joined = await self._flights.share(badge.code, lambda: self._look_or_add(badge, asked))
+        return self._ensured(badge, seen, "joined" if joined else seen.how)
+
+    def forget(self, code: str) -> None:
+        """Ask the portal next time: it has refused the code, or an activity with it, so it may be gone."""
+        self._known.pop(code, None)
 
     async def aclose(self) -> None:
         """Stop what is under way."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
-
-    def _depart(self, badge: WantedBadge, asked: list[Exchange] | None) -> asyncio.Task[_Seen]:
-        """Look in a task of its own, so that no caller's cancellation ends it for the others."""
-        code = badge.code
-
-        def landed(flight: asyncio.Task[_Seen]) -> None:
-            del self._flights[code]
-            # Asking for the exception marks it as seen, for the case that every caller has left meanwhile.
-            if not flight.cancelled() and flight.exception() is None:
-                self._known[code] = flight.result()
-
-        flight = asyncio.create_task(self._look_or_add(badge, asked), name=f"ensure badge {code}")
-        self._flights[code] = flight
-        flight.add_done_callback(landed)
-        return flight
+        await self._flights.aclose()
 
     async def _look_or_add(self, badge: WantedBadge, asked: list[Exchange] | None) -> _Seen:
         found = await self._get(badge.code, asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from badge_bridge.errors import AccessRefused
 from badge_bridge.portal.credentials import Credential
@@ -15,6 +15,7 @@ class NoCredential(AccessRefused):
     """There is no credential to call the portal with, whatever the authorisation server calls it."""
 
 
+@runtime_checkable
 class Keyring(Protocol):
     """Gives the credential of one portal. A client asks before each request and never keeps one for the next."""
 

@@ -11,13 +11,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-__all__ = ["BURST", "RATE", "Buckets", "Limiter"]
+__all__ = ["BURST", "RATE", "Buckets", "Limiter", "usable"]
 
 RATE = 2.0
 """Requests a second that leave the bucket of every plan but Enterprise, which has 5 (Bitrix24 docs, "Limits")."""
 
 BURST = 50
 """Requests that this bucket holds; 250 for Enterprise."""
+
+_UNUSED = 25
+"""One request in so many of a burst is left unused. Requests that left half a second apart may arrive closer together,
+and a portal whose bucket is full to the brim refuses the second."""
 
 _SHORTEST_SLEEP = 0.001
 """Seconds; a wait that rounding makes shorter would only be asked for again and again."""
@@ -27,6 +31,11 @@ class Buckets(Protocol):
     """The part of the store that counts; see `store/protocol.py`."""
 
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float: ...
+
+
+def usable(burst: int) -> int:
+    """How much of a portal's burst is used, so that the time that requests take on their way does no harm."""
+    return max(1, burst - -(-burst // _UNUSED))
 
 
 class Limiter:

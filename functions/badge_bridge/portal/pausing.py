@@ -29,18 +29,10 @@ LONGEST_USAGE_PAUSE = 3600.0
 """Seconds; run time is counted over ten minutes, so a later reset than this is a clock that is wrong."""
 
 _NOBODY_ENTERS = frozenset(
-    {
-        "expired_token",
-        "invalid_client",
-        "invalid_credentials",
-        "invalid_grant",
-        "invalid_scope",
-        "no_auth_found",
-        "payment_required",
-        "portal_deleted",
-        "redirected",
-        "user_access_error",
-    }
+    {"expired_token", "invalid_credentials", "no_auth_found", "portal_deleted", "redirected", "user_access_error"}
+    # Said by the authorisation server, or by us, of an application that has no access token at all.
+    | {"invalid_client", "invalid_grant", "invalid_scope", "not_installed", "payment_required", "unauthorized_client"}
+    | {"wrong_encryption_key"}
 )
 """Refusals of the credential or the portal as such. All others are about a method: a right that badge.get needs not,
 or a scope (a missing one for statistics must not stop badges). A plan without REST refuses each method in turn."""

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import random as randomness
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from badge_bridge.http import AsyncBaseTransport
-from badge_bridge.portal.badges import METHODS, Badges
+from badge_bridge.portal import activities, badges, owners
+from badge_bridge.portal.activities import Activities
+from badge_bridge.portal.badges import Badges
 from badge_bridge.portal.client import PortalClient
 from badge_bridge.portal.credentials import Credential
-from badge_bridge.portal.keyring import FixedKeyring
+from badge_bridge.portal.keyring import FixedKeyring, Keyring
 from badge_bridge.portal.lanes import Lanes, Pauses
 from badge_bridge.portal.limits import Limiter
+from badge_bridge.portal.owners import Owners
 from badge_bridge.portal.reasons import mark_of
 from badge_bridge.portal.sizing import LARGEST
 from badge_bridge.portal.wire import DEADLINE
 
-__all__ = ["Portal", "open_portal"]
+__all__ = ["METHODS", "Portal", "open_portal"]
+
+METHODS = (*badges.METHODS, *owners.METHODS, *activities.METHODS)
+"""The methods that events lead to, and which may each be paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,10 @@ class Portal:
     name: str
     client: PortalClient
     badges: Badges
+    owners: Owners
+    activities: Activities
     lanes: Lanes
+    keyring: Keyring
 
     async def start(self) -> None:
         """Take up the pauses that an earlier process left in the store; call it before anything is sent.
@@ -43,13 +52,14 @@ class Portal:
 
     async def aclose(self) -> None:
         """Stop what is under way and close the connections."""
+        await self.owners.aclose()
         await self.badges.aclose()
         await self.client.aclose()
 
 
 def open_portal(
     name: str,
-    credential: Credential,
+    access: Keyring | Credential,
     *,
     pauses: Pauses,
     clock: Callable[[], float] = time.time,
@@ -57,24 +67,36 @@ def open_portal(
     random: Callable[[], float] = randomness.random,
     deadline: float = DEADLINE,
     limiter: Limiter | None = None,
+    trusted_hosts: Collection[str] = (),
     largest_batch: int = LARGEST,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Portal:
     """Put a portal together; nothing is connected before the first call.
 
-    `pauses` is the store; `clock` returns unix seconds, `random` a float in [0, 1); `transport` replaces the network;
-    `deadline` is how many seconds one request may take in all; for the others see `PortalClient`.
+    `access` is a keyring, or a credential that stays as it is. `pauses` is the store; `clock` returns unix seconds,
+    `random` a float in [0, 1); `transport` replaces the network; `deadline` is how many seconds one request may take in
+    all; for the others see `PortalClient`.
     """
-    keyring = FixedKeyring(credential, mark_of(name, credential))
+    keyring: Keyring = access if isinstance(access, Keyring) else FixedKeyring(access, mark_of(name, access))
     lanes = Lanes(name, pauses, keyring=keyring, clock=clock, random=random)
     client = PortalClient(
         name,
         keyring,
         lanes=lanes,
         limiter=limiter,
+        trusted_hosts=trusted_hosts,
         largest_batch=largest_batch,
         transport=transport,
         deadline=deadline,
         timer=timer,
     )
-    return Portal(name, client, Badges(client, clock=clock), lanes)
+    registry = Badges(client, clock=clock)
+    return Portal(
+        name=name,
+        client=client,
+        badges=registry,
+        owners=Owners(client, clock=clock),
+        activities=Activities(client, registry),
+        lanes=lanes,
+        keyring=keyring,
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -27,6 +26,7 @@ from badge_bridge.http import (
     Response,
     Timeout,
     TimeoutException,
+    keep_addresses_out_of_logs,
 )
 from badge_bridge.portal import batch
 from badge_bridge.portal.credentials import Credential
@@ -115,7 +115,7 @@ class Wire:
         # Made with the first call and not before: this object may be built in a process that forks afterwards, and
         # making a client costs some 60 ms, most of it for the one SSL context.
         if self._client is None:
-            _keep_addresses_out_of_logs()
+            keep_addresses_out_of_logs()
             self._client = AsyncClient(
                 transport=self._transport,
                 headers=_HEADERS,
@@ -155,11 +155,3 @@ class Wire:
             method=method,
             code=code,
         )
-
-
-def _keep_addresses_out_of_logs() -> None:
-    """The HTTP library logs every address at INFO, and a webhook's address is its password."""
-    for name, level in (("httpx", logging.WARNING), ("httpcore", logging.INFO)):
-        library = logging.getLogger(name)
-        if library.level < level:
-            library.setLevel(level)

@@ -1,19 +1,19 @@
-"""CEL in a rules file: mistakes with their place in the file, and a trial of every condition before it is used."""
+"""CEL in a rules file: mistakes with their place in the file, and a trial of every expression before it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from badge_bridge.cel import MAX_EXPRESSION, CelError, CelType, EvaluationError, Program, compile_expression
+from badge_bridge.cel import Activation, CelError, CelType, EvaluationError, Program, compile_expression
 from badge_bridge.errors import Finding
 from badge_bridge.events import Event
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.positions import Place, inside
 
-__all__ = ["Condition", "Scalar", "compile_conditions", "findings_of"]
+__all__ = ["Expression", "Scalar", "compile_at", "findings_of", "scalar_at", "trial"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +34,33 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A rule's `when`, compiled."""
+class Expression:
+    """A CEL expression over `event` with its place: a rule's `when`, an owner's id, the value that joins events."""
 
     program: Program
     scalar: Scalar = field(repr=False)
+
+    def evaluate(self, event: Event | Activation) -> Any:
+        """The value for this event; an `Activation` shares the event's conversion with other expressions.
+
+        Raises:
+            EvaluationError: it gives none, or one of another type than it has to give.
+        """
+        return self.program.evaluate(event if isinstance(event, Activation) else Activation({"event": event}))
 
     def failure(self, error: EvaluationError) -> Finding:
         """Where and why it gave no value."""
         return self.scalar.finding(error.line, error.column, error.message)
 
 
-def compile_conditions(document: Document, rules: Any) -> tuple[dict[int, Condition], list[Finding]]:
-    """The conditions by the index of their rule, and what is wrong with the others."""
-    conditions: dict[int, Condition] = {}
-    findings: list[Finding] = []
-    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
-        text = rule.get("when") if isinstance(rule, dict) else None
-        if not isinstance(text, str) or not 0 < len(text) <= MAX_EXPRESSION:
-            continue  # the shape says so
-        path: Path = ("rules", index, "when")
-        try:
-            program = compile_expression(text, {"event": CelType.EVENT}, returns=CelType.BOOL)
-        except CelError as error:
-            findings.extend(findings_of(error, document, path))
-            continue
-        condition = Condition(program, _scalar(document, path))
-        failure = _trial(program, rule)
-        if failure is None:
-            conditions[index] = condition
-        else:
-            findings.append(condition.failure(failure))
-    return conditions, findings
+def compile_at(document: Document, path: Path, *, returns: CelType | Sequence[CelType]) -> Expression:
+    """The expression that stands at this path.
+
+    Raises:
+        CelError: with every mistake; `findings_of` places them.
+    """
+    program = compile_expression(document.at(path), {"event": CelType.EVENT}, returns=returns)
+    return Expression(program, scalar_at(document, path))
 
 
 def findings_of(error: CelError, document: Document, path: Path) -> list[Finding]:
@@ -73,24 +68,25 @@ def findings_of(error: CelError, document: Document, path: Path) -> list[Finding
     if not isinstance(document.at(path), str):
         place = document.keys.get(path) or document.values[path]
         return [document.finding(place, f"{one.message} (at {one.line}:{one.column})") for one in error.findings]
-    scalar = _scalar(document, path)
+    scalar = scalar_at(document, path)
     return [scalar.finding(found.line, found.column, found.message) for found in error.findings]
 
 
-def _scalar(document: Document, path: Path) -> Scalar:
+def scalar_at(document: Document, path: Path) -> Scalar:
     place = document.values[path]
     return Scalar(document.filename, place, document.text[place.start : place.end], document.at(path))
 
 
-def _trial(program: Program, rule: Mapping[str, Any]) -> EvaluationError | None:
+def trial(evaluate: Callable[[Event], Any], on: Any) -> EvaluationError | None:
     """The failure that no event will avoid: a bad constant pattern, a division by zero, too many steps.
 
-    Failures for lack of a value depend on the event and say nothing, and one event that gives a value is enough.
+    Failures for lack of a value depend on the event and say nothing, and one event that gives a value is enough. `on`
+    is what the rule says there, whatever that is.
     """
     failure = None
-    for event in _trial_events(rule):
+    for event in _trial_events(on):
         try:
-            program.evaluate({"event": event})
+            evaluate(event)
         except EvaluationError as error:
             if error.kind != "missing":
                 failure = failure or error
@@ -99,8 +95,7 @@ def _trial(program: Program, rule: Mapping[str, Any]) -> EvaluationError | None:
     return failure
 
 
-def _trial_events(rule: Mapping[str, Any]) -> Iterator[Event]:
-    on = rule.get("on")
+def _trial_events(on: Any) -> Iterator[Event]:
     first = on[0] if isinstance(on, list) and on else on
     kind = (first if isinstance(first, str) else "").rstrip("*") or "call.missed"
     common = {"id": "1", "source": "source", "provider": "provider", "type": kind}

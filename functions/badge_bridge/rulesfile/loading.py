@@ -1,4 +1,4 @@
-"""From a file to `RulesFile`: read, replace names, check the shape, the references and the conditions.
+"""From a file to `RulesFile`: read, replace names, check the shape, the references, the expressions and the texts.
 
 The mistakes of all steps are reported together.
 """
@@ -8,17 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
-from types import MappingProxyType
 
 from pydantic import BaseModel
 
 from badge_bridge.errors import Finding, RulesError
 from badge_bridge.rulesfile import references, shape
-from badge_bridge.rulesfile.document import Document, read
-from badge_bridge.rulesfile.expressions import Condition, compile_conditions
-from badge_bridge.rulesfile.rules import Badge, Index, Portal, Rule, RulesFile, bind
-from badge_bridge.rulesfile.secrets import Resolution, resolve
-from badge_bridge.rulesfile.shape import Shape
+from badge_bridge.rulesfile.assembling import assemble
+from badge_bridge.rulesfile.compiling import compile_rules
+from badge_bridge.rulesfile.document import read
+from badge_bridge.rulesfile.rules import RulesFile
+from badge_bridge.rulesfile.secrets import resolve
 
 __all__ = ["load", "parse"]
 
@@ -57,7 +56,7 @@ def parse(
     document = read(content, filename)
     resolution = resolve(document, providers, environ)
     checked = shape.check(document, resolution, providers)
-    conditions, mistaken = compile_conditions(document, document.data.get("rules"))
+    compiled, mistaken = compile_rules(document)
     findings = [
         *document.findings,
         *resolution.findings,
@@ -67,7 +66,13 @@ def parse(
     ]
     if findings:
         raise RulesError(_presentable(findings, resolution.secrets))
-    return _assemble(document, content, checked, conditions, resolution)
+    return assemble(
+        document,
+        checked,
+        compiled,
+        hash=hashlib.sha256(content).hexdigest()[:16],
+        secrets=frozenset(resolution.secrets),
+    )
 
 
 def _presentable(findings: Sequence[Finding], secrets: set[str]) -> list[Finding]:
@@ -86,42 +91,3 @@ def _redacted(finding: Finding, secrets: set[str]) -> Finding:
         if len(secret) > 3:
             message = message.replace(secret, "***")
     return Finding(finding.file, finding.line, finding.column, message)
-
-
-def _assemble(
-    document: Document, content: bytes, checked: Shape, conditions: Mapping[int, Condition], resolution: Resolution
-) -> RulesFile:
-    portals = {
-        name: Portal(name, portal.address, portal.webhook, portal.oauth.access_token if portal.oauth else None)
-        for name, portal in checked.portals.items()
-    }
-    badges = {
-        name: Badge(name, badge.code or references.CODE_PREFIX + name, badge.title, badge.value, badge.type)
-        for name, badge in checked.badges.items()
-    }
-    only = next(iter(portals)) if len(portals) == 1 else ""
-    portal_of = {name: getattr(source, "portal", None) or only for name, source in checked.sources.items()}
-    rules = [_rule(document, index, checked, conditions.get(index), only) for index in sorted(checked.rules)]
-    return RulesFile(
-        filename=document.filename,
-        hash=hashlib.sha256(content).hexdigest()[:16],
-        portals=MappingProxyType(portals),
-        sources=MappingProxyType(checked.sources),
-        badges=MappingProxyType(badges),
-        rules=tuple(rules),
-        index=Index(bound for rule in rules for bound in bind(rule, portal_of)),
-        secrets=frozenset(resolution.secrets),
-    )
-
-
-def _rule(document: Document, index: int, checked: Shape, condition: Condition | None, only: str) -> Rule:
-    entry = checked.rules[index]
-    return Rule(
-        name=entry.name,
-        on=entry.types,
-        sources=entry.sources,
-        badge=entry.badge,
-        portal=entry.portal or only,
-        condition=condition,
-        line=document.values["rules", index].line,
-    )

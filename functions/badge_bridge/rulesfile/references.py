@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from badge_bridge.errors import Finding
 from badge_bridge.events import CALL_TYPES, EXACT_TYPE
+from badge_bridge.rulesfile import acting
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.wording import suggest
 
@@ -49,6 +50,7 @@ class _Checking:
         yield from self._names()
         for name, source in self._sources.items():
             yield from self._reference(source, ("sources", name), "portal", self._portals, "portal")
+            yield from self._secrets(name, source)
         for index, rule in enumerate(self._rules):
             if isinstance(rule, dict):
                 yield from self._rule(rule, ("rules", index))
@@ -57,7 +59,13 @@ class _Checking:
         yield from self._reference(rule, path, "badge", self._badges, "badge")
         yield from self._reference(rule, path, "source", self._sources, "source")
         yield from self._reference(rule, path, "portal", self._portals, "portal")
-        yield from self._types(rule, path)
+        yield from self._types(rule, (*path, "on"), self._sources_of(rule))
+        clear = rule.get("clear")
+        if "attach" in rule or "clear" in rule:
+            portals = self._portals_of(rule)
+            yield from acting.check(rule, path, self._document, portals)
+            if isinstance(clear, dict):
+                yield from self._types(clear, (*path, "clear", "on"), self._clearing_sources(rule, portals))
         if rule.get("portal") is None and len(self._portals) > 1:
             yield from self._portal_needed(rule, path)
 
@@ -91,14 +99,49 @@ class _Checking:
             return [name for name in value if isinstance(name, str)]
         return [value] if isinstance(value, str) else list(self._sources)
 
-    def _types(self, rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-        """Types of calls that no source of the rule can give: a rule for one would never match."""
-        if any(self._names_types(self._sources.get(name)) for name in self._sources_of(rule)):
+    def _portals_of(self, rule: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The portals that a rule acts on, as far as the file says."""
+        portal = rule.get("portal")
+        named = [portal] if isinstance(portal, str) else [self._portal_of(name) for name in self._sources_of(rule)]
+        return {name: self._portals[name] for name in named if name in self._portals}
+
+    def _clearing_sources(self, rule: Mapping[str, Any], portals: Mapping[str, Any]) -> Sequence[str]:
+        """Any source of the portal may report what clears, whichever reported the call."""
+        own = set(self._sources_of(rule))
+        return [name for name in self._sources if name in own or self._portal_of(name) in portals]
+
+    def _portal_of(self, source: str) -> str:
+        """The portal that a source names, or the only one; empty where it is not known."""
+        options = self._sources.get(source)
+        portal = options.get("portal") if isinstance(options, dict) else None
+        if portal is None and len(self._portals) == 1:
+            return next(iter(self._portals))
+        return portal if isinstance(portal, str) else ""
+
+    def _secrets(self, name: str, source: Any) -> Iterator[Finding]:
+        """A source may do without secrets where the installation of an application brings them."""
+        provider = source.get("provider") if isinstance(source, dict) else None
+        if not isinstance(provider, str) or provider not in self._providers or "secrets" in source:
             return
-        value = rule.get("on")
-        named = [((*path, "on"), value)]
+        if not getattr(self._providers[provider], "late_secrets", False):
+            return  # required, which the shape says
+        portal = self._portals.get(self._portal_of(name))
+        oauth = portal.get("oauth") if isinstance(portal, dict) else None
+        if not isinstance(oauth, dict) or "client_id" not in oauth:
+            message = (
+                "'secrets' is missing here, and this source's portal is no application whose installation would bring "
+                'the application token; add secrets: ["${NAME}"], or give the portal oauth: with client_id'
+            )
+            yield self._document.finding(self._document.keys["sources", name], message)
+
+    def _types(self, entry: Mapping[str, Any], path: Path, sources: Sequence[str]) -> Iterator[Finding]:
+        """Types of calls that none of these sources can give: nothing would ever come of one."""
+        if any(self._names_types(self._sources.get(name)) for name in sources):
+            return
+        value = entry.get("on")
+        named = [(path, value)]
         if isinstance(value, list):
-            named = [((*path, "on", index), item) for index, item in enumerate(value)]
+            named = [((*path, index), item) for index, item in enumerate(value)]
         for place, kind in named:
             if not isinstance(kind, str) or not _CALL.fullmatch(kind) or place in self._document.unreadable:
                 continue

@@ -1,12 +1,13 @@
-"""The loaded rules file, and which of its rules an event meets.
+"""The loaded rules file, and which of its rules an event meets: those that act on it, and those that it clears.
 
-An event only meets the rules that concern its type and source: those are found by dictionary lookups, so that ten
-thousand other rules cost nothing.
+An event only meets the rules that concern its type and where it comes from: those are found by dictionary lookups, so
+that ten thousand other rules cost nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,21 +16,49 @@ from pydantic import BaseModel, SecretStr
 from badge_bridge.cel import Activation, EvaluationError
 from badge_bridge.errors import Finding
 from badge_bridge.events import Event
-from badge_bridge.rulesfile.expressions import Condition
-from badge_bridge.rulesfile.model import BadgeType
+from badge_bridge.rulesfile.compiling import owner_id
+from badge_bridge.rulesfile.expressions import Expression
+from badge_bridge.rulesfile.index import Index
+from badge_bridge.rulesfile.model import BadgeType, OwnerKind
+from badge_bridge.rulesfile.templates import Template
 
-__all__ = ["Badge", "Index", "Judgement", "Portal", "Rule", "RulesFile"]
+__all__ = ["Attach", "Badge", "Clear", "Judgement", "Limits", "OAuthApp", "Portal", "Rule", "RulesFile"]
+
+MAX_JOIN = 200
+"""Bytes of a joining value; of a longer one its hash is taken, which joins the same events."""
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthApp:
+    """The application by which a portal is reached: what its tokens are asked for with."""
+
+    client_id: str
+    client_secret: SecretStr
+    server: str
+    """Scheme and host of the authorisation server, without a slash at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast a portal may be asked: a leaky bucket of `burst` requests that drains `rate` of them a second."""
+
+    rate: float = 2.0
+    burst: int = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """One portal and its credential: `webhook` (the whole URL) or `access_token`."""
+    """One portal and how to be let in: one of `webhook` (the whole URL), `access_token` and `app` is set."""
 
     name: str
     url: str
     """Scheme and host, without a slash at the end."""
     webhook: SecretStr | None
     access_token: SecretStr | None
+    app: OAuthApp | None = None
+    limits: Limits = Limits()
+    trusted_hosts: tuple[str, ...] = ()
+    """Host names that the portal may be renamed to: in lower case, with a port where it is not the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +73,46 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
+class Attach:
+    """How a rule puts its badge on a card."""
+
+    to: tuple[OwnerKind, ...]
+    """Whose card: the first of these that the customer has."""
+    owner: Mapping[OwnerKind, Expression]
+    """What gives the card's id where the event itself names it, for kinds of `to`; see `given`."""
+    title: Template
+    text: Template | None
+    on_missing: Literal["ignore", "lead"]
+    icon: str
+    logo: str
+    button: bool
+    """Whether the entry has a button that calls the customer back."""
+
+    def given(self, event: Event) -> tuple[OwnerKind, int] | None:
+        """The card that the event itself names, the first in the order of `to`; None where it names none.
+
+        Raises:
+            EvaluationError: an expression gives no value, or one that is no id.
+        """
+        values = Activation({"event": event})
+        for kind in self.to:
+            number = owner_id(kind, self.owner[kind].evaluate(values)) if kind in self.owner else None
+            if number is not None:
+                return kind, number
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """What takes a rule's badge away again."""
+
+    on: tuple[str, ...]
+    """Types of the events that do."""
+    same: Expression | None
+    """What has the same value for both events; None: they are of one customer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A rule, ready to be evaluated."""
 
@@ -55,14 +124,28 @@ class Rule:
     """The badge's name in the file."""
     portal: str
     """The portal's name. Empty where it depends on the event's source: `judge` gives rules where it is known."""
-    condition: Condition | None
+    condition: Expression | None
     line: int
     """Where it stands in the file."""
+    attach: Attach | None = None
+    """None: the rule only makes sure that its badge exists."""
+    clear: Clear | None = None
+    """None: nothing takes the badge away."""
 
     @property
     def when(self) -> str:
         """The condition as it is written; empty where there is none."""
         return self.condition.scalar.value if self.condition else ""
+
+    def join(self, event: Event) -> str:
+        """The value that an event which clears has in common with those that this rule attached for.
+
+        Empty where nothing joins them: the rule clears nothing, or the event has no customer or no such value.
+
+        Raises:
+            EvaluationError: `clear.same` gives no value for this event.
+        """
+        return _join(self, event, Activation({"event": event}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,49 +155,6 @@ class Judgement:
     rule: Rule
     result: Literal["matched", "not matched", "error"]
     problem: Finding | None = None
-
-
-class Index:
-    """Finds the rules that concern a source and a type."""
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = tuple(rules)
-        self._types: dict[str | None, _Types] = {}
-        for number, rule in enumerate(self._rules):
-            for source in rule.sources or (None,):
-                self._types.setdefault(source, _Types()).add(rule.on, number)
-
-    def concerned(self, source: str, kind: str) -> Iterator[Rule]:
-        """In the order of the file."""
-        numbers: set[int] = set()
-        for key in (source, None):
-            if types := self._types.get(key):
-                numbers.update(types.numbers(kind))
-        return (self._rules[number] for number in sorted(numbers))
-
-
-@dataclass(slots=True)
-class _Types:
-    """Numbers of rules by exact event type, and by what comes before a `*`."""
-
-    exact: dict[str, list[int]] = field(default_factory=dict)
-    prefixes: dict[str, list[int]] = field(default_factory=dict)
-    lengths: set[int] = field(default_factory=set)
-
-    def add(self, patterns: Iterable[str], number: int) -> None:
-        for pattern in patterns:
-            if pattern.endswith("*"):
-                prefix = pattern[:-1]
-                self.prefixes.setdefault(prefix, []).append(number)
-                self.lengths.add(len(prefix))
-            else:
-                self.exact.setdefault(pattern, []).append(number)
-
-    def numbers(self, kind: str) -> Iterator[int]:
-        yield from self.exact.get(kind, ())
-        for length in self.lengths:
-            if length <= len(kind):
-                yield from self.prefixes.get(kind[:length], ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,31 +170,101 @@ class RulesFile:
     badges: Mapping[str, Badge]
     rules: tuple[Rule, ...]
     """As they are written."""
-    index: Index = field(repr=False)
+    portal_of: Mapping[str, str] = field(repr=False)
+    """The portal of each source, by name; empty where there are several and it says none."""
+    bound: Bound = field(repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """The values of all secrets, so that logs can leave them out."""
 
     def judge(self, event: Event) -> tuple[Judgement, ...]:
         """What the rules for this event's type and source say, in the order of the file. No other is evaluated."""
         values = Activation({"event": event})
-        return tuple(_judge(rule, values) for rule in self.index.concerned(event.source, event.type))
+        return tuple(_judge(rule, values) for rule in self.bound.acting.concerned(event.type, event.source))
+
+    def clearing(self, event: Event) -> Sequence[Rule]:
+        """The rules that this event takes the badges of away, where it joins theirs, in the order of the file.
+
+        A call may be answered elsewhere than where it was missed: an event of any source of the rule's portal clears,
+        and an event of any source that the rule takes.
+        """
+        origins = (_from_portal(self.portal_of.get(event.source, "")), _from_source(event.source))
+        return tuple(self.bound.clearing.concerned(event.type, *origins))
+
+    def joins(self, event: Event) -> tuple[str, ...]:
+        """The values by which later or earlier events must find this one: for each rule that it concerns or clears.
+
+        An expression that cannot be evaluated is passed over here; that shows when its rule acts.
+        """
+        values = Activation({"event": event})
+        rules = (*self.bound.acting.concerned(event.type, event.source), *self.clearing(event))
+        return tuple(dict.fromkeys(value for rule in rules if (value := _join_if_any(rule, event, values))))
 
 
-def _judge(rule: Rule, values: Activation) -> Judgement:
-    if rule.condition is None:
-        return Judgement(rule, "matched")
-    try:
-        matched = rule.condition.program.evaluate(values)
-    except EvaluationError as error:
-        return Judgement(rule, "error", rule.condition.failure(error))
-    return Judgement(rule, "matched" if matched else "not matched")
+class Bound:
+    """The rules, each once per portal that it acts on, by the events that they act on and by those that clear them."""
+
+    def __init__(self, rules: Iterable[Rule], portal_of: Mapping[str, str]) -> None:
+        bound = [one for rule in rules for one in _bind(rule, portal_of)]
+        self.acting: Index[Rule] = Index((rule, rule.on, rule.sources) for rule in bound)
+        self.clearing: Index[Rule] = Index(
+            (rule, rule.clear.on, tuple(_clearing_origins(rule))) for rule in bound if rule.clear
+        )
 
 
-def bind(rule: Rule, portal_of: Mapping[str, str]) -> Sequence[Rule]:
-    """The rule once per portal that it acts on: a rule that names none acts on the portal of the event's source."""
+def _bind(rule: Rule, portal_of: Mapping[str, str]) -> Sequence[Rule]:
+    """A rule that names no portal acts on that of the event's source."""
     if rule.portal:
         return (rule,)
     by_portal: dict[str, list[str]] = {}
     for source in rule.sources or portal_of:
         by_portal.setdefault(portal_of[source], []).append(source)
     return [replace(rule, portal=portal, sources=tuple(sources)) for portal, sources in by_portal.items()]
+
+
+def _clearing_origins(rule: Rule) -> Iterator[Hashable]:
+    """None for a rule that takes every source: then every source clears."""
+    if rule.sources:
+        yield _from_portal(rule.portal)
+        yield from map(_from_source, rule.sources)
+
+
+def _from_portal(name: str) -> Hashable:
+    return "portal", name
+
+
+def _from_source(name: str) -> Hashable:
+    return "source", name
+
+
+def _judge(rule: Rule, values: Activation) -> Judgement:
+    if rule.condition is None:
+        return Judgement(rule, "matched")
+    try:
+        matched = rule.condition.evaluate(values)
+    except EvaluationError as error:
+        return Judgement(rule, "error", rule.condition.failure(error))
+    return Judgement(rule, "matched" if matched else "not matched")
+
+
+def _join(rule: Rule, event: Event, values: Activation) -> str:
+    if rule.clear is None:
+        return ""
+    if rule.clear.same is None:
+        return _joining("customer", event.customer)
+    return _joining(rule.name, str(rule.clear.same.evaluate(values)))
+
+
+def _join_if_any(rule: Rule, event: Event, values: Activation) -> str:
+    try:
+        return _join(rule, event, values)
+    except EvaluationError:
+        return ""
+
+
+def _joining(what: str, value: str) -> str:
+    if not value:
+        return ""
+    written = value.encode("utf-8", "replace")  # half of a surrogate pair, which JSON can say and no store can keep
+    if len(written) > MAX_JOIN:
+        written = b"sha256:" + hashlib.sha256(written).hexdigest().encode()
+    return f"{what}\n{written.decode()}"

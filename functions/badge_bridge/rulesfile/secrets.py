@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from badge_bridge.errors import Finding
 from badge_bridge.rulesfile.document import Document, Path
+from badge_bridge.rulesfile.portal_model import SERVERS
 
 __all__ = ["NAME_PATTERN", "Resolution", "resolve"]
 
@@ -18,7 +19,7 @@ NAME_PATTERN = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
 """How a name is written, as a regular expression."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
-_SECRET_KEYS = frozenset({"webhook", "access_token", "secrets"})
+_SECRET_KEYS = frozenset({"webhook", "access_token", "client_secret", "secrets"})
 
 _UNKNOWN = "${UNKNOWN}"
 """Stands for a secret that is not known. Where no secret is needed, a provider's validators let its name pass."""
@@ -63,6 +64,8 @@ def _placeholders(entry: Any) -> Mapping[str, str]:
     return {
         "webhook": f"{portal}/rest/1/placeholder/",
         "url": portal,
+        "server": SERVERS[0],
+        "trusted_hosts": "portal.invalid",
         "public_url": "https://bridge.invalid/hooks/placeholder",
     }
 

@@ -11,14 +11,12 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from badge_bridge.rulesfile.document import Path
-from badge_bridge.rulesfile.model import PATTERNS
+from badge_bridge.rulesfile.entry import PATTERNS
 
 __all__ = ["explain", "suggest", "unknown_key"]
 
 MAX_LISTED = 20
 """Names in one message."""
-
-_NOT_YET = frozenset({"attach", "clear"})
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -38,10 +36,6 @@ def _suggestion(name: str, known: tuple[str, ...]) -> str:
 
 def unknown_key(path: Path, known: Iterable[str]) -> str:
     key = str(path[-1])
-    if path[0] == "rules" and len(path) == 3 and key in _NOT_YET:
-        return (
-            f"'{key}' does not work yet: a rule so far makes sure that its badge exists in the portal; remove this key"
-        )
     return f"there is no key '{key}' here; {suggest(key, known)}"
 
 
@@ -56,7 +50,7 @@ def explain(detail: ErrorDetails, path: Path) -> str:
     return f"{name} {message[:1].lower()}{message[1:]}"
 
 
-_OWN_WORDS = frozenset({"text_or_languages", "one_or_several"})
+_OWN_WORDS = frozenset({"text_or_languages", "one_or_several", "limits"})
 
 
 def _one_of(name: str, ctx: Mapping[str, Any]) -> str:
@@ -84,7 +78,13 @@ def _too_long(name: str, ctx: Mapping[str, Any]) -> str:
     return f"{name} has more than {ctx['max_length']} characters; shorten it"
 
 
-_MAPPING = "{} must hold keys and values; write them below it, indented"
+def _not_mapping(name: str, _: Mapping[str, Any]) -> str:
+    how = f"write {name[1:-1]}: {{}} for its defaults" if name in _ALL_DEFAULTS else "write them below it, indented"
+    return f"{name} must hold keys and values; {how}"
+
+
+_ALL_DEFAULTS = frozenset({"'attach'", "'clear'"})
+"""What may be written without anything in it."""
 
 _SENTENCES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
     "string_type": lambda name, _: f"{name} must be a text; put quotes around it",
@@ -94,9 +94,9 @@ _SENTENCES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
     "bool_type": lambda name, _: f"{name} must be true or false, without quotes",
     "list_type": lambda name, _: f"{name} must be a list; write [a, b], or each below it after a dash",
     "tuple_type": lambda name, _: f"{name} must be a list; write [a, b], or each below it after a dash",
-    "dict_type": lambda name, _: _MAPPING.format(name),
-    "model_type": lambda name, _: _MAPPING.format(name),
-    "model_attributes_type": lambda name, _: _MAPPING.format(name),
+    "dict_type": _not_mapping,
+    "model_type": _not_mapping,
+    "model_attributes_type": _not_mapping,
     "string_too_short": lambda name, _: f"{name} must not be empty; fill it in",
     "too_short": lambda name, _: f"{name} must not be empty; add at least one",
     "string_too_long": _too_long,

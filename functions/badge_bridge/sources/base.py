@@ -69,6 +69,8 @@ class SourceOptions(BaseModel):
 
     names_types: ClassVar[bool] = False
     """Whether the types of this source's events are chosen in the rules file, so that a rule may wait for any."""
+    late_secrets: ClassVar[bool] = False
+    """Whether secrets may be left out where the installation of the portal's application brings one."""
 
     provider: str
     portal: str | None = Field(default=None, description="The portal that the rules of this source act on.")
@@ -93,6 +95,15 @@ class Source(ABC, Generic[Options]):
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.options = options
+
+    @property
+    def late_secrets(self) -> bool:
+        """Whether `offer_secrets` has a use: this source takes secrets that are not known when the rules are read."""
+        return self.options.late_secrets
+
+    def offer_secrets(self, tokens: Sequence[str]) -> None:  # noqa: ARG002 - for providers that take them
+        """Secrets that count from now on beside those of the rules file; they replace the ones offered before."""
+        return
 
     def handshake(self, delivery: Delivery) -> Reply | None:  # noqa: ARG002 - for providers that have one
         """The answer to a provider's endpoint check, or None for an ordinary delivery."""

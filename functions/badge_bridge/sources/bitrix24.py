@@ -15,12 +15,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Malformed, Unauthenticated
 from badge_bridge.events import Direction, Event
+from badge_bridge.portal_address import on_this_machine
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOptions
 from badge_bridge.sources.calls import call_event
@@ -28,6 +29,7 @@ from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import MAX_SECONDS, Notes, group_at, text_at, whole_number
 from badge_bridge.sources.judgement import Judgement, unanswered
+from badge_bridge.sources.public_url import check_public_url
 from badge_bridge.sources.signatures import StaticToken
 
 __all__ = ["Bitrix24", "Bitrix24Options", "judge"]
@@ -62,30 +64,62 @@ _FAILURES: Mapping[str, str] = {
 """What the docs say about the codes that are left for `failed`."""
 
 
+def _public_url(value: str) -> str:
+    check_public_url(value, whose="as the portal is to call it")
+    if not value.startswith("https://") and not on_this_machine(value):
+        raise ValueError("a portal calls https only; write https:// (http:// only on this machine)")
+    return value
+
+
 class Bitrix24Options(SourceOptions):
     """A source that a Bitrix24 portal calls: an outgoing webhook or an application's event handler."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    late_secrets: ClassVar = True
+
     provider: Literal["bitrix24"]
-    secrets: Secrets = Field(description="The application token, as the portal shows it; any of several may match.")
+    secrets: Secrets = Field(
+        default_factory=list,
+        description="The application token, as the portal shows it; any of several may match. May be left out where "
+        "the portal has oauth.client_id: its installation brings the token.",
+    )
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        default=None,
+        description="This source's URL from outside, https://host/hooks/name: with it the portal's application binds "
+        "the events of calls to this source when it is installed.",
+    )
     member_id: str | None = Field(
         default=None, min_length=1, description="The portal's member_id, compared too when it is given."
     )
 
 
 class Bitrix24(Source[Bitrix24Options]):
-    """Reads a portal's events; the end of a call becomes a call event, others are `bitrix24.<event>`."""
+    """Reads a portal's events; the end of a call becomes a call event, others are `bitrix24.<event>`.
+
+    An application's own events (`bitrix24.onappuninstall`, `bitrix24.onappupdate`) are events like others here; what
+    they mean for the application is another's task.
+    """
 
     options_type: ClassVar = Bitrix24Options
 
     def __init__(self, name: str, options: Bitrix24Options) -> None:
         super().__init__(name, options)
         self._keys = keys(options.secrets)
+        self._late_keys: tuple[bytes, ...] = ()
         self._scheme = StaticToken(name="application token", token=_application_token, hint=_HINT)
 
+    def offer_secrets(self, tokens: Sequence[str]) -> None:
+        """Application tokens of the portal's installed application, as its installation told them."""
+        self._late_keys = tuple(token.encode() for token in tokens if token)
+
     def _verify(self, delivery: Delivery) -> str:
-        verified = self._scheme.verify(delivery, self._keys)
+        known = (*self._keys, *self._late_keys)
+        if not known:
+            raise Unauthenticated(
+                "no application token is known yet: install the portal's application, or add secrets: to this source"
+            )
+        verified = self._scheme.verify(delivery, known)
         member = text_at(_auth(_body(delivery)), "member_id")
         expected = self.options.member_id
         if expected is not None and not hmac.compare_digest(member.encode(), expected.encode()):

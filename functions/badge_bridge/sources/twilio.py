@@ -25,6 +25,7 @@ from badge_bridge.sources.bodies import Fields
 from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import strict_seconds_at, strict_text_at
+from badge_bridge.sources.public_url import check_public_url
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac, Part
 from badge_bridge.sources.twilio_calls import JUDGED, direction_of, judge
 from badge_bridge.sources.twilio_identity import check_fields, check_query, identity_of
@@ -39,18 +40,7 @@ Shape = Literal["query", "form", "json"]
 
 
 def _public_url(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        port = url.port
-    except ValueError as error:
-        raise ValueError("this is not a URL; write it as Twilio calls it, such as https://host/hooks/name") from error
-    if url.scheme not in ("http", "https") or not url.hostname or port == 0:
-        raise ValueError("this is not a URL; write it as Twilio calls it, such as https://host/hooks/name")
-    if url.query or url.fragment or "?" in value or "#" in value:
-        raise ValueError("the URL has a query or a fragment; write it without: the query is taken from each request")
-    if url.username is not None:
-        raise ValueError("the URL has a user; write it without")
-    return value
+    return check_public_url(value, whose="as Twilio calls it")
 
 
 class TwilioVerify(BaseModel):

@@ -195,6 +195,8 @@ class Attachment:
     """JSON of what the portal was sent, `{"fields": {...}, "layout": {...}}`: completing it needs all of it again."""
     activity: int | None = None
     """The activity's id in the portal; None while it is not known whether there is one."""
+    sent_at: float | None = None
+    """Without an id: when it was sent to be added, and no answer has come; None where the answer was a failure."""
     closed_at: float | None = None
 
 

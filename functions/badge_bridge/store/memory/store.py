@@ -103,11 +103,12 @@ class MemoryStore:
     async def next_due(self, *, now: float) -> float | None:
         self._must_be_open()
         times = []
+        gates = {lane: self._gate(lane, now) for lane in self._pauses}
         for row in self._rows.values():
             if row.state == "working":
                 times.append(counted(row.leased_until, now=now, longest=LONGEST_LEASE))
             elif row.state == "waiting":
-                gate = self._gate(row.lane, now)
+                gate = gates.get(row.lane)
                 due = now if row.ready else counted(row.due, now=now, longest=LONGEST_WAIT)
                 times.append(max(due, gate.opens_at) if gate else due)
         return min(times, default=None)

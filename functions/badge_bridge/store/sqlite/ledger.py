@@ -26,6 +26,7 @@ def attach(connection: sqlite3.Connection, row: Attachment) -> None:
         row.join,
         row.content,
         row.activity,
+        row.sent_at,
         row.closed_at,
     )
     connection.execute(sql.ATTACH, values)

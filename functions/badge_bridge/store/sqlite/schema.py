@@ -123,6 +123,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
             time       REAL NOT NULL,
             join_value TEXT NOT NULL,
             activity   INTEGER,                        -- NULL: maybe added
+            sent_at    REAL,
             closed_at  REAL,
             content    TEXT NOT NULL,                  -- JSON; last, so that nothing has to read past it
             PRIMARY KEY (key, rule)

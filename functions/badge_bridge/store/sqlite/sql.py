@@ -211,9 +211,9 @@ RESUME = "DELETE FROM pauses WHERE lane = ?"
 # The ledger
 
 # The columns of an Attachment, in its order.
-_ATTACHMENT = "key, rule, portal, badge, owner_type, owner_id, time, join_value, content, activity, closed_at"
+_ATTACHMENT = "key, rule, portal, badge, owner_type, owner_id, time, join_value, content, activity, sent_at, closed_at"
 
-ATTACH = f"INSERT OR REPLACE INTO attachments ({_ATTACHMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+ATTACH = f"INSERT OR REPLACE INTO attachments ({_ATTACHMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 UNATTACH = "DELETE FROM attachments WHERE key = ? AND rule = ? AND activity IS NULL"
 ATTACHMENTS = f"SELECT {_ATTACHMENT} FROM attachments WHERE key = ? ORDER BY rule"  # noqa: S608
 OPEN_ATTACHMENTS = f"""

@@ -1,0 +1,185 @@
+"""How the bridge is let into each portal of the rules file: portals opened, applications installed and kept so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+from badge_bridge import rulesfile
+from badge_bridge.errors import AccessRefused, PortalError, StoreUnavailable
+from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.portal import AccessToken, Credential, InboundWebhook, Portal, open_portal
+from badge_bridge.portal.limits import Limiter, usable
+from badge_bridge.portal.oauth import (
+    Application,
+    ApplicationTokens,
+    Handlers,
+    Installer,
+    OAuthKeyring,
+    open_installer,
+    open_keyring,
+    open_vault,
+)
+from badge_bridge.portal.portal import METHODS
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.store.protocol import Store
+
+__all__ = ["Access", "application", "credential"]
+
+logger = logging.getLogger("badge_bridge.portal")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The open portals, by name; `installers` and `tokens` are of those that are reached by an OAuth application."""
+
+    portals: Mapping[str, Portal]
+    installers: Mapping[str, Installer]
+    tokens: ApplicationTokens
+
+    @classmethod
+    async def open(
+        cls,
+        stack: AsyncExitStack,
+        rules: RulesFile,
+        *,
+        store: Store,
+        keys: Sequence[str],
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        transport: AsyncBaseTransport | None = None,
+    ) -> Access:
+        """Open every portal of the rules file; `stack` closes them. `keys` are those of ENCRYPTION_KEY.
+
+        Raises:
+            SettingsError: an application needs a key, and there is none.
+            StoreUnavailable: the store cannot be read or written.
+        """
+        opening = _Opening(stack, rules, store, keys, clock, random, transport)
+        vaults = {
+            name: open_vault(app, store=store, keys=keys)
+            for name, portal in rules.portals.items()
+            if (app := application(portal)) is not None
+        }
+        access = cls({}, {}, ApplicationTokens(vaults, clock=clock))
+        portals, installers = {}, {}
+        for name, entry in rules.portals.items():
+            portals[name], installer = await opening.portal(entry, access.tokens)
+            if installer is not None:
+                installers[name] = installer
+        return cls(portals, installers, access.tokens)
+
+    async def look_after(self, now: float) -> None:
+        """What has to be done now and then for applications to stay installed; cheap where that is nothing."""
+        for name, installer in self.installers.items():
+            keyring = self.portals[name].keyring
+            assert isinstance(keyring, OAuthKeyring), "a portal with an installer is reached by an application"
+            try:
+                await keyring.keep_alive(now)
+                await installer.ensure()
+            except (PortalError, StoreUnavailable) as error:
+                logger.warning("portal %s: its application could not be looked after, later again: %s", name, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What all portals are opened with."""
+
+    stack: AsyncExitStack
+    rules: RulesFile
+    store: Store
+    keys: Sequence[str]
+    clock: Callable[[], float]
+    random: Callable[[], float]
+    transport: AsyncBaseTransport | None
+
+    async def portal(self, entry: rulesfile.Portal, tokens: ApplicationTokens) -> tuple[Portal, Installer | None]:
+        app = application(entry)
+        if app is None:
+            return await self._open(entry, credential(entry), self._limiter(entry)), None
+        handlers = self._handlers(entry.name)
+        keyring = open_keyring(
+            app,
+            store=self.store,
+            keys=self.keys,
+            install_url=handlers.life if handlers else "",
+            transport=self.transport,
+            clock=self.clock,
+        )
+        self.stack.push_async_callback(keyring.aclose)
+        # Lanes that are paused for another installation open where the mark is known. That tokens cannot be decrypted
+        # is told by the first call, which pauses the portal.
+        with suppress(AccessRefused):
+            await keyring.look()
+        limiter = self._limiter(entry)
+        portal = await self._open(entry, keyring, limiter)
+
+        async def changed() -> None:
+            tokens.forget(entry.name)
+            await portal.lanes.start(METHODS)
+
+        installer = open_installer(
+            app,
+            keyring,
+            store=self.store,
+            keys=self.keys,
+            call=portal.client.call,
+            admitted=limiter.admitted,
+            handlers=handlers,
+            changed=changed,
+            transport=self.transport,
+            clock=self.clock,
+        )
+        self.stack.push_async_callback(installer.aclose)
+        return portal, installer
+
+    def _limiter(self, entry: rulesfile.Portal) -> Limiter:
+        limits = entry.limits
+        return Limiter(entry.name, self.store, rate=limits.rate, burst=usable(limits.burst), clock=self.clock)
+
+    async def _open(self, entry: rulesfile.Portal, access: OAuthKeyring | Credential, limiter: Limiter) -> Portal:
+        portal = open_portal(
+            entry.name,
+            access,
+            pauses=self.store,
+            limiter=limiter,
+            trusted_hosts=entry.trusted_hosts,
+            clock=self.clock,
+            random=self.random,
+            transport=self.transport,
+        )
+        self.stack.push_async_callback(portal.aclose)
+        await portal.start()
+        return portal
+
+    def _handlers(self, portal: str) -> Handlers | None:
+        """Where the portal shall send its events: to the source of its own calls that says how it is reached."""
+        for name, source in self.rules.sources.items():
+            url = getattr(source, "public_url", None)
+            if getattr(source, "provider", "") == "bitrix24" and self.rules.portal_of[name] == portal and url:
+                return Handlers.beside(url)
+        return None
+
+
+def credential(portal: rulesfile.Portal) -> Credential:
+    """What the rules file says about a portal that has no application, as its client needs it."""
+    if portal.webhook is not None:
+        return InboundWebhook(portal.webhook.get_secret_value())
+    assert portal.access_token is not None, "the rules file is checked for one way in"
+    return AccessToken(portal.url, portal.access_token.get_secret_value())
+
+
+def application(portal: rulesfile.Portal) -> Application | None:
+    """The OAuth application by which the rules file reaches a portal; None where it is reached in another way."""
+    if portal.app is None:
+        return None
+    return Application(
+        portal=portal.name,
+        address=portal.url,
+        client_id=portal.app.client_id,
+        client_secret=portal.app.client_secret.get_secret_value(),
+        server=portal.app.server,
+        trusted_hosts=portal.trusted_hosts,
+    )

@@ -1,0 +1,125 @@
+"""Looking an activity up by our mark, after the answer to its add was lost.
+
+`crm.activity.list` takes the fields of an activity as its filter, and ORIGIN_ID is one; no sample uses it, so a portal
+may pass over it or refuse it (Bitrix24 docs, "crm.activity.list", "crm.activity.fields"). So ids are always compared
+here, and where the filter is of no use, all activities of the card are gone through. Whether rows carry ORIGIN_ID is
+not certain either; where they do not, the activities are read one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from badge_bridge.errors import CallRefused, NotFound
+from badge_bridge.outcomes import Exchange
+from badge_bridge.portal.calling import Calls
+from badge_bridge.portal.origins import ORIGINATOR
+from badge_bridge.portal.rows import one_id, rows_of
+
+__all__ = ["GET", "LIST", "ActivityLookup"]
+
+logger = logging.getLogger("badge_bridge.portal")
+
+LIST = "crm.activity.list"
+GET = "crm.activity.configurable.get"
+
+_PROVIDER = {"PROVIDER_ID": "CONFIGURABLE_REST_APP"}
+_SELECT = ["ID", "ORIGINATOR_ID", "ORIGIN_ID", "OWNER_TYPE_ID", "OWNER_ID", "COMPLETED"]
+_FEW = 3
+"""Rows without ORIGIN_ID that are still read one by one: the filter has found an activity and perhaps its doubles."""
+
+
+class ActivityLookup:
+    """Looks for activities in one portal. Every method raises what `PortalClient.call` does."""
+
+    def __init__(self, client: Calls) -> None:
+        self._client = client
+        self._filters = True
+        """Whether the portal filters by ORIGIN_ID, as far as known; the first answer that shows otherwise ends it."""
+
+    async def find(
+        self, origin_id: str, *, owner_type: int, owner_id: int, asked: list[Exchange] | None
+    ) -> Sequence[int]:
+        """The ids of the activities with this mark, the lowest first; usually one or none.
+
+        `owner_type` and `owner_id` are the card that it was added to, which is gone through where filtering fails.
+        """
+        if self._filters:
+            found = await self._by_filter(origin_id, asked)
+            if found is not None:
+                return sorted(found)
+        where = {**_PROVIDER, "OWNER_TYPE_ID": owner_type, "OWNER_ID": owner_id}
+        found = set()
+        async for rows in self._pages(where, asked):
+            found |= await self._ours(rows, origin_id, asked)
+        return sorted(found)
+
+    async def _by_filter(self, origin_id: str, asked: list[Exchange] | None) -> set[int] | None:
+        """What the filter finds; None where it turns out to be of no use."""
+        where = {**_PROVIDER, "ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": origin_id}
+        try:
+            result = await self._client.call(LIST, _list_params(where), asked=asked)
+        except (CallRefused, NotFound) as refusal:
+            self._give_up_filtering(f"refuses it ({refusal.code or 'no code'})")
+            return None
+        rows = rows_of(result)
+        if len(rows) <= _FEW or all("ORIGIN_ID" in row for row in rows):
+            found = await self._ours(rows, origin_id, asked)
+            if found or not rows:
+                return found
+        self._give_up_filtering("passes over it")
+        return None
+
+    def _give_up_filtering(self, why: str) -> None:
+        if self._filters:
+            self._filters = False
+            logger.warning(
+                "portal %s: %s cannot filter by ORIGIN_ID: the portal %s; cards are gone through instead",
+                self._client.name,
+                LIST,
+                why,
+            )
+
+    async def _pages(
+        self, where: Mapping[str, Any], asked: list[Exchange] | None
+    ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """All rows. Each page begins behind the last id, so that nothing slips through while others are added."""
+        last = 0
+        while True:
+            page = await self._client.call_page(LIST, _list_params({**where, ">ID": last}), asked=asked)
+            rows = rows_of(page.result)
+            yield rows
+            reached = max((one_id(row.get("ID")) or 0 for row in rows), default=0)
+            if page.next is None or reached <= last:
+                return
+            last = reached
+
+    async def _ours(self, rows: Sequence[Mapping[str, Any]], origin_id: str, asked: list[Exchange] | None) -> set[int]:
+        """The ids of the rows with this mark; those that do not tell are read, all at once."""
+        told = {number for row in rows if (number := one_id(row.get("ID"))) and _is_ours(row, origin_id)}
+        untold = {number for row in rows if (number := one_id(row.get("ID"))) and "ORIGIN_ID" not in row}
+        read = await asyncio.gather(*(self._has_mark(number, origin_id, asked) for number in sorted(untold)))
+        return told | {number for number, has in zip(sorted(untold), read, strict=True) if has}
+
+    async def _has_mark(self, activity: int, origin_id: str, asked: list[Exchange] | None) -> bool:
+        try:
+            result = await self._client.call(GET, {"id": activity}, asked=asked)
+        except NotFound:
+            return False
+        inner = result.get("activity") if isinstance(result, Mapping) else None
+        fields = inner.get("fields") if isinstance(inner, Mapping) else None
+        if not isinstance(fields, Mapping):
+            return False
+        return (fields.get("originatorId"), fields.get("originId")) == (ORIGINATOR, origin_id)
+
+
+def _list_params(where: Mapping[str, Any]) -> dict[str, Any]:
+    return {"filter": dict(where), "select": _SELECT, "order": {"ID": "ASC"}}
+
+
+def _is_ours(row: Mapping[str, Any], origin_id: str) -> bool:
+    """Whether a row has our mark; the originator counts where the row tells it."""
+    return row.get("ORIGIN_ID") == origin_id and row.get("ORIGINATOR_ID", ORIGINATOR) == ORIGINATOR

@@ -1,0 +1,34 @@
+"""Rows and ids in a portal's answers: an id is a number in one method and text in the next, and PHP says `[]` for
+"nothing" as well as for "no list" (Bitrix24 docs, "crm.item.list", "crm.activity.list").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["ids_of", "one_id", "rows_of"]
+
+_DIGITS = 18
+
+
+def rows_of(value: object) -> list[Mapping[str, Any]]:
+    """The rows of a list; PHP sends one with gaps as an object, and null, false, "" or `[]` for none."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def one_id(value: object) -> int | None:
+    """A positive id that came as a number or as text; None for everything else, 0 and "" included."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def ids_of(value: object) -> tuple[int, ...]:
+    """The ids in a list or a single one, each once, in the order they came in."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    found = (one_id(one) for one in (value if isinstance(value, list) else [value]))
+    return tuple(dict.fromkeys(one for one in found if one is not None))
