@@ -36,6 +36,9 @@ BASE = "http://127.0.0.1:8090"
 LATENCY = 0.1
 """Seconds that a request and its answer take."""
 
+FIRST_ITEM = 1000
+"""The contact and the deal of customer n have this number and n."""
+
 PBX_TOKEN = "pbx-token-0123456789"
 ENDED = frozenset({"done", "ignored", "dead"})
 
@@ -161,8 +164,10 @@ async def open_company(
 ) -> AsyncIterator[Company]:
     """Everything running and installed. `limits` replaces the portal's own, which are 2 a second and 50."""
     seed = default_seed()
-    contacts = [Contact(id=1000 + n, name=f"Customer {n}", phones=(number_of(n),)) for n in range(1, customers + 1)]
-    deals = [Deal(id=1000 + n, title=f"Deal {n}", contact_ids=(1000 + n,)) for n in range(1, customers + 1)]
+    contacts = [
+        Contact(id=FIRST_ITEM + n, name=f"Customer {n}", phones=(number_of(n),)) for n in range(1, customers + 1)
+    ]
+    deals = [Deal(id=FIRST_ITEM + n, title=f"Deal {n}", contact_ids=(FIRST_ITEM + n,)) for n in range(1, customers + 1)]
     changes: dict[str, Any] = {
         "variants": {**seed.variants.model_dump(), **(variants or {})},
         "contacts": [one.model_dump() for one in (*seed.contacts, *contacts)],
