@@ -3,5 +3,5 @@
 Start reading at `badge_bridge.pipeline`; the README says how to run it.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__"]

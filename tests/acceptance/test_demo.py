@@ -39,15 +39,19 @@ async def test_demo_tells_every_step_when_all_goes_well() -> None:
     assert await play(once=True, console=console)
     text = told(console)
     steps = [
+        "4 events bound",
         "received: answered with 200",
         "verified: hmac-sha1",
         "rule matched: missed call",
         "crm.activity.badge.get -> NOT_FOUND",
         "crm.activity.badge.add -> ok",
+        "crm.activity.configurable.add -> ok",
+        "her card on the kanban shows it",
         "done",
-        "nothing had to be added",
+        "only the card was added to",
         "refused with 401",
         "recognised: still one event",
+        "the badge is gone from her card",
     ]
     positions = [text.find(step) for step in steps]
     assert -1 not in positions
@@ -61,8 +65,20 @@ async def test_demo_tells_every_step_when_all_goes_well() -> None:
         (fault("crm.activity.badge.add", "ACCESS_DENIED"), "✗ portal asked: crm.activity.badge.add -> ok"),
         (fault("crm.activity.badge.get", "html"), "✗ portal asked: crm.activity.badge.get -> NOT_FOUND"),
         (lambda portal: portal.reseed(with_badge(portal)), "✗ portal asked: crm.activity.badge.get -> NOT_FOUND"),
+        (fault("crm.activity.configurable.add", "ACCESS_DENIED"), "✗ her card on the kanban shows it"),
+        (fault("crm.activity.configurable.update", "ACCESS_DENIED"), "✗ the badge is gone from her card"),
+        (fault("event.bind", "ACCESS_DENIED"), "✗ the portal sends its calls from now on"),
+        (fault("app.info", "NO_AUTH_FOUND"), "✗ answered with 401"),
     ],
-    ids=["the add is refused", "the get answers html", "the badge is there already"],
+    ids=[
+        "the badge cannot be added",
+        "the get answers html",
+        "the badge is there already",
+        "the card cannot be added to",
+        "the activity cannot be completed",
+        "no event can be bound",
+        "the token is not good",
+    ],
 )
 async def test_demo_fails_when_one_step_is_broken(broken: Callable[[SandboxPortal], None], seen: str) -> None:
     """A step that goes otherwise is printed as such, with what was seen, and the demo does not claim success."""

@@ -130,7 +130,15 @@ def properties(name: str) -> set[str]:
 def test_rules_and_badges_tables_have_every_key() -> None:
     """Every key of a badge and of a rule stands in its table."""
     assert set(first_column("`badges`")) == properties("Badge")
-    assert set(first_column("`rules`")) == properties("Rule") - {"attach", "clear"}
+    assert set(first_column("`rules`")) == properties("Rule")
+
+
+def test_attach_and_portals_tables_have_every_key() -> None:
+    """Every key of a portal, of `attach` and of `clear` stands in its table."""
+    nested = {f"attach.{key}" for key in properties("Attach")} | {f"clear.{key}" for key in properties("Clear")}
+    assert set(first_column("`attach` and `clear`")) == nested
+    portal = properties("Portal") - {"oauth"} | {f"oauth.{key}" for key in properties("OAuth")}
+    assert set(first_column("`portals`")) == portal
 
 
 def test_sources_table_has_every_option_of_every_provider() -> None:

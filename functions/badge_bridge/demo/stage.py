@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +16,10 @@ from urllib.parse import urlencode
 
 from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.http import AsyncClient, Response
+from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.portal import SandboxPortal
+from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.sandbox.serving import SandboxServer
 from badge_bridge.server import create_app
 from badge_bridge.serving import Server, bind
@@ -25,10 +28,14 @@ from badge_bridge.sources.twilio import sign
 
 __all__ = ["Stage", "open_stage"]
 
-CALLER = "+4930901820"
-"""From the numbers that the German regulator keeps free for fiction (030 90182 0...)."""
+ANNA, ANNAS_DEAL = "+4917139200011", 41
+GRACE, GRACES_DEAL = "+12025550143", 45
+"""Two customers of the sandbox, whose numbers no real telephone has, and their open deals."""
 
-OUR_LINE = "+4930901821"
+OUR_LINE = "+493023125099"
+
+CALLED_AGO = 60
+"""Seconds since the calls that were missed; who is called back is called now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,13 @@ class Stage:
     sandbox_url: str
     client: AsyncClient
     twilio_token: str
-    application_token: str
+
+    async def install(self) -> int:
+        """Let the portal install the application; the status that the portal hears from the bridge."""
+        return int((await self._portal("install", {"url": f"{self.bridge_url}/install"}))["status"])
 
     async def send_twilio(self, call: str, *, token: str | None = None) -> Response:
-        """Report a call that nobody answered, as Twilio does, signed with `token` (the right one if None)."""
+        """Report that Anna called and nobody answered, as Twilio does, signed with `token` (the right one if None)."""
         url = f"{self.bridge_url}/hooks/reception"
         form = {
             "AccountSid": "AC00000000000000000000000000000001",
@@ -52,8 +62,9 @@ class Stage:
             "CallStatus": "no-answer",
             "CallbackSource": "call-progress-events",
             "Direction": "inbound",
-            "From": CALLER,
+            "From": ANNA,
             "SequenceNumber": "0",
+            "Timestamp": formatdate(time.time() - CALLED_AGO),
             "To": OUR_LINE,
         }
         signature = sign(url, list(form.items()), token or self.twilio_token)
@@ -63,43 +74,53 @@ class Stage:
             headers={"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature},
         )
 
-    async def send_bitrix24(self, call: str) -> Response:
-        """Report a call that nobody answered, as Bitrix24's own telephony does."""
-        form = {
-            "event": "ONVOXIMPLANTCALLEND",
-            "data[CALL_ID]": call,
-            "data[CALL_TYPE]": "2",
-            "data[PHONE_NUMBER]": CALLER,
-            "data[PORTAL_NUMBER]": OUR_LINE,
-            "data[PORTAL_USER_ID]": "1",
-            "data[CALL_DURATION]": "0",
-            "data[CALL_START_DATE]": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
-            "data[CALL_FAILED_CODE]": "304",
-            "data[CALL_FAILED_REASON]": "Call missed",
-            "ts": str(int(time.time())),
-            "auth[domain]": "sandbox.example",
-            "auth[member_id]": "a223c6b9410f85df78e9377d6c4f7213",
-            "auth[application_token]": self.application_token,
-        }
-        return await self.client.post(
-            f"{self.bridge_url}/hooks/portal",
-            content=urlencode(form),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-        )
+    async def portal_missed_call(self) -> str:
+        """Let Grace call the portal's own telephony in vain, which reports it by itself; the call's id."""
+        order = {"phone_number": GRACE, "code": "304", "started_at": time.time() - CALLED_AGO}
+        return str((await self._portal("calls", order))["call_id"])
+
+    async def call_anna_back(self) -> str:
+        """Let somebody call Anna from the portal, and her answer; the call's id."""
+        order = {"phone_number": ANNA, "call_type": 1, "code": "200", "duration": 20, "started_at": time.time()}
+        return str((await self._portal("calls", order))["call_id"])
 
     async def portal_log(self, since: int = 0) -> list[dict[str, Any]]:
-        """What the portal was asked after request number `since`, from the sandbox's own log."""
+        """The methods that the portal was asked for after request number `since`, from the sandbox's own log.
+
+        The commands of a batch stand one by one, each with its `method`, `error` and `together`: how many there were.
+        """
         answer = await self.client.get(f"{self.sandbox_url}/_sandbox/requests", params={"since": since})
         answer.raise_for_status()
-        requests: list[dict[str, Any]] = answer.json()["requests"]
-        return requests
+        return [command for request in answer.json()["requests"] for command in _commands(request)]
 
-    async def portal_badges(self) -> list[dict[str, Any]]:
-        """The badge registry of the portal."""
-        answer = await self.client.get(f"{self.sandbox_url}/_sandbox/state")
-        answer.raise_for_status()
-        badges: list[dict[str, Any]] = answer.json()["badges"]
-        return badges
+    async def portal_requests(self) -> int:
+        """How many requests the portal has had."""
+        answer = await self.client.get(f"{self.sandbox_url}/_sandbox/requests")
+        return int(answer.raise_for_status().json()["last"])
+
+    async def card(self, deal: int) -> dict[str, Any]:
+        """A deal's card as the kanban page shows it."""
+        answer = await self.client.get(f"{self.sandbox_url}/kanban.json", params={"board": "deals"})
+        (board,) = answer.raise_for_status().json()["boards"]
+        (card,) = [card for column in board["columns"] for card in column["cards"] if card["id"] == deal]
+        found: dict[str, Any] = card
+        return found
+
+    async def _portal(self, control: str, order: dict[str, Any]) -> dict[str, Any]:
+        answer = await self.client.post(f"{self.sandbox_url}/_sandbox/{control}", json=order)
+        said: dict[str, Any] = answer.raise_for_status().json()
+        return said
+
+
+def _commands(request: dict[str, Any]) -> list[dict[str, Any]]:
+    if request["method"] != "batch":
+        return [{**request, "together": 1}]
+    commands = request["params"]["cmd"]
+    errors = (request["result"] or {}).get("result_error") or {}
+    return [
+        {"method": command["method"], "error": errors.get(key, {}).get("error"), "together": len(commands)}
+        for key, command in commands.items()
+    ]
 
 
 @asynccontextmanager
@@ -108,7 +129,7 @@ async def open_stage(prepare: Callable[[SandboxPortal], None] | None = None) -> 
     portal = SandboxPortal()
     if prepare is not None:
         prepare(portal)
-    twilio_token, application_token = secrets.token_hex(16), secrets.token_hex(16)
+    twilio_token = secrets.token_hex(16)
     listener = bind("127.0.0.1", 0)
     bridge_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with TemporaryDirectory(prefix="badge-bridge-demo-") as folder:
@@ -118,16 +139,16 @@ async def open_stage(prepare: Callable[[SandboxPortal], None] | None = None) -> 
                 "demo/rules.yaml",
                 providers=OPTIONS,
                 environ={
-                    "PORTAL_WEBHOOK": portal.webhook_url(sandbox.url),
+                    "PORTAL_URL": sandbox.url,
+                    "BRIDGE_URL": bridge_url,
+                    "B24_CLIENT_SECRET": APPLICATION_SECRET,
                     "TWILIO_AUTH_TOKEN": twilio_token,
-                    "B24_APPLICATION_TOKEN": application_token,
-                    "PUBLIC_URL": f"{bridge_url}/hooks/reception",
                 },
             )
             state = f"sqlite:///{Path(folder, 'state.db')}"
             async with (
-                open_bridge(rules, state=state, concurrency=64) as bridge,
+                open_bridge(rules, state=state, concurrency=64, keys=(new_key(),)) as bridge,
                 Server(create_app(bridge), listener),
-                AsyncClient(trust_env=False, timeout=10) as client,
+                AsyncClient(trust_env=False, timeout=20) as client,
             ):
-                yield Stage(bridge, bridge_url, sandbox.url, client, twilio_token, application_token)
+                yield Stage(bridge, bridge_url, sandbox.url, client, twilio_token)

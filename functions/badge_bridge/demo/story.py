@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from badge_bridge.demo.stage import Stage, open_stage
+from badge_bridge.demo.stage import ANNAS_DEAL, GRACES_DEAL, Stage, open_stage
 from badge_bridge.http import Response
 from badge_bridge.serving import until_signal
 from badge_bridge.store.protocol import StoredEvent
@@ -23,8 +23,10 @@ PATIENCE = 5.0
 """Seconds that an event gets to end. It takes milliseconds here."""
 
 TWILIO_CALL = "CA00000000000000000000000000000001"
+RED = ("Call status", "Missed", "failure")
+"""What a card shows after a missed call."""
+
 FORGED_CALL = "CA00000000000000000000000000000002"
-BITRIX24_CALL = "externalCall.demo.1"
 
 
 class _Teller:
@@ -68,14 +70,15 @@ async def play(
     teller = _Teller(console or Console(soft_wrap=True))
     started = time.perf_counter()
     async with opening or open_stage() as stage:
-        for scene in (_missed_call, _second_call, _forgery, _repetition):
+        for scene in (_installation, _missed_call, _second_call, _forgery, _repetition, _called_back):
             try:
                 await scene(stage, teller)
             except LookupError as error:
                 teller.lost(str(error))
         verdict = "Everything went as it should" if teller.fine else "NOT everything went as it should"
         teller.say(f"\n{verdict}, in {time.perf_counter() - started:.1f} s.")
-        teller.say(f"\n  sandbox portal  {stage.sandbox_url}/_sandbox/state and /_sandbox/requests")
+        teller.say(f"\n  deal cards      {stage.sandbox_url}/kanban")
+        teller.say(f"  sandbox portal  {stage.sandbox_url}/_sandbox/state and /_sandbox/requests")
         teller.say(f"  bridge          {stage.bridge_url}/healthz, takes POST {stage.bridge_url}/hooks/reception")
         if not once:
             teller.say("\nBoth stay up; Ctrl-C ends them.")
@@ -83,36 +86,54 @@ async def play(
     return teller.fine
 
 
+async def _installation(stage: Stage, teller: _Teller) -> None:
+    teller.chapter("The portal installs the bridge as its application:")
+    before = await stage.portal_requests()
+    said = await stage.install()
+    teller.step(f"answered with {said}", seen=said, wanted=200)
+    log = [(entry["method"], entry["error"] or "ok") for entry in await stage.portal_log(before)]
+    teller.step("the token was proven at the portal", seen=log[:2], wanted=[("app.info", "ok"), ("profile", "ok")])
+    bound = sum(entry == ("event.bind", "ok") for entry in log)
+    teller.step(f"the portal sends its calls from now on: {bound} events bound", seen=bound, wanted=4)
+
+
 async def _missed_call(stage: Stage, teller: _Teller) -> None:
-    teller.chapter("A customer calls and nobody answers. Twilio reports it, signed:")
+    teller.chapter("Anna Berger calls and nobody answers. Twilio reports it, signed:")
+    before = await stage.portal_requests()
     answer = await stage.send_twilio(TWILIO_CALL)
     event = await _ended(stage, TWILIO_CALL, answer)
     _received(teller, answer, event)
     teller.step(f"verified: {event.verified}", seen=event.verified.startswith("hmac-sha1"), wanted=True)
     teller.step("understood: an inbound call that was missed", seen=event.event.type, wanted="call.missed")
     teller.step("rule matched: missed call", seen=_rules(event), wanted=["missed call"])
-    log = [(entry["method"], entry["error"] or "ok") for entry in await stage.portal_log()]
-    for position, (method, said) in enumerate((("get", "NOT_FOUND"), ("add", "ok"))):
-        wanted = (f"crm.activity.badge.{method}", said)
-        seen = log[position] if position < len(log) else None
-        teller.step(f"portal asked: {wanted[0]} -> {said}", seen=seen, wanted=wanted)
-    teller.step("and nothing else", seen=len(log), wanted=2)
-    codes = [badge["code"] for badge in await stage.portal_badges()]
-    teller.step("the portal now has the badge bb_missedCall", seen="bb_missedCall" in codes, wanted=True)
+    log = [(entry["method"], entry["error"] or "ok") for entry in await stage.portal_log(before)]
+    for wanted in (
+        ("crm.activity.badge.get", "NOT_FOUND"),
+        ("crm.duplicate.findbycomm", "ok"),
+        ("crm.activity.badge.add", "ok"),
+        ("crm.item.list", "ok"),
+        ("crm.activity.configurable.add", "ok"),
+    ):
+        seen = next((entry for entry in log if entry[0] == wanted[0]), None)
+        teller.step(f"portal asked: {wanted[0]} -> {wanted[1]}", seen=seen, wanted=wanted)
+    requests = await stage.portal_requests() - before
+    teller.step("in 3 requests and nothing else", seen=(requests, len(log)), wanted=(3, 5))
+    teller.step("her card on the kanban shows it: Call status MISSED", seen=await _badge(stage, ANNAS_DEAL), wanted=RED)
     teller.step(f"done, {_took(event)}", seen=(event.state, event.attempts), wanted=("done", 1))
 
 
 async def _second_call(stage: Stage, teller: _Teller) -> None:
-    teller.chapter("Another missed call, posted by Bitrix24's own telephony:")
-    before = len(await stage.portal_log())
-    answer = await stage.send_bitrix24(BITRIX24_CALL)
-    event = await _ended(stage, BITRIX24_CALL, answer)
-    _received(teller, answer, event)
+    teller.chapter("Grace Miller rings in vain too; Bitrix24's own telephony reports it:")
+    before = await stage.portal_requests()
+    event = await _ended(stage, await stage.portal_missed_call())
     teller.step(f"verified: {event.verified}", seen=event.verified, wanted="application token")
     teller.step("understood: an inbound call that was missed", seen=event.event.type, wanted="call.missed")
     teller.step("rule matched: missed call", seen=_rules(event), wanted=["missed call"])
-    added = [entry["method"] for entry in (await stage.portal_log())[before:] if entry["method"].endswith(".add")]
-    teller.step("the badge was there already: nothing had to be added", seen=added, wanted=[])
+    added = [entry["method"] for entry in await stage.portal_log(before) if entry["method"].endswith(".add")]
+    teller.step(
+        "the badge was there already: only the card was added to", seen=added, wanted=["crm.activity.configurable.add"]
+    )
+    teller.step("her card shows it: Call status MISSED", seen=await _badge(stage, GRACES_DEAL), wanted=RED)
     teller.step(f"done, {_took(event)}", seen=event.state, wanted="done")
 
 
@@ -125,14 +146,25 @@ async def _forgery(stage: Stage, teller: _Teller) -> None:
 
 async def _repetition(stage: Stage, teller: _Teller) -> None:
     teller.chapter("Twilio sends the first report again:")
-    events, requests = len(await _all(stage)), len(await stage.portal_log())
+    events, requests = len(await _all(stage)), await stage.portal_requests()
     answer = await stage.send_twilio(TWILIO_CALL)
     said = answer.status_code
     teller.step(f"answered with {said}, so that Twilio stops sending", seen=said, wanted=200)
     teller.step("recognised: still one event for this call", seen=len(await _all(stage)) - events, wanted=0)
     event = await _find(stage, TWILIO_CALL)
     teller.step("and not worked on again", seen=event and (event.state, event.attempts), wanted=("done", 1))
-    teller.step("the portal was not asked anything", seen=len(await stage.portal_log()) - requests, wanted=0)
+    teller.step("the portal was not asked anything", seen=await stage.portal_requests() - requests, wanted=0)
+
+
+async def _called_back(stage: Stage, teller: _Teller) -> None:
+    teller.chapter("Somebody calls Anna back, and she answers:")
+    event = await _ended(stage, await stage.call_anna_back())
+    teller.step("understood: a call that was answered", seen=event.event.type, wanted="call.answered")
+    cleared = [outcome.result for outcome in event.outcomes]
+    teller.step("cleared: missed call", seen=cleared, wanted=["cleared"])
+    teller.step("the badge is gone from her card", seen=await _badge(stage, ANNAS_DEAL), wanted=None)
+    teller.step("and Grace's is still there", seen=await _badge(stage, GRACES_DEAL), wanted=RED)
+    teller.step(f"done, {_took(event)}", seen=event.state, wanted="done")
 
 
 def _received(teller: _Teller, answer: Response, event: StoredEvent) -> None:
@@ -140,8 +172,10 @@ def _received(teller: _Teller, answer: Response, event: StoredEvent) -> None:
     teller.step(f"received: answered with {said}, stored as {event.key}", seen=said, wanted=200)
 
 
-async def _ended(stage: Stage, call: str, answer: Response) -> StoredEvent:
+async def _ended(stage: Stage, call: str, answer: Response | None = None) -> StoredEvent:
     """The stored event of a call once it has ended; as it is where its first attempt failed or patience ends.
+
+    `answer` is what its sender has heard, where that is us.
 
     Raises:
         LookupError: it was never stored.
@@ -150,15 +184,17 @@ async def _ended(stage: Stage, call: str, answer: Response) -> StoredEvent:
     while True:
         event = await _find(stage, call)
         over = time.monotonic() > deadline
-        if event is None and (over or not answer.is_success):
-            raise LookupError(f"received: answered with {answer.status_code}, and the event was not stored")
+        if event is None and (over or (answer is not None and not answer.is_success)):
+            said = "" if answer is None else f"answered with {answer.status_code}, and "
+            raise LookupError(f"received: {said}the event was not stored")
         if event is not None and (over or event.state not in {"waiting", "working"} or event.reason):
             return event
         await asyncio.sleep(0.02)
 
 
 async def _find(stage: Stage, call: str) -> StoredEvent | None:
-    key = next((event.key for event in await _all(stage) if event.event.id == call), None)
+    calls = (event for event in await _all(stage) if event.event.type.startswith("call."))
+    key = next((event.key for event in calls if event.event.id == call), None)
     return None if key is None else await stage.bridge.store.get(key)
 
 
@@ -166,8 +202,14 @@ async def _all(stage: Stage) -> tuple[StoredEvent, ...]:
     return (await stage.bridge.store.list()).events
 
 
+async def _badge(stage: Stage, deal: int) -> tuple[str, str, str] | None:
+    """Caption, text and colour of the badge on a card, if there is one."""
+    badge = (await stage.card(deal))["badge"]
+    return None if badge is None else (badge["title"], badge["value"], badge["type"])
+
+
 def _rules(event: StoredEvent) -> list[str]:
-    return [outcome.rule for outcome in event.outcomes if outcome.result == "ensured"]
+    return [outcome.rule for outcome in event.outcomes if outcome.result == "badged"]
 
 
 def _took(event: StoredEvent) -> str:
