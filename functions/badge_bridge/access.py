@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from badge_bridge import rulesfile
 from badge_bridge.errors import AccessRefused, PortalError, StoreUnavailable
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.portal import AccessToken, Credential, InboundWebhook, Portal, open_portal
+from badge_bridge.portal.lanes import Pauses
 from badge_bridge.portal.limits import Limiter, usable
 from badge_bridge.portal.oauth import (
     Application,
@@ -26,7 +28,7 @@ from badge_bridge.portal.portal import METHODS
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Access", "application", "credential"]
+__all__ = ["Access", "application", "credential", "open_beside"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -81,6 +83,34 @@ class Access:
                 await installer.ensure()
             except (PortalError, StoreUnavailable) as error:
                 logger.warning("portal %s: its application could not be looked after, later again: %s", name, error)
+
+
+async def open_beside(
+    stack: AsyncExitStack, entry: rulesfile.Portal, *, store: Store, keys: Sequence[str], pauses: Pauses
+) -> Portal:
+    """A portal for a command that runs beside a `serve`: with its tokens and its count of requests, from the store, but
+    with pauses of its own, since what has paused the portal there must not keep anybody from mending it.
+
+    Raises:
+        SettingsError: an application needs a key, and there is none.
+        StoreUnavailable: the store cannot be read.
+    """
+    app = application(entry)
+    if app is None:
+        held: OAuthKeyring | Credential = credential(entry)
+    else:
+        held = open_keyring(app, store=store, keys=keys)
+        stack.push_async_callback(held.aclose)
+    limits = entry.limits
+    portal = open_portal(
+        entry.name,
+        held,
+        pauses=pauses,
+        limiter=Limiter(entry.name, store, rate=limits.rate, burst=usable(limits.burst), clock=time.time),
+        trusted_hosts=entry.trusted_hosts,
+    )
+    stack.push_async_callback(portal.aclose)
+    return portal
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""The command line: `badge-bridge demo | serve | sandbox | check | schema | key | authorize | events`.
+"""The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
+
+What sets a portal up and mends it is in modules of its own: `key | authorize`, `doctor | sync | clear`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
@@ -13,16 +15,26 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 try:
     import typer
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
-from badge_bridge import cli_oauth
+from badge_bridge import cli_oauth, cli_portal
+from badge_bridge.cli_options import (
+    JsonOption,
+    RulesOption,
+    StateOption,
+    fail,
+    load_rules,
+    opened_store,
+    read_settings,
+    run,
+)
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 
 if TYPE_CHECKING:
@@ -46,16 +58,7 @@ events = typer.Typer(no_args_is_help=True, help="Look at what was received, and 
 app.add_typer(events, name="events")
 app.add_typer(cli_oauth.commands)
 
-RulesOption = Annotated[
-    Path | None, typer.Option("--rules", help="The rules file. Default: RULES, else rules.yaml.", show_default=False)
-]
-StateOption = Annotated[
-    str | None,
-    typer.Option(
-        "--state", help="Where events are kept. Default: STATE, else sqlite:///badge-bridge.db.", show_default=False
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+cli_portal.register(app)
 
 
 def main() -> NoReturn:
@@ -69,45 +72,16 @@ def main() -> NoReturn:
         print(error, file=sys.stderr)  # as editors and scripts read it: one finding a line, nothing before it
         sys.exit(1)
     except SettingsError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except BridgeError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except BrokenPipeError:
         # Whoever read the output has had enough. Nothing more can be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     sys.exit(0)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"badge-bridge: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run in uvloop, as the servers do. Ctrl-C ends a command with 130 and no traceback."""
-    import uvloop
-
-    try:
-        return uvloop.run(work)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def _settings(rules: Path | None, state: str | None) -> Settings:
-    from badge_bridge.settings import Settings
-
-    given = {"RULES": str(rules) if rules else None, "STATE": state}
-    return Settings.from_environ({**os.environ, **{name: value for name, value in given.items() if value}})
-
-
-def _load(settings: Settings) -> RulesFile:
-    from badge_bridge.rulesfile import load
-    from badge_bridge.sources import OPTIONS
-
-    return load(settings.rules, providers=OPTIONS, environ=os.environ)
 
 
 @app.command()
@@ -120,7 +94,7 @@ def demo(
 
     # The story tells what happens; its forgery need not be warned of as well.
     logs.configure("console", "ERROR")
-    if not _run(play(once=once)):
+    if not run(play(once=once)):
         sys.exit(1)
 
 
@@ -130,24 +104,28 @@ def serve(
     state: StateOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    ensure_badges: Annotated[
+        bool, typer.Option("--ensure-badges", help="Add the badges that the rules use and the portals lack.")
+    ] = False,
 ) -> None:
     """Take deliveries and work on them, in one process with one SQLite file."""
     from badge_bridge.observability import logs
     from badge_bridge.serving import bind
 
-    settings = _settings(rules, state)
-    loaded = _load(settings)
+    settings = read_settings(rules, state)
+    loaded = load_rules(settings)
     logs.configure(
         settings.log_format or ("console" if sys.stderr.isatty() else "json"),
         settings.log_level,
         show_phone_numbers=settings.show_phone_numbers,
         secrets=loaded.secrets | set(settings.encryption_keys),
     )
-    _run(_serve(loaded, settings, bind(host, port)))
+    run(_serve(loaded, settings, bind(host, port), ensure_badges=ensure_badges))
 
 
-async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket) -> None:
+async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, *, ensure_badges: bool) -> None:
     from badge_bridge.bridge import open_bridge
+    from badge_bridge.ensuring import ensure_all
     from badge_bridge.observability import logs
     from badge_bridge.server import create_app
     from badge_bridge.serving import Server, until_signal
@@ -164,9 +142,15 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket) 
                 "source %s (%s) takes POST %s/hooks/%s", name, getattr(source, "provider", ""), server.url, name
             )
         logger.info("listening on %s, events in %s, rules %s", server.url, settings.state, rules.hash)
-        await asyncio.to_thread(logs.upgrade)
-        await until_signal()
-        logger.info("stopping")
+        # Beside the deliveries: a portal that does not answer must not keep a provider waiting.
+        ensuring = asyncio.create_task(ensure_all(bridge.portals, rules)) if ensure_badges else None
+        try:
+            await asyncio.to_thread(logs.upgrade)
+            await until_signal()
+            logger.info("stopping")
+        finally:
+            if ensuring is not None:
+                ensuring.cancel()
 
 
 @app.command()
@@ -177,7 +161,7 @@ def sandbox(
     tls: Annotated[bool, typer.Option("--tls", help="Speak https with a throw-away certificate authority.")] = False,
 ) -> None:
     """Run a local portal that behaves like Bitrix24, faults included."""
-    _run(_sandbox(host, port, state, tls=tls))
+    run(_sandbox(host, port, state, tls=tls))
 
 
 async def _sandbox(host: str, port: int, state: Path | None, *, tls: bool) -> None:
@@ -221,7 +205,7 @@ def check(
     from badge_bridge.sources import OPTIONS
 
     try:
-        loaded = load(_settings(rules, None).rules, providers=OPTIONS, environ=os.environ if secrets else None)
+        loaded = load(read_settings(rules, None).rules, providers=OPTIONS, environ=os.environ if secrets else None)
     except RulesError as error:
         if as_json:
             fields = ("file", "line", "column", "message")
@@ -264,7 +248,7 @@ def events_list(
     from badge_bridge.terminal import print_table
 
     wanted = read_state(in_state)
-    found = _run(_with_store(state, lambda store: store.list(state=wanted, source=source, type=type_, limit=limit)))
+    found = run(_with_store(state, lambda store: store.list(state=wanted, source=source, type=type_, limit=limit)))
     if as_json:
         print(json.dumps([summary(event) for event in found.events], indent=2))
     else:
@@ -286,9 +270,9 @@ def events_show(
         pauses = await store.paused([event.lane]) if event is not None and event.lane else []
         return event, next(iter(pauses), None)
 
-    event, pause = _run(_with_store(state, look))
+    event, pause = run(_with_store(state, look))
     if event is None:
-        _fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
+        fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
     if as_json:
         print(json.dumps(life(event), indent=2))
     else:
@@ -312,7 +296,7 @@ def events_redrive(
                 said[key] = "there is no such event" if event is None else f"it has not ended, it is {event.state}"
         return said
 
-    said = _run(_with_store(state, redrive))
+    said = run(_with_store(state, redrive))
     for key, refusal in said.items():
         print(f"{key}: {refusal or 'will be tried again, with the rules of now'}")
     if any(said.values()):
@@ -320,20 +304,8 @@ def events_redrive(
 
 
 async def _with_store(state: str | None, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Run `work` with the store, next to a `serve` that may be using it."""
-    from badge_bridge.store import open_store
-    from badge_bridge.store.sqlite import SqliteStore
-
-    store = open_store(_settings(None, state).state)
-    if isinstance(store, SqliteStore) and not store.exists():
-        raise SettingsError(
-            f"there is no store at {store.path}; say with --state or STATE where serve keeps its events"
-        )
-    await store.open()
-    try:
+    async with opened_store(read_settings(None, state)) as store:
         return await work(store)
-    finally:
-        await store.close()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from httpx import (
     Response,
     Timeout,
     TimeoutException,
+    create_ssl_context,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Response",
     "Timeout",
     "TimeoutException",
+    "create_ssl_context",
     "keep_addresses_out_of_logs",
 ]
 

@@ -100,12 +100,14 @@ def _when(attempt: Attempt) -> str:
 
 
 def _exchange(exchange: Exchange) -> str:
-    return f"{exchange.method} -> {exchange.answer} ({exchange.milliseconds:.0f} ms)"
+    together = f", {exchange.together} together" if exchange.together > 1 else ""
+    return f"{exchange.method} -> {exchange.answer} ({exchange.milliseconds:.0f} ms{together})"
 
 
 def _outcome(outcome: Outcome) -> str:
     said = f" ({outcome.reason})" if outcome.reason else ""
-    return f"{outcome.rule}: {outcome.result} {outcome.badge}{said}"
+    where = f" on {outcome.owner}, activity {outcome.activity}" if outcome.activity is not None else ""
+    return f"{outcome.rule}: {outcome.result} {outcome.badge}{where}{said}"
 
 
 def _clock(unix: float) -> str:

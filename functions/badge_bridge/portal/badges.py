@@ -17,7 +17,20 @@ from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.flights import Flights
 
-__all__ = ["METHODS", "Badge", "Badges", "Difference", "Ensured", "Text", "WantedBadge", "differences"]
+__all__ = [
+    "METHODS",
+    "Badge",
+    "Badges",
+    "Difference",
+    "Ensured",
+    "Text",
+    "WantedBadge",
+    "badge_in",
+    "differences",
+    "may_exist_after",
+    "parameters",
+    "read_badge",
+]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -128,7 +141,7 @@ class Badges:
         try:
             return self._seen(await self._add(badge, asked), "added")
         except PortalError as refusal:
-            if not _may_exist_after(refusal):
+            if not may_exist_after(refusal):
                 raise
             found = await self._get_again(badge.code, asked)
             if found is None:
@@ -140,7 +153,7 @@ class Badges:
             result = await self._client.call(_GET, {"code": code}, asked=asked)
         except NotFound:
             return None
-        return _inner(result)
+        return badge_in(result)
 
     async def _get_again(self, code: str, asked: list[Exchange] | None) -> Badge | None:
         """A second look after an add that failed: its own failure adds nothing to what is already wrong."""
@@ -150,14 +163,8 @@ class Badges:
             return None
 
     async def _add(self, badge: WantedBadge, asked: list[Exchange] | None) -> Badge:
-        params = {
-            "code": badge.code,
-            "title": _wire_text(badge.title),
-            "value": _wire_text(badge.value),
-            "type": badge.type,
-        }
-        result = await self._client.call(_ADD, params, asked=asked)
-        added = _inner(result)
+        result = await self._client.call(_ADD, parameters(badge), asked=asked)
+        added = badge_in(result)
         if added is None:
             raise OutcomeUnknown(
                 f"portal {self._client.name}: {_ADD} was answered without a badge",
@@ -186,6 +193,16 @@ class Badges:
         return Ensured(wanted.code, how, drift)
 
 
+def parameters(badge: WantedBadge) -> dict[str, Any]:
+    """What `crm.activity.badge.add` is called with."""
+    return {
+        "code": badge.code,
+        "title": _wire_text(badge.title),
+        "value": _wire_text(badge.value),
+        "type": badge.type,
+    }
+
+
 def differences(wanted: WantedBadge, found: WantedBadge) -> tuple[Difference, ...]:
     """The fields in which a badge of the portal differs from a wanted one; the code is not compared."""
     pairs: list[tuple[str, Text, Text]] = [
@@ -203,7 +220,7 @@ def _same(ours: Text, theirs: Text) -> bool:
     return theirs in ours.values() if isinstance(theirs, str) else dict(theirs) == dict(ours)
 
 
-def _may_exist_after(refusal: PortalError) -> bool:
+def may_exist_after(refusal: PortalError) -> bool:
     """Whether the badge may be there although the add failed: it was answered, or nobody knows.
 
     A pause stands for the answer that caused it; a pause without one means that nothing was sent.
@@ -212,13 +229,14 @@ def _may_exist_after(refusal: PortalError) -> bool:
     return isinstance(reason, OutcomeUnknown | AccessRefused | CallRefused | NotFound)
 
 
-def _inner(result: Any) -> Badge | None:
+def badge_in(result: Any) -> Badge | None:
     """The badge in a result of get or add; None for null or an empty list, which PHP sends for "nothing"."""
     row = result.get("badge") if isinstance(result, Mapping) else None
-    return _badge(row) if isinstance(row, Mapping) and row else None
+    return read_badge(row) if isinstance(row, Mapping) and row else None
 
 
-def _badge(row: Mapping[str, Any]) -> Badge:
+def read_badge(row: Mapping[str, Any]) -> Badge:
+    """A badge as the portal writes it; what is no text reads as empty."""
     return Badge(
         code=_scalar(row.get("code")),
         title=_text(row.get("title")),

@@ -3,9 +3,21 @@
 from badge_bridge.rulesfile.expressions import Expression
 from badge_bridge.rulesfile.loading import load, parse
 from badge_bridge.rulesfile.model import OwnerKind
-from badge_bridge.rulesfile.rules import Attach, Badge, Clear, Judgement, Limits, OAuthApp, Portal, Rule, RulesFile
+from badge_bridge.rulesfile.rules import (
+    Attach,
+    Badge,
+    Clear,
+    Judgement,
+    Limits,
+    OAuthApp,
+    Portal,
+    Rule,
+    RulesFile,
+    customer_join,
+)
 from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.rulesfile.templates import Template
+from badge_bridge.rulesfile.usage import Usage, usage
 
 __all__ = [
     "Attach",
@@ -20,7 +32,10 @@ __all__ = [
     "Rule",
     "RulesFile",
     "Template",
+    "Usage",
+    "customer_join",
     "json_schema",
     "load",
     "parse",
+    "usage",
 ]

@@ -22,7 +22,18 @@ from badge_bridge.rulesfile.index import Index
 from badge_bridge.rulesfile.model import BadgeType, OwnerKind
 from badge_bridge.rulesfile.templates import Template
 
-__all__ = ["Attach", "Badge", "Clear", "Judgement", "Limits", "OAuthApp", "Portal", "Rule", "RulesFile"]
+__all__ = [
+    "Attach",
+    "Badge",
+    "Clear",
+    "Judgement",
+    "Limits",
+    "OAuthApp",
+    "Portal",
+    "Rule",
+    "RulesFile",
+    "customer_join",
+]
 
 MAX_JOIN = 200
 """Bytes of a joining value; of a longer one its hash is taken, which joins the same events."""
@@ -250,8 +261,13 @@ def _join(rule: Rule, event: Event, values: Activation) -> str:
     if rule.clear is None:
         return ""
     if rule.clear.same is None:
-        return _joining("customer", event.customer)
+        return customer_join(event.customer)
     return _joining(rule.name, str(rule.clear.same.evaluate(values)))
+
+
+def customer_join(customer: str) -> str:
+    """What joins the events of a customer (`Event.customer`), for those who look for him without an event."""
+    return _joining("customer", customer)
 
 
 def _join_if_any(rule: Rule, event: Event, values: Activation) -> str:

@@ -1,0 +1,85 @@
+"""What the modules of the command line share: options, and from them settings, rules and a running event loop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from badge_bridge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.settings import Settings
+    from badge_bridge.store.protocol import Store
+
+__all__ = ["JsonOption", "RulesOption", "StateOption", "fail", "load_rules", "opened_store", "read_settings", "run"]
+
+T = TypeVar("T")
+
+RulesOption = Annotated[
+    Path | None, typer.Option("--rules", help="The rules file. Default: RULES, else rules.yaml.", show_default=False)
+]
+StateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--state", help="Where events are kept. Default: STATE, else sqlite:///badge-bridge.db.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def fail(message: str, code: int) -> NoReturn:
+    print(f"badge-bridge: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run in uvloop, as the servers do. Ctrl-C ends a command with 130 and no traceback."""
+    import uvloop
+
+    try:
+        return uvloop.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def read_settings(rules: Path | None, state: str | None) -> Settings:
+    from badge_bridge.settings import Settings
+
+    given = {"RULES": str(rules) if rules else None, "STATE": state}
+    return Settings.from_environ({**os.environ, **{name: value for name, value in given.items() if value}})
+
+
+def load_rules(settings: Settings) -> RulesFile:
+    from badge_bridge.rulesfile import load
+    from badge_bridge.sources import OPTIONS
+
+    return load(settings.rules, providers=OPTIONS, environ=os.environ)
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store, next to a `serve` that may be using it.
+
+    Raises:
+        SettingsError: there is none yet.
+    """
+    from badge_bridge.store import open_store
+    from badge_bridge.store.sqlite import SqliteStore
+
+    store = open_store(settings.state)
+    if isinstance(store, SqliteStore) and not store.exists():
+        raise SettingsError(
+            f"there is no store at {store.path}; say with --state or STATE where serve keeps its events"
+        )
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()

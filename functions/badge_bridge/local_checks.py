@@ -1,0 +1,138 @@
+"""What a doctor looks at on this side of the network: the rules file, its secrets, the sources, the store.
+
+A running `serve` is not disturbed: the store is opened beside it, and what is written there to try it is taken back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from badge_bridge.errors import RulesError, StoreUnavailable
+from badge_bridge.portal.doctor import Check
+from badge_bridge.rulesfile import RulesFile, load
+from badge_bridge.sources import OPTIONS
+from badge_bridge.store import open_store
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Store
+from badge_bridge.store.sqlite import SqliteStore
+
+__all__ = ["check_encryption_key", "check_rules", "check_sources", "check_store"]
+
+_TRIAL = "doctor: a trial"
+"""A lane that no portal can have, since its name has a space."""
+
+
+def check_rules(path: Path, environ: Mapping[str, str]) -> tuple[RulesFile | None, list[Check]]:
+    """Whether the rules file loads, and whether its secrets are set; the file where both is so."""
+    try:
+        rules = load(path, providers=OPTIONS, environ=environ)
+    except RulesError as error:
+        return None, [*_mistaken(path, error)]
+    told = f"{path}: {len(rules.sources)} sources, {len(rules.badges)} badges, {len(rules.rules)} rules"
+    return rules, [
+        Check("rules file", "ok", f"{told} (hash {rules.hash})"),
+        Check("secrets", "ok", "every name that the rules file asks for is set"),
+    ]
+
+
+def _mistaken(path: Path, error: RulesError) -> Iterator[Check]:
+    """Secrets that are not set look like mistakes in the file, until it is read without them."""
+    try:
+        load(path, providers=OPTIONS, environ=None)
+    except RulesError as mistakes:
+        mend = "`badge-bridge check` prints every mistake for an editor."
+        yield Check("rules file", "failed", _listed(mistakes), mend)
+        yield Check("secrets", "skipped", "not looked at, since rules file failed")
+    else:
+        mend = "Set what is named in the environment of this command and of serve."
+        yield Check("rules file", "ok", f"{path} can be read")
+        yield Check("secrets", "failed", _listed(error), mend)
+
+
+def _listed(error: RulesError) -> str:
+    return "\n".join(str(finding) for finding in error.findings)
+
+
+def check_encryption_key(applications: Sequence[str], *, is_set: bool) -> Check:
+    """`applications` are the portals whose tokens an application renews: those are kept encrypted."""
+    name = "ENCRYPTION_KEY"
+    if not applications:
+        return Check(name, "skipped", "no portal is reached by an application whose tokens are kept")
+    if not is_set:
+        mend = "`badge-bridge key` prints a new one; set it in the environment, and keep it: stored tokens need it."
+        return Check(name, "failed", f"not set, and portal {applications[0]} is reached by an application", mend)
+    return Check(name, "ok", "set")
+
+
+def check_sources(rules: RulesFile) -> list[Check]:
+    """Where each source takes deliveries, and whether the URL that it is told to have fits that."""
+    return [_source(name, options) for name, options in rules.sources.items()]
+
+
+def _source(name: str, options: BaseModel) -> Check:
+    path = f"/hooks/{name}"
+    takes = f"{getattr(options, 'provider', 'a provider')} delivers to {path}"
+    public_url = getattr(options, "public_url", None)
+    if public_url and not urlsplit(public_url).path.rstrip("/").endswith(path):
+        return Check(
+            f"source {name}",
+            "warning",
+            f"{takes}, but its public_url is {public_url}",
+            f"Unless a proxy in front of the bridge changes paths, let public_url end in {path}, and enter the same "
+            "URL at the provider.",
+        )
+    return Check(f"source {name}", "ok", f"{takes}, from outside {public_url}" if public_url else takes)
+
+
+async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[Check]:
+    """Whether the store can be opened, written and read, and which of the lanes are paused in it.
+
+    Raises:
+        SettingsError: `state` cannot be understood.
+    """
+    store = open_store(state)
+    if isinstance(store, MemoryStore):
+        mend = "Set STATE to a file, such as sqlite:////var/lib/badge-bridge/state.db."
+        return [Check("store", "warning", "in memory: every event is lost when the bridge stops", mend)]
+    if isinstance(store, SqliteStore) and not store.exists():
+        return [_not_there_yet(Path(store.path))]
+    try:
+        await store.open()
+        try:
+            await store.pause(_TRIAL, until=now, reason="trial: this lane is taken back at once")
+            await store.resume(_TRIAL)
+            return [Check("store", "ok", f"{state} can be written and read"), *await _paused(store, lanes, now)]
+        finally:
+            await store.close()
+    except StoreUnavailable as error:
+        return [Check("store", "failed", str(error), "Until this is mended every delivery is answered with 503.")]
+
+
+def _not_there_yet(path: Path) -> Check:
+    """Opening the store would make it, perhaps in a wrong place and for a wrong user."""
+    folder = path.parent
+    if not folder.is_dir():
+        return Check("store", "failed", f"the folder {folder} does not exist", "Create it, or correct STATE.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        mend = "Make it writable for the user that runs the bridge, or correct STATE."
+        return Check("store", "failed", f"the folder {folder} may not be written", mend)
+    return Check("store", "ok", f"{path} is not there yet, serve will make it")
+
+
+async def _paused(store: Store, lanes: Sequence[str], now: float) -> list[Check]:
+    paused = [pause for pause in await store.paused(lanes) if pause.until > now]
+    if not paused:
+        return [Check("pauses", "ok", "nothing is paused")]
+    told = "\n".join(f"{pause.lane} rests until {_moment(pause.until)}: {pause.reason}" for pause in paused)
+    mend = "When what is named is mended, the bridge goes on by itself; a restart with a new credential is quicker."
+    return [Check("pauses", "warning", told, mend)]
+
+
+def _moment(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
