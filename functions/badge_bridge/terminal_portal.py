@@ -69,8 +69,8 @@ def _summary(checks: Iterable[Check]) -> Text:
     counted = [check.status for check in checks]
     failures, warnings = counted.count("failed"), counted.count("warning")
     if failures:
-        return Text(f"{failures} failed, {warnings} warnings.", style="red")
-    return Text(f"All is well, {warnings} warnings." if warnings else "All is well.", style="green")
+        return Text(f"{failures} failed, warnings: {warnings}.", style="red")
+    return Text(f"All is well; warnings: {warnings}." if warnings else "All is well.", style="green")
 
 
 def _shown(badge: WantedBadge) -> str:
