@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from b24pysdk import BitrixApp, BitrixToken, BitrixWebhook
+from b24pysdk.api.requesters.bitrix_oauth_requester import BitrixOAuthRequester
 from b24pysdk.errors import BitrixAPIError
 
+from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import (
     ADMINISTRATOR_SECRET,
     ADMINISTRATOR_TOKEN,
+    APPLICATION_SECRET,
+    CLIENT_ID,
     EXPIRED_TOKEN,
     MANAGER_SECRET,
     MANAGER_TOKEN,
@@ -104,3 +108,53 @@ async def test_sdk_recognises_an_expired_token(server: SandboxServer) -> None:
     """A token without a refresh token stays expired, and the SDK names it so."""
     request = oauth(f"127.0.0.1:{server.port}", EXPIRED_TOKEN).crm.activity.badge.list()
     assert await asyncio.to_thread(refusal, request) == (401, "expired_token")
+
+
+def batched(client: Any) -> Any:
+    requests = {
+        "who": client.profile(),
+        "none": client.crm.activity.badge.get(code="nobody"),
+        "added": client.crm.activity.badge.add(**BY_LANGUAGE),
+        "there": client.crm.activity.badge.get(code="byLanguage"),
+    }
+    return client.call_batch(requests).response.result
+
+
+@pytest.mark.parametrize(
+    ("make", "credential"),
+    [(webhook, f"1/{ADMINISTRATOR_SECRET}"), (oauth, ADMINISTRATOR_TOKEN)],
+    ids=["webhook", "oauth"],
+)
+async def test_sdk_sends_a_batch_and_reads_each_answer(
+    server: SandboxServer, make: MakeClient, credential: str
+) -> None:
+    """One request; each command has its own result or error, texts by language survive the query string."""
+    answer = await asyncio.to_thread(batched, make(f"127.0.0.1:{server.port}", credential))
+    assert answer.result["who"]["ADMIN"] is True
+    assert answer.result_error["none"]["error"] == "NOT_FOUND"
+    assert answer.result["there"] == {"badge": BY_LANGUAGE}
+    (request,) = server.portal.journal.since()
+    assert request.method == "batch"
+
+
+async def test_sdk_exchanges_a_code_and_renews_an_expired_token(
+    server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole code flow, then a token that expires: the SDK renews it by itself, with the latest refresh token."""
+    monkeypatch.setattr(BitrixOAuthRequester, "_OAUTH_TOKEN_URL", f"{server.url}/oauth/token/")
+    application = BitrixApp(client_id=CLIENT_ID, client_secret=APPLICATION_SECRET)
+    code = server.portal.office.authorise(CLIENT_ID, 1)["code"]
+    got = await asyncio.to_thread(application.get_oauth_token, code)
+    token = BitrixToken(
+        domain=f"127.0.0.1:{server.port}",
+        auth_token=got.oauth_token.access_token,
+        refresh_token=got.oauth_token.refresh_token,
+        bitrix_app=application,
+    )
+    client = token.get_client()
+    assert (await asyncio.to_thread(lambda: client.profile().result))["ID"] == "1"
+    for _ in range(2):
+        before = token.auth_token
+        server.portal.faults.add(FaultOrder(method="profile", fault="expired_token"))
+        assert (await asyncio.to_thread(lambda: client.profile().result))["ID"] == "1"
+        assert token.auth_token != before

@@ -82,10 +82,11 @@ class AuthorisationServer:
             raise Refusal("invalid_client")
         if grant_type == "authorization_code":
             tokens = self._exchange(records, application, _text(params, "code"))
-            more: dict[str, Any] = {}
         else:
             tokens = self._refresh(records, application, _text(params, "refresh_token"))
-            more = {"expires": int(tokens.access.expires_at or 0), "user_id": tokens.access.user_id}
+        more: dict[str, Any] = {"expires": int(tokens.access.expires_at or 0), "user_id": tokens.access.user_id}
+        if grant_type == "authorization_code" and records.variants.code_answer == "as-documented":
+            more = {}
         return {
             **tokens.fields(),
             **more,

@@ -83,6 +83,10 @@ class Variants(BaseModel):
     old_refresh_token: Literal["dies", "lives"] = "dies"  # noqa: S105 - a word
     """Whether a refresh token that was used is dead at once, or can be used again."""
 
+    code_answer: Literal["as-refresh", "as-documented"] = "as-refresh"
+    """Whether tokens got with a code come with `expires` and `user_id`. The documentation leaves them out; the vendor's
+    own Python SDK does not work without."""
+
     oauth_error_status: Annotated[int, Field(ge=200, le=599)] | None = None
     """The HTTP status of every error of `/oauth/token/`; null for each code's own."""
 
