@@ -38,7 +38,7 @@ KNOWN = {"badge": {"code": "bb_missed", "title": "Call status", "value": "Missed
 
 
 def activities(portal: ScriptedPortal) -> Activities:
-    return Activities(portal, Badges(portal, clock=lambda: 0.0))  # type: ignore[arg-type]  # as much of a client as needed
+    return Activities(portal, Badges(portal, clock=lambda: 0.0))
 
 
 def scripted(answers: dict[str, Any]) -> tuple[ScriptedPortal, Activities]:
