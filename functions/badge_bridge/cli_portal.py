@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -234,12 +234,16 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
     local.append(key)
     local += local_checks.check_sources(loaded)
     lanes = [lane for name in names for lane in lanes_of(name, needs[name])]
-    local += await local_checks.check_store(settings.state, lanes, now=time.time())
+    kept = await local_checks.check_store(settings.state, lanes, now=time.time())
+    local += kept
     groups = {"bridge": local}
-    lacking = [name for name in names if name in applications and key.status == "failed"]
+    # An application's tokens are in the store, under the key; a webhook needs neither.
+    culprit = next((check.name for check in (key, *kept) if check.status == "failed"), "")
+    lacking = [name for name in names if culprit and name in applications]
     for name in lacking:
-        why = "not looked at, since ENCRYPTION_KEY failed"
-        groups[f"portal {name}"] = [Check("credential", "skipped", why)]
+        groups[f"portal {name}"] = [Check("credential", "skipped", f"not looked at, since {culprit} failed")]
+    if any(check.status == "failed" for check in kept):
+        settings = replace(settings, state="memory:")
     async with _opened(loaded, [name for name in names if name not in lacking], settings) as subjects:
         for name, subject in subjects.items():
             groups[f"portal {name}"] = await examine(subject, needs[name], network=RealNetwork(), clock=time.time)

@@ -96,12 +96,14 @@ class Company:
     def requests(self) -> int:
         return self.portal.journal.last
 
-    async def report(self, number: str, outcome: str = "missed", *, at: float = 0.0, call: str = "") -> str:
-        """Deliver the end of a call that began `at` seconds after `START`; the call's id."""
+    async def report(
+        self, number: str, outcome: str = "missed", *, at: float = 0.0, call: str = "", order: str = ""
+    ) -> str:
+        """Deliver the end of a call that began `at` seconds after `START`; the call's id. `order` is in its body."""
         call = call or f"call-{len(self.reported) + 1}"
         self.reported.append(call)
         moment = datetime.fromtimestamp(START + at, UTC).isoformat()
-        body = json.dumps({"id": call, "outcome": outcome, "from": number, "time": moment}).encode()
+        body = json.dumps({"id": call, "outcome": outcome, "from": number, "time": moment, "order": order}).encode()
         headers = [("authorization", f"Bearer {PBX_TOKEN}"), ("content-type", "application/json")]
         source = self.bridge.pipeline.source("pbx", "POST")
         await self.bridge.pipeline.accept(source, Delivery("POST", "", headers, body, virtual_clock()))

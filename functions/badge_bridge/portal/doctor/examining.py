@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from badge_bridge.portal.badges import METHODS, WantedBadge
+from badge_bridge.portal import activities, badges, owners
+from badge_bridge.portal.badges import WantedBadge
 from badge_bridge.portal.doctor.check import Check, Step, examine_in_order
 from badge_bridge.portal.doctor.content import Content
 from badge_bridge.portal.doctor.network import Network
@@ -15,19 +16,12 @@ from badge_bridge.portal.doctor.reaching import Reaching
 from badge_bridge.portal.doctor.rights import Rights
 from badge_bridge.portal.keyring import Keyring
 from badge_bridge.portal.lanes import lane_of
+from badge_bridge.portal.owner_search import STATISTICS
 from badge_bridge.portal.sync import OURS, Calls
 
 __all__ = ["Needs", "Subject", "examine", "lanes_of", "methods_of"]
 
-_ATTACHING = (
-    "crm.duplicate.findbycomm",
-    "crm.item.list",
-    "crm.activity.configurable.add",
-    "crm.activity.configurable.update",
-    "crm.activity.list",
-)
-_LEADS = ("crm.item.add",)
-_TELEPHONY = ("voximplant.statistic.get",)
+_NEW_LEAD = "crm.item.add"
 
 
 class Needs(Protocol):
@@ -105,11 +99,12 @@ async def examine(
 
 def methods_of(needs: Needs) -> tuple[str, ...]:
     """The methods that the rules lead to."""
+    cards = [*owners.METHODS, *activities.METHODS] if needs.attaches else []
+    unused = {STATISTICS} if needs.makes_leads else {STATISTICS, _NEW_LEAD}
     return (
-        *METHODS,
-        *(_ATTACHING if needs.attaches else ()),
-        *(_LEADS if needs.makes_leads else ()),
-        *(_TELEPHONY if needs.telephony else ()),
+        *badges.METHODS,
+        *(method for method in cards if method not in unused),
+        *((STATISTICS,) if needs.telephony else ()),
     )
 
 

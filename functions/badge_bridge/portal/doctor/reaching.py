@@ -81,7 +81,7 @@ class Reaching:
             return self._untrusted(error)
         except ssl.SSLError as error:
             return failed(
-                f"{self._host}:{self._port} does not speak TLS as it should: {error.reason or error}",
+                f"{self._host}:{self._port} does not speak TLS as it should: {getattr(error, 'reason', None) or error}",
                 f"Correct the address {self._address}, its port above all.",
             )
         except OSError as error:

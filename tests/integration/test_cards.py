@@ -1,0 +1,309 @@
+"""What rules do on cards: whose card it is, once for each event, and taken away in the order of the calls.
+
+The whole bridge against the sandbox portal, on virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from badge_bridge.cards import CERTAIN_AFTER
+from badge_bridge.sandbox.faults import FaultOrder
+from badge_bridge.store.protocol import StoredEvent
+from support.company import FIRST_ITEM, RULES, Company, number_of, open_company
+from support.portals import run_virtually
+
+ANNA, ANNAS_DEAL = "+4917139200011", 41
+STRANGER = "+4930901820"
+
+Story = Callable[[Company], Awaitable[None]]
+
+
+def played(story: Story, **options: Any) -> None:
+    async def run() -> None:
+        async with open_company(**options) as company:
+            await story(company)
+
+    run_virtually(run())
+
+
+def rules(*, attach: str = "{}", clear: str = "{on: [call.answered]}", more: str = "") -> str:
+    """The shared rules file with other words for its one rule."""
+    return (
+        RULES.replace('attach: {title: "Missed call from {caller}"}', f"attach: {attach}").replace(
+            "clear: {on: [call.answered]}", f"clear: {clear}" if clear else ""
+        )
+        + more
+    )
+
+
+def fault(company: Company, method: str, kind: str, **more: Any) -> None:
+    company.portal.faults.add(FaultOrder(method=method, fault=kind, **more))
+
+
+def ours(company: Company) -> list[Any]:
+    activities = company.portal.records.crm.activities.values()
+    return [one for one in activities if one.originator_id == "badge-bridge"]
+
+
+def told(event: StoredEvent) -> list[tuple[str, str, str]]:
+    return [(outcome.role, outcome.result, outcome.owner) for outcome in event.outcomes]
+
+
+def test_returned_call_clears_the_badges_of_earlier_missed_ones() -> None:
+    """Both missed calls of the customer are completed by one answered call; another customer's stays."""
+
+    async def story(company: Company) -> None:
+        await company.report(ANNA, at=0)
+        await company.report(ANNA, at=100)
+        await company.report("+12025550143", at=100)
+        await company.ended()
+        answered = await company.report(ANNA, "answered", at=200)
+        await company.ended()
+        event = await company.event(answered)
+        assert told(event) == [("clear", "cleared", "deal 41")]
+        assert sorted((one.owner_id, one.completed) for one in ours(company)) == [(41, True), (41, True), (45, False)]
+
+    played(story)
+
+
+def test_a_missed_call_that_is_worked_on_after_it_was_returned_is_never_attached() -> None:
+    """Order is call time: the report of the missed call comes last, and the portal is not asked to add anything."""
+
+    async def story(company: Company) -> None:
+        answered = await company.report(ANNA, "answered", at=100)
+        await company.ended()
+        assert (await company.event(answered)).state == "ignored"
+        missed = await company.report(ANNA, at=0)
+        await company.ended()
+        event = await company.event(missed)
+        assert (event.state, told(event)) == ("done", [("act", "cleared", "")])
+        assert answered not in event.outcomes[0].reason
+        assert "call.answered" in event.outcomes[0].reason
+        assert ours(company) == []
+
+    played(story)
+
+
+def test_an_answered_call_that_came_before_clears_nothing() -> None:
+    """A later missed call keeps its badge, in whichever order they are reported."""
+
+    async def story(company: Company) -> None:
+        await company.report(ANNA, "answered", at=0)
+        await company.report(ANNA, at=100)
+        await company.ended()
+        assert [one.completed for one in ours(company)] == [False]
+
+    played(story)
+
+
+def test_a_call_back_that_arrives_while_the_badge_is_being_attached_clears_it() -> None:
+    """The answered call finds no row in the ledger yet; the missed one looks once more when it has its id."""
+
+    async def story(company: Company) -> None:
+        await company.report(ANNA, at=0)
+        while not any(  # noqa: ASYNC110 - the sandbox has no event for it
+            "configurable.add" in str(entry.params) or entry.method.endswith("configurable.add")
+            for entry in company.portal.journal.since()
+        ):
+            await asyncio.sleep(0.01)
+        answered = await company.report(ANNA, "answered", at=100)
+        await company.ended()
+        assert [one.completed for one in ours(company)] == [True]
+        assert (await company.event(answered)).state in {"done", "ignored"}
+
+    played(story, latency=2.0)
+
+
+def test_a_badge_that_somebody_took_away_by_hand_counts_as_cleared() -> None:
+    """The activity was deleted in the portal: the call back finds it gone and is content."""
+
+    async def story(company: Company) -> None:
+        await company.report(ANNA, at=0)
+        await company.ended()
+        company.portal.records.crm.drop_activity(ours(company)[0].id)
+        answered = await company.report(ANNA, "answered", at=100)
+        await company.ended()
+        event = await company.event(answered)
+        assert told(event) == [("clear", "cleared", "deal 41")]
+        assert "was gone already" in event.outcomes[0].reason
+        again = await company.report(ANNA, "answered", at=200)
+        await company.ended()
+        assert (await company.event(again)).state == "ignored"
+
+    played(story)
+
+
+def test_events_without_a_phone_are_joined_by_what_clear_same_says() -> None:
+    """The same order number joins them, whatever else they have."""
+
+    async def story(company: Company) -> None:
+        await company.report("", at=0, order="7")
+        await company.report("", at=0, order="8")
+        await company.ended()
+        await company.report("", "answered", at=100, order="7")
+        await company.ended()
+        assert sorted((one.owner_id, one.completed) for one in ours(company)) == [(41, False), (41, True)]
+
+    played(story, rules=rules(attach="{owner: {deal: '41'}}", clear="{same: event.data.order}"))
+
+
+def test_the_card_that_the_event_names_is_taken_and_one_that_is_not_there_is_explained() -> None:
+    """No search for the customer; a deal that does not exist ignores the event with the reason."""
+
+    async def story(company: Company) -> None:
+        await company.report(STRANGER, call="42")
+        await company.report(STRANGER, call="4711")
+        await company.ended()
+        assert [one.owner_id for one in ours(company)] == [42]
+        assert not any("findbycomm" in str(entry.params) for entry in company.portal.journal.since())
+        lost = await company.event("4711")
+        assert lost.state == "ignored"
+        assert "deal 4711" in lost.reason
+
+    played(story, rules=rules(attach="{owner: {deal: event.id}}"))
+
+
+def test_a_stranger_is_ignored_or_gets_a_lead_as_the_rule_says() -> None:
+    """One lead for a customer, however often he calls."""
+
+    async def ignoring(company: Company) -> None:
+        missed = await company.report(STRANGER)
+        await company.ended()
+        event = await company.event(missed)
+        assert event.state == "ignored"
+        assert "nobody found by phone" in event.reason
+        assert STRANGER not in event.reason
+
+    async def making(company: Company) -> None:
+        before = set(company.portal.records.crm.leads)
+        await company.report(STRANGER, at=0)
+        await company.report(STRANGER, at=10)
+        await company.ended()
+        (lead,) = set(company.portal.records.crm.leads) - before
+        assert [(one.owner_type_id, one.owner_id) for one in ours(company)] == [(1, lead)] * 2
+
+    played(ignoring)
+    played(making, rules=rules(attach="{on_missing: lead}"))
+
+
+@pytest.mark.parametrize("lost", ["timeout-after-commit", "drop-after-commit"])
+def test_an_activity_whose_answer_was_lost_is_found_and_not_added_again(lost: str) -> None:
+    """It is adopted at the next try; the outcome says that an earlier attempt had added it."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.configurable.add", lost)
+        missed = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(missed)
+        assert (event.state, event.attempts) == ("done", 2)
+        assert event.outcomes[0].reason == "an earlier attempt had added it"
+        assert len(ours(company)) == 1
+
+    played(story)
+
+
+def test_an_add_that_got_lost_is_sent_again_only_when_the_portal_cannot_be_working_on_it() -> None:
+    """Nothing is found 5 s later, which proves nothing: the portal may take 60 s for a request."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.configurable.add", "drop-before")
+        missed = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(missed)
+        assert event.state == "done"
+        assert event.settled_at is not None
+        assert event.settled_at - event.received_at > CERTAIN_AFTER
+        assert event.failures == 1, "waiting for certainty is not the event's failure"
+        assert len(ours(company)) == 1
+
+    played(story)
+
+
+def test_an_add_that_was_answered_with_a_failure_is_tried_again_without_that_wait() -> None:
+    """An answer of the portal, whatever it says, ends its work."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.configurable.add", "http-500")
+        missed = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(missed)
+        assert event.settled_at is not None
+        assert event.settled_at - event.received_at < 20
+        assert len(ours(company)) == 1
+
+    played(story)
+
+
+def test_the_next_owner_is_taken_when_the_one_that_was_kept_is_gone() -> None:
+    """The deal was found a moment ago and deleted since: the card is looked for once more."""
+
+    async def story(company: Company) -> None:
+        await company.report(number_of(1))
+        await company.ended()
+        crm = company.portal.records.crm
+        del crm.deals[FIRST_ITEM + 1]
+        await company.report(number_of(1), at=1)
+        await company.ended()
+        assert [(one.owner_type_id, one.owner_id) for one in ours(company)] == [
+            (2, FIRST_ITEM + 1),
+            (3, FIRST_ITEM + 1),
+        ]
+
+    played(story, customers=1)
+
+
+def test_an_event_that_is_redriven_is_not_attached_twice() -> None:
+    """The ledger knows its activity."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(missed)
+        before = company.requests
+        assert await company.bridge.store.redrive(event.key, now=company.bridge.clock())
+        await company.ended()
+        event = await company.event(missed)
+        assert (event.state, event.outcomes[-1].reason) == ("done", "it was attached before")
+        assert company.requests == before
+        assert len(ours(company)) == 1
+
+    played(story)
+
+
+def test_two_rules_put_two_badges_on_the_card_and_each_is_cleared() -> None:
+    """Each event and rule has an activity of its own."""
+    more = """
+  - name: first call of a day
+    on: call.missed
+    badge: missedCall
+    attach: {to: [contact]}
+    clear: {}
+"""
+
+    async def story(company: Company) -> None:
+        await company.report(ANNA, at=0)
+        await company.ended()
+        assert sorted((one.owner_type_id, one.owner_id) for one in ours(company)) == [(2, 41), (3, 1)]
+        await company.report(ANNA, "answered", at=10)
+        await company.ended()
+        assert all(one.completed for one in ours(company))
+
+    played(story, rules=rules(more=more))
+
+
+def test_a_token_that_expires_costs_no_attempt() -> None:
+    """It is renewed and the call is sent again, all in one attempt."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.duplicate.findbycomm", "expired_token")
+        missed = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(missed)
+        assert (event.state, event.attempts) == ("done", 1)
+
+    played(story)

@@ -1,0 +1,245 @@
+"""`sync` and `doctor` with an inbound webhook: questions, wrong use, portals and stores that do not answer."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from badge_bridge import cli
+from badge_bridge.observability import logs
+from support.programs import badge_bridge, program
+
+pytestmark = pytest.mark.slow
+
+RULES = """
+portals:
+  main: {webhook: "${WEBHOOK}"}
+sources:
+  reception: {provider: twilio, secrets: ["${TOKEN}"], public_url: https://bridge.example.com/hooks/reception}
+badges:
+  missed: {title: Call, value: Missed, type: failure}
+rules:
+  - {name: missed, on: call.missed, badge: missed}
+"""
+ANOTHER = '  other: {webhook: "${OTHER}"}\nsources:\n  reception: {portal: main, '
+BOTH = RULES.replace("sources:\n  reception: {", ANOTHER).replace(
+    "badge: missed}", "badge: missed}\n  - {name: there, on: call.missed, badge: missed, portal: other}"
+)
+
+OLD = {"code": "bb_missed", "title": "Call", "value": "Lost", "type": "failure"}
+UNUSED = {"code": "bb_old", "title": "o", "value": "o", "type": "primary"}
+SHOULD_BE = {**OLD, "value": "Missed"}
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+class Terminal(io.StringIO):
+    """Standard input at which somebody sits."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Sandbox:
+    def __init__(self, url: str, webhook: str) -> None:
+        self.url = url
+        self.webhook = webhook
+
+    def has(self, *badges: dict[str, str]) -> None:
+        answer = httpx.post(f"{self.url}/_sandbox/seed", json={"badges": badges}, trust_env=False)
+        answer.raise_for_status()
+
+    def badges(self) -> list[dict[str, Any]]:
+        found = httpx.get(f"{self.url}/_sandbox/state", trust_env=False).raise_for_status().json()["badges"]
+        return [dict(badge) for badge in found]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with program(badge_bridge("sandbox", "--port", "0")) as running:
+        url = running.find(r"sandbox portal\s+(http://\S+)\n")[1]
+        webhook = running.find(r"(http://\S+/rest/1/\S+)")[1]
+        yield Sandbox(url, webhook)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, sandbox: Sandbox
+) -> Iterator[Run]:
+    """Runs a command in a folder with rules: its exit code, standard output and standard error.
+
+    `typed` is what somebody at a terminal types; None is a script.
+    """
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"WEBHOOK": sandbox.webhook, "TOKEN": "0" * 32, "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("STATE", "RULES", "ENCRYPTION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run_command(*arguments: str, typed: str | None = None) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["badge-bridge", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO() if typed is None else Terminal(typed))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, out, err
+
+    yield run_command
+    logs.restore()
+
+
+def test_sync_asks_before_it_deletes_and_takes_no_for_an_answer(run: Run, sandbox: Sandbox) -> None:
+    """What would be replaced and deleted is counted in the question; refused, it is exit code 1 and nothing changed."""
+    sandbox.has(OLD, UNUSED)
+    code, out, err = run("sync", "--replace", "--prune", typed="n\n")
+    assert code == 1
+    assert "'Missed' in the rules file, 'Lost' in the portal" in out
+    assert "In portal main: replace 1 badge and delete 1 badge?" in err
+    assert "Nothing was changed." in err
+    assert sandbox.badges() == [OLD, UNUSED]
+
+
+def test_sync_does_it_when_the_answer_is_yes(run: Run, sandbox: Sandbox) -> None:
+    """Each badge has a line; afterwards both sides agree."""
+    sandbox.has(OLD, UNUSED)
+    code, out, _ = run("sync", "--replace", "--prune", typed="y\n")
+    assert code == 0
+    assert "✓ replaced bb_missed" in out
+    assert "✓ deleted bb_old" in out
+    assert sandbox.badges() == [SHOULD_BE]
+    assert run("sync")[:2] == (0, "portal main 1 as in the rules file\n")
+
+
+def test_sync_does_not_ask_when_nothing_would_be_deleted(run: Run, sandbox: Sandbox) -> None:
+    """There is no question about nothing, and none about adding."""
+    sandbox.has()
+    code, out, err = run("sync", "--apply", "--replace", "--prune", typed="")
+    assert (code, err) == (0, "")
+    assert "✓ added bb_missed" in out
+
+
+def test_sync_without_an_option_says_which_there_are(run: Run, sandbox: Sandbox) -> None:
+    """Differences are exit code 1, and nothing is changed."""
+    sandbox.has()
+    code, out, _ = run("sync")
+    assert code == 1
+    assert "bb_missed  missing" in out
+    assert "--apply adds" in out
+    assert sandbox.badges() == []
+
+
+def test_sync_prints_json_alone_while_it_asks(run: Run, sandbox: Sandbox) -> None:
+    """The plan and the question are on standard error, what was found and done on standard output."""
+    sandbox.has(OLD, UNUSED)
+    code, out, err = run("sync", "--replace", "--json", typed="y\n")
+    assert code == 0
+    assert "bb_missed" in err
+    said = json.loads(out)["main"]
+    assert said["different"][0]["differences"] == [{"field": "value", "wanted": "Missed", "found": "Lost"}]
+    assert said["unused"] == [UNUSED]
+    assert said["done"] == [{"code": "bb_missed", "action": "replace", "done": True, "told": ""}]
+
+
+def test_sync_goes_on_with_the_other_portal_when_one_does_not_answer(
+    run: Run, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The silent one is told and makes the exit code 1; its secret is not shown."""
+    sandbox.has(SHOULD_BE)
+    (tmp_path / "rules.yaml").write_text(BOTH, "utf-8")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OTHER", f"http://127.0.0.1:{held.getsockname()[1]}/rest/1/abcdefabcdefabcd/")
+        code, out, err = run("sync", "--json")
+    assert code == 1
+    said = json.loads(out)
+    assert said["main"]["same"] == ["bb_missed"]
+    assert set(said["other"]) == {"error"}
+    assert "portal other" in err
+    assert "abcdefabcdefabcd" not in out + err
+
+
+@pytest.mark.parametrize("command", ["sync", "doctor"])
+def test_a_portal_that_the_file_does_not_have_is_wrong_use(run: Run, command: str) -> None:
+    """Those that it has are named."""
+    code, _, err = run(command, "--portal", "mian")
+    assert code == 2
+    assert "has no portal 'mian'; it has main" in err
+
+
+def test_doctor_prints_what_is_well_and_what_is_not(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong webhook fails in its line, with the click that mends it, and is not shown."""
+    sandbox.has(SHOULD_BE)
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert out.splitlines()[-1] == "All is well."
+    secret = sandbox.webhook.rstrip("/").rsplit("/", 1)[1]
+    assert secret not in out
+    monkeypatch.setenv("WEBHOOK", sandbox.webhook.replace(secret, "wrongwrongwrong1"))
+    code, out, _ = run("doctor")
+    assert code == 1
+    assert "✗  credential" in out
+    assert "Developer resources" in out
+    assert out.splitlines()[-1] == "1 failed, warnings: 0."
+    assert "wrongwrongwrong1" not in out
+
+
+def test_doctor_changes_nothing_in_the_portal(run: Run, sandbox: Sandbox) -> None:
+    """A missing badge and one too many stay as they are, and no store is made."""
+    sandbox.has(UNUSED)
+    assert run("doctor")[0] == 0
+    assert sandbox.badges() == [UNUSED]
+    assert not Path("badge-bridge.db").exists()
+
+
+def test_doctor_looks_at_the_portal_though_the_store_is_broken(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A webhook needs no store, so that one trouble does not hide the other."""
+    sandbox.has()
+    (tmp_path / "state.db").write_text("this is not a database, however long it may be, and it never was one")
+    code, out, _ = run("doctor", "--json", "--state", "sqlite:///state.db")
+    assert code == 1
+    groups = {name: {one["name"]: one for one in checks} for name, checks in json.loads(out).items()}
+    assert groups["bridge"]["store"]["status"] == "failed"
+    assert groups["portal main"]["badges"]["found"] == "missing: bb_missed"
+
+
+def test_doctor_skips_an_application_whose_store_is_broken(
+    run: Run, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokens are in there; it says which check is in the way."""
+    oauth = f'{{url: "{sandbox.url}", oauth: {{client_id: local.1, client_secret: "${{SECRET}}"}}}}'
+    (tmp_path / "rules.yaml").write_text(RULES.replace('{webhook: "${WEBHOOK}"}', oauth), "utf-8")
+    (tmp_path / "state.db").write_text("this is not a database, however long it may be, and it never was one")
+    monkeypatch.setenv("SECRET", "cl13nts3cr3tw0rd")
+    monkeypatch.setenv("ENCRYPTION_KEY", "YSBrZXkgb2YgdGhlIHRlc3RzLCBvZiAzMiBieXRlcyE=")
+    code, out, _ = run("doctor", "--json", "--state", "sqlite:///state.db")
+    assert code == 1
+    (check,) = json.loads(out)["portal main"]
+    assert check["found"] == "not looked at, since store failed"
+
+
+def test_doctor_ends_with_this_machine_when_secrets_are_not_set(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them no portal can be asked; the store is looked at all the same."""
+    monkeypatch.delenv("WEBHOOK")
+    code, out, _ = run("doctor", "--json")
+    assert code == 1
+    groups = json.loads(out)
+    assert list(groups) == ["bridge"]
+    assert [(one["name"], one["status"]) for one in groups["bridge"]] == [
+        ("rules file", "ok"),
+        ("secrets", "failed"),
+        ("store", "ok"),
+    ]
+    assert "WEBHOOK" in groups["bridge"][1]["found"]

@@ -1,0 +1,166 @@
+"""What the doctor says of this side of the network: rules file, secrets, sources, store."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from badge_bridge.errors import SettingsError
+from badge_bridge.local_checks import check_encryption_key, check_rules, check_sources, check_store
+from badge_bridge.portal.doctor import Check
+from badge_bridge.store.sqlite import SqliteStore
+from support.deliveries import RULES, environ
+
+NOW = 1_795_345_200.0
+ENVIRON = environ("https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/")
+
+
+@pytest.fixture
+def rules_file(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES, "utf-8")
+    return path
+
+
+def by_name(checks: list[Check]) -> Mapping[str, Check]:
+    return {check.name: check for check in checks}
+
+
+async def store_at(path: Path) -> SqliteStore:
+    store = SqliteStore(path)
+    await store.open()
+    return store
+
+
+def test_a_rules_file_that_loads_is_counted(rules_file: Path) -> None:
+    """Its parts and its hash, which outcomes carry, and that every secret is set."""
+    rules, checks = check_rules(rules_file, ENVIRON)
+    assert rules is not None
+    assert [(check.name, check.status) for check in checks] == [("rules file", "ok"), ("secrets", "ok")]
+    assert f"4 sources, 2 badges, 2 rules (hash {rules.hash})" in checks[0].found
+
+
+def test_a_secret_that_is_not_set_is_no_mistake_in_the_file(rules_file: Path) -> None:
+    """Each unset name is told under secrets, at its place, and the file itself is well."""
+    rules, checks = check_rules(rules_file, {**ENVIRON, "TWILIO_TOKEN": "", "SHOP_SECRET": ""})
+    assert rules is None
+    assert [(check.name, check.status) for check in checks] == [("rules file", "ok"), ("secrets", "failed")]
+    assert len(checks[1].found.splitlines()) == 2
+    assert f"{rules_file}:8:15: " in checks[1].found
+    assert "TWILIO_TOKEN" in checks[1].found
+    assert not any(secret in str(checks) for secret in ENVIRON.values())
+
+
+def test_mistakes_in_the_file_are_all_listed(rules_file: Path) -> None:
+    """With their positions; secrets are not looked at then."""
+    rules_file.write_text(RULES.replace("badge: paid", "badge: payed").replace("on: call.missed", "no: call.missed"))
+    rules, checks = check_rules(rules_file, {})
+    assert rules is None
+    assert [(check.name, check.status) for check in checks] == [("rules file", "failed"), ("secrets", "skipped")]
+    assert "payed" in checks[0].found
+    assert "'no'" in checks[0].found
+    assert "badge-bridge check" in checks[0].mend
+
+
+def test_a_rules_file_that_is_not_there_is_a_failed_check(tmp_path: Path) -> None:
+    """No traceback, and the path."""
+    rules, checks = check_rules(tmp_path / "none.yaml", {})
+    assert rules is None
+    assert checks[0].status == "failed"
+    assert "none.yaml" in checks[0].found
+
+
+@pytest.mark.parametrize(
+    ("applications", "is_set", "status"),
+    [([], False, "skipped"), ([], True, "skipped"), (["main"], False, "failed"), (["main"], True, "ok")],
+)
+def test_an_encryption_key_is_needed_by_applications_alone(applications: list[str], is_set: bool, status: str) -> None:
+    """And its lack says which command prints one."""
+    check = check_encryption_key(applications, is_set=is_set)
+    assert check.status == status
+    assert ("badge-bridge key" in check.mend) == (status == "failed")
+
+
+def test_sources_are_told_with_where_they_take_deliveries(rules_file: Path) -> None:
+    """Each with its provider and path, and its public URL where it has one."""
+    rules, _ = check_rules(rules_file, ENVIRON)
+    assert rules is not None
+    checks = by_name(check_sources(rules))
+    assert {check.status for check in checks.values()} == {"ok"}
+    assert checks["source reception"].found == (
+        "twilio delivers to /hooks/reception, from outside https://bridge.example.com/hooks/reception"
+    )
+    assert checks["source pbx"].found == "generic delivers to /hooks/pbx"
+
+
+def test_a_public_url_of_another_path_is_a_warning(rules_file: Path) -> None:
+    """It is right only behind a proxy that changes paths."""
+    rules_file.write_text(RULES.replace("example.com/hooks/reception", "example.com/webhooks/twilio"), "utf-8")
+    rules, _ = check_rules(rules_file, ENVIRON)
+    assert rules is not None
+    check = by_name(check_sources(rules))["source reception"]
+    assert check.status == "warning"
+    assert "https://bridge.example.com/webhooks/twilio" in check.found
+    assert "end in /hooks/reception" in check.mend
+
+
+async def test_a_store_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    """Beside a bridge that has it open: written and read, and nothing of it remains."""
+    running = await store_at(tmp_path / "state.db")
+    try:
+        await running.pause("main", until=NOW - 1, reason="over")
+        checks = await check_store(f"sqlite:///{tmp_path}/state.db", ["main"], now=NOW)
+        assert [(check.name, check.status) for check in checks] == [("store", "ok"), ("pauses", "ok")]
+    finally:
+        await running.close()
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        assert [row[0] for row in connection.execute("SELECT lane FROM pauses")] == ["main"]
+    connection.close()
+
+
+async def test_what_is_paused_is_told_with_its_reason(tmp_path: Path) -> None:
+    """Until when and why, in the words in which it was stored."""
+    store = await store_at(tmp_path / "state.db")
+    await store.pause("main", until=NOW + 90, reason="no connection")
+    await store.close()
+    pauses = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", ["main", "other"], now=NOW))["pauses"]
+    assert pauses.status == "warning"
+    assert pauses.found == "main rests until 2026-11-22 11:01:30 UTC: no connection"
+
+
+async def test_a_store_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
+    """Whoever looks must not leave a file of a wrong owner in a wrong place."""
+    (check,) = await check_store(f"sqlite:///{tmp_path}/state.db", [], now=NOW)
+    assert check.status == "ok"
+    assert "serve will make it" in check.found
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_store_in_a_folder_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    """Serve would not make the folder either."""
+    (check,) = await check_store(f"sqlite:///{tmp_path}/none/state.db", [], now=NOW)
+    assert check.status == "failed"
+    assert f"the folder {tmp_path}/none does not exist" in check.found
+
+
+async def test_a_file_that_is_no_store_is_a_failure(tmp_path: Path) -> None:
+    """It says what that means for deliveries."""
+    (tmp_path / "state.db").write_text("this is not a database, however long it may be, and it never was one")
+    (check,) = await check_store(f"sqlite:///{tmp_path}/state.db", [], now=NOW)
+    assert check.status == "failed"
+    assert "503" in check.mend
+
+
+async def test_a_store_in_memory_is_a_warning() -> None:
+    """It is for trials; what it forgets is lost."""
+    (check,) = await check_store("memory:", [], now=NOW)
+    assert check.status == "warning"
+
+
+async def test_a_setting_that_names_no_store_is_wrong_use() -> None:
+    """As for every command."""
+    with pytest.raises(SettingsError, match="mysql"):
+        await check_store("mysql://localhost", [], now=NOW)
