@@ -13,6 +13,7 @@ row, or this second look finds it; there is no gap between them.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 from badge_bridge.cel import EvaluationError
 from badge_bridge.errors import OutcomeUnknown, PortalError
 from badge_bridge.events import Event
-from badge_bridge.outcomes import Exchange, Result
+from badge_bridge.outcomes import Asked, Result
 from badge_bridge.portal import (
     Customer,
     Ensured,
@@ -47,6 +48,9 @@ __all__ = ["Cards", "Reached"]
 A = TypeVar("A")
 B = TypeVar("B")
 
+_TELEPHONE = re.compile(r"\+[1-9][0-9]{4,14}|[0-9]{6,15}")
+"""E.164, or a national number that could not be read as one."""
+
 CERTAIN_AFTER = 65.0
 """Seconds after which an add that brought no answer is over: Bitrix24 ends a request after 60 (docs, "Limits")."""
 
@@ -71,16 +75,18 @@ class _Deed:
     event: Event
     portal: Portal
     join: str
-    asked: list[Exchange]
+    asked: Asked
 
     @property
     def customer(self) -> Customer:
-        own = self.event.provider == "bitrix24" and self.event.type.startswith("call.")
-        found_by = self.event.customer
+        event = self.event
+        own = event.provider == "bitrix24" and event.type.startswith("call.")
+        # A subject may be anything, such as an order's number, and must not be looked up as a telephone's.
+        named = (event.subject, event.callee if event.direction == "outbound" else event.caller)
         return Customer(
-            phone=found_by if found_by != self.event.email else "",
-            email=self.event.email,
-            call_id=self.event.id if own else "",
+            phone=next((number for number in named if _TELEPHONE.fullmatch(number)), ""),
+            email=event.email,
+            call_id=event.id if own else "",
         )
 
 
@@ -96,7 +102,7 @@ class Cards:
         self._store = store
         self._clock = clock
 
-    async def act(self, rule: Rule, key: str, event: Event, asked: list[Exchange]) -> Reached:
+    async def act(self, rule: Rule, key: str, event: Event, asked: Asked) -> Reached:
         """Do what a matching rule says about an event.
 
         Raises:
@@ -110,7 +116,7 @@ class Cards:
         reached = await self._attach(_Deed(rule, rule.attach, key, event, portal, join, asked))
         return replace(reached, reason=reached.reason + unjoined)
 
-    async def clear(self, rule: Rule, event: Event, asked: list[Exchange]) -> Reached | None:
+    async def clear(self, rule: Rule, event: Event, asked: Asked) -> Reached | None:
         """Complete what `rule` has attached for earlier events that this one clears; None where there is nothing.
 
         Raises:
@@ -128,7 +134,7 @@ class Cards:
                 raise failure
         return Reached("cleared", "; ".join(told), _owner_of(rows[-1]), rows[-1].activity)
 
-    async def close(self, row: Attachment, asked: list[Exchange]) -> str:
+    async def close(self, row: Attachment, asked: Asked) -> str:
         """Complete one activity; says in half a sentence how that ended.
 
         Raises:
@@ -220,6 +226,11 @@ class Cards:
             raise
         except PortalError:
             await self._store.unattach(row.key, row.rule)
+            raise
+        except asyncio.CancelledError:
+            # Cut off while it waited for its turn, so it was certainly not added.
+            if not deed.asked.was_cut_off:
+                await self._store.unattach(row.key, row.rule)
             raise
         return await self._know(row, added.id), found.how
 

@@ -274,6 +274,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
     """Whether everything that was meant is taken away."""
     from badge_bridge.access import open_beside
     from badge_bridge.cards import Cards
+    from badge_bridge.outcomes import Asked
     from badge_bridge.rulesfile import customer_join
     from badge_bridge.store.memory import MemoryStore
 
@@ -300,7 +301,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
                 well = False
                 continue
             try:
-                print(f"{row.key}: {await cards.close(row, [])}")
+                print(f"{row.key}: {await cards.close(row, Asked())}")
             except BridgeError as error:
                 print(f"{row.key}: {error}", file=sys.stderr)
                 well = False

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Exchange", "Outcome", "Result", "Role"]
+__all__ = ["Asked", "Exchange", "Outcome", "Result", "Role"]
 
 Result = Literal["ensured", "badged", "cleared", "ignored", "failed"]
 
@@ -25,6 +25,20 @@ class Exchange(BaseModel):
     milliseconds: float
     together: int = 1
     """How many commands left in the same request: 1 for a plain call, 2 to 50 for a `batch`."""
+
+
+class Asked(list[Exchange]):
+    """What was asked of portals on the way, in the order of the answers. Who gives up can see whether he gave up on the
+    portal, or on a queue of ours: `was_cut_off`.
+    """
+
+    under_way: int = 0
+    """Requests that were sent for this and have no answer yet."""
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether a request was sent whose answer nobody has waited for."""
+        return self.under_way > 0 or any(exchange.answer == "cancelled" for exchange in self)
 
 
 class Outcome(BaseModel):

@@ -233,12 +233,11 @@ class Pipeline:
     async def _apply(self, rule: Rule, role: Role, progress: Progress, deadline: float) -> None:
         """Let one rule act or clear. A failure becomes a decision, so that the other rules still have their turn."""
         badge = self._rules.badges[rule.badge].code
-        asked_before = len(progress.asked)
         try:
             async with asyncio.timeout_at(deadline):
                 reached = await self._do(rule, role, progress)
         except TimeoutError:
-            error = _out_of_time(rule, was_sent=len(progress.asked) > asked_before)
+            error = _out_of_time(rule, was_sent=progress.asked.was_cut_off)
             decision = self._decide(error, progress, rule.name)
         except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
             decision = self._decide(error, progress, rule.name)
@@ -272,6 +271,7 @@ def _read(source: Source[Any], delivery: Delivery) -> Sequence[Reading]:
 
 
 def _out_of_time(rule: Rule, *, was_sent: bool) -> BridgeError:
+    """The portal did not answer in time; or it was our own queue that took so long, which is not the event's fault."""
     if was_sent:
         message = f"portal {rule.portal}: no answer within the time of an attempt"
         return OutcomeUnknown(message, portal=rule.portal, method="")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from badge_bridge.outcomes import Exchange, Outcome, Result, Role
+from badge_bridge.outcomes import Asked, Outcome, Result, Role
 from badge_bridge.retry import Decision, GiveUp, RetryAt, Wait
 from badge_bridge.store.protocol import Claim, Settlement
 
@@ -26,7 +26,7 @@ class Progress:
     ignored_because: str = ""
     """Why no rule acts, where none does."""
     outcomes: list[Outcome] = field(default_factory=list)
-    asked: list[Exchange] = field(default_factory=list)
+    asked: Asked = field(default_factory=Asked)
     decisions: list[Decision] = field(default_factory=list)
     """What to do about each rule that did not reach its end."""
 

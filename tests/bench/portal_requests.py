@@ -68,7 +68,7 @@ def tell(what: str, events: int, requests: int, seconds: float, company: Company
 
 
 def main() -> None:
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     run_virtually(drained())
     run_virtually(drained({"configurable_in_batch": "refused"}))
     run_virtually(naive())

@@ -11,20 +11,25 @@ from typing import Any
 from badge_bridge.sandbox.mixing import MixOrder
 from support.company import FIRST_ITEM, Company, number_of, open_company
 
-__all__ = ["MIX", "VARIANTS", "Books", "run_with_faults"]
+__all__ = ["FAULTS", "VARIANTS", "Books", "run_with_faults"]
 
-MIX: Mapping[str, float] = {
-    "timeout-after-commit": 0.02,
-    "drop-after-commit": 0.02,
-    "drop-before": 0.02,
-    "http-500": 0.02,
-    "INTERNAL_SERVER_ERROR": 0.01,
-    "QUERY_LIMIT_EXCEEDED": 0.02,
-    "OVERLOAD_LIMIT": 0.01,
-    "OPERATION_TIME_LIMIT": 0.02,
-    "expired_token": 0.02,
-}
-"""The share of requests that each fault strikes. With batches a request is fifty commands, so an event meets many."""
+FAULTS = (
+    "timeout-after-commit",
+    "drop-after-commit",
+    "drop-before",
+    "http-500",
+    "INTERNAL_SERVER_ERROR",
+    "QUERY_LIMIT_EXCEEDED",
+    "OVERLOAD_LIMIT",
+    "OPERATION_TIME_LIMIT",
+    "expired_token",
+)
+SHARE = 0.02
+"""The share of requests that each of them strikes. With batches a request is up to fifty commands, so an event meets
+many."""
+SHARE_ALONE = 0.01
+"""The same where adds are sent alone: then there are several requests for each event instead of several events for each
+request, and an event must not fail nine times in a row by chance."""
 
 VARIANTS: tuple[Mapping[str, Any], ...] = (
     {"duplicate_code_error": ""},
@@ -91,11 +96,14 @@ async def run_with_faults(events: int, *, variants: Mapping[str, Any] | None = N
     """
     returned = frozenset(range(10, events + 1, 10))
     async with open_company(customers=events, variants=variants) as company:
-        company.portal.faults.mix(MixOrder(mix=dict(MIX), seed=seed))
+        alone = company.portal.records.variants.configurable_in_batch == "refused"
+        share = SHARE_ALONE if alone else SHARE
+        company.portal.faults.mix(MixOrder(mix=dict.fromkeys(FAULTS, share), seed=seed))
         clock = asyncio.get_running_loop()
+        together = max(4, events // 100)
         for customer in range(1, events + 1):
             await company.report(number_of(customer), at=clock.time())
-            if customer % 20 == 0:
+            if customer % together == 0:
                 await asyncio.sleep(30)  # a stream and not one burst, so that there are many requests to strike
             if customer == events // 2:
                 company.portal.records.badges.clear()

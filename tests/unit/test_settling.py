@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from badge_bridge.events import Event
-from badge_bridge.outcomes import Outcome
+from badge_bridge.outcomes import Asked, Outcome
 from badge_bridge.retry import Decision, GiveUp, RetryAt, Wait
 from badge_bridge.settling import Progress, settle
 from badge_bridge.store.protocol import Claim
@@ -26,7 +26,7 @@ FAILED = Outcome(rule="c", result="failed", reason="refused")
 
 def progress(decisions: list[Decision], outcomes: list[Outcome], earlier: tuple[Outcome, ...] = ()) -> Progress:
     claim = Claim("s:1", EVENT, "token", 1, 0, NOW, NOW + 90, outcomes=earlier)
-    return Progress(claim, NOW, "no rule", outcomes, [], decisions)
+    return Progress(claim, NOW, "no rule", outcomes, Asked(), decisions)
 
 
 @pytest.mark.parametrize(

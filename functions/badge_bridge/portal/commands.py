@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from badge_bridge.errors import PortalError
-from badge_bridge.outcomes import Exchange
+from badge_bridge.outcomes import Asked, Exchange
 from badge_bridge.portal import batch
 from badge_bridge.portal.lanes import Passage
 
@@ -82,10 +82,14 @@ class Departure:
         since = self._timer()
         for command in self.commands:
             command.under_way = (since, len(self.commands))
+            if isinstance(command.asked, Asked):
+                command.asked.under_way += 1
 
     def ends(self) -> None:
         for command in self.commands:
             command.under_way = None
+            if isinstance(command.asked, Asked):
+                command.asked.under_way -= 1
 
     def leaves(self) -> None:
         """The request is being sent."""
