@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from badge_bridge.errors import AccessRefused, CallRefused, OutcomeUnknown
-from badge_bridge.portal.activities import Activities, NewActivity, OwnerGone, content, origin_of
+from badge_bridge.outcomes import Exchange
+from badge_bridge.portal.activities import Activities, Added, NewActivity, OwnerGone, content, origin_of
 from badge_bridge.portal.badges import Badge, Badges
 from badge_bridge.portal.card import Facts, build_layout
 from badge_bridge.portal.owners import Owner
@@ -20,6 +21,7 @@ UPDATE = "crm.activity.configurable.update"
 LIST = "crm.activity.list"
 GET = "crm.activity.configurable.get"
 BADGE_GET = "crm.activity.badge.get"
+BADGE_ADD = "crm.activity.badge.add"
 
 BADGE = Badge("bb_missed", "Call status", "Missed", "failure")
 ORIGIN = origin_of("reception:1", "missed call")
@@ -165,6 +167,82 @@ async def test_texts_in_one_language_are_sent_when_the_portal_lacks_another() ->
     assert portal.params(ADD)[-1]["layout"]["header"]["title"] == "Missed call"
 
 
+async def test_nothing_is_learned_when_leaving_the_button_out_did_not_help() -> None:
+    """Something else was refused; each thing was tried once, and the next activity has its button again."""
+    portal, ours = scripted({ADD: [refused("WRONG_FIELD_VALUE")] * 3 + [ADDED]})
+    with pytest.raises(CallRefused):
+        await ours.add(NEW, look_first=False)
+    assert portal.methods() == [
+        *("activity.configurable.add", "activity.badge.get"),
+        *("activity.configurable.add", "activity.configurable.add"),
+    ]
+    await ours.add(NEW, look_first=False)
+    assert ["footer" in params["layout"] for params in portal.params(ADD)] == [True, True, False, True]
+
+
+async def test_the_portal_is_asked_for_the_badge_when_it_was_taken_for_known() -> None:
+    """A refusal ends the ten minutes for which a badge is known: one that is gone is added before the next try."""
+    missing = refused("NOT_FOUND")
+    portal, _ = scripted({BADGE_GET: [KNOWN, missing], BADGE_ADD: KNOWN, ADD: [refused("WRONG_FIELD_VALUE"), ADDED]})
+    badges = Badges(portal, clock=lambda: 0.0)
+    assert (await badges.ensure(BADGE)).how == "present"
+    assert (await badges.ensure(BADGE)).how == "known"
+    asked: list[Exchange] = []
+    assert await Activities(portal, badges).add(NEW, look_first=False, asked=asked) == Added(901, "added")
+    assert [exchange.method for exchange in asked] == [ADD, BADGE_GET, BADGE_ADD, ADD]
+
+
+async def test_a_badge_that_cannot_be_made_is_what_is_told() -> None:
+    """The right that is missing for the badge is the reason, not the refusal of the activity."""
+    portal, ours = scripted({ADD: refused("SOMETHING_NEW"), BADGE_GET: refused("ACCESS_DENIED")})
+    with pytest.raises(AccessRefused):
+        await ours.add(NEW, look_first=False)
+    assert len(portal.params(ADD)) == 1
+
+
+async def test_an_activity_is_not_sent_again_when_the_second_answer_is_lost() -> None:
+    """Even after a refusal that was mended: from here on it may be there."""
+    portal, ours = scripted({ADD: [refused("WRONG_LANG"), lost(ADD)]})
+    with pytest.raises(OutcomeUnknown):
+        await ours.add(NEW, look_first=False)
+    assert len(portal.params(ADD)) == 2
+
+
+async def test_an_activity_is_added_when_a_look_does_not_find_it() -> None:
+    """The lost one was never carried out."""
+    portal, ours = scripted({LIST: [Listed([])], ADD: ADDED})
+    assert await ours.add(NEW, look_first=True) == Added(901, "added")
+    assert portal.methods() == ["activity.list", "activity.configurable.add"]
+
+
+async def test_nothing_is_added_when_the_look_before_fails() -> None:
+    """Not knowing is no reason to add a second one."""
+    portal, ours = scripted({LIST: lost(LIST), ADD: ADDED})
+    with pytest.raises(OutcomeUnknown):
+        await ours.add(NEW, look_first=True)
+    assert portal.params(ADD) == []
+
+
+@pytest.mark.parametrize("answer", [None, True, {}, {"activity": []}, {"activity": {"id": 0}}], ids=ascii)
+async def test_the_outcome_is_unknown_when_a_new_activity_has_no_id(answer: Any) -> None:
+    """It is there, and a look by its mark will tell under which id."""
+    _, ours = scripted({ADD: answer})
+    with pytest.raises(OutcomeUnknown, match="without an id"):
+        await ours.add(NEW, look_first=False)
+
+
+async def test_an_id_is_taken_when_it_comes_as_text() -> None:
+    """As it does out of a batch."""
+    _, ours = scripted({ADD: {"activity": {"id": "901"}}})
+    assert (await ours.add(NEW, look_first=False)).id == 901
+
+
+def test_no_responsible_person_is_named_when_none_is_known() -> None:
+    """The portal takes its own choice; an empty value would be refused."""
+    fields = json.loads(content(badge="b", origin_id="o", responsible=None, layout=LAYOUT))["fields"]
+    assert "responsibleId" not in fields
+
+
 async def test_a_gone_owner_is_told_when_the_badge_is_not_the_reason() -> None:
     """Another owner may be looked for."""
     _, ours = scripted({ADD: [refused("NOT_FOUND"), refused("NOT_FOUND")]})
@@ -194,6 +272,40 @@ async def test_an_activity_that_somebody_deleted_is_gone(answer: Any) -> None:
     """It carries no badge any more, which is what was wanted."""
     _, ours = scripted({UPDATE: answer})
     assert await ours.complete(901, CONTENT) == "gone"
+
+
+async def test_an_activity_is_completed_without_its_badge_when_the_portal_no_longer_has_it() -> None:
+    """A badge that was deleted must not keep its activity open; none is made anew for that."""
+    portal, ours = scripted({UPDATE: [refused("WRONG_FIELD_VALUE"), ADDED]})
+    assert await ours.complete(901, CONTENT) == "completed"
+    first, second = portal.params(UPDATE)
+    assert "badgeCode" in first["fields"]
+    assert second["fields"] == {name: value for name, value in first["fields"].items() if name != "badgeCode"}
+    assert second["layout"] == first["layout"]
+    assert portal.params(BADGE_GET) == []
+
+
+async def test_an_activity_is_completed_without_what_the_portal_was_found_to_refuse() -> None:
+    """What was learned when adding holds for completing; what is kept of the activity still has the button."""
+    portal, ours = scripted({ADD: [refused("ENUM_FIELD"), ADDED], UPDATE: ADDED})
+    await ours.add(NEW, look_first=False)
+    assert await ours.complete(901, CONTENT) == "completed"
+    assert "footer" in json.loads(CONTENT)["layout"]
+    (sent,) = portal.params(UPDATE)
+    assert "footer" not in sent["layout"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(lost(UPDATE), OutcomeUnknown), (refused("ACCESS_DENIED"), AccessRefused), (refused("100"), CallRefused)],
+    ids=["lost", "right", "call"],
+)
+async def test_completing_fails_as_the_portal_says(error: Exception, kind: type[Exception]) -> None:
+    """Only "not found" means that there is nothing left to do; after a lost answer it may be done again."""
+    portal, ours = scripted({UPDATE: error})
+    with pytest.raises(kind):
+        await ours.complete(901, CONTENT)
+    assert len(portal.sent) == 1
 
 
 async def test_an_activity_of_another_application_is_told_with_what_to_do() -> None:

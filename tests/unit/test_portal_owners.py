@@ -9,7 +9,7 @@ import pytest
 
 from badge_bridge.errors import CallRefused, OutcomeUnknown, PortalError, PortalPaused
 from badge_bridge.outcomes import Exchange
-from badge_bridge.portal.crm_items import TYPE_IDS, OwnerKind
+from badge_bridge.portal.crm_items import TYPE_IDS, OwnerKind, kind_of
 from badge_bridge.portal.owners import Customer, Found, Owner, Owners, WantedOwner
 from support.scripted_portal import ScriptedPortal, lost, paused, refused
 
@@ -462,9 +462,22 @@ async def test_one_lead_is_made_when_several_events_want_one_together(owners: Ow
 
 
 async def test_no_lead_is_made_when_the_customer_is_unknown(owners: Owners, crm: Crm) -> None:
-    """A caller who hides his number would get a new lead with every call."""
+    """A caller who hides his number would get a new lead with every call, or share one with all others who do."""
     assert (await owners.create_lead(Customer(), "Missed call")).owner is None
+    assert (await owners.create_lead(Customer(phone="anonymous"), "Missed call")).owner is None
     assert crm.sent == []
+
+
+async def test_a_lead_has_no_phone_when_a_word_stands_in_its_place(owners: Owners, crm: Crm) -> None:
+    """The e-mail address alone tells whose lead it is; what was found before for this customer is forgotten."""
+    customer = Customer(phone="anonymous", email="Anna@example.com")
+    wanted = WantedOwner(("lead",))
+    assert (await owners.find(customer, wanted)).owner is None
+    assert (await owners.create_lead(customer, "Missed call")).owner == Owner("lead", 100, 8)
+    (params,) = crm.params("crm.item.add")
+    assert [one["typeId"] for one in params["fields"]["fm"]] == ["EMAIL"]
+    crm.reached_by = {"Anna@example.com": {"LEAD": [100]}}
+    assert (await owners.find(customer, wanted)).owner == Owner("lead", 100, 8)
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"item": []}, {"item": {"title": "x"}}])
@@ -473,6 +486,13 @@ async def test_the_outcome_is_unknown_when_a_new_lead_has_no_id(owners: Owners, 
     crm.answers["crm.item.add"] = lambda params: answer
     with pytest.raises(OutcomeUnknown, match="without an id"):
         await owners.create_lead(ANNA, "Missed call")
+
+
+def test_a_smart_process_is_no_owner() -> None:
+    """Its type has a number of its own in every portal; what the store says of such a card is a fault, not a card."""
+    assert kind_of(2) == "deal"
+    with pytest.raises(KeyError):
+        kind_of(128)
 
 
 def test_the_type_of_an_owner_is_the_portals_number() -> None:

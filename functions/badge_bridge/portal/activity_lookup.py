@@ -4,6 +4,8 @@
 may pass over it or refuse it (Bitrix24 docs, "crm.activity.list", "crm.activity.fields"). So ids are always compared
 here, and where the filter is of no use, all activities of the card are gone through. Whether rows carry ORIGIN_ID is
 not certain either; where they do not, the activities are read one by one.
+
+That there is no such activity is said only where all that could be one was seen: whoever asks would add it again.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from badge_bridge.errors import CallRefused, NotFound
+from badge_bridge.errors import CallRefused, NotFound, OutcomeUnknown
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.origins import ORIGINATOR
@@ -32,13 +34,18 @@ _FEW = 3
 """Rows without ORIGIN_ID that are still read one by one: the filter has found an activity and perhaps its doubles."""
 
 
+class _NoFilter(Exception):
+    """The filter by our mark is of no use; the text says what the portal does with it."""
+
+
 class ActivityLookup:
     """Looks for activities in one portal. Every method raises what `PortalClient.call` does."""
 
     def __init__(self, client: Calls) -> None:
         self._client = client
         self._filters = True
-        """Whether the portal filters by ORIGIN_ID, as far as known; the first answer that shows otherwise ends it."""
+        """Whether the portal filters by ORIGIN_ID, as far as known. A filter that was refused where the card could be
+        gone through shows that it does not; where both are refused, the filter was not the reason."""
 
     async def find(
         self, origin_id: str, *, owner_type: int, owner_id: int, asked: list[Exchange] | None
@@ -47,33 +54,37 @@ class ActivityLookup:
 
         `owner_type` and `owner_id` are the card that it was added to, which is gone through where filtering fails.
         """
-        if self._filters:
-            found = await self._by_filter(origin_id, asked)
-            if found is not None:
-                return sorted(found)
-        where = {**_PROVIDER, "OWNER_TYPE_ID": owner_type, "OWNER_ID": owner_id}
-        found = set()
-        async for rows in self._pages(where, asked):
-            found |= await self._ours(rows, origin_id, asked)
-        return sorted(found)
+        card = {**_PROVIDER, "OWNER_TYPE_ID": owner_type, "OWNER_ID": owner_id}
+        if not self._filters:
+            return sorted(await self._on_card(card, origin_id, asked))
+        try:
+            return sorted(await self._by_filter(origin_id, asked))
+        except _NoFilter as why:
+            found = await self._on_card(card, origin_id, asked)
+            self._give_up_filtering(why)
+            return sorted(found)
 
-    async def _by_filter(self, origin_id: str, asked: list[Exchange] | None) -> set[int] | None:
-        """What the filter finds; None where it turns out to be of no use."""
+    async def _on_card(self, card: Mapping[str, Any], origin_id: str, asked: list[Exchange] | None) -> set[int]:
+        found: set[int] = set()
+        async for rows in self._pages(card, asked):
+            found |= await self._ours(rows, origin_id, asked)
+        return found
+
+    async def _by_filter(self, origin_id: str, asked: list[Exchange] | None) -> set[int]:
+        """What the filter finds; raises `_NoFilter` where that may not be all."""
         where = {**_PROVIDER, "ORIGINATOR_ID": ORIGINATOR, "ORIGIN_ID": origin_id}
         try:
             result = await self._client.call(LIST, _list_params(where), asked=asked)
         except (CallRefused, NotFound) as refusal:
-            self._give_up_filtering(f"refuses it ({refusal.code or 'no code'})")
-            return None
+            raise _NoFilter(f"refuses it ({refusal.code or 'no code'})") from refusal
         rows = rows_of(result)
         if len(rows) <= _FEW or all("ORIGIN_ID" in row for row in rows):
             found = await self._ours(rows, origin_id, asked)
             if found or not rows:
                 return found
-        self._give_up_filtering("passes over it")
-        return None
+        raise _NoFilter("passes over it")
 
-    def _give_up_filtering(self, why: str) -> None:
+    def _give_up_filtering(self, why: _NoFilter) -> None:
         if self._filters:
             self._filters = False
             logger.warning(
@@ -92,9 +103,17 @@ class ActivityLookup:
             page = await self._client.call_page(LIST, _list_params({**where, ">ID": last}), asked=asked)
             rows = rows_of(page.result)
             yield rows
-            reached = max((one_id(row.get("ID")) or 0 for row in rows), default=0)
-            if page.next is None or reached <= last:
+            if page.next is None:
                 return
+            reached = max((one_id(row.get("ID")) or 0 for row in rows), default=0)
+            if reached <= last:
+                raise OutcomeUnknown(
+                    f"portal {self._client.name}: {LIST} says that more follows, but does not go on behind id {last}",
+                    portal=self._client.name,
+                    method=LIST,
+                    code="no end",
+                    status=200,
+                )
             last = reached
 
     async def _ours(self, rows: Sequence[Mapping[str, Any]], origin_id: str, asked: list[Exchange] | None) -> set[int]:

@@ -22,6 +22,9 @@ logger = logging.getLogger("badge_bridge.portal")
 _TEXTS = frozenset({"title", "text", "value"})
 """The keys whose value may be texts by language."""
 
+_COLLECTIONS = frozenset({"tags", "blocks", "buttons", "items"})
+"""The keys below which ids of ours stand, whatever they look like."""
+
 _OF_VALUES = frozenset({"wrong_field_value", "enum_field", "field_is_redundant", "field_is_required"})
 _OF_NOTHING = frozenset({"", "error_core", "invalid_arg_value"})
 """Codes that say no more than that something is wrong."""
@@ -90,6 +93,8 @@ def _one_language(key: str, part: Any) -> Any:
     """The part with each of its texts in English, else in the language that comes first."""
     if not isinstance(part, Mapping):
         return part
+    if key in _COLLECTIONS:
+        return {name: _in_one_language(inner) for name, inner in part.items()}
     if key in _TEXTS and all(isinstance(text, str) for text in part.values()):
         return part.get("en") or next(iter(part.values()))
     return _in_one_language(part)

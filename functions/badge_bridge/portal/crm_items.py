@@ -28,11 +28,7 @@ Party = Literal["contact", "company"]
 TYPE_IDS: Mapping[OwnerKind, int] = MappingProxyType({"lead": 1, "deal": 2, "contact": 3, "company": 4})
 """Bitrix24 docs, "Object types"."""
 
-
-def kind_of(type_id: int) -> OwnerKind:
-    """The kind of item that the portal counts so."""
-    return next(kind for kind, number in TYPE_IDS.items() if number == type_id)
-
+_KINDS: Mapping[int, OwnerKind] = MappingProxyType({number: kind for kind, number in TYPE_IDS.items()})
 
 _IN_WORK = {"stageSemanticId": "P"}
 """P is in work, S won, F lost."""
@@ -43,6 +39,15 @@ _SELECT: Mapping[OwnerKind, tuple[str, ...]] = {
     "contact": ("id", "assignedById"),
     "company": ("id", "assignedById"),
 }
+
+
+def kind_of(type_id: int) -> OwnerKind:
+    """The kind of item that the portal counts as `type_id`.
+
+    Raises:
+        KeyError: no item of this type carries a badge of ours.
+    """
+    return _KINDS[type_id]
 
 
 @dataclass(frozen=True, slots=True)

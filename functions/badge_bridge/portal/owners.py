@@ -7,7 +7,7 @@ for that mark first, so that a lost answer, a second event or another process le
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from badge_bridge.errors import OutcomeUnknown
 from badge_bridge.outcomes import Exchange
@@ -16,6 +16,7 @@ from badge_bridge.portal.crm_items import LIST, TYPE_IDS, CrmItems, OwnerKind
 from badge_bridge.portal.flights import Flights
 from badge_bridge.portal.origins import ORIGINATOR, lead_origin_of
 from badge_bridge.portal.owner_search import FIND, STATISTICS, Customer, Found, Owner, OwnerSearch
+from badge_bridge.portal.phone_variants import phone_variants
 from badge_bridge.portal.rows import one_id
 
 __all__ = ["METHODS", "Customer", "Found", "Owner", "OwnerKind", "Owners", "WantedOwner"]
@@ -88,16 +89,18 @@ class Owners:
     async def create_lead(self, customer: Customer, title: str, *, asked: list[Exchange] | None = None) -> Found:
         """The open lead that the bridge has made for this customer, else a new one with his number and e-mail.
 
-        No owner where the customer has neither: nothing would tell his lead from another's.
+        No owner where the customer has neither: nothing would tell his lead from another's. A text without digits,
+        as providers send for a withheld number, is none.
 
         Raises:
             PortalError: as `PortalClient.call`. After an `OutcomeUnknown` call it again: it looks before it makes one.
             StoreUnavailable: as `PortalClient.call`.
         """
-        origin = lead_origin_of(customer.phone, customer.email)
+        reached_by = customer if phone_variants(customer.phone) else replace(customer, phone="")
+        origin = lead_origin_of(reached_by.phone, reached_by.email)
         if not origin:
             return Found(None, "there is neither a number nor an e-mail address to make a lead with")
-        found, _ = await self._leads.share(origin, lambda: self._look_or_make_lead(origin, customer, title, asked))
+        found, _ = await self._leads.share(origin, lambda: self._look_or_make_lead(origin, reached_by, title, asked))
         self.forget(customer)
         return found
 
