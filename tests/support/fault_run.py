@@ -27,9 +27,12 @@ FAULTS = (
 SHARE = 0.02
 """The share of requests that each of them strikes. With batches a request is up to fifty commands, so an event meets
 many."""
+SHARE_OF_MANY = 0.016
+"""The same for a thousand events and more. They make requests enough for each fault to strike, and among so many one
+would otherwise fail nine times in a row by chance, which makes it dead, as it should."""
 SHARE_ALONE = 0.01
 """The same where adds are sent alone: then there are several requests for each event instead of several events for each
-request, and an event must not fail nine times in a row by chance."""
+request."""
 
 VARIANTS: tuple[Mapping[str, Any], ...] = (
     {"duplicate_code_error": ""},
@@ -97,7 +100,7 @@ async def run_with_faults(events: int, *, variants: Mapping[str, Any] | None = N
     returned = frozenset(range(10, events + 1, 10))
     async with open_company(customers=events, variants=variants) as company:
         alone = company.portal.records.variants.configurable_in_batch == "refused"
-        share = SHARE_ALONE if alone else SHARE
+        share = SHARE_ALONE if alone else SHARE_OF_MANY if events >= 1000 else SHARE
         company.portal.faults.mix(MixOrder(mix=dict.fromkeys(FAULTS, share), seed=seed))
         clock = asyncio.get_running_loop()
         together = max(4, events // 100)

@@ -14,37 +14,43 @@ class Ledger:
     """The rows by event and rule. Each method is the store's of that name."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], Attachment] = {}
+        self._rows: dict[str, dict[str, Attachment]] = {}
+        """By event, then by rule."""
+        self._open: dict[str, dict[tuple[str, str], Attachment]] = {}
+        """Those that carry a badge, by join."""
 
     def attach(self, attachment: Attachment) -> None:
-        row = plain_attachment(attachment)
-        self._rows[row.key, row.rule] = row
+        self._put(plain_attachment(attachment))
 
     def unattach(self, key: str, rule: str) -> bool:
-        row = self._rows.get((plain(key), plain(rule)))
+        row = self._find(key, rule)
         if row is None or row.activity is not None:
             return False
-        del self._rows[row.key, row.rule]
+        del self._rows[row.key][row.rule]
         return True
 
     def attachments(self, key: str) -> list[Attachment]:
-        return sorted((row for row in self._rows.values() if row.key == plain(key)), key=lambda row: row.rule)
+        return sorted(self._rows.get(plain(key), {}).values(), key=lambda row: row.rule)
 
     def open_attachments(self, join: str, *, before: float | None) -> list[Attachment]:
-        found = [
-            row
-            for row in self._rows.values()
-            if join
-            and row.join == plain(join)
-            and row.activity is not None
-            and row.closed_at is None
-            and (before is None or row.time < before)
-        ]
+        found = [row for row in self._open.get(plain(join), {}).values() if before is None or row.time < before]
         return sorted(found, key=lambda row: (row.time, row.key, row.rule))
 
     def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
-        row = self._rows.get((plain(key), plain(rule)))
+        row = self._find(key, rule)
         if row is None or row.closed_at is not None:
             return False
-        self._rows[row.key, row.rule] = replace(row, closed_at=now)
+        self._put(replace(row, closed_at=now))
         return True
+
+    def _find(self, key: str, rule: str) -> Attachment | None:
+        return self._rows.get(plain(key), {}).get(plain(rule))
+
+    def _put(self, row: Attachment) -> None:
+        rows = self._rows.setdefault(row.key, {})
+        before = rows.get(row.rule)
+        if before is not None:
+            self._open.get(before.join, {}).pop((row.key, row.rule), None)
+        rows[row.rule] = row
+        if row.join and row.activity is not None and row.closed_at is None:
+            self._open.setdefault(row.join, {})[row.key, row.rule] = row

@@ -49,6 +49,9 @@ class MemoryStore:
     def __init__(self, *, new_token: Callable[[], str] = lambda: secrets.token_hex(16)) -> None:
         self._new_token = new_token
         self._rows: dict[str, Row] = {}
+        self._unsettled: dict[str, Row] = {}
+        """Those that wait or are worked on: what is done costs nothing any more."""
+        self._by_join: dict[str, list[Row]] = {}
         self._pauses: dict[str, PauseRow] = {}
         self._ledger = Ledger()
         self._shared = Shared()
@@ -58,7 +61,7 @@ class MemoryStore:
         """Whoever held a lease or a name is gone: nobody else can see this store."""
         if not self._open:
             self._open = True
-            self._take_back(self._rows.values(), float("inf"))
+            self._take_back(self._unsettled.values(), float("inf"))
             self._shared.let_all_go()
 
     async def close(self) -> None:
@@ -69,8 +72,16 @@ class MemoryStore:
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         self._must_be_open()
-        rows = [new_row(accepted) for accepted in batch]
-        return [self._rows.setdefault(row.key, row) is row for row in rows]
+        return [self._add(row) for row in [new_row(accepted) for accepted in batch]]
+
+    def _add(self, row: Row) -> bool:
+        """Whether it is new."""
+        if self._rows.setdefault(row.key, row) is not row:
+            return False
+        self._unsettled[row.key] = row
+        for join in row.joins:
+            self._by_join.setdefault(join, []).append(row)
+        return True
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
         self._must_be_open()
@@ -88,9 +99,9 @@ class MemoryStore:
         self._must_be_open()
         if limit < 1:
             return []
-        self._take_back(self._rows.values(), now)
+        self._take_back(self._unsettled.values(), now)
         lanes: dict[str, list[Row]] = {}
-        for row in sorted(self._rows.values(), key=lambda row: row.age):
+        for row in sorted(self._unsettled.values(), key=lambda row: row.age):
             if row.state == "waiting" and reached(row.due, now=now, longest=LONGEST_WAIT):
                 row.ready = True
             if row.state == "waiting" and row.ready:
@@ -102,15 +113,16 @@ class MemoryStore:
 
     async def next_due(self, *, now: float) -> float | None:
         self._must_be_open()
-        times = []
-        gates = {lane: self._gate(lane, now) for lane in self._pauses}
-        for row in self._rows.values():
-            if row.state == "working":
-                times.append(counted(row.leased_until, now=now, longest=LONGEST_LEASE))
-            elif row.state == "waiting":
-                gate = gates.get(row.lane)
+        leased = [row.leased_until for row in self._unsettled.values() if row.state == "working"]
+        times = [counted(until, now=now, longest=LONGEST_LEASE) for until in leased]
+        dues: dict[str, float] = {}
+        for row in self._unsettled.values():
+            if row.state == "waiting":
                 due = now if row.ready else counted(row.due, now=now, longest=LONGEST_WAIT)
-                times.append(max(due, gate.opens_at) if gate else due)
+                dues[row.lane] = min(due, dues.get(row.lane, due))
+        for lane, due in dues.items():
+            gate = self._gate(lane, now)
+            times.append(max(due, gate.opens_at) if gate else due)
         return min(times, default=None)
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
@@ -151,6 +163,7 @@ class MemoryStore:
             row.ready = settlement.due <= settlement.ended_at
         else:
             row.settled_at, row.lane, row.ready = settlement.ended_at, "", False
+            del self._unsettled[row.key]
 
     async def get(self, key: str) -> StoredEvent | None:
         self._must_be_open()
@@ -165,6 +178,7 @@ class MemoryStore:
         row.state, row.ready, row.due, row.lane = "waiting", True, now, ""
         row.failures, row.reason, row.settled_at = 0, "", None
         row.since_attempt = len(row.history)
+        self._unsettled[row.key] = row
         return True
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
@@ -200,7 +214,7 @@ class MemoryStore:
 
     async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
         self._must_be_open()
-        found = [row for row in self._rows.values() if plain(join) in row.joins and row.time > after]
+        found = [row for row in self._by_join.get(plain(join), ()) if row.time > after]
         found.sort(key=lambda row: (row.time, row.key))
         return list(islice(readable((row.key, row.event) for row in found), max(limit, 0)))
 
@@ -252,7 +266,7 @@ class MemoryStore:
         paused = self._pauses.get(lane)
         if paused is None:
             return None
-        leases = (row.leased_until for row in self._rows.values() if row.state == "working" and row.lane == lane)
+        leases = (row.leased_until for row in self._unsettled.values() if row.state == "working" and row.lane == lane)
         return Gate(paused.pause.until, paused.held_until, max(leases, default=0.0)).corrected(now)
 
     def _correct(self, lane: str, now: float) -> Gate | None:
@@ -310,9 +324,10 @@ class MemoryStore:
         before: tuple[float, str] | None = None,
     ) -> Listing:
         self._must_be_open()
+        listed = self._unsettled if state in ("waiting", "working") else self._rows
         rows = [
             row
-            for row in sorted(self._rows.values(), key=lambda row: row.age, reverse=True)
+            for row in sorted(listed.values(), key=lambda row: row.age, reverse=True)
             if (state is None or row.state == state)
             and (source is None or row.source == plain(source))
             and (type is None or row.type == plain(type))
