@@ -15,7 +15,7 @@ import pytest
 
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
-from support.programs import badge_bridge, program, until
+from support.programs import Program, badge_bridge, program, until
 
 pytestmark = pytest.mark.slow
 
@@ -78,11 +78,23 @@ class Site:
         return found
 
     @contextmanager
-    def serve(self, *options: str) -> Iterator[str]:
+    def process(self, *options: str) -> Iterator[tuple[Program, str]]:
         with program(
             badge_bridge("serve", "--port", "0", *options), env={**self.environ, "LOG_FORMAT": "json"}, cwd=self.folder
         ) as running:
-            yield running.find(r"listening on (http://127\.0\.0\.1:\d+)")[1]
+            yield running, running.find(r"listening on (http://127\.0\.0\.1:\d+)")[1]
+
+    @contextmanager
+    def serve(self, *options: str) -> Iterator[str]:
+        with self.process(*options) as (_, url):
+            yield url
+
+    def install(self, bridge: str) -> None:
+        """Let the portal install the application that runs at `bridge`, and send calls there."""
+        assert self.control("install", {"url": f"{bridge}/install"})["status"] == 200
+        # The portal was told where to send its calls by a rules file that did not know this port yet.
+        handlers = [{**one, "url": f"{bridge}/hooks/portal"} for one in self.state()["handlers"]]
+        httpx.post(f"{self.portal}/_sandbox/seed", json={"handlers": handlers}, trust_env=False).raise_for_status()
 
 
 @pytest.fixture
@@ -177,10 +189,7 @@ def methods_in(request: dict[str, Any]) -> list[str]:
 def test_badge_is_taken_away_by_hand_when_the_customer_is_named(site: Site) -> None:
     """The activity is completed and the ledger knows it; a second time there is nothing to take away."""
     with site.serve() as bridge:
-        site.control("install", {"url": f"{bridge}/install"})
-        # The portal was told where to send its calls by a rules file that did not know this port yet.
-        handlers = [{**one, "url": f"{bridge}/hooks/portal"} for one in site.state()["handlers"]]
-        httpx.post(f"{site.portal}/_sandbox/seed", json={"handlers": handlers}, trust_env=False).raise_for_status()
+        site.install(bridge)
         site.control("calls", {"phone_number": ANNA})
         (badged,) = until(lambda: ours(site), what="the badge on the card")
         assert (badged["owner_id"], badged["completed"]) == (41, False)
@@ -192,6 +201,25 @@ def test_badge_is_taken_away_by_hand_when_the_customer_is_named(site: Site) -> N
         again = site.run("clear", "--phone", ANNA)
     assert again.returncode == 1
     assert "no open badge" in again.stderr
+
+
+def test_call_has_one_activity_when_the_process_is_killed_before_it_hears_that_it_was_added(site: Site) -> None:
+    """The portal has carried out the add and never answers; kill -9, and another process takes over."""
+    with site.process() as (running, bridge):
+        site.install(bridge)
+        site.control("faults", {"method": "crm.activity.configurable.add", "fault": "timeout-after-commit"})
+        site.control("calls", {"phone_number": ANNA})
+        (unheard,) = until(lambda: ours(site), what="an activity that nobody knows of")
+        assert [event["state"] for event in events(site)] == ["working"]
+        running.kill()
+    with site.serve():
+        until(lambda: [event["state"] for event in events(site)] == ["done"], what="an event that is done")
+    assert [one["id"] for one in ours(site)] == [unheard["id"]]
+
+
+def events(site: Site) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(site.run("events", "list", "--json").stdout)
+    return found
 
 
 def ours(site: Site) -> list[dict[str, Any]]:
