@@ -174,6 +174,7 @@ class _Opening:
             entry.name,
             access,
             pauses=self.store,
+            holds=self.store,
             limiter=limiter,
             trusted_hosts=entry.trusted_hosts,
             clock=self.clock,

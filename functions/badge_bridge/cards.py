@@ -20,7 +20,7 @@ from datetime import UTC
 from typing import Any, TypeVar
 
 from badge_bridge.cel import EvaluationError
-from badge_bridge.errors import OutcomeUnknown, PortalError
+from badge_bridge.errors import InDoubt, OutcomeUnknown, PortalError
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked, Result
 from badge_bridge.portal import (
@@ -39,17 +39,20 @@ from badge_bridge.portal import (
     kind_of,
     origin_of,
 )
-from badge_bridge.retry import InDoubt
 from badge_bridge.rulesfile import Attach, Rule, RulesFile
 from badge_bridge.store.protocol import Attachment, Store
 
-__all__ = ["Cards", "Reached"]
+__all__ = ["BUDGET", "CERTAIN_AFTER", "Cards", "Reached"]
 
 A = TypeVar("A")
 B = TypeVar("B")
 
+_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _TELEPHONE = re.compile(r"\+[1-9][0-9]{4,14}|[0-9]{6,15}")
 """E.164, or a national number that could not be read as one."""
+
+BUDGET = 75.0
+"""Seconds that one attempt may take."""
 
 CERTAIN_AFTER = 65.0
 """Seconds after which an add that brought no answer is over: Bitrix24 ends a request after 60 (docs, "Limits")."""
@@ -82,25 +85,33 @@ class _Deed:
         event = self.event
         own = event.provider == "bitrix24" and event.type.startswith("call.")
         # A subject may be anything, such as an order's number, and must not be looked up as a telephone's.
-        named = (event.subject, event.callee if event.direction == "outbound" else event.caller)
+        subject = event.subject if _E164.fullmatch(event.subject) else ""
+        party = event.callee if event.direction == "outbound" else event.caller
         return Customer(
-            phone=next((number for number in named if _TELEPHONE.fullmatch(number)), ""),
+            phone=subject or (party if _TELEPHONE.fullmatch(party) else ""),
             email=event.email,
             call_id=event.id if own else "",
         )
 
 
 class Cards:
-    """The rules' deeds in the portals. `clock` returns unix seconds."""
+    """The rules' deeds in the portals. `clock` returns unix seconds, `budget` is how many one attempt takes at most."""
 
     def __init__(
-        self, *, rules: RulesFile, portals: Mapping[str, Portal], store: Store, clock: Callable[[], float]
+        self,
+        *,
+        rules: RulesFile,
+        portals: Mapping[str, Portal],
+        store: Store,
+        clock: Callable[[], float],
+        budget: float = BUDGET,
     ) -> None:
         self._rules = rules
         self._names = frozenset(rule.name for rule in rules.rules)
         self._portals = portals
         self._store = store
         self._clock = clock
+        self._budget = budget
 
     async def act(self, rule: Rule, key: str, event: Event, asked: Asked) -> Reached:
         """Do what a matching rule says about an event.
@@ -171,17 +182,20 @@ class Cards:
 
     async def _find_doubtful(self, deed: _Deed, row: Attachment) -> Attachment | None:
         """What an earlier attempt may have added: the completed row, or None where it certainly added nothing."""
+        now = self._clock()
         found = await deed.portal.activities.find(
             origin_of(row.key, row.rule), owner_type=row.owner_type, owner_id=row.owner_id, asked=deed.asked
         )
         if found is not None:
             return await self._know(row, found.id)
-        over = 0.0 if row.sent_at is None else row.sent_at + CERTAIN_AFTER
-        if self._clock() < over <= self._clock() + CERTAIN_AFTER:
+        # The event is ours, so whoever worked on it before sends nothing any more.
+        sent_at = None if row.sent_at is None else min(row.sent_at, now)
+        if sent_at is not None and now < sent_at + CERTAIN_AFTER:
+            await self._store.attach(replace(row, sent_at=sent_at))
             raise InDoubt(
                 f"portal {row.portal}: an earlier attempt to add an activity brought no answer, and until the portal "
                 "must have ended it, nobody knows that it is not there",
-                until=over,
+                until=sent_at + CERTAIN_AFTER,
             )
         await self._store.unattach(row.key, row.rule)
         return None
@@ -214,22 +228,22 @@ class Cards:
         if found.owner is None:
             return None, found.how
         badge = self._rules.badges[deed.rule.badge]
-        row = _new_row(deed, badge.code, found.owner, self._clock())
+        # It may wait for its turn until the attempt ends, and nobody is told when it leaves.
+        row = _new_row(deed, badge.code, found.owner, sent_at=self._clock() + self._budget)
         await self._store.attach(row)
+        before = len(deed.asked)
         new = NewActivity(found.owner, badge, origin_of(row.key, row.rule), row.content)
         try:
             added = await deed.portal.activities.add(new, look_first=False, asked=deed.asked)
         except OutcomeUnknown as error:
-            if error.status:
-                # It was answered, with a failure: the portal is not working on it any more.
-                await self._store.attach(replace(row, sent_at=None))
+            await self._store.attach(replace(row, sent_at=None if error.is_over else self._clock()))
             raise
         except PortalError:
             await self._store.unattach(row.key, row.rule)
             raise
         except asyncio.CancelledError:
-            # Cut off while it waited for its turn, so it was certainly not added.
-            if not deed.asked.was_cut_off:
+            # Cut off; where nothing was sent, because it waited for its turn, it was certainly not added.
+            if len(deed.asked) == before and not deed.asked.under_way:
                 await self._store.unattach(row.key, row.rule)
             raise
         return await self._know(row, added.id), found.how
@@ -273,7 +287,7 @@ def _given(attach: Attach, event: Event) -> tuple[tuple[OwnerKind, int] | None, 
         return None, f" (attach.owner gives no id: {error.message})"
 
 
-def _new_row(deed: _Deed, badge: str, owner: Owner, now: float) -> Attachment:
+def _new_row(deed: _Deed, badge: str, owner: Owner, *, sent_at: float) -> Attachment:
     attach, event = deed.attach, deed.event
     layout = build_layout(
         title=attach.title.fill(event),
@@ -295,7 +309,7 @@ def _new_row(deed: _Deed, badge: str, owner: Owner, now: float) -> Attachment:
         content=content(
             badge=badge, origin_id=origin_of(deed.key, deed.rule.name), responsible=owner.responsible, layout=layout
         ),
-        sent_at=now,
+        sent_at=sent_at,
     )
 
 

@@ -13,6 +13,7 @@
     │   ├── Malformed                 400, the body cannot be parsed
     │   └── Impossible                422, parsed, but a field makes no sense
     ├── StoreUnavailable              503 to a provider; nothing was stored
+    ├── InDoubt                       it cannot be known before a time whether something was done
     └── PortalError                   one call to the portal
         ├── PortalPaused              the lane is paused until a time; this call was not sent, or was the reason
         │   └── OutcomeUnknownAndPaused   this call was the reason, and an OutcomeUnknown as well
@@ -23,7 +24,7 @@
         ├── NotFound                  the thing does not exist
         └── CallRefused               refused for good: the call itself is wrong
 
-Some are defined where they belong: `SandboxError` in the sandbox, `NotSent` and `InDoubt` in `retry.py`,
+Some are defined where they belong: `SandboxError` in the sandbox, `NotSent` in `retry.py`,
 `NoRoomForBody` (503) in `body_budget.py`, `WrongEncryptionKey` and `InstallationBusy` (503) in `portal/oauth`, each a
 `BridgeError`; `NoCredential`, an `AccessRefused`, in `portal/keyring.py`; `OwnerGone`, a `NotFound`, in
 `portal/activities.py`;
@@ -48,6 +49,7 @@ __all__ = [
     "DeliveryRefused",
     "Finding",
     "Impossible",
+    "InDoubt",
     "LimitReached",
     "Malformed",
     "MethodNotAllowed",
@@ -151,6 +153,14 @@ class StoreUnavailable(BridgeError):
     """The store cannot write or read now (disk full, locked, closed). Nothing was stored."""
 
 
+class InDoubt(BridgeError):
+    """Whether something was done cannot be known before `until` (unix seconds)."""
+
+    def __init__(self, message: str, *, until: float) -> None:
+        self.until = until
+        super().__init__(message)
+
+
 class PortalError(BridgeError):
     """A call to the portal did not succeed.
 
@@ -186,6 +196,14 @@ class PortalUnreachable(PortalError):
 
 class OutcomeUnknown(PortalError):
     """The call was sent and may or may not have been carried out."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the portal itself has answered, so that it is not working on the call any more.
+
+        Other 5xx than 500, and 408, are what a gateway says that has lost patience with the portal.
+        """
+        return 0 < self.status <= 500 and self.status != 408
 
 
 class OutcomeUnknownAndPaused(PortalPaused, OutcomeUnknown):

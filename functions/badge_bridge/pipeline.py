@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from badge_bridge import retry
-from badge_bridge.cards import Cards, Reached
+from badge_bridge.cards import BUDGET, Cards, Reached
 from badge_bridge.errors import (
     BridgeError,
     Impossible,
@@ -44,9 +44,6 @@ logger = logging.getLogger("badge_bridge.pipeline")
 
 LEASE = 90.0
 """Seconds that one attempt holds an event; longer than `BUDGET`, so that a live attempt is never taken over."""
-
-BUDGET = 75.0
-"""Seconds that one attempt may take."""
 
 SETTLE_AGAIN = 1.0
 """Seconds between tries to write the end of an attempt while the store cannot be written."""
@@ -75,7 +72,7 @@ class Pipeline:
     ) -> None:
         self._rules = rules
         self._sources = sources
-        self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock)
+        self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock, budget=budget)
         self._store = store
         self._wake = wake
         self._clock = clock

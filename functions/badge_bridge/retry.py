@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from badge_bridge.errors import BridgeError, CallRefused, NotFound, PortalPaused, StoreUnavailable
+from badge_bridge.errors import BridgeError, CallRefused, InDoubt, NotFound, PortalPaused, StoreUnavailable
 
-__all__ = ["JITTER", "SCHEDULE", "Decision", "GiveUp", "InDoubt", "NotSent", "RetryAt", "Wait", "decide"]
+__all__ = ["JITTER", "SCHEDULE", "Decision", "GiveUp", "NotSent", "RetryAt", "Wait", "decide"]
 
 SCHEDULE = (5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0, 18000.0, 36000.0)
 """Seconds before each further try: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h, 10 h. After the last: dead."""
@@ -23,14 +23,6 @@ JITTER = 0.2
 
 class NotSent(BridgeError):
     """An attempt's time was over before anything was asked of the portal: it waited for its turn."""
-
-
-class InDoubt(BridgeError):
-    """Whether something was done cannot be known before `until` (unix seconds)."""
-
-    def __init__(self, message: str, *, until: float) -> None:
-        self.until = until
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)

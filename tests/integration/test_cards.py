@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from badge_bridge.cards import CERTAIN_AFTER
+from badge_bridge.portal.commands import Command, Page
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.store.protocol import StoredEvent
-from support.company import FIRST_ITEM, RULES, Company, number_of, open_company
+from support.company import FIRST_ITEM, RULES, Company, Network, number_of, open_company
 from support.portals import run_virtually
 
 ANNA, ANNAS_DEAL = "+4917139200011", 41
@@ -239,6 +241,107 @@ def test_an_add_that_was_answered_with_a_failure_is_tried_again_without_that_wai
     played(story)
 
 
+class SlowAdds(Network):
+    """A portal that works on adds for `seconds`, and goes on working when whoever asked has left."""
+
+    method = "crm.activity.configurable.add"
+    seconds = 45.0
+    gateway: float | None = None
+    """Seconds after which a gateway in front of it loses patience, once."""
+
+    async def arrive(self, request: httpx.Request) -> httpx.Response:
+        if self.method not in f"{request.url} {(await request.aread()).decode()}":
+            return await super().arrive(request)
+        working = asyncio.create_task(self.work(request))
+        if self.gateway is None:
+            return await asyncio.shield(working)
+        seconds, self.gateway = self.gateway, None
+        self.unheard = working
+        await asyncio.sleep(seconds)
+        return httpx.Response(504, html="<h1>504 Gateway Time-out</h1>", request=request)
+
+    async def work(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(self.seconds)
+        return await super().arrive(request)
+
+
+class ImpatientGateway(SlowAdds):
+    gateway = 20.0
+
+
+class ImpatientAboutLeads(ImpatientGateway):
+    method = "crm.item.add"
+
+
+def test_an_add_that_a_gateway_gave_up_is_not_sent_again_while_the_portal_works_on_it() -> None:
+    """504 is no answer of the portal: 25 s later it has added the activity, and that one is found."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA)
+        await company.ended()
+        await asyncio.sleep(120)
+        assert (await company.event(missed)).outcomes[-1].reason == "an earlier attempt had added it"
+        assert len(ours(company)) == 1
+
+    played(story, network=ImpatientGateway)
+
+
+def test_one_lead_is_made_when_a_gateway_gave_up_while_the_portal_was_making_it() -> None:
+    """The same for a customer's new lead."""
+
+    async def story(company: Company) -> None:
+        before = len(company.portal.records.crm.leads)
+        missed = await company.report(STRANGER)
+        await company.ended()
+        await asyncio.sleep(120)
+        assert (await company.event(missed)).state == "done"
+        assert len(company.portal.records.crm.leads) == before + 1
+        assert len(ours(company)) == 1
+
+    played(story, network=ImpatientAboutLeads, rules=rules(attach="{on_missing: lead}"))
+
+
+def test_adds_are_not_doubled_when_they_wait_in_our_queue_and_then_in_the_portal() -> None:
+    """Adds sent singly to a slow portal leave long after their rows were written; the last ones are cut off with it."""
+
+    async def story(company: Company) -> None:
+        for customer in range(1, 41):
+            await company.report(number_of(customer))
+        events = await company.ended()
+        await asyncio.sleep(120)
+        assert {event.state for event in events} == {"done"}
+        assert set(company.activities().values()) == {1}
+        assert len(company.activities()) == 40
+
+    played(story, customers=40, network=SlowAdds, variants={"configurable_in_batch": "refused"})
+
+
+def test_an_answer_that_comes_when_the_attempt_is_cut_off_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt's time ends in the very turn of the event loop in which the activity's id arrives."""
+    cut_off: list[str] = []
+    succeed = Command.succeed
+
+    def succeed_and_end(self: Command, page: Page) -> None:
+        succeed(self, page)
+        if self.method == "crm.activity.configurable.add" and not cut_off:
+            cut_off.append(self.method)
+            for task in asyncio.all_tasks():
+                if task.get_name().startswith("process "):
+                    task.cancel()
+
+    monkeypatch.setattr(Command, "succeed", succeed_and_end)
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA)
+        await company.ended()
+        assert cut_off
+        event = await company.event(missed)
+        assert event.outcomes[-1].reason == "an earlier attempt had added it"
+        assert len(ours(company)) == 1
+
+    played(story)
+
+
 def test_the_next_owner_is_taken_when_the_one_that_was_kept_is_gone() -> None:
     """The deal was found a moment ago and deleted since: the card is looked for once more."""
 
@@ -307,3 +410,14 @@ def test_a_token_that_expires_costs_no_attempt() -> None:
         assert (event.state, event.attempts) == ("done", 1)
 
     played(story)
+
+
+def test_an_orders_number_is_not_looked_up_as_a_telephones() -> None:
+    """A subject of digits is the rule's matter; who called is looked for by the number that he called from."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA, order="1234567")
+        await company.ended()
+        assert told(await company.event(missed)) == [("act", "badged", "deal 41")]
+
+    played(story, rules=rules().replace("caller: body.from", "subject: body.order, caller: body.from"))

@@ -17,9 +17,10 @@ import pytest
 from httpx import ASGITransport
 
 from badge_bridge import retry
+from badge_bridge.cards import BUDGET
 from badge_bridge.errors import Impossible, StoreUnavailable
 from badge_bridge.events import Event
-from badge_bridge.pipeline import BUDGET, LEASE, Pipeline
+from badge_bridge.pipeline import LEASE, Pipeline
 from badge_bridge.portal import Portal, open_portal
 from badge_bridge.portal.credentials import InboundWebhook
 from badge_bridge.rulesfile import parse

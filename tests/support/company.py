@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,6 +76,10 @@ class Network(AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(self._latency / 2)
+        return await self.arrive(request)
+
+    async def arrive(self, request: httpx.Request) -> httpx.Response:
+        """What the portal does with a request, and the way of its answer."""
         try:
             response = await self._inner.handle_async_request(request)
         except ConnectionAbortedError as error:
@@ -162,6 +166,7 @@ async def open_company(
     rules: str = RULES,
     concurrency: int = 256,
     latency: float = LATENCY,
+    network: Callable[[SandboxPortal, float], Network] = Network,
     limits: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Company]:
     """Everything running and installed. `limits` replaces the portal's own, which are 2 a second and 50."""
@@ -183,7 +188,7 @@ async def open_company(
         state="memory:",
         concurrency=concurrency,
         keys=(new_key(),),
-        transport=Network(portal, latency),
+        transport=network(portal, latency),
         clock=virtual_clock,
         rng=lambda: 0.5,
     ) as bridge:

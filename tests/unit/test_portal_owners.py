@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.errors import CallRefused, OutcomeUnknown, PortalError, PortalPaused
+from badge_bridge.errors import CallRefused, InDoubt, OutcomeUnknown, PortalError, PortalPaused
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.crm_items import TYPE_IDS, OwnerKind, kind_of
+from badge_bridge.portal.leads import HOLD
 from badge_bridge.portal.owners import Customer, Found, Owner, Owners, WantedOwner
 from support.scripted_portal import ScriptedPortal, lost, paused, refused
+from support.shared_store import SharedStore
 
 FIND = "crm.duplicate.findbycomm"
 LIST = "crm.item.list"
@@ -93,8 +95,13 @@ def crm() -> Crm:
 
 
 @pytest.fixture
-def owners(crm: Crm, clock: Clock) -> Owners:
-    return Owners(crm, clock=clock)
+def holds() -> SharedStore:
+    return SharedStore()
+
+
+@pytest.fixture
+def owners(crm: Crm, clock: Clock, holds: SharedStore) -> Owners:
+    return Owners(crm, clock=clock, holds=holds)
 
 
 async def test_one_contact_with_one_open_deal_costs_two_commands(owners: Owners, crm: Crm) -> None:
@@ -423,8 +430,10 @@ async def test_a_lead_is_made_with_the_customers_number_and_our_mark(owners: Own
     assert "4930123456" not in params["fields"]["originId"]
 
 
-async def test_a_lead_is_found_again_when_the_answer_to_its_add_was_lost(owners: Owners, crm: Crm) -> None:
-    """The next attempt looks for the mark before it makes another."""
+async def test_a_lead_is_found_again_when_the_answer_to_its_add_was_lost(
+    owners: Owners, crm: Crm, clock: Clock
+) -> None:
+    """The next attempt waits until the portal can no longer be working on it, and looks for the mark first."""
 
     def committed(params: dict[str, Any]) -> Any:
         crm.add(params)
@@ -433,8 +442,41 @@ async def test_a_lead_is_found_again_when_the_answer_to_its_add_was_lost(owners:
     crm.answers["crm.item.add"] = [committed]
     with pytest.raises(OutcomeUnknown):
         await owners.create_lead(ANNA, "Missed call")
+    clock.now += HOLD - 1
+    with pytest.raises(InDoubt):
+        await owners.create_lead(ANNA, "Missed call")
+    clock.now += 2
     found = await owners.create_lead(ANNA, "Missed call")
     assert found == Found(Owner("lead", 100, 8), "open lead 100, which the bridge made for this customer before")
+
+
+async def test_a_lead_is_looked_for_at_once_when_the_portal_failed_to_make_it(owners: Owners, crm: Crm) -> None:
+    """A failure is an answer: the portal works on it no more."""
+
+    def failed(params: dict[str, Any]) -> Any:
+        return OutcomeUnknown("failed", portal="main", method="crm.item.add", code="INTERNAL_SERVER_ERROR", status=500)
+
+    crm.answers["crm.item.add"] = [failed, crm.add]
+    with pytest.raises(OutcomeUnknown):
+        await owners.create_lead(ANNA, "Missed call")
+    assert (await owners.create_lead(ANNA, "Missed call")).how == "lead 100, made for this customer"
+
+
+async def test_one_lead_is_made_when_two_processes_want_it_at_the_same_time(
+    owners: Owners, crm: Crm, clock: Clock, holds: SharedStore
+) -> None:
+    """The second looks again a little later, and finds what the first has made."""
+    crm.gate = asyncio.Event()
+    first = asyncio.create_task(owners.create_lead(ANNA, "Missed call"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    other = Owners(crm, clock=clock, holds=holds)
+    with pytest.raises(InDoubt):
+        await other.create_lead(ANNA, "Missed call")
+    crm.gate.set()
+    assert (await first).owner == Owner("lead", 100, 8)
+    assert (await other.create_lead(ANNA, "Missed call")).owner == Owner("lead", 100, 8)
+    assert len(crm.params("crm.item.add")) == 1
 
 
 async def test_a_second_lead_is_made_when_the_first_was_closed(owners: Owners, crm: Crm) -> None:

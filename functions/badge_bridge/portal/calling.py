@@ -1,4 +1,6 @@
-"""What the modules above the client need of it: to ask for one result, or for one page of a list."""
+"""What the modules above the client need of it: to ask for one result, or for one page of a list. And of the store: to
+be the only one who does something.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any, Protocol
 
 from badge_bridge.outcomes import Exchange
 
-__all__ = ["Calls", "Page"]
+__all__ = ["Calls", "Holds", "Page"]
 
 
 class Page(Protocol):
@@ -19,6 +21,13 @@ class Page(Protocol):
     def next(self) -> int | None: ...
     @property
     def total(self) -> int | None: ...
+
+
+class Holds(Protocol):
+    """The part of the store that gives one process at a time the right to do something."""
+
+    async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool: ...
+    async def let_go(self, name: str, *, holder: str) -> bool: ...
 
 
 class Calls(Protocol):

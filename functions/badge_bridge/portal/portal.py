@@ -11,6 +11,7 @@ from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.portal import activities, badges, owners
 from badge_bridge.portal.activities import Activities
 from badge_bridge.portal.badges import Badges
+from badge_bridge.portal.calling import Holds
 from badge_bridge.portal.client import PortalClient
 from badge_bridge.portal.credentials import Credential
 from badge_bridge.portal.keyring import FixedKeyring, Keyring
@@ -66,6 +67,7 @@ def open_portal(
     transport: AsyncBaseTransport | None = None,
     random: Callable[[], float] = randomness.random,
     deadline: float = DEADLINE,
+    holds: Holds | None = None,
     limiter: Limiter | None = None,
     trusted_hosts: Collection[str] = (),
     largest_batch: int = LARGEST,
@@ -73,7 +75,8 @@ def open_portal(
 ) -> Portal:
     """Put a portal together; nothing is connected before the first call.
 
-    `access` is a keyring, or a credential that stays as it is. `pauses` is the store; `clock` returns unix seconds,
+    `access` is a keyring, or a credential that stays as it is. `pauses` is the store, and so is `holds` where leads
+    are made; `clock` returns unix seconds,
     `random` a float in [0, 1); `transport` replaces the network; `deadline` is how many seconds one request may take in
     all; for the others see `PortalClient`.
     """
@@ -95,7 +98,7 @@ def open_portal(
         name=name,
         client=client,
         badges=registry,
-        owners=Owners(client, clock=clock),
+        owners=Owners(client, clock=clock, holds=holds),
         activities=Activities(client, registry),
         lanes=lanes,
         keyring=keyring,

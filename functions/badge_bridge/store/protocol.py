@@ -196,7 +196,8 @@ class Attachment:
     activity: int | None = None
     """The activity's id in the portal; None while it is not known whether there is one."""
     sent_at: float | None = None
-    """Without an id: when it was sent to be added, and no answer has come; None where the answer was a failure."""
+    """Without an id: by when at the latest it left to be added, where no answer has come; None where the answer was a
+    failure."""
     closed_at: float | None = None
 
 

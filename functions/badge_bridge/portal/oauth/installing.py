@@ -18,12 +18,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from badge_bridge.errors import AccessRefused, BridgeError, PortalError, StoreUnavailable, Unauthenticated
+from badge_bridge.portal.calling import Holds
 from badge_bridge.portal.oauth.application import Application
 from badge_bridge.portal.oauth.binding import TEST, Bound, Call, Handlers, bind, bind_events, unbind
 from badge_bridge.portal.oauth.cipher import WrongEncryptionKey
 from badge_bridge.portal.oauth.forms import TICKET, AppForm
 from badge_bridge.portal.oauth.grant import Grant
-from badge_bridge.portal.oauth.keyring import Holds, OAuthKeyring
+from badge_bridge.portal.oauth.keyring import OAuthKeyring
 from badge_bridge.portal.oauth.proving import Prover
 from badge_bridge.portal.oauth.server import AuthorisationServer
 from badge_bridge.portal.oauth.tickets import LIFETIME, Tickets

@@ -22,9 +22,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Protocol
 
 from badge_bridge.errors import AccessRefused, OutcomeUnknown, PortalUnreachable, StoreUnavailable
+from badge_bridge.portal.calling import Holds
 from badge_bridge.portal.credentials import AccessToken, Credential
 from badge_bridge.portal.oauth.application import Application
 from badge_bridge.portal.oauth.cipher import WrongEncryptionKey
@@ -32,7 +32,7 @@ from badge_bridge.portal.oauth.grant import Grant, Tokens
 from badge_bridge.portal.oauth.server import METHOD, AuthorisationServer
 from badge_bridge.portal.oauth.vault import Stored, Vault
 
-__all__ = ["FRESH", "HOLD", "KEEP_ALIVE", "POLL", "POLLS", "Holds", "OAuthKeyring"]
+__all__ = ["FRESH", "HOLD", "KEEP_ALIVE", "POLL", "POLLS", "OAuthKeyring"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -51,13 +51,6 @@ block applications that do."""
 
 _KEEP_ALIVE_AGAIN = 3600.0
 _WRITES = 5
-
-
-class Holds(Protocol):
-    """The part of the store that gives one process at a time the right to do something."""
-
-    async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool: ...
-    async def let_go(self, name: str, *, holder: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.portal.calling import Holds
 from badge_bridge.portal.oauth.application import Application
 from badge_bridge.portal.oauth.binding import Call, Handlers
 from badge_bridge.portal.oauth.cipher import Cipher
 from badge_bridge.portal.oauth.installing import Installer
-from badge_bridge.portal.oauth.keyring import Holds, OAuthKeyring
+from badge_bridge.portal.oauth.keyring import OAuthKeyring
 from badge_bridge.portal.oauth.proving import Buckets, Prover
 from badge_bridge.portal.oauth.server import AuthorisationServer
 from badge_bridge.portal.oauth.tickets import Tickets
