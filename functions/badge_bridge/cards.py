@@ -48,8 +48,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
-_TELEPHONE = re.compile(r"\+[1-9][0-9]{4,14}|[0-9]{6,15}")
-"""E.164, or a national number that could not be read as one."""
+_TELEPHONE = re.compile(r"\+?(?:[\s().\-/]{0,2}[0-9]){6,15}[\s)]{0,2}")
+"""E.164, or a number as it was received, which could not be read."""
 
 BUDGET = 75.0
 """Seconds that one attempt may take."""
@@ -295,7 +295,7 @@ def _new_row(deed: _Deed, badge: str, owner: Owner, *, sent_at: float) -> Attach
         facts=Facts(time=event.time, caller=event.caller, line=event.line, reason=event.reason),
         icon=attach.icon,
         logo=attach.logo,
-        call_back=event.customer if attach.button else "",
+        call_back=deed.customer.phone if attach.button else "",
     )
     return Attachment(
         key=deed.key,

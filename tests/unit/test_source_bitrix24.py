@@ -222,6 +222,11 @@ def test_customer_is_called_when_the_call_goes_out(kind: str) -> None:
     assert (event.callee, event.subject) == ("+499061234567", "+499061234567")
 
 
+def test_customer_is_the_same_when_the_portal_leaves_out_the_plus() -> None:
+    """It writes numbers with and without."""
+    assert read(data__PHONE_NUMBER="499061234567").subject == read(data__PHONE_NUMBER="+499061234567").subject
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

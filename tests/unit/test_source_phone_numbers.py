@@ -46,6 +46,29 @@ def test_number_is_read_with_its_country(value: str, country: str | None, expect
 
 
 @pytest.mark.parametrize(
+    ("value", "country", "expected"),
+    [
+        ("4917139200011", None, "+4917139200011"),
+        ("4917139200011", "DE", "+4917139200011"),
+        ("12025550143", "US", "+12025550143"),
+        ("79161234567", "RU", "+79161234567"),
+        ("89161234567", "RU", "+79161234567"),
+        ("13802138000", "CN", "+8613802138000"),
+        ("017139200011", "DE", "+4917139200011"),
+        ("+4917139200011", "DE", "+4917139200011"),
+        ("2025550143", None, "2025550143"),
+        ("89161234567", None, "89161234567"),
+        ("101", "DE", "101"),
+    ],
+)
+def test_a_number_whose_plus_was_left_out_is_read_where_that_may_be(
+    value: str, country: str | None, expected: str
+) -> None:
+    """A number of the source's own country, or one that is no national number; ten digits could be anything."""
+    assert read_number(value, country, may_lack_plus=True) == Number(expected)
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "anonymous",

@@ -170,6 +170,7 @@ class Bitrix24(Source[Bitrix24Options]):
             callee=callee,
             duration=_duration(_told(call, "CALL_DURATION", notes), notes),
             data={**_without_credentials(body), **notes.data()},
+            may_lack_plus=True,
         )
 
     def _other(self, body: Mapping[str, Any], kind: str, received_at: float) -> Event:

@@ -25,13 +25,15 @@ def call_event(
     callee: str,
     duration: int | None,
     data: Mapping[str, Any],
+    may_lack_plus: bool = False,
 ) -> Event:
     """A `call.<outcome>` event.
 
     `caller` and `callee` are as received, national numbers are read by the source's country; `duration` is the seconds
-    of conversation; `data` is the parsed body without its secrets.
+    of conversation; `data` is the parsed body without its secrets; for `may_lack_plus` see `read_number`.
     """
-    ends = parties(direction, caller=caller, callee=callee, country=source.options.country)
+    country = source.options.country
+    ends = parties(direction, caller=caller, callee=callee, country=country, may_lack_plus=may_lack_plus)
     return Event(
         id=id,
         source=source.name,

@@ -32,6 +32,9 @@ _URI = re.compile(r"(?:sips?|tel):([^@;?]+)", re.IGNORECASE)
 _LOOKS_LIKE_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,32}")
 
 
+_INTERNATIONAL_DIGITS = re.compile(r"[1-9]\d{10,14}", re.ASCII)
+
+
 class Number(NamedTuple):
     """`text` is E.164, or as received where it cannot be read, or "" where the caller hides; then `withheld` is set."""
 
@@ -39,11 +42,12 @@ class Number(NamedTuple):
     withheld: bool = False
 
 
-def read_number(value: str, country: str | None) -> Number:
+def read_number(value: str, country: str | None, *, may_lack_plus: bool = False) -> Number:
     """Read a telephone number, a `sip:` or `tel:` URI around one, or a word that says that it is withheld.
 
     `country` (ISO 3166-1, such as DE) tells how to read national numbers. A name in a URI (`sip:anna@example.com`,
-    `client:anna`) and a short extension stay as received.
+    `client:anna`) and a short extension stay as received. `may_lack_plus` says that the sender leaves out the plus of
+    international numbers at times.
     """
     received = value.strip()
     uri = _URI.match(received)
@@ -52,7 +56,27 @@ def read_number(value: str, country: str | None) -> Number:
         return Number("", withheld=True)
     if not _LOOKS_LIKE_NUMBER.fullmatch(user):
         return Number(received)
-    return Number(_e164(user, country) or received)
+    return Number((_without_plus(user, country) if may_lack_plus else None) or _e164(user, country) or received)
+
+
+@lru_cache(maxsize=1024)
+def _without_plus(text: str, country: str | None) -> str | None:
+    """The digits of an international number as one: of the source's country, or where they are no national number."""
+    import phonenumbers  # noqa: PLC0415 - its tables are paid for when a number is to be read
+
+    if not _INTERNATIONAL_DIGITS.fullmatch(text):
+        return None
+    try:
+        number = phonenumbers.parse(f"+{text}", None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    if country and number.country_code != phonenumbers.country_code_for_region(country):
+        national = phonenumbers.parse(text, country)
+        if phonenumbers.is_valid_number(national):
+            return None
+    return f"+{text}"
 
 
 @lru_cache(maxsize=1024)  # our own lines come again and again
@@ -87,12 +111,14 @@ class Parties:
         return {"caller_withheld": True} if self.withheld else {}
 
 
-def parties(direction: Direction, *, caller: str, callee: str, country: str | None) -> Parties:
-    """Read both numbers and tell ours from the customer's by the direction.
+def parties(
+    direction: Direction, *, caller: str, callee: str, country: str | None, may_lack_plus: bool = False
+) -> Parties:
+    """Read both numbers (`read_number`) and tell ours from the customer's by the direction.
 
     Where the direction is not known, the caller is taken for the customer and no line is named.
     """
-    calling, called = read_number(caller, country), read_number(callee, country)
+    calling, called = (read_number(end, country, may_lack_plus=may_lack_plus) for end in (caller, callee))
     ends = {
         "inbound": (called.text, calling.text),
         "outbound": (calling.text, called.text),
