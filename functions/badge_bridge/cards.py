@@ -20,7 +20,7 @@ from datetime import UTC
 from typing import Any, TypeVar
 
 from badge_bridge.cel import EvaluationError
-from badge_bridge.errors import InDoubt, OutcomeUnknown, PortalError
+from badge_bridge.errors import CallRefused, InDoubt, OutcomeUnknown, PortalError
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked, Result
 from badge_bridge.portal import (
@@ -183,9 +183,19 @@ class Cards:
     async def _find_doubtful(self, deed: _Deed, row: Attachment) -> Attachment | None:
         """What an earlier attempt may have added: the completed row, or None where it certainly added nothing."""
         now = self._clock()
-        found = await deed.portal.activities.find(
-            origin_of(row.key, row.rule), owner_type=row.owner_type, owner_id=row.owner_id, asked=deed.asked
-        )
+        try:
+            found = await deed.portal.activities.find(
+                origin_of(row.key, row.rule), owner_type=row.owner_type, owner_id=row.owner_id, asked=deed.asked
+            )
+        except CallRefused as refusal:
+            # Giving up here would leave a badge on a card that nobody takes away any more: it may be possible later.
+            raise PortalError(
+                f"{refusal} (an earlier attempt may have added the activity, which has to be looked up)",
+                portal=refusal.portal,
+                method=refusal.method,
+                code=refusal.code,
+                status=refusal.status,
+            ) from refusal
         if found is not None:
             return await self._know(row, found.id)
         # The event is ours, so whoever worked on it before sends nothing any more.

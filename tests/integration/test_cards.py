@@ -342,6 +342,71 @@ def test_an_answer_that_comes_when_the_attempt_is_cut_off_is_not_forgotten(monke
     played(story)
 
 
+def test_a_badge_taken_away_by_hand_counts_as_cleared_where_the_portal_refuses_to_complete_twice() -> None:
+    """Whatever it says to that, the activity is read, and it is over."""
+
+    async def story(company: Company) -> None:
+        await company.report(ANNA)
+        await company.ended()
+        (activity,) = ours(company)
+        crm = company.portal.records.crm
+        crm.put_activity(activity.model_copy(update={"completed": True}))
+        answered = await company.report(ANNA, "answered", at=600)
+        await company.ended()
+        event = await company.event(answered)
+        assert (event.state, told(event)) == ("done", [("clear", "cleared", "deal 41")])
+
+    for code in ("WRONG_FIELD_VALUE", "NOT_FOUND"):
+        played(story, variants={"completing_twice": code})
+
+
+def test_a_card_that_may_not_be_written_to_stops_no_other() -> None:
+    """The right to one card is refused: the event comes again later, and nothing is paused meanwhile."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.configurable.add", "ACCESS_DENIED", times=1000)
+        denied = await company.report(ANNA)
+        await asyncio.sleep(3)
+        assert (await company.event(denied)).failures == 1
+        company.portal.faults.clear()
+        other = await company.report(number_of(1), at=3)
+        await asyncio.sleep(1)
+        assert (await company.event(other)).state == "done"
+        await company.ended()
+        assert (await company.event(denied)).state == "done"
+
+    played(story, customers=1)
+
+
+def test_a_card_that_is_refused_for_good_makes_the_event_dead_and_names_the_mend() -> None:
+    """After nine attempts, with the right that is missing; until then somebody can give it."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.configurable.add", "ACCESS_DENIED", times=1000)
+        denied = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(denied)
+        assert (event.state, event.failures) == ("dead", 9)
+        assert "Access permissions" in event.reason
+
+    played(story)
+
+
+def test_an_activity_is_looked_up_later_when_the_portal_refuses_to_list_activities_now() -> None:
+    """Its add brought no answer, and giving up would leave a badge that nobody takes away."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.configurable.add", "drop-after-commit")
+        fault(company, "crm.activity.list", "empty-error", times=4)
+        missed = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(missed)
+        assert (event.state, event.outcomes[-1].reason) == ("done", "an earlier attempt had added it")
+        assert len(ours(company)) == 1
+
+    played(story)
+
+
 def test_the_next_owner_is_taken_when_the_one_that_was_kept_is_gone() -> None:
     """The deal was found a moment ago and deleted since: the card is looked for once more."""
 

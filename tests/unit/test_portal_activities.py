@@ -301,15 +301,36 @@ async def test_an_activity_is_completed_without_what_the_portal_was_found_to_ref
     ids=["lost", "right", "call"],
 )
 async def test_completing_fails_as_the_portal_says(error: Exception, kind: type[Exception]) -> None:
-    """Only "not found" means that there is nothing left to do; after a lost answer it may be done again."""
-    portal, ours = scripted({UPDATE: error})
+    """A lost answer and a missing right prove nothing; what is refused is read, and is still open."""
+    portal, ours = scripted({UPDATE: error, GET: {"activity": {"id": 901, "fields": {"completed": False}}}})
     with pytest.raises(kind):
         await ours.complete(901, CONTENT)
-    assert len(portal.sent) == 1
+    assert len(portal.params(UPDATE)) == 1
+    assert len(portal.params(GET)) == (kind is CallRefused)
+
+
+@pytest.mark.parametrize("code", ["WRONG_FIELD_VALUE", "ERROR_WRONG_APPLICATION", "ALGETY_COMPLETED"])
+@pytest.mark.parametrize(
+    "read",
+    [*({"activity": {"id": 901, "fields": {"completed": yes}}} for yes in (True, "Y", "1", 1)), refused("NOT_FOUND")],
+    ids=["true", "Y", "1 as text", "1", "deleted"],
+)
+async def test_an_activity_that_is_over_is_gone_whatever_the_portal_says_to_completing_it(code: str, read: Any) -> None:
+    """Somebody has completed or deleted it by hand, or the answer to an earlier try was lost."""
+    _, ours = scripted({UPDATE: refused(code), GET: read})
+    assert await ours.complete(901, CONTENT) == "gone"
+
+
+@pytest.mark.parametrize("read", [refused("ACCESS_DENIED"), refused("ERROR_WRONG_CONTEXT"), {"activity": []}, None])
+async def test_a_refusal_stands_when_the_activity_cannot_be_read(read: Any) -> None:
+    """Nobody knows then that the badge is off the card."""
+    _, ours = scripted({UPDATE: refused("100"), GET: read})
+    with pytest.raises(CallRefused):
+        await ours.complete(901, CONTENT)
 
 
 async def test_an_activity_of_another_application_is_told_with_what_to_do() -> None:
     """A local application that was deleted and made anew is another one."""
-    _, ours = scripted({UPDATE: refused("ERROR_WRONG_APPLICATION")})
+    _, ours = scripted({UPDATE: refused("ERROR_WRONG_APPLICATION"), GET: {"activity": {"id": 901, "fields": {}}}})
     with pytest.raises(CallRefused, match="complete the activity by hand"):
         await ours.complete(901, CONTENT)

@@ -11,7 +11,7 @@ from badge_bridge.errors import CallRefused, InDoubt, OutcomeUnknown, PortalErro
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.crm_items import TYPE_IDS, OwnerKind, kind_of
 from badge_bridge.portal.leads import HOLD
-from badge_bridge.portal.owners import Customer, Found, Owner, Owners, WantedOwner
+from badge_bridge.portal.owners import KEPT_FOR, Customer, Found, Owner, Owners, WantedOwner
 from support.scripted_portal import ScriptedPortal, lost, paused, refused
 from support.shared_store import SharedStore
 
@@ -184,6 +184,20 @@ async def test_the_company_of_the_number_counts_when_no_contact_has_an_open_deal
     assert len(crm.params(LIST)) == 2
 
 
+async def test_the_company_that_the_contact_works_for_counts_last(owners: Owners, crm: Crm) -> None:
+    """Its deal need not name the contact; a contact without a company, and a company without a deal, lead nowhere."""
+    crm.reached_by = {PHONE: {"CONTACT": [3, 4]}}
+    crm.item("contact", 3, companyId=6)
+    crm.item("contact", 4, companyId=0)
+    crm.deal(44, (9,), company=6)
+    crm.deal(43, (), company=7)
+    found = await owners.find(ANNA, ANY)
+    assert found == Found(Owner("deal", 44, 7), "open deal 44 of company 6, where the contact works, found by phone")
+    owners.forget(ANNA)
+    crm.items["deal"] = [deal for deal in crm.items["deal"] if deal["id"] != 44]
+    assert (await owners.find(ANNA, WantedOwner(("deal",)))).owner is None
+
+
 @pytest.mark.parametrize(
     ("to", "owner", "how"),
     [
@@ -349,12 +363,12 @@ async def test_the_event_waits_when_the_portal_itself_fails(owners: Owners, crm:
     assert crm.methods() == ["statistic.get"]
 
 
-async def test_a_finding_is_kept_for_a_minute(owners: Owners, crm: Crm, clock: Clock) -> None:
+async def test_a_finding_is_kept_for_a_while(owners: Owners, crm: Crm, clock: Clock) -> None:
     """By customer and order; then, or when it is to be forgotten, the portal is asked again."""
     crm.reached_by = {PHONE: {"CONTACT": [3]}}
     crm.deal(45, (3,))
     await owners.find(ANNA, ANY)
-    clock.now += 59.9
+    clock.now += KEPT_FOR - 0.1
     assert (await owners.find(ANNA, ANY)).owner == Owner("deal", 45, 7)
     assert len(crm.sent) == 2
     clock.now += 0.1
@@ -384,7 +398,7 @@ async def test_findings_that_have_ended_are_dropped(owners: Owners, crm: Crm, cl
     for number in range(100):
         clock.now += 1
         await owners.find(Customer(phone=f"+493012340{number:02}"), ANY)
-    assert 59 <= len(owners._kept) <= 61
+    assert KEPT_FOR - 1 <= len(owners._kept) <= KEPT_FOR + 1
 
 
 async def test_one_look_serves_all_who_come_together(owners: Owners, crm: Crm) -> None:

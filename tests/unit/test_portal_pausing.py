@@ -18,8 +18,8 @@ from badge_bridge.portal.pausing import JITTER, Reach, pause_length, reach
 NOW = 1_000_000.0
 
 
-def refused(code: str, status: int = 403) -> AccessRefused:
-    return AccessRefused("no", portal="main", method="m", code=code, status=status, mend="ask")
+def refused(code: str, status: int = 403, method: str = "m") -> AccessRefused:
+    return AccessRefused("no", portal="main", method=method, code=code, status=status, mend="ask")
 
 
 def error(kind: type[PortalError], code: str = "", status: int = 0) -> PortalError:
@@ -36,6 +36,10 @@ def error(kind: type[PortalError], code: str = "", status: int = 0) -> PortalErr
         (error(LimitReached, "OPERATION_TIME_LIMIT", 429), "method"),
         (refused("ACCESS_DENIED"), "method"),
         (refused("ACCESS_DENIED", 400), "method"),
+        (refused("ACCESS_DENIED", 400, "crm.activity.configurable.add"), None),
+        (refused("ACCESS_DENIED", 200, "crm.activity.configurable.update"), None),
+        (refused("ACCESS_DENIED", 403, "crm.activity.configurable.add"), "method"),
+        (refused("ERROR_WRONG_CONTEXT", 400, "crm.activity.configurable.add"), "method"),
         (refused("insufficient_scope"), "method"),
         (refused("METHOD_CONFIRM_WAITING", 401), "method"),
         (refused("METHOD_CONFIRM_DENIED"), "method"),
@@ -54,7 +58,9 @@ def error(kind: type[PortalError], code: str = "", status: int = 0) -> PortalErr
         (error(OutcomeUnknown, "timeout"), None),
     ],
     ids=lambda value: (
-        f"{type(value).__name__}-{value.code}-{value.status}" if isinstance(value, PortalError) else str(value)
+        f"{type(value).__name__}-{value.code}-{value.status}-{value.method}"
+        if isinstance(value, PortalError)
+        else str(value)
     ),
 )
 def test_an_error_pauses_what_it_tells_of_when_it_comes_alone(given: PortalError, expected: Reach | None) -> None:

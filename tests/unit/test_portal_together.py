@@ -94,13 +94,14 @@ def refused(code: str, status: int = 400) -> httpx.Response:
 
 async def test_each_call_gets_its_own_result_or_error_when_a_batch_partly_fails(scene: Scene) -> None:
     """HTTP 200 says nothing about the commands in it."""
+    await scene.together(ADD, GET)
     scene.said = {"missing": {"error": "NOT_FOUND", "error_description": "Not found."}, "bad": {"error": ""}}
     first, second, third, fourth = await scene.together(GET, GET, ADD, GET, codes=("a", "missing", "bad", "b"))
     assert (first, fourth) == (GET, GET)
     assert isinstance(second, NotFound)
     assert isinstance(third, CallRefused)
     assert (third.method, third.status) == (ADD, 200)
-    assert scene.portal.sizes == [4]
+    assert scene.portal.sizes == [2, 4]
     assert await scene.lanes("main", f"main/{ADD}", f"main/{GET}") == []
 
 
@@ -277,6 +278,34 @@ async def test_a_method_is_sent_alone_from_then_on_when_the_portal_refuses_it_in
     assert scene.portal.sizes == [4, 1, 1, 2, 1]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert f"it does not take {ADD} in a batch" in caplog.text
+
+
+@pytest.mark.parametrize("code", ["FIELD_IS_REQUIRED", "WRONG_FIELD_VALUE", "100", "", "ERROR_METHOD_NOT_FOUND"])
+async def test_a_method_is_sent_alone_when_it_succeeds_so_and_not_in_a_batch(scene: Scene, code: str) -> None:
+    """Whatever the portal calls it: values are texts in a batch, and not every method may like that."""
+
+    def answer(method: str, params: dict[str, Any]) -> Said:
+        many = len(scene.portal.requests[-1]) > 1
+        return {"error": code} if method == ADD and many else {"result": method}
+
+    scene.portal.answer = answer
+    assert await scene.together(GET, ADD, GET, ADD) == [GET, ADD, GET, ADD]
+    assert scene.portal.sizes == [4, 1, 1]
+    assert await scene.together(GET, ADD, GET) == [GET, ADD, GET]
+    assert scene.portal.sizes == [4, 1, 1, 2, 1]
+
+
+async def test_a_refusal_is_the_calls_own_when_it_is_refused_alone_as_well(scene: Scene) -> None:
+    """Tried alone once, and the method stays in batches."""
+    scene.said = {"bad": {"error": "FIELD_IS_REQUIRED"}}
+    first, second = await scene.together(ADD, GET, codes=("bad", "good"))
+    assert isinstance(first, CallRefused)
+    assert second == GET
+    assert scene.portal.sizes == [2, 1]
+    assert await scene.together(ADD, GET) == [ADD, GET]
+    first, second = await scene.together(ADD, GET, codes=("bad", "good"))
+    assert isinstance(first, CallRefused)
+    assert scene.portal.sizes == [2, 1, 2, 2]
 
 
 async def test_a_probe_goes_once_more_when_its_method_is_refused_in_a_batch(scene: Scene) -> None:

@@ -130,7 +130,9 @@ class Activities:
     ) -> Literal["completed", "gone"]:
         """Complete an activity, which takes its badge off the card. `content` is what it was added with.
 
-        An activity that somebody has deleted is `gone`. Completing one that is completed changes nothing.
+        An activity that somebody has deleted or completed already is `gone`. What the portal says to completing one
+        twice is not documented, and of one that another application has made it says that and no more; so whatever is
+        refused is read.
 
         Raises:
             PortalError: as `PortalClient.call`; `CallRefused` where another application has made the activity.
@@ -151,6 +153,8 @@ class Activities:
         except NotFound:
             return "gone"
         except CallRefused as refusal:
+            if await self._lookup.is_over(activity, asked):
+                return "gone"
             if refusal.code.casefold() == "error_wrong_application":
                 raise self._of_another_application(activity, refusal) from refusal
             raise

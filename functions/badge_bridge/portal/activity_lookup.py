@@ -15,7 +15,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from badge_bridge.errors import CallRefused, NotFound, OutcomeUnknown
+from badge_bridge.errors import AccessRefused, CallRefused, NotFound, OutcomeUnknown
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.origins import ORIGINATOR
@@ -30,6 +30,8 @@ GET = "crm.activity.configurable.get"
 
 _PROVIDER = {"PROVIDER_ID": "CONFIGURABLE_REST_APP"}
 _SELECT = ["ID", "ORIGINATOR_ID", "ORIGIN_ID", "OWNER_TYPE_ID", "OWNER_ID", "COMPLETED"]
+_YES = frozenset({"true", "y", "1"})
+"""How the portal writes that an activity is completed; it takes all of them and answers with JSON's `true`."""
 _FEW = 3
 """Rows without ORIGIN_ID that are still read one by one: the filter has found an activity and perhaps its doubles."""
 
@@ -63,6 +65,16 @@ class ActivityLookup:
             found = await self._on_card(card, origin_id, asked)
             self._give_up_filtering(why)
             return sorted(found)
+
+    async def is_over(self, activity: int, asked: list[Exchange] | None) -> bool:
+        """Whether an activity is known to be completed or not there; a portal that refuses to say so says nothing."""
+        try:
+            fields = await self._fields(activity, asked)
+        except NotFound:
+            return True
+        except (AccessRefused, CallRefused):
+            return False
+        return str(fields.get("completed")).casefold() in _YES
 
     async def _on_card(self, card: Mapping[str, Any], origin_id: str, asked: list[Exchange] | None) -> set[int]:
         found: set[int] = set()
@@ -125,14 +137,17 @@ class ActivityLookup:
 
     async def _has_mark(self, activity: int, origin_id: str, asked: list[Exchange] | None) -> bool:
         try:
-            result = await self._client.call(GET, {"id": activity}, asked=asked)
+            fields = await self._fields(activity, asked)
         except NotFound:
             return False
+        return (fields.get("originatorId"), fields.get("originId")) == (ORIGINATOR, origin_id)
+
+    async def _fields(self, activity: int, asked: list[Exchange] | None) -> Mapping[str, Any]:
+        """The fields of an activity; none where the answer is of another shape."""
+        result = await self._client.call(GET, {"id": activity}, asked=asked)
         inner = result.get("activity") if isinstance(result, Mapping) else None
         fields = inner.get("fields") if isinstance(inner, Mapping) else None
-        if not isinstance(fields, Mapping):
-            return False
-        return (fields.get("originatorId"), fields.get("originId")) == (ORIGINATOR, origin_id)
+        return fields if isinstance(fields, Mapping) else {}
 
 
 def _list_params(where: Mapping[str, Any]) -> dict[str, Any]:

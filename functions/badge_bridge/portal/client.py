@@ -69,6 +69,8 @@ class PortalClient:
         )
         self._size = BatchSize(largest_batch)
         self._told_refusal = False
+        self._taken_in_batch: set[str] = set()
+        """Methods that have succeeded inside a batch, so that a refusal there is one of the call."""
         self._gathering = Gathering(name, size=self._size, admitted=self._admitted, send=self._send)
 
     async def call(
@@ -184,6 +186,8 @@ class PortalClient:
         if isinstance(carried.meaning, Reply) or carried.seconds > SLOW:
             self._size.took(len(commands), carried.seconds)
         if len(commands) == 1:
+            if commands[0].alone and isinstance(carried.meaning, Reply):
+                self._gathering.send_alone(commands[0].method)
             departure.record(carried.said, carried.seconds)
             await self._hand_out([(commands[0], carried.meaning)], one=True)
         elif isinstance(carried.meaning, Reply) and any(self._shares(commands, carried.meaning)):
@@ -213,7 +217,14 @@ class PortalClient:
                 case "error_batch_length_exceeded":
                     self._size.too_large(together)
                     again.append(command)
+                case _ if isinstance(meaning, CallRefused) and command.method not in self._taken_in_batch:
+                    # Values are texts in a batch, and what the portal says to a method that it does not take there is
+                    # not certain. A refusal carries nothing out, so it may be tried alone.
+                    command.alone = True
+                    again.append(command)
                 case _:
+                    if isinstance(meaning, Reply):
+                        self._taken_in_batch.add(command.method)
                     divided.append((command, meaning))
         self._gathering.put_back([command for command in again if not command.answer.done()])
         return divided

@@ -42,6 +42,8 @@ class Command:
     answer: asyncio.Future[Page] = field(repr=False)
     set_out: bool = False
     """Its lanes have let it go, so that it may hold a probe."""
+    alone: bool = False
+    """It was refused in a batch, and is tried alone to see whether that was the reason."""
     under_way: tuple[float, int] | None = None
     """Since when (by the timer), and how many commands are in the request; None while it waits or is answered."""
 

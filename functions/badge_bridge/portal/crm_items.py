@@ -36,7 +36,7 @@ _IN_WORK = {"stageSemanticId": "P"}
 _SELECT: Mapping[OwnerKind, tuple[str, ...]] = {
     "deal": ("id", "assignedById", "contactId", "contactIds", "companyId"),
     "lead": ("id", "assignedById"),
-    "contact": ("id", "assignedById"),
+    "contact": ("id", "assignedById", "companyId"),
     "company": ("id", "assignedById"),
 }
 
@@ -52,7 +52,9 @@ def kind_of(type_id: int) -> OwnerKind:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One CRM item. `responsible` is a user's id; `contacts` and `companies` are those of a deal, None where untold."""
+    """One CRM item. `responsible` is a user's id; `contacts` are a deal's and `companies` a deal's or a contact's,
+    None where untold.
+    """
 
     id: int
     responsible: int | None

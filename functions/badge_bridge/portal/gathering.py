@@ -176,4 +176,4 @@ class Gathering:
 
     def _is_single(self, command: Command) -> bool:
         phrase = command.phrase
-        return command.method in self._single or phrase is None or len(phrase) > BODY_LIMIT
+        return command.alone or command.method in self._single or phrase is None or len(phrase) > BODY_LIMIT

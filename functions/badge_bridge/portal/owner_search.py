@@ -5,8 +5,8 @@
     the e-mail address                     ┘
 
 The next way is taken only where the one before led to no card. A customer as most are, one contact with one open deal,
-costs two commands. Deals of the company that a contact works for are not looked at: they may be a colleague's, and
-asking would cost every contact without a deal another command; a company that the number itself belongs to counts.
+costs two commands. The company that a contact works for is looked at last, where neither the contact nor a company that
+has the number itself has an open deal.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class OwnerSearch:
         return _newest(kind, items, "", candidates.by)
 
     async def _deal(self, candidates: _Candidates, asked: list[Exchange] | None) -> Found | None:
-        """An open deal: the one that the call belongs to, else one of the contacts, else one of the companies."""
+        """An open deal: the one that the call belongs to, else one of a contact, a company, a contact's company."""
         named = await self._item("deal", candidates, asked)
         if named is not None:
             return named
@@ -207,7 +207,21 @@ class OwnerSearch:
             if deals:
                 its = list(dict.fromkeys(one for one in deals[0].parties(party) or ids if one in ids))
                 return _newest("deal", deals, f" of {_named(party, its)}", candidates.by)
-        return None
+        return await self._deal_of_employer(candidates, asked)
+
+    async def _deal_of_employer(self, candidates: _Candidates, asked: list[Exchange] | None) -> Found | None:
+        """An open deal of a company that one of the contacts works for."""
+        ids = candidates.ids.get("contact")
+        if not ids:
+            return None
+        contacts = await self._items.read("contact", ids, asked=asked)
+        employers = {company for contact in contacts for company in contact.companies or ()}
+        employers.difference_update(candidates.ids.get("company", ()))  # looked at before
+        if not employers:
+            return None
+        deals = await self._items.open_deals("company", employers, asked=asked)
+        its = sorted({company for deal in deals[:1] for company in deal.companies or employers} & employers)
+        return _newest("deal", deals, f" of {_named('company', its)}, where the contact works", candidates.by)
 
 
 def _newest(kind: OwnerKind, items: Sequence[Item], of: str, by: Way) -> Found | None:

@@ -19,8 +19,9 @@ __all__ = ["METHODS", "Customer", "Found", "Owner", "OwnerKind", "Owners", "Want
 METHODS = (STATISTICS, FIND, LIST, ADD)
 """The methods that are called here."""
 
-KEPT_FOR = 60.0
-"""Seconds that a found owner, or that there is none, is taken for granted."""
+KEPT_FOR = 20.0
+"""Seconds that a found owner, or that there is none, is taken for granted: long enough for calls that come together,
+and short because a deal may be won meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

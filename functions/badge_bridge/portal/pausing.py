@@ -37,6 +37,13 @@ _NOBODY_ENTERS = frozenset(
 """Refusals of the credential or the portal as such. All others are about a method: a right that badge.get needs not,
 or a scope (a missing one for statistics must not stop badges). A plan without REST refuses each method in turn."""
 
+_ABOUT_ONE_CARD = frozenset({f"crm.activity.configurable.{verb}" for verb in ("add", "update", "get")})
+"""Anybody may call these, and what is looked at is the right to the card (Bitrix24 docs, "Configurable activities"):
+one card that the application's user may not see must not stop the others."""
+
+_NOT_ON_THIS_PLAN = 403
+"""The status of an ACCESS_DENIED that means the plan and not a right (Bitrix24 docs, "System errors")."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Growth:
@@ -67,14 +74,20 @@ def reach(error: PortalError, *, unknown_in_a_row: int, probing: Collection[Reac
         case LimitReached():
             return "method" if code == "operation_time_limit" else "portal"
         case AccessRefused():
-            unknown_login = error.status == 401 and code not in CODES
-            return "portal" if code in _NOBODY_ENTERS or unknown_login else "method"
+            return _reach_of_refusal(error, code)
         case OutcomeUnknown() if unknown_in_a_row >= UNKNOWN_IN_A_ROW or "portal" in probing:
             return "portal"
         case OutcomeUnknown() if probing:
             return "method"
         case _:
             return None
+
+
+def _reach_of_refusal(error: AccessRefused, code: str) -> Reach | None:
+    if code == "access_denied" and error.method in _ABOUT_ONE_CARD and error.status != _NOT_ON_THIS_PLAN:
+        return None
+    unknown_login = error.status == 401 and code not in CODES
+    return "portal" if code in _NOBODY_ENTERS or unknown_login else "method"
 
 
 def pause_length(
