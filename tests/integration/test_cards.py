@@ -170,6 +170,22 @@ def test_the_card_that_the_event_names_is_taken_and_one_that_is_not_there_is_exp
     played(story, rules=rules(attach="{owner: {deal: event.id}}"))
 
 
+def test_the_badge_is_put_on_the_deal_of_the_company_that_the_customer_works_for() -> None:
+    """Where the contact has no open deal and nobody has the company's number."""
+
+    async def story(company: Company) -> None:
+        crm = company.portal.records.crm
+        crm.put(crm.contacts[FIRST_ITEM + 1].model_copy(update={"company_id": 1}))
+        crm.put(crm.deals[FIRST_ITEM + 1].model_copy(update={"contact_ids": (), "company_id": 1}))
+        missed = await company.report(number_of(1))
+        await company.ended()
+        (outcome,) = (await company.event(missed)).outcomes
+        assert outcome.owner == f"deal {FIRST_ITEM + 1}"
+        assert outcome.reason.endswith("of company 1, where the contact works, found by phone")
+
+    played(story, customers=1)
+
+
 def test_a_stranger_is_ignored_or_gets_a_lead_as_the_rule_says() -> None:
     """One lead for a customer, however often he calls."""
 
