@@ -73,6 +73,14 @@ class Access:
                 installers[name] = installer
         return cls(portals, installers, access.tokens)
 
+    def doubt(self, portal: str, *, member_id: str, domain: str) -> None:
+        """Take notice that a delivery to a source of this portal brought a wrong application token, and whose it says
+        that it is; see `Subscriptions.doubt`.
+        """
+        installer = self.installers.get(portal)
+        if installer is not None:
+            installer.subscriptions.doubt(member_id=member_id, domain=domain)
+
     async def look_after(self, now: float) -> None:
         """What has to be done now and then for applications to stay installed; cheap where that is nothing."""
         for name, installer in self.installers.items():
@@ -80,7 +88,7 @@ class Access:
             assert isinstance(keyring, OAuthKeyring), "a portal with an installer is reached by an application"
             try:
                 await keyring.keep_alive(now)
-                await installer.ensure()
+                await installer.subscriptions.ensure()
             except (PortalError, StoreUnavailable) as error:
                 logger.warning("portal %s: its application could not be looked after, later again: %s", name, error)
 
@@ -134,7 +142,7 @@ class _Opening:
             app,
             store=self.store,
             keys=self.keys,
-            install_url=handlers.life if handlers else "",
+            install_url=handlers.life,
             transport=self.transport,
             clock=self.clock,
         )
@@ -185,13 +193,13 @@ class _Opening:
         await portal.start()
         return portal
 
-    def _handlers(self, portal: str) -> Handlers | None:
+    def _handlers(self, portal: str) -> Handlers:
         """Where the portal shall send its events: to the source of its own calls that says how it is reached."""
         for name, source in self.rules.sources.items():
             url = getattr(source, "public_url", None)
             if getattr(source, "provider", "") == "bitrix24" and self.rules.portal_of[name] == portal and url:
                 return Handlers.beside(url)
-        return None
+        return Handlers()
 
 
 def credential(portal: rulesfile.Portal) -> Credential:

@@ -24,7 +24,7 @@ from badge_bridge.store.protocol import Store
 
 __all__ = ["Bridge", "open_bridge"]
 
-WATCH = 60.0
+WATCH = 15.0
 """Seconds between looks at what applications need to stay installed."""
 
 
@@ -74,6 +74,7 @@ async def open_bridge(
             store=store,
             wake=lambda keys: worker.wake(keys),  # noqa: PLW0108 - the worker is made from this pipeline, below
             application_tokens=access.tokens.tokens,
+            token_refused=access.doubt,
             clock=clock,
             random=rng,
         )

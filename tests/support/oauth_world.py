@@ -200,7 +200,7 @@ class World:
         app: Application | None = None,
         *,
         keys: tuple[str, ...] = (KEY,),
-        handlers: Handlers | None = HANDLERS,
+        handlers: Handlers = HANDLERS,
         **parts: Any,
     ) -> Installer:
         return open_installer(

@@ -19,10 +19,10 @@ from badge_bridge.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from badge_bridge.portal.oauth import InstallationBusy, Installer, Tickets
-from badge_bridge.portal.oauth.binding import CALLS, LIFE, TEST
-from badge_bridge.portal.oauth.installing import AGAIN
+from badge_bridge.portal.oauth import Handlers, InstallationBusy, Installer, Tickets
+from badge_bridge.portal.oauth.binding import CALLS, LIFE, TEST, bind_events
 from badge_bridge.portal.oauth.proving import BURST, RATE
+from badge_bridge.portal.oauth.subscribing import AGAIN
 from badge_bridge.portal.oauth.tickets import LIFETIME
 from support.oauth_world import (
     APPLICATION_TOKEN,
@@ -222,14 +222,14 @@ async def test_binding_goes_on_when_single_events_are_refused(world: World, capl
     assert "ONAPPUPDATE is not bound" not in caplog.text
     world.unknown_events = set()
     asked = len(world.asked)
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert len(world.asked) == asked
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert sorted(world.handlers) == sorted(ALL_BOUND)
     asked = len(world.asked)
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert len(world.asked) == asked
 
 
@@ -245,7 +245,7 @@ async def test_an_event_counts_as_bound_when_another_process_has_just_bound_it(w
         return await world.call(method, params)
 
     world.handlers = list(ALL_BOUND)
-    bound = await world.installer(call=call).bind_events()
+    bound = await bind_events(call, HANDLERS)
     assert bound.missing == {}
     assert bound.bound == (*CALLS, *LIFE)
     assert sorted(world.handlers) == sorted(ALL_BOUND)
@@ -257,7 +257,7 @@ async def test_nothing_is_bound_anew_when_all_handlers_are_there(world: World) -
     keyring = world.keyring()
     await world.install()
     await keyring.look()
-    await world.installer(keyring).ensure()
+    await world.installer(keyring).subscriptions.ensure()
     assert world.asked == ["event.get"]
 
 
@@ -267,7 +267,7 @@ async def test_one_process_binds_when_several_start(world: World) -> None:
     for _ in range(5):
         keyring = world.keyring()
         await keyring.look()
-        await world.installer(keyring).ensure()
+        await world.installer(keyring).subscriptions.ensure()
     assert world.asked.count("event.get") == 1
 
 
@@ -282,7 +282,7 @@ async def test_binding_is_told_and_tried_again_when_the_portal_is_paused(
     installer = world.installer(call=paused)
     await installer.install(world.form())
     assert await world.stored() is not None
-    assert "all events is not bound" in caplog.text
+    assert "portal main: it could not be asked to send its events, and is asked again soon: waits" in caplog.text
 
 
 async def test_it_is_said_when_the_bridge_does_not_know_its_own_address(
@@ -290,10 +290,10 @@ async def test_it_is_said_when_the_bridge_does_not_know_its_own_address(
 ) -> None:
     """Nothing can be bound then; the installation stands, and nobody asks again and again."""
     keyring = world.keyring()
-    installer = world.installer(keyring, handlers=None)
+    installer = world.installer(keyring, handlers=Handlers())
     await installer.install(world.form())
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert caplog.text.count("public_url") == 1
     assert world.handlers == []
 
@@ -306,14 +306,59 @@ async def test_handlers_are_bound_again_when_an_update_carries_the_application_t
     assert "app.info" not in world.asked
 
 
-async def test_a_new_application_token_is_kept_when_an_update_is_proven(world: World) -> None:
-    """Events carry it from now on; the installation and its tokens stay."""
+@pytest.mark.parametrize("event", ["ONAPPUPDATE", "ONAPPINSTALL"])
+async def test_another_application_token_is_believed_when_the_portal_confirms_it(world: World, event: str) -> None:
+    """A form proves its access token only; the portal is asked for a test event, and what that brings counts."""
     before = await world.install()
-    await world.installer().updated(world.form("ONAPPUPDATE", application_token="another"))
-    after = await world.stored()
-    assert after == before.with_application_token("another")
+    installer = world.installer()
+    form = world.form(event, application_token="another")
+    await (installer.updated(form) if event == "ONAPPUPDATE" else installer.install(form))
+    known = await world.stored()
+    assert known is not None
+    assert known.application_token == before.application_token
     assert world.asked[:2] == ["app.info", "profile"]
+    await installer.proven_by_test(asked_for_test(world, application_token="another"))
+    after = await world.stored()
+    assert after is not None
+    assert (after.application_token, after.token_proven_at) == ("another", world.now)
     assert world.handlers == ALL_BOUND
+    assert (after.generation, after.refresh_token == before.refresh_token) == (
+        (1, True) if event == "ONAPPUPDATE" else (2, False)
+    )
+
+
+@pytest.mark.parametrize("event", ["ONAPPUPDATE", "ONAPPINSTALL"])
+async def test_another_application_token_is_kept_when_the_portal_cannot_be_asked_for_a_test(
+    world: World, event: str
+) -> None:
+    """Where our own address is not known, a proven form is the best that can be had."""
+    await world.install()
+    installer = world.installer(handlers=Handlers())
+    form = world.form(event, application_token="another")
+    await (installer.updated(form) if event == "ONAPPUPDATE" else installer.install(form))
+    after = await world.stored()
+    assert after is not None
+    assert after.application_token == "another"
+
+
+async def test_an_installation_of_another_portal_is_refused_when_there_is_one(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """member_id is nothing that the access token proves; it stays for as long as the portal does."""
+    before = await world.install()
+    with pytest.raises(Unauthenticated, match=r"member_id is another .* badge-bridge authorize main"):
+        await world.installer().install(world.form(member_id="b" * 32))
+    assert await world.stored() == before
+    assert world.asked == []
+
+
+async def test_an_installation_of_another_portal_is_taken_when_the_application_is_another(world: World) -> None:
+    """Whoever moves the rules file to another portal has another application there."""
+    await world.install(client_id="local.old", member_id="b" * 32)
+    await world.installer().install(world.form())
+    after = await world.stored()
+    assert after is not None
+    assert after.member_id == MEMBER_ID
 
 
 @pytest.mark.parametrize(
@@ -378,6 +423,11 @@ async def test_an_uninstallation_is_refused_when_no_application_token_is_known(w
         await world.install(application_token="")
     with pytest.raises(Unauthenticated):
         await world.installer().uninstalled(world.form("ONAPPUNINSTALL", application_token=""))
+
+
+def asked_for_test(world: World, **auth: str) -> dict[str, Any]:
+    """The test event that the portal was asked for last."""
+    return {**world.form(TEST, **auth), "data": {"QUERY": dict(world.sent_tests[-1]), "LANGUAGE_ID": "en"}}
 
 
 def state_of(url: str) -> str:
@@ -473,18 +523,15 @@ async def test_the_application_token_is_learnt_by_a_test_event_when_a_code_broug
     installer = world.installer(keyring)
     await authorize(world, installer)
     assert (TEST, HANDLERS.life) in world.handlers
-    (query,) = world.sent_tests
-    form = {**world.form(TEST), "data": {"QUERY": dict(query), "LANGUAGE_ID": "en"}}
-    await world.installer(world.keyring()).proven_by_test(form)  # by any process
+    await world.installer(world.keyring()).proven_by_test(asked_for_test(world))  # by any process
     grant = await world.stored()
     assert grant is not None
     assert grant.application_token == APPLICATION_TOKEN
     assert world.handlers == ALL_BOUND
-    await keyring.look()
     asked = len(world.asked)
     world.now += AGAIN
-    await installer.ensure()
-    assert len(world.asked) == asked
+    await installer.subscriptions.ensure()
+    assert world.asked[asked:] == ["event.get"]
 
 
 async def test_the_test_event_is_asked_for_again_when_it_does_not_come(world: World) -> None:
@@ -493,7 +540,7 @@ async def test_the_test_event_is_asked_for_again_when_it_does_not_come(world: Wo
     installer = world.installer(keyring)
     await authorize(world, installer)
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert len(world.sent_tests) == 2
 
 

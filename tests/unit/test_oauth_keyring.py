@@ -378,7 +378,7 @@ async def test_a_new_application_token_is_kept_when_it_comes_during_a_renewal(
 
     async def update() -> None:
         vault = keyring._vault
-        assert await vault.save(grant.with_application_token("another"), version=1)
+        assert await vault.save(grant.with_application_token("another", proven_at=0), version=1)
 
     world.on_token = update
     renewed = await keyring.renew(await keyring.current())
