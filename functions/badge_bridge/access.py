@@ -20,15 +20,19 @@ from badge_bridge.portal.oauth import (
     Handlers,
     Installer,
     OAuthKeyring,
+    Subscriptions,
+    install_beside,
     open_installer,
     open_keyring,
+    open_subscriptions,
     open_vault,
 )
 from badge_bridge.portal.portal import METHODS
+from badge_bridge.portal_address import on_this_machine
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Access", "application", "credential", "open_beside"]
+__all__ = ["Access", "application", "credential", "handlers", "open_beside", "subscriptions_beside"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -121,6 +125,46 @@ async def open_beside(
     return portal
 
 
+def subscriptions_beside(
+    entry: rulesfile.Portal, portal: Portal, rules: RulesFile, *, store: Store, keys: Sequence[str]
+) -> Subscriptions | None:
+    """What a portal sends us, for a command that runs beside a `serve`; `portal` is one that `open_beside` has opened.
+
+    None where the portal is reached without an application and cannot be asked.
+    """
+    app = application(entry)
+    if app is None:
+        return None
+    assert isinstance(portal.keyring, OAuthKeyring), "a portal with an application is reached by it"
+    return open_subscriptions(
+        app,
+        portal.keyring,
+        store=store,
+        keys=keys,
+        call=portal.client.call,
+        handlers=handlers(rules, entry.name),
+    )
+
+
+def handlers(rules: RulesFile, portal: str) -> Handlers:
+    """Where a portal shall send its events, as far as the rules file says how the bridge is reached.
+
+    Calls go to the portal's own source. What happens to the application goes to `install_url`, or beside any source
+    whose `public_url` has the path that the bridge knows it by; where it has another one, a proxy rewrites paths.
+    """
+    urls = {name: url for name, source in rules.sources.items() if (url := getattr(source, "public_url", None))}
+    of_bitrix24 = {name for name, source in rules.sources.items() if getattr(source, "provider", "") == "bitrix24"}
+    own = [name for name in urls if name in of_bitrix24 and rules.portal_of[name] == portal]
+    beside = (
+        install_beside(urls[name])
+        for name in (*own, *urls)
+        # A portal calls https only, other providers need not.
+        if urls[name].endswith(f"/hooks/{name}") and (urls[name].startswith("https://") or on_this_machine(urls[name]))
+    )
+    life = rules.portals[portal].install_url or next(filter(None, beside), "")
+    return Handlers(calls=urls[own[0]] if own else "", life=life)
+
+
 @dataclass(frozen=True, slots=True)
 class _Opening:
     """What all portals are opened with."""
@@ -137,12 +181,12 @@ class _Opening:
         app = application(entry)
         if app is None:
             return await self._open(entry, credential(entry), self._limiter(entry)), None
-        handlers = self._handlers(entry.name)
+        ours = handlers(self.rules, entry.name)
         keyring = open_keyring(
             app,
             store=self.store,
             keys=self.keys,
-            install_url=handlers.life,
+            install_url=ours.life,
             transport=self.transport,
             clock=self.clock,
         )
@@ -165,7 +209,7 @@ class _Opening:
             keys=self.keys,
             call=portal.client.call,
             admitted=limiter.admitted,
-            handlers=handlers,
+            handlers=ours,
             changed=changed,
             transport=self.transport,
             clock=self.clock,
@@ -192,14 +236,6 @@ class _Opening:
         self.stack.push_async_callback(portal.aclose)
         await portal.start()
         return portal
-
-    def _handlers(self, portal: str) -> Handlers:
-        """Where the portal shall send its events: to the source of its own calls that says how it is reached."""
-        for name, source in self.rules.sources.items():
-            url = getattr(source, "public_url", None)
-            if getattr(source, "provider", "") == "bitrix24" and self.rules.portal_of[name] == portal and url:
-                return Handlers.beside(url)
-        return Handlers()
 
 
 def credential(portal: rulesfile.Portal) -> Credential:

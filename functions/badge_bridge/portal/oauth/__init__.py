@@ -5,7 +5,7 @@ tokens are renewed.
 """
 
 from badge_bridge.portal.oauth.application import DEFAULT_SERVER, Application, check_server_url
-from badge_bridge.portal.oauth.binding import Bound, Handlers
+from badge_bridge.portal.oauth.binding import Bound, Handlers, install_beside
 from badge_bridge.portal.oauth.cipher import Cipher, WrongEncryptionKey, new_key
 from badge_bridge.portal.oauth.grant import Grant
 from badge_bridge.portal.oauth.installing import Installer
@@ -40,6 +40,7 @@ __all__ = [
     "Vault",
     "WrongEncryptionKey",
     "check_server_url",
+    "install_beside",
     "new_key",
     "open_installer",
     "open_keyring",
