@@ -21,7 +21,7 @@ from badge_bridge.errors import (
 )
 from badge_bridge.portal.oauth import Handlers, InstallationBusy, Installer, Tickets
 from badge_bridge.portal.oauth.binding import CALLS, LIFE, TEST, bind_events
-from badge_bridge.portal.oauth.proving import BURST, RATE
+from badge_bridge.portal.oauth.proving import BURST, PATIENCE, RATE, WAITING
 from badge_bridge.portal.oauth.subscribing import AGAIN
 from badge_bridge.portal.oauth.tickets import LIFETIME
 from support.oauth_world import (
@@ -142,29 +142,98 @@ async def test_a_portal_of_a_trusted_name_is_asked_at_the_address_of_the_rules_f
     assert {urlsplit(url).hostname for url in world.urls} == {PORTAL}
 
 
+RENAMED = "acme-crm.bitrix24.de"
+
+
+@pytest.mark.parametrize("domain", [PORTAL, RENAMED])
+async def test_an_installation_is_proven_where_the_portal_was_renamed_to(world: World, domain: str) -> None:
+    """The proof follows the redirect as calls do, once; the form may have the new name or the old one."""
+    world.moved_to = RENAMED
+    await world.installer().install(world.form(domain=domain))
+    assert await world.stored() is not None
+    assert world.asked[:2] == ["app.info", "profile"]
+    assert world.redirected == 1
+
+
+async def test_a_person_lets_a_renamed_portal_in_when_he_follows_the_link(world: World) -> None:
+    """The portal's own page sends him on, and the code comes from the new name."""
+    world.moved_to = RENAMED
+    await authorize(world, world.installer(), domain=RENAMED)
+    assert await world.stored() is not None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "bitrix24.com.evil.example", "a.b.bitrix24.com"])
+async def test_a_redirect_is_not_followed_when_calls_would_not_follow_it(world: World, host: str) -> None:
+    """The access token goes nowhere else."""
+    world.moved_to = host
+    with pytest.raises(Unauthenticated):
+        await world.installer().install(world.form())
+    assert await world.stored() is None
+    assert {urlsplit(url).hostname for url in world.urls} == {PORTAL}
+
+
 async def test_few_forgeries_reach_the_portal_when_a_flood_of_them_comes(world: World) -> None:
     """What a forger can spend of the portal's limits is a few calls at once, and one in ten seconds after that."""
     installer = world.installer()
-    said = []
-    for _ in range(200):
-        try:
+    start = world.now
+
+    async def forge() -> BaseException:
+        with pytest.raises((Unauthenticated, InstallationBusy)) as caught:
             await installer.install(world.form(access_token="forged"))
-        except (Unauthenticated, InstallationBusy) as error:
-            said.append(type(error))
+        return caught.value
+
+    said = []
+    for _ in range(20):
+        said += [type(error) for error in await asyncio.gather(*(forge() for _ in range(10)))]
         world.now += 0.5
     asked = world.asked.count("app.info")
-    assert asked <= BURST + 200 * 0.5 * RATE
+    assert asked <= BURST + (world.now - start) * RATE
     assert asked == said.count(Unauthenticated)
+    assert said.count(InstallationBusy) > 100
     assert set(world.asked) == {"app.info"}
 
 
 async def test_one_proof_is_made_at_a_time_when_installations_come_together(world: World) -> None:
-    """The others are asked to come back and cost nothing."""
-    installer = world.installer()
-    said = await asyncio.gather(*(installer.install(world.form()) for _ in range(5)), return_exceptions=True)
-    assert [type(error) for error in said if error is not None] == [InstallationBusy] * 4
-    assert world.asked.count("app.info") == 1
+    """A few of the others wait for their turn; the rest are asked to come back and cost nothing."""
+    running = most = 0
+
+    async def admitted() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    installer = world.installer(admitted=admitted)
+    said = await asyncio.gather(
+        *(installer.install(world.form(access_token="forged")) for _ in range(WAITING + 5)), return_exceptions=True
+    )
+    assert [type(error) for error in said] == [
+        *[Unauthenticated] * (WAITING + 1),
+        *[InstallationBusy] * 4,
+    ]
+    assert most == 1
     assert InstallationBusy.status == 503
+
+
+async def test_the_genuine_installation_gets_its_turn_when_forgeries_came_before_it(world: World) -> None:
+    """Bitrix24 does not send it again, so it waits for some seconds."""
+    installer = world.installer()
+    forged = [installer.install(world.form(access_token="forged")) for _ in range(BURST)]
+    *refused, genuine = await asyncio.gather(*forged, installer.install(world.form()), return_exceptions=True)
+    assert [type(error) for error in refused] == [Unauthenticated] * BURST
+    assert genuine is None
+    assert await world.stored() is not None
+    assert sum(world.slept) == pytest.approx(1 / RATE)
+
+
+async def test_an_installation_waits_no_longer_than_its_sender_may(world: World) -> None:
+    """Where there is no room in time, nothing is asked."""
+    world.store.levels["oauth/main/proofs"] = (BURST + PATIENCE * RATE, world.now)
+    with pytest.raises(InstallationBusy):
+        await world.installer().install(world.form())
+    assert world.asked == []
+    assert world.slept == []
 
 
 @pytest.mark.parametrize(
@@ -507,14 +576,21 @@ async def test_a_code_of_another_portal_is_not_stored_when_its_token_is_not_good
 
 
 async def test_an_authorisation_does_not_wait_when_forgers_use_up_all_proofs(world: World) -> None:
-    """Its link is signed by us, so it stands behind no stranger; its user need not be an administrator."""
+    """Its link is signed by us, so it stands behind no stranger."""
     installer = world.installer()
-    for _ in range(BURST + 1):
-        with pytest.raises((Unauthenticated, InstallationBusy)):
-            await installer.install(world.form(access_token="forged"))
-    world.admin = False
+    world.store.levels["oauth/main/proofs"] = (1000, world.now)
     await authorize(world, installer)
     assert await world.stored() is not None
+    assert world.slept == []
+
+
+async def test_the_installation_of_an_administrator_stays_when_an_employee_follows_the_link(world: World) -> None:
+    """The bridge would act with his rights from then on."""
+    before = await world.install()
+    world.admin = False
+    with pytest.raises(Unauthenticated, match=r"user 7 of the portal, who is no administrator.*to open the link"):
+        await authorize(world, world.installer())
+    assert await world.stored() == before
 
 
 async def test_the_application_token_is_learnt_by_a_test_event_when_a_code_brought_none(world: World) -> None:

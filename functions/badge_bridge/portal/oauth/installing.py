@@ -87,6 +87,9 @@ class Installer:
         """What the portal sends us, and how it stays so."""
         return self._subscriptions
 
+    def is_named(self, domain: str) -> bool:
+        return self._application.is_named(domain)
+
     def lives_at(self, domain: str) -> bool:
         return self._application.lives_at(domain)
 
