@@ -140,7 +140,8 @@ class OAuthKeyring:
         return self._credential(grant)
 
     async def keep_alive(self, now: float) -> bool:
-        """Renew tokens that nobody has used for so long that they would die; True where that was needed.
+        """Renew tokens that nobody has used for so long that they would die; True where that was needed. And see to it
+        that they are encrypted with the first key, so that a key which is being replaced can go.
 
         Cheap, and meant to be called by every sweep; what fails is tried again an hour later.
 
@@ -151,6 +152,12 @@ class OAuthKeyring:
         if recent:
             return False
         self._kept_alive_at = now
+        if await self._vault.seal_anew():
+            logger.info(
+                "portal %s: its tokens are encrypted with the first key of ENCRYPTION_KEY now; nothing of this portal "
+                "needs the others any more",
+                self._application.portal,
+            )
         await self.look()
         grant = self._grant
         if grant is None or now - grant.renewed_at < KEEP_ALIVE:
