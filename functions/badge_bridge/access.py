@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from badge_bridge import rulesfile
@@ -56,14 +56,16 @@ class Access:
         clock: Callable[[], float],
         random: Callable[[], float],
         transport: AsyncBaseTransport | None = None,
+        installed: Callable[[str], None] | None = None,
     ) -> Access:
-        """Open every portal of the rules file; `stack` closes them. `keys` are those of ENCRYPTION_KEY.
+        """Open every portal of the rules file; `stack` closes them. `keys` are those of ENCRYPTION_KEY; `installed`
+        hears the name of a portal whose application was installed by this process.
 
         Raises:
             SettingsError: an application needs a key, and there is none.
             StoreUnavailable: the store cannot be read or written.
         """
-        opening = _Opening(stack, rules, store, keys, clock, random, transport)
+        opening = _Opening(stack, rules, store, keys, clock, random, transport, installed)
         vaults = {
             name: open_vault(app, store=store, keys=keys)
             for name, portal in rules.portals.items()
@@ -176,6 +178,7 @@ class _Opening:
     clock: Callable[[], float]
     random: Callable[[], float]
     transport: AsyncBaseTransport | None
+    installed: Callable[[str], None] | None
 
     async def portal(self, entry: rulesfile.Portal, tokens: ApplicationTokens) -> tuple[Portal, Installer | None]:
         app = application(entry)
@@ -191,16 +194,25 @@ class _Opening:
             clock=self.clock,
         )
         self.stack.push_async_callback(keyring.aclose)
-        # Lanes that are paused for another installation open where the mark is known. That tokens cannot be decrypted
-        # is told by the first call, which pauses the portal.
-        with suppress(AccessRefused):
+        # Lanes that are paused for another installation open where the mark is known.
+        try:
             await keyring.look()
+            keyring.installed()
+        except AccessRefused as error:
+            # Without this line the first to notice would be a missed call.
+            logger.warning("%s", error)
         limiter = self._limiter(entry)
         portal = await self._open(entry, keyring, limiter)
 
+        mark = keyring.mark
+
         async def changed() -> None:
+            nonlocal mark
             tokens.forget(entry.name)
             await portal.lanes.start(METHODS)
+            before, mark = mark, keyring.mark
+            if self.installed is not None and keyring.grant is not None and mark != before:
+                self.installed(entry.name)
 
         installer = open_installer(
             app,
