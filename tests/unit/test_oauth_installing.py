@@ -452,6 +452,25 @@ async def test_a_forged_update_changes_nothing(world: World, auth: dict[str, str
     assert not LANES & set(world.store.calls)
 
 
+async def test_the_portal_is_asked_when_an_update_proves_nothing_and_names_it(world: World) -> None:
+    """It may be genuine, such as one that nobody's token came with; what the portal says then is proof enough."""
+    await world.install()
+    world.handlers = list(ALL_BOUND)
+    keyring = world.keyring()
+    await keyring.look()
+    installer = world.installer(keyring)
+    await installer.subscriptions.ensure()
+    world.handlers = []
+    with pytest.raises(Unauthenticated):
+        await installer.updated(world.form("ONAPPUPDATE", access_token="", application_token="another"))
+    await installer.subscriptions.ensure()
+    await installer.proven_by_test(asked_for_test(world, application_token="another"))
+    after = await world.stored()
+    assert after is not None
+    assert after.application_token == "another"
+    assert world.handlers == ALL_BOUND
+
+
 async def test_an_update_installs_when_nothing_is_stored(world: World) -> None:
     """An installation that was missed is made up for by the next proven event with tokens."""
     await world.installer().updated(world.form("ONAPPUPDATE"))

@@ -133,7 +133,9 @@ async def test_one_test_is_asked_for_when_several_processes_refuse_deliveries(wo
     assert len(world.sent_tests) == 1
 
 
-@pytest.mark.parametrize(("member_id", "domain"), [("b" * 32, ""), ("", "evil.example"), ("", "")])
+@pytest.mark.parametrize(
+    ("member_id", "domain"), [("b" * 32, ""), ("", "evil.example"), ("", "evil.bitrix24.com"), ("", "")]
+)
 async def test_nothing_is_asked_when_a_delivery_names_another_portal(world: World, member_id: str, domain: str) -> None:
     """It is nothing that our portal could mend."""
     subscriptions = await running(world)

@@ -7,6 +7,8 @@ file names, the grant is stored, the portal is asked for its events.
 
 The posted events are unsigned. What they say is believed for one of two reasons: the token in them was proven at the
 portal, or they carry the application token that an earlier proven one brought (Bitrix24 docs, "Safe event handlers").
+An access token proves no application token beside it: one that replaces another counts when the portal has sent it with
+a test event that we had asked for.
 """
 
 from __future__ import annotations
@@ -88,10 +90,8 @@ class Installer:
         return self._subscriptions
 
     def is_named(self, domain: str) -> bool:
+        """Whether `domain` is a name of this portal that the rules file knows."""
         return self._application.is_named(domain)
-
-    def lives_at(self, domain: str) -> bool:
-        return self._application.lives_at(domain)
 
     async def install(self, form: Mapping[str, Any]) -> None:
         """Take an `ONAPPINSTALL`.
@@ -140,7 +140,7 @@ class Installer:
         if not known:
             try:
                 await self._prove_update(told, grant)
-            except (DeliveryRefused, PortalError):
+            except (DeliveryRefused, PortalError, StoreUnavailable):
                 # It may be genuine all the same, and does not come again. Asking the portal for its events is enough.
                 self._subscriptions.doubt(member_id=told.member_id, domain=told.domain)
                 raise
@@ -182,7 +182,7 @@ class Installer:
         ticket = self._tickets.read(state, "authorize", now=now)
         if ticket is None:
             raise Unauthenticated("the state is not one of ours for this portal, or is older than 10 minutes")
-        if domain and not self.lives_at(domain):
+        if domain and not self._application.lives_at(domain):
             raise Unauthenticated("the code comes from another portal than that of the rules file")
         if not code or not code.isascii() or not code.isprintable():
             raise Unauthenticated("there is no code")
@@ -316,7 +316,7 @@ class Installer:
         return (await self._stored()).grant
 
     def _check_home(self, told: AppForm) -> None:
-        if not self.lives_at(told.domain):
+        if not self._application.lives_at(told.domain):
             raise Unauthenticated("it is of another portal than that of the rules file")
 
     async def _check_member(self, told: AppForm) -> None:

@@ -111,7 +111,7 @@ class Subscriptions:
         Costs nothing here; `ensure` asks the portal, and seldom, since anybody can say so.
         """
         grant, now = self._keyring.grant, self._clock()
-        if grant is None or not (self._application.lives_at(domain) or (member_id and member_id == grant.member_id)):
+        if grant is None or not (self._application.is_named(domain) or (member_id and member_id == grant.member_id)):
             return
         if self._suspected_at is None or not 0 <= now - self._suspected_at < DOUBT_AGAIN:
             self._suspected_at = self._next_at = now
