@@ -83,6 +83,8 @@ async def _posted(delivery: Delivery, installers: Collection[Installer]) -> Repl
     if take is None:
         raise Impossible("is not one of an application's life", field="event")
     refusal = Unauthenticated("no portal of the rules file is reached by an OAuth application")
+    busy: InstallationBusy | None = None
+    silent = False
     # By domain where one is known; a renamed portal is found by what its tokens prove.
     domain = text_at(group_at(form, "auth"), "domain")
     for installer in [one for one in installers if one.is_named(domain)] or installers:
@@ -93,13 +95,15 @@ async def _posted(delivery: Delivery, installers: Collection[Installer]) -> Repl
         except InstallationBusy as error:
             if _may_tell(installer.portal):
                 _tell_lost(f"portal {installer.portal}: {error}", installer)
-            raise
+            busy = error
         except PortalError as error:
             _tell_lost(str(error), installer)
-            return Reply(status=503, headers={"Retry-After": "10"})
+            silent = True
         else:
             return Reply(status=200)
-    raise refusal
+    if silent:
+        return Reply(status=503, headers={"Retry-After": "10"})
+    raise busy or refusal
 
 
 def _tell_lost(what: str, installer: Installer) -> None:

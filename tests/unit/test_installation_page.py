@@ -130,6 +130,15 @@ async def test_a_sender_is_asked_to_come_back_when_many_installations_come(
     assert "if this was an installation: badge-bridge authorize main" in lost[0].message
 
 
+async def test_a_renamed_portal_is_found_when_another_one_cannot_be_asked(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    """Its new name is nobody's in the rules file, so each portal is tried, whatever becomes of the others."""
+    world.store.levels["oauth/other/proofs"] = (1000, world.now)
+    assert (await post(client, world.form(domain="acme-crm.bitrix24.com"))).status_code == 200
+    assert await world.stored() is not None
+
+
 async def test_a_forged_installation_is_one_clear_line(world: World, installers: dict[str, Installer]) -> None:
     """It names the portal once, and nothing of it sends anybody to look for credentials in the rules file."""
     body = encoded(world.form(access_token="forged")).encode()
