@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import pytest
 
-from badge_bridge.access import handlers
+from badge_bridge.access import handlers, open_beside, subscriptions_beside
 from badge_bridge.errors import RulesError
 from badge_bridge.portal.oauth import Handlers
 from badge_bridge.rulesfile import RulesFile, parse
 from badge_bridge.sources import OPTIONS
+from badge_bridge.store.memory import MemoryStore
+from support.oauth_world import KEY
 
 TWILIO = '{provider: twilio, secrets: ["${TOKEN}"], portal: main, public_url: '
 INSTALL = "https://b.example.com/install"
@@ -85,3 +89,19 @@ def test_an_installation_page_is_refused_when_the_portal_has_no_application() ->
     """An access token as it is installs nothing."""
     with pytest.raises(RulesError, match="install_url is for an application"):
         rules(f"  reception: {TWILIO}https://b.example.com/hooks/reception}}", INSTALL, oauth='access_token: "${KEY}"')
+
+
+async def test_what_a_portal_sends_can_be_asked_beside_a_running_serve() -> None:
+    """For the portal that is reached by an application; it reads the store that the serve has."""
+    loaded = rules(f"  reception: {TWILIO}https://b.example.com/hooks/reception}}")
+    async with AsyncExitStack() as stack:
+        pauses = MemoryStore()
+        await pauses.open()
+        stack.push_async_callback(pauses.close)
+        for name, entry in loaded.portals.items():
+            portal = await open_beside(stack, entry, store=pauses, keys=(KEY,), pauses=pauses)
+            subscriptions = subscriptions_beside(entry, portal, loaded, store=pauses, keys=(KEY,))
+            assert (subscriptions is not None) == (name == "main")
+            if subscriptions is not None:
+                assert subscriptions.can_test
+                assert not await subscriptions.knows_token()
