@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from badge_bridge import rulesfile
@@ -20,15 +20,19 @@ from badge_bridge.portal.oauth import (
     Handlers,
     Installer,
     OAuthKeyring,
+    Subscriptions,
+    install_beside,
     open_installer,
     open_keyring,
+    open_subscriptions,
     open_vault,
 )
 from badge_bridge.portal.portal import METHODS
+from badge_bridge.portal_address import on_this_machine
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Access", "application", "credential", "open_beside"]
+__all__ = ["Access", "application", "credential", "handlers", "open_beside", "subscriptions_beside"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -52,14 +56,16 @@ class Access:
         clock: Callable[[], float],
         random: Callable[[], float],
         transport: AsyncBaseTransport | None = None,
+        installed: Callable[[str], None] | None = None,
     ) -> Access:
-        """Open every portal of the rules file; `stack` closes them. `keys` are those of ENCRYPTION_KEY.
+        """Open every portal of the rules file; `stack` closes them. `keys` are those of ENCRYPTION_KEY; `installed`
+        hears the name of a portal whose application was installed by this process.
 
         Raises:
             SettingsError: an application needs a key, and there is none.
             StoreUnavailable: the store cannot be read or written.
         """
-        opening = _Opening(stack, rules, store, keys, clock, random, transport)
+        opening = _Opening(stack, rules, store, keys, clock, random, transport, installed)
         vaults = {
             name: open_vault(app, store=store, keys=keys)
             for name, portal in rules.portals.items()
@@ -73,6 +79,14 @@ class Access:
                 installers[name] = installer
         return cls(portals, installers, access.tokens)
 
+    def doubt(self, portal: str, *, member_id: str, domain: str) -> None:
+        """Take notice that a delivery to a source of this portal brought a wrong application token, and whose it says
+        that it is; see `Subscriptions.doubt`.
+        """
+        installer = self.installers.get(portal)
+        if installer is not None:
+            installer.subscriptions.doubt(member_id=member_id, domain=domain)
+
     async def look_after(self, now: float) -> None:
         """What has to be done now and then for applications to stay installed; cheap where that is nothing."""
         for name, installer in self.installers.items():
@@ -80,7 +94,7 @@ class Access:
             assert isinstance(keyring, OAuthKeyring), "a portal with an installer is reached by an application"
             try:
                 await keyring.keep_alive(now)
-                await installer.ensure()
+                await installer.subscriptions.ensure()
             except (PortalError, StoreUnavailable) as error:
                 logger.warning("portal %s: its application could not be looked after, later again: %s", name, error)
 
@@ -113,6 +127,46 @@ async def open_beside(
     return portal
 
 
+def subscriptions_beside(
+    entry: rulesfile.Portal, portal: Portal, rules: RulesFile, *, store: Store, keys: Sequence[str]
+) -> Subscriptions | None:
+    """What a portal sends us, for a command that runs beside a `serve`; `portal` is one that `open_beside` has opened.
+
+    None where the portal is reached without an application and cannot be asked.
+    """
+    app = application(entry)
+    if app is None:
+        return None
+    assert isinstance(portal.keyring, OAuthKeyring), "a portal with an application is reached by it"
+    return open_subscriptions(
+        app,
+        portal.keyring,
+        store=store,
+        keys=keys,
+        call=portal.client.call,
+        handlers=handlers(rules, entry.name),
+    )
+
+
+def handlers(rules: RulesFile, portal: str) -> Handlers:
+    """Where a portal shall send its events, as far as the rules file says how the bridge is reached.
+
+    Calls go to the portal's own source. What happens to the application goes to `install_url`, or beside any source
+    whose `public_url` has the path that the bridge knows it by; where it has another one, a proxy rewrites paths.
+    """
+    urls = {name: url for name, source in rules.sources.items() if (url := getattr(source, "public_url", None))}
+    of_bitrix24 = {name for name, source in rules.sources.items() if getattr(source, "provider", "") == "bitrix24"}
+    own = [name for name in urls if name in of_bitrix24 and rules.portal_of[name] == portal]
+    beside = (
+        install_beside(urls[name])
+        for name in (*own, *urls)
+        # A portal calls https only, other providers need not.
+        if urls[name].endswith(f"/hooks/{name}") and (urls[name].startswith("https://") or on_this_machine(urls[name]))
+    )
+    life = rules.portals[portal].install_url or next(filter(None, beside), "")
+    return Handlers(calls=urls[own[0]] if own else "", life=life)
+
+
 @dataclass(frozen=True, slots=True)
 class _Opening:
     """What all portals are opened with."""
@@ -124,31 +178,41 @@ class _Opening:
     clock: Callable[[], float]
     random: Callable[[], float]
     transport: AsyncBaseTransport | None
+    installed: Callable[[str], None] | None
 
     async def portal(self, entry: rulesfile.Portal, tokens: ApplicationTokens) -> tuple[Portal, Installer | None]:
         app = application(entry)
         if app is None:
             return await self._open(entry, credential(entry), self._limiter(entry)), None
-        handlers = self._handlers(entry.name)
+        ours = handlers(self.rules, entry.name)
         keyring = open_keyring(
             app,
             store=self.store,
             keys=self.keys,
-            install_url=handlers.life if handlers else "",
+            install_url=ours.life,
             transport=self.transport,
             clock=self.clock,
         )
         self.stack.push_async_callback(keyring.aclose)
-        # Lanes that are paused for another installation open where the mark is known. That tokens cannot be decrypted
-        # is told by the first call, which pauses the portal.
-        with suppress(AccessRefused):
+        # Lanes that are paused for another installation open where the mark is known.
+        try:
             await keyring.look()
+            keyring.installed()
+        except AccessRefused as error:
+            # Without this line the first to notice would be a missed call.
+            logger.warning("%s", error)
         limiter = self._limiter(entry)
         portal = await self._open(entry, keyring, limiter)
 
+        mark = keyring.mark
+
         async def changed() -> None:
+            nonlocal mark
             tokens.forget(entry.name)
             await portal.lanes.start(METHODS)
+            before, mark = mark, keyring.mark
+            if self.installed is not None and keyring.grant is not None and mark != before:
+                self.installed(entry.name)
 
         installer = open_installer(
             app,
@@ -157,7 +221,7 @@ class _Opening:
             keys=self.keys,
             call=portal.client.call,
             admitted=limiter.admitted,
-            handlers=handlers,
+            handlers=ours,
             changed=changed,
             transport=self.transport,
             clock=self.clock,
@@ -184,14 +248,6 @@ class _Opening:
         self.stack.push_async_callback(portal.aclose)
         await portal.start()
         return portal
-
-    def _handlers(self, portal: str) -> Handlers | None:
-        """Where the portal shall send its events: to the source of its own calls that says how it is reached."""
-        for name, source in self.rules.sources.items():
-            url = getattr(source, "public_url", None)
-            if getattr(source, "provider", "") == "bitrix24" and self.rules.portal_of[name] == portal and url:
-                return Handlers.beside(url)
-        return None
 
 
 def credential(portal: rulesfile.Portal) -> Credential:

@@ -24,7 +24,7 @@ from badge_bridge.store.protocol import Store
 
 __all__ = ["Bridge", "open_bridge"]
 
-WATCH = 60.0
+WATCH = 15.0
 """Seconds between looks at what applications need to stay installed."""
 
 
@@ -53,10 +53,12 @@ async def open_bridge(
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
     rng: Callable[[], float] = random.random,
+    installed: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Bridge]:
     """Open the store and start working on what it holds; on leaving, let running attempts end and close everything.
 
-    `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the portals.
+    `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the portals; `installed` hears the name
+    of a portal whose application was installed by this process.
 
     Raises:
         SettingsError: `state` cannot be understood, or an OAuth application needs a key.
@@ -66,7 +68,16 @@ async def open_bridge(
         store = open_store(state)
         await store.open()
         stack.push_async_callback(store.close)
-        access = await Access.open(stack, rules, store=store, keys=keys, clock=clock, random=rng, transport=transport)
+        access = await Access.open(
+            stack,
+            rules,
+            store=store,
+            keys=keys,
+            clock=clock,
+            random=rng,
+            transport=transport,
+            installed=installed,
+        )
         pipeline = Pipeline(
             rules=rules,
             sources={name: build(name, cast("SourceOptions", options)) for name, options in rules.sources.items()},
@@ -74,6 +85,7 @@ async def open_bridge(
             store=store,
             wake=lambda keys: worker.wake(keys),  # noqa: PLW0108 - the worker is made from this pipeline, below
             application_tokens=access.tokens.tokens,
+            token_refused=access.doubt,
             clock=clock,
             random=rng,
         )

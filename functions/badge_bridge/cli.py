@@ -125,14 +125,19 @@ def serve(
 
 async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, *, ensure_badges: bool) -> None:
     from badge_bridge.bridge import open_bridge
-    from badge_bridge.ensuring import ensure_all
+    from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
     from badge_bridge.server import create_app
     from badge_bridge.serving import Server, until_signal
 
+    ensuring = Ensuring(rules) if ensure_badges else None
     async with (
         open_bridge(
-            rules, state=settings.state, concurrency=settings.concurrency, keys=settings.encryption_keys
+            rules,
+            state=settings.state,
+            concurrency=settings.concurrency,
+            keys=settings.encryption_keys,
+            installed=ensuring.again if ensuring else None,
         ) as bridge,
         Server(create_app(bridge), listener) as server,
     ):
@@ -143,14 +148,15 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, 
             )
         logger.info("listening on %s, events in %s, rules %s", server.url, settings.state, rules.hash)
         # Beside the deliveries: a portal that does not answer must not keep a provider waiting.
-        ensuring = asyncio.create_task(ensure_all(bridge.portals, rules)) if ensure_badges else None
+        if ensuring is not None:
+            ensuring.start(bridge.portals)
         try:
             await asyncio.to_thread(logs.upgrade)
             await until_signal()
             logger.info("stopping")
         finally:
             if ensuring is not None:
-                ensuring.cancel()
+                await ensuring.stop()
 
 
 @app.command()

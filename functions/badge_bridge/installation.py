@@ -23,7 +23,8 @@ from badge_bridge.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from badge_bridge.portal.oauth import Installer
+from badge_bridge.observability.floods import FloodGate
+from badge_bridge.portal.oauth import InstallationBusy, Installer
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, Reply
 from badge_bridge.sources.fields import group_at, text_at
@@ -31,6 +32,8 @@ from badge_bridge.sources.fields import group_at, text_at
 __all__ = ["MAX_BODY", "handle_install"]
 
 logger = logging.getLogger("badge_bridge.install")
+
+_gate = FloodGate()
 
 MAX_BODY = 64 * 1024
 """Bytes; such a form has about 2 KiB."""
@@ -62,7 +65,7 @@ async def handle_install(delivery: Delivery, installers: Collection[Installer]) 
         MethodNotAllowed: neither GET nor POST.
         Unauthenticated: a posted form that proves nothing; nothing was stored.
         Malformed, UnsupportedMediaType, Impossible: a body that cannot be read, or another event.
-        InstallationBusy: too many forms lately; nothing was looked at.
+        InstallationBusy: too many forms at once; nothing was looked at.
         StoreUnavailable: nothing was stored.
     """
     if delivery.method == "POST":
@@ -80,20 +83,38 @@ async def _posted(delivery: Delivery, installers: Collection[Installer]) -> Repl
     if take is None:
         raise Impossible("is not one of an application's life", field="event")
     refusal = Unauthenticated("no portal of the rules file is reached by an OAuth application")
-    # By domain where one fits; a renamed portal is found by what its application token proves.
+    busy: InstallationBusy | None = None
+    silent = False
+    # By domain where one is known; a renamed portal is found by what its tokens prove.
     domain = text_at(group_at(form, "auth"), "domain")
-    for installer in sorted(installers, key=lambda one: not one.lives_at(domain)):
+    for installer in [one for one in installers if one.is_named(domain)] or installers:
         try:
             await take(installer, form)
         except Unauthenticated as error:
             refusal = Unauthenticated(f"portal {installer.portal}: {error.reason}")
+        except InstallationBusy as error:
+            if _may_tell(installer.portal):
+                _tell_lost(f"portal {installer.portal}: {error}", installer)
+            busy = error
         except PortalError as error:
-            # Bitrix24 does not send it again, so somebody has to know.
-            logger.error("%s; if this was an installation: badge-bridge authorize %s", error, installer.portal)  # noqa: TRY400 - the message says it all
-            return Reply(status=503, headers={"Retry-After": "10"})
+            _tell_lost(str(error), installer)
+            silent = True
         else:
             return Reply(status=200)
-    raise refusal
+    if silent:
+        return Reply(status=503, headers={"Retry-After": "10"})
+    raise busy or refusal
+
+
+def _tell_lost(what: str, installer: Installer) -> None:
+    """Bitrix24 does not send it again, so somebody has to know."""
+    logger.error("%s; if this was an installation: badge-bridge authorize %s", what, installer.portal)
+
+
+def _may_tell(kind: str) -> bool:
+    """Whether a line that anybody can cause may be written; who is refused has a counted line in any case."""
+    _gate.over()
+    return _gate.passes(kind)
 
 
 async def _returned(delivery: Delivery, installers: Collection[Installer]) -> Reply:
@@ -101,10 +122,15 @@ async def _returned(delivery: Delivery, installers: Collection[Installer]) -> Re
     code, state, domain = (text_at(query, name) for name in ("code", "state", "domain"))
     installer = next((one for one in installers if one.issued(state)), None)
     if installer is None:
+        if state and _may_tell(""):
+            logger.warning(
+                "somebody came back to /install with a link that is not valid: older than 10 minutes, or made with "
+                "another ENCRYPTION_KEY than this process has; run badge-bridge authorize with the settings of serve"
+            )
         return _page(
             HTTPStatus.UNAUTHORIZED,
-            "This link is not valid, or is older than 10 minutes.",
-            "Run badge-bridge authorize and open the link that it prints.",
+            "This link is not valid, is older than 10 minutes, or was made with another ENCRYPTION_KEY than serve's.",
+            "Run badge-bridge authorize with the settings of serve and open the link that it prints.",
         )
     again = f"Run badge-bridge authorize {installer.portal} and open the link that it prints."
     try:

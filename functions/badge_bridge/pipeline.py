@@ -53,7 +53,8 @@ class Pipeline:
     """Binds the rules, sources, portals and the store; keeps no state of its own.
 
     `clock` returns unix seconds, `random` a float in [0, 1); `wake` tells the dispatcher about new keys;
-    `application_tokens` gives the tokens that events of a portal's application may carry (`ApplicationTokens.tokens`).
+    `application_tokens` gives the tokens that events of a portal's application may carry (`ApplicationTokens.tokens`),
+    and `token_refused` hears of a portal's deliveries that carry none of them, with the names that they give.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Pipeline:
         clock: Callable[[], float],
         random: Callable[[], float],
         application_tokens: Callable[..., Awaitable[Sequence[str]]] | None = None,
+        token_refused: Callable[..., None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: float = BUDGET,
     ) -> None:
@@ -78,6 +80,7 @@ class Pipeline:
         self._clock = clock
         self._random = random
         self._application_tokens = application_tokens
+        self._token_refused = token_refused
         self._sleep = sleep
         self._budget = budget
 
@@ -137,7 +140,12 @@ class Pipeline:
             return source.verify(delivery)
         except Unauthenticated:
             source.offer_secrets(await self._application_tokens(portal, again=True))
-            return source.verify(delivery)
+            try:
+                return source.verify(delivery)
+            except Unauthenticated:
+                if self._token_refused is not None:
+                    self._token_refused(portal, **source.names_itself(delivery))
+                raise
 
     async def _accept(self, batch: Sequence[Accepted]) -> list[bool]:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["check_portal_url", "check_webhook_url", "host_of", "on_this_machine", "origin_of"]
+__all__ = ["check_install_url", "check_portal_url", "check_webhook_url", "host_of", "on_this_machine", "origin_of"]
 
 _WEBHOOK_PATH = re.compile(r"/rest/[0-9]+/[A-Za-z0-9_-]+/?")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -34,6 +34,19 @@ def check_webhook_url(url: str) -> None:
         raise ValueError(
             "an inbound webhook's URL looks like https://<portal>/rest/<user id>/<secret>/; copy it whole from "
             "Bitrix24 (Developer resources > Other > Inbound webhook), and without a method's name"
+        )
+
+
+def check_install_url(url: str) -> None:
+    """Check that a URL can be where a portal sends the events of its application's life: `https://<bridge>/install`.
+
+    Raises:
+        ValueError: says what to write instead.
+    """
+    if _safe(url).path in {"", "/"}:
+        raise ValueError(
+            "this is no page of the bridge; write the URL by which the portal reaches its /install, such as "
+            "https://bridge.example.com/install"
         )
 
 

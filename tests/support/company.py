@@ -168,8 +168,11 @@ async def open_company(
     latency: float = LATENCY,
     network: Callable[[SandboxPortal, float], Network] = Network,
     limits: Mapping[str, Any] | None = None,
+    installed: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Company]:
-    """Everything running and installed. `limits` replaces the portal's own, which are 2 a second and 50."""
+    """Everything running and installed. `limits` replaces the portal's own, which are 2 a second and 50; `installed`
+    is as in `open_bridge`.
+    """
     seed = default_seed()
     contacts = [
         Contact(id=FIRST_ITEM + n, name=f"Customer {n}", phones=(number_of(n),)) for n in range(1, customers + 1)
@@ -191,6 +194,7 @@ async def open_company(
         transport=network(portal, latency),
         clock=virtual_clock,
         rng=lambda: 0.5,
+        installed=installed,
     ) as bridge:
         company = Company(bridge, portal)
         reply = await company.install()

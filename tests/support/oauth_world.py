@@ -70,6 +70,9 @@ class World:
     unknown_events: set[str] = field(default_factory=set)
     sent_tests: list[Mapping[str, Any]] = field(default_factory=list)
     admin: object = True
+    moved_to: str = ""
+    """The host that the portal was renamed to; the old one redirects."""
+    redirected: int = 0
     info: dict[str, Any] = field(default_factory=lambda: {"CODE": CLIENT_ID, "STATUS": "L", "INSTALLED": True})
     lose: int = 0
     """So many answers of the authorisation server get lost after it has done what was asked."""
@@ -115,7 +118,12 @@ class World:
             assert request.url.path == "/oauth/token/"
             self.asked.append("token")
             return await self._token({name: values[0] for name, values in parse_qs(request.url.query.decode()).items()})
-        assert request.url.host == PORTAL, f"{request.url.host} must not be asked"
+        home = self.moved_to or PORTAL
+        assert request.url.host in {home, PORTAL}, f"{request.url.host} must not be asked"
+        assert request.method == "POST"
+        if request.url.host != home:
+            self.redirected += 1
+            return httpx.Response(302, headers={"Location": f"https://{home}{request.url.path}"})
         method = request.url.path.removeprefix("/rest/")
         self.asked.append(method)
         if self.portal_scripted:
@@ -200,7 +208,7 @@ class World:
         app: Application | None = None,
         *,
         keys: tuple[str, ...] = (KEY,),
-        handlers: Handlers | None = HANDLERS,
+        handlers: Handlers = HANDLERS,
         **parts: Any,
     ) -> Installer:
         return open_installer(

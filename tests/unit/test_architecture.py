@@ -34,7 +34,7 @@ ALLOWED = {
     "terminal_portal": {*LEAVES, "portal"},
     "ensuring": {*LEAVES, "portal", "rulesfile"},
     "local_checks": {*LEAVES, "portal", "rulesfile", "sources", "store"},
-    "installation": {*LEAVES, "portal", "sources"},
+    "installation": {*LEAVES, "observability", "portal", "sources"},
     "cards": {*LEAVES, "portal", "retry", "rulesfile", "store"},
     "pipeline": {*LEAVES, "cards", "observability", "portal", "retry", "rulesfile", "settling", "sources", "store"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.ensuring import ensure_all
+from badge_bridge.ensuring import Ensuring, ensure_all
 from badge_bridge.portal import InboundWebhook, Portal, open_portal
 from badge_bridge.rulesfile import RulesFile, parse
 from badge_bridge.sources import OPTIONS
@@ -125,3 +126,29 @@ async def test_each_portal_is_asked_for_its_own_badges(opened: Opened) -> None:
     results = await ensure_all(opened(main=busy, other=idle), rules(names=("a",)))
     assert [one.portal for one in results] == ["main"]
     assert idle.requests == []
+
+
+async def test_badges_are_ensured_again_when_the_application_is_installed_later(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In that portal alone, and all of them; before the start there is nothing to repeat."""
+    caplog.set_level(logging.INFO, "badge_bridge.ensure")
+    ensuring = Ensuring(rules(names=("a",)))
+    ensuring.again("main")
+    assert ensuring._running == {}
+    ensuring.start(opened(main=registry(), other=registry()))
+    await asyncio.gather(*ensuring._running.values())
+    assert [record.getMessage() for record in caplog.records] == ["portal main: badge bb_a is added"]
+    ensuring.again("main")
+    await asyncio.gather(*ensuring._running.values())
+    assert len(caplog.records) == 2
+    await ensuring.stop()
+
+
+async def test_what_is_under_way_ends_when_the_bridge_stops(opened: Opened) -> None:
+    """A portal that does not answer keeps nobody."""
+    ensuring = Ensuring(rules(names=("a",)))
+    ensuring.start(opened(main=registry()))
+    ensuring.again("main")
+    await ensuring.stop()
+    assert all(task.done() for task in ensuring._running.values())

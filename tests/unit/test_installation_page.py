@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -12,11 +13,14 @@ import httpx
 import pytest
 
 from badge_bridge.bridge import open_bridge
-from badge_bridge.installation import MAX_BODY
+from badge_bridge.errors import Unauthenticated
+from badge_bridge.installation import MAX_BODY, handle_install
 from badge_bridge.portal.oauth import Installer
+from badge_bridge.portal.oauth.proving import WAITING
 from badge_bridge.rulesfile import parse
 from badge_bridge.server import create_app
 from badge_bridge.sources import OPTIONS
+from badge_bridge.sources.base import Delivery
 from support.deliveries import RULES, environ
 from support.oauth_world import PORTAL, World, application
 
@@ -115,11 +119,33 @@ async def test_a_sender_is_asked_to_come_back_when_the_portal_or_the_store_does_
 
 
 async def test_a_sender_is_asked_to_come_back_when_many_installations_come(
+    client: httpx.AsyncClient, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A flood is answered without asking the portal, and the log says how to go on if one of it was genuine."""
+    together = WAITING + 4
+    answers = await asyncio.gather(*(post(client, world.form(access_token="forged")) for _ in range(together)))
+    assert sorted(answer.status_code for answer in answers) == [401] * (WAITING + 1) + [503] * 3
+    lost = [record for record in caplog.records if record.name == "badge_bridge.install"]
+    assert {record.levelname for record in lost} == {"ERROR"}
+    assert "if this was an installation: badge-bridge authorize main" in lost[0].message
+
+
+async def test_a_renamed_portal_is_found_when_another_one_cannot_be_asked(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    """A flood of forgeries is answered without asking the portal."""
-    statuses = [(await post(client, world.form(access_token="forged"))).status_code for _ in range(6)]
-    assert statuses == [401, 401, 401, 503, 503, 503]
+    """Its new name is nobody's in the rules file, so each portal is tried, whatever becomes of the others."""
+    world.store.levels["oauth/other/proofs"] = (1000, world.now)
+    assert (await post(client, world.form(domain="acme-crm.bitrix24.com"))).status_code == 200
+    assert await world.stored() is not None
+
+
+async def test_a_forged_installation_is_one_clear_line(world: World, installers: dict[str, Installer]) -> None:
+    """It names the portal once, and nothing of it sends anybody to look for credentials in the rules file."""
+    body = encoded(world.form(access_token="forged")).encode()
+    delivery = Delivery("POST", "", [("content-type", FORM["Content-Type"])], body, world.now)
+    with pytest.raises(Unauthenticated) as caught:
+        await handle_install(delivery, installers.values())
+    assert str(caught.value) == "portal main: the portal does not accept its access token (app.info: expired_token)"
 
 
 @pytest.mark.parametrize(
@@ -202,6 +228,30 @@ async def test_a_person_reads_what_went_wrong_when_the_link_does_not_work(
     assert says in answer.text
     assert "badge-bridge authorize" in answer.text
     assert "<script>" not in answer.text
+    assert await world.stored() is None
+
+
+async def test_a_link_that_is_not_valid_is_told_with_its_possible_causes(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The command may have run with other settings than the server; a bare visit is nothing to tell."""
+    assert (await client.get("/install")).status_code == 401
+    assert "ENCRYPTION_KEY" not in caplog.text
+    answer = await client.get("/install", params={"code": "c0de", "state": "s0me"})
+    assert "another ENCRYPTION_KEY than serve" in answer.text
+    assert [record.levelname for record in caplog.records if "another ENCRYPTION_KEY" in record.message] == ["WARNING"]
+    assert "s0me" not in caplog.text
+
+
+async def test_a_person_reads_who_has_to_open_the_link_when_he_is_no_administrator(
+    client: httpx.AsyncClient, world: World, installers: dict[str, Installer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the page and in the log."""
+    world.admin = False
+    answer = await client.get("/install", params=query(world, installers["main"]))
+    assert answer.status_code == 401
+    for text in (answer.text, caplog.text):
+        assert "a portal administrator has to install the application, or to open the link" in text
     assert await world.stored() is None
 
 

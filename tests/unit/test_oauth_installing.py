@@ -19,10 +19,10 @@ from badge_bridge.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from badge_bridge.portal.oauth import InstallationBusy, Installer, Tickets
-from badge_bridge.portal.oauth.binding import CALLS, LIFE, TEST
-from badge_bridge.portal.oauth.installing import AGAIN
-from badge_bridge.portal.oauth.proving import BURST, RATE
+from badge_bridge.portal.oauth import Handlers, InstallationBusy, Installer, Tickets
+from badge_bridge.portal.oauth.binding import CALLS, LIFE, TEST, bind_events
+from badge_bridge.portal.oauth.proving import BURST, PATIENCE, RATE, WAITING
+from badge_bridge.portal.oauth.subscribing import AGAIN
 from badge_bridge.portal.oauth.tickets import LIFETIME
 from support.oauth_world import (
     APPLICATION_TOKEN,
@@ -142,29 +142,98 @@ async def test_a_portal_of_a_trusted_name_is_asked_at_the_address_of_the_rules_f
     assert {urlsplit(url).hostname for url in world.urls} == {PORTAL}
 
 
+RENAMED = "acme-crm.bitrix24.de"
+
+
+@pytest.mark.parametrize("domain", [PORTAL, RENAMED])
+async def test_an_installation_is_proven_where_the_portal_was_renamed_to(world: World, domain: str) -> None:
+    """The proof follows the redirect as calls do, once; the form may have the new name or the old one."""
+    world.moved_to = RENAMED
+    await world.installer().install(world.form(domain=domain))
+    assert await world.stored() is not None
+    assert world.asked[:2] == ["app.info", "profile"]
+    assert world.redirected == 1
+
+
+async def test_a_person_lets_a_renamed_portal_in_when_he_follows_the_link(world: World) -> None:
+    """The portal's own page sends him on, and the code comes from the new name."""
+    world.moved_to = RENAMED
+    await authorize(world, world.installer(), domain=RENAMED)
+    assert await world.stored() is not None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "bitrix24.com.evil.example", "a.b.bitrix24.com"])
+async def test_a_redirect_is_not_followed_when_calls_would_not_follow_it(world: World, host: str) -> None:
+    """The access token goes nowhere else."""
+    world.moved_to = host
+    with pytest.raises(Unauthenticated):
+        await world.installer().install(world.form())
+    assert await world.stored() is None
+    assert {urlsplit(url).hostname for url in world.urls} == {PORTAL}
+
+
 async def test_few_forgeries_reach_the_portal_when_a_flood_of_them_comes(world: World) -> None:
     """What a forger can spend of the portal's limits is a few calls at once, and one in ten seconds after that."""
     installer = world.installer()
-    said = []
-    for _ in range(200):
-        try:
+    start = world.now
+
+    async def forge() -> BaseException:
+        with pytest.raises((Unauthenticated, InstallationBusy)) as caught:
             await installer.install(world.form(access_token="forged"))
-        except (Unauthenticated, InstallationBusy) as error:
-            said.append(type(error))
+        return caught.value
+
+    said = []
+    for _ in range(20):
+        said += [type(error) for error in await asyncio.gather(*(forge() for _ in range(10)))]
         world.now += 0.5
     asked = world.asked.count("app.info")
-    assert asked <= BURST + 200 * 0.5 * RATE
+    assert asked <= BURST + (world.now - start) * RATE
     assert asked == said.count(Unauthenticated)
+    assert said.count(InstallationBusy) > 100
     assert set(world.asked) == {"app.info"}
 
 
 async def test_one_proof_is_made_at_a_time_when_installations_come_together(world: World) -> None:
-    """The others are asked to come back and cost nothing."""
-    installer = world.installer()
-    said = await asyncio.gather(*(installer.install(world.form()) for _ in range(5)), return_exceptions=True)
-    assert [type(error) for error in said if error is not None] == [InstallationBusy] * 4
-    assert world.asked.count("app.info") == 1
+    """A few of the others wait for their turn; the rest are asked to come back and cost nothing."""
+    running = most = 0
+
+    async def admitted() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    installer = world.installer(admitted=admitted)
+    said = await asyncio.gather(
+        *(installer.install(world.form(access_token="forged")) for _ in range(WAITING + 5)), return_exceptions=True
+    )
+    assert [type(error) for error in said] == [
+        *[Unauthenticated] * (WAITING + 1),
+        *[InstallationBusy] * 4,
+    ]
+    assert most == 1
     assert InstallationBusy.status == 503
+
+
+async def test_the_genuine_installation_gets_its_turn_when_forgeries_came_before_it(world: World) -> None:
+    """Bitrix24 does not send it again, so it waits for some seconds."""
+    installer = world.installer()
+    forged = [installer.install(world.form(access_token="forged")) for _ in range(BURST)]
+    *refused, genuine = await asyncio.gather(*forged, installer.install(world.form()), return_exceptions=True)
+    assert [type(error) for error in refused] == [Unauthenticated] * BURST
+    assert genuine is None
+    assert await world.stored() is not None
+    assert sum(world.slept) == pytest.approx(1 / RATE)
+
+
+async def test_an_installation_waits_no_longer_than_its_sender_may(world: World) -> None:
+    """Where there is no room in time, nothing is asked."""
+    world.store.levels["oauth/main/proofs"] = (BURST + PATIENCE * RATE, world.now)
+    with pytest.raises(InstallationBusy):
+        await world.installer().install(world.form())
+    assert world.asked == []
+    assert world.slept == []
 
 
 @pytest.mark.parametrize(
@@ -222,14 +291,14 @@ async def test_binding_goes_on_when_single_events_are_refused(world: World, capl
     assert "ONAPPUPDATE is not bound" not in caplog.text
     world.unknown_events = set()
     asked = len(world.asked)
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert len(world.asked) == asked
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert sorted(world.handlers) == sorted(ALL_BOUND)
     asked = len(world.asked)
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert len(world.asked) == asked
 
 
@@ -245,7 +314,7 @@ async def test_an_event_counts_as_bound_when_another_process_has_just_bound_it(w
         return await world.call(method, params)
 
     world.handlers = list(ALL_BOUND)
-    bound = await world.installer(call=call).bind_events()
+    bound = await bind_events(call, HANDLERS)
     assert bound.missing == {}
     assert bound.bound == (*CALLS, *LIFE)
     assert sorted(world.handlers) == sorted(ALL_BOUND)
@@ -257,7 +326,7 @@ async def test_nothing_is_bound_anew_when_all_handlers_are_there(world: World) -
     keyring = world.keyring()
     await world.install()
     await keyring.look()
-    await world.installer(keyring).ensure()
+    await world.installer(keyring).subscriptions.ensure()
     assert world.asked == ["event.get"]
 
 
@@ -267,7 +336,7 @@ async def test_one_process_binds_when_several_start(world: World) -> None:
     for _ in range(5):
         keyring = world.keyring()
         await keyring.look()
-        await world.installer(keyring).ensure()
+        await world.installer(keyring).subscriptions.ensure()
     assert world.asked.count("event.get") == 1
 
 
@@ -282,7 +351,7 @@ async def test_binding_is_told_and_tried_again_when_the_portal_is_paused(
     installer = world.installer(call=paused)
     await installer.install(world.form())
     assert await world.stored() is not None
-    assert "all events is not bound" in caplog.text
+    assert "portal main: it could not be asked to send its events, and is asked again soon: waits" in caplog.text
 
 
 async def test_it_is_said_when_the_bridge_does_not_know_its_own_address(
@@ -290,10 +359,10 @@ async def test_it_is_said_when_the_bridge_does_not_know_its_own_address(
 ) -> None:
     """Nothing can be bound then; the installation stands, and nobody asks again and again."""
     keyring = world.keyring()
-    installer = world.installer(keyring, handlers=None)
+    installer = world.installer(keyring, handlers=Handlers())
     await installer.install(world.form())
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert caplog.text.count("public_url") == 1
     assert world.handlers == []
 
@@ -306,14 +375,59 @@ async def test_handlers_are_bound_again_when_an_update_carries_the_application_t
     assert "app.info" not in world.asked
 
 
-async def test_a_new_application_token_is_kept_when_an_update_is_proven(world: World) -> None:
-    """Events carry it from now on; the installation and its tokens stay."""
+@pytest.mark.parametrize("event", ["ONAPPUPDATE", "ONAPPINSTALL"])
+async def test_another_application_token_is_believed_when_the_portal_confirms_it(world: World, event: str) -> None:
+    """A form proves its access token only; the portal is asked for a test event, and what that brings counts."""
     before = await world.install()
-    await world.installer().updated(world.form("ONAPPUPDATE", application_token="another"))
-    after = await world.stored()
-    assert after == before.with_application_token("another")
+    installer = world.installer()
+    form = world.form(event, application_token="another")
+    await (installer.updated(form) if event == "ONAPPUPDATE" else installer.install(form))
+    known = await world.stored()
+    assert known is not None
+    assert known.application_token == before.application_token
     assert world.asked[:2] == ["app.info", "profile"]
+    await installer.proven_by_test(asked_for_test(world, application_token="another"))
+    after = await world.stored()
+    assert after is not None
+    assert (after.application_token, after.token_proven_at) == ("another", world.now)
     assert world.handlers == ALL_BOUND
+    assert (after.generation, after.refresh_token == before.refresh_token) == (
+        (1, True) if event == "ONAPPUPDATE" else (2, False)
+    )
+
+
+@pytest.mark.parametrize("event", ["ONAPPUPDATE", "ONAPPINSTALL"])
+async def test_another_application_token_is_kept_when_the_portal_cannot_be_asked_for_a_test(
+    world: World, event: str
+) -> None:
+    """Where our own address is not known, a proven form is the best that can be had."""
+    await world.install()
+    installer = world.installer(handlers=Handlers())
+    form = world.form(event, application_token="another")
+    await (installer.updated(form) if event == "ONAPPUPDATE" else installer.install(form))
+    after = await world.stored()
+    assert after is not None
+    assert after.application_token == "another"
+
+
+async def test_an_installation_of_another_portal_is_refused_when_there_is_one(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """member_id is nothing that the access token proves; it stays for as long as the portal does."""
+    before = await world.install()
+    with pytest.raises(Unauthenticated, match=r"member_id is another .* badge-bridge authorize main"):
+        await world.installer().install(world.form(member_id="b" * 32))
+    assert await world.stored() == before
+    assert world.asked == []
+
+
+async def test_an_installation_of_another_portal_is_taken_when_the_application_is_another(world: World) -> None:
+    """Whoever moves the rules file to another portal has another application there."""
+    await world.install(client_id="local.old", member_id="b" * 32)
+    await world.installer().install(world.form())
+    after = await world.stored()
+    assert after is not None
+    assert after.member_id == MEMBER_ID
 
 
 @pytest.mark.parametrize(
@@ -336,6 +450,25 @@ async def test_a_forged_update_changes_nothing(world: World, auth: dict[str, str
     assert await world.stored() == before
     assert world.handlers == []
     assert not LANES & set(world.store.calls)
+
+
+async def test_the_portal_is_asked_when_an_update_proves_nothing_and_names_it(world: World) -> None:
+    """It may be genuine, such as one that nobody's token came with; what the portal says then is proof enough."""
+    await world.install()
+    world.handlers = list(ALL_BOUND)
+    keyring = world.keyring()
+    await keyring.look()
+    installer = world.installer(keyring)
+    await installer.subscriptions.ensure()
+    world.handlers = []
+    with pytest.raises(Unauthenticated):
+        await installer.updated(world.form("ONAPPUPDATE", access_token="", application_token="another"))
+    await installer.subscriptions.ensure()
+    await installer.proven_by_test(asked_for_test(world, application_token="another"))
+    after = await world.stored()
+    assert after is not None
+    assert after.application_token == "another"
+    assert world.handlers == ALL_BOUND
 
 
 async def test_an_update_installs_when_nothing_is_stored(world: World) -> None:
@@ -378,6 +511,11 @@ async def test_an_uninstallation_is_refused_when_no_application_token_is_known(w
         await world.install(application_token="")
     with pytest.raises(Unauthenticated):
         await world.installer().uninstalled(world.form("ONAPPUNINSTALL", application_token=""))
+
+
+def asked_for_test(world: World, **auth: str) -> dict[str, Any]:
+    """The test event that the portal was asked for last."""
+    return {**world.form(TEST, **auth), "data": {"QUERY": dict(world.sent_tests[-1]), "LANGUAGE_ID": "en"}}
 
 
 def state_of(url: str) -> str:
@@ -457,14 +595,21 @@ async def test_a_code_of_another_portal_is_not_stored_when_its_token_is_not_good
 
 
 async def test_an_authorisation_does_not_wait_when_forgers_use_up_all_proofs(world: World) -> None:
-    """Its link is signed by us, so it stands behind no stranger; its user need not be an administrator."""
+    """Its link is signed by us, so it stands behind no stranger."""
     installer = world.installer()
-    for _ in range(BURST + 1):
-        with pytest.raises((Unauthenticated, InstallationBusy)):
-            await installer.install(world.form(access_token="forged"))
-    world.admin = False
+    world.store.levels["oauth/main/proofs"] = (1000, world.now)
     await authorize(world, installer)
     assert await world.stored() is not None
+    assert world.slept == []
+
+
+async def test_the_installation_of_an_administrator_stays_when_an_employee_follows_the_link(world: World) -> None:
+    """The bridge would act with his rights from then on."""
+    before = await world.install()
+    world.admin = False
+    with pytest.raises(Unauthenticated, match=r"user 7 of the portal, who is no administrator.*to open the link"):
+        await authorize(world, world.installer())
+    assert await world.stored() == before
 
 
 async def test_the_application_token_is_learnt_by_a_test_event_when_a_code_brought_none(world: World) -> None:
@@ -473,18 +618,15 @@ async def test_the_application_token_is_learnt_by_a_test_event_when_a_code_broug
     installer = world.installer(keyring)
     await authorize(world, installer)
     assert (TEST, HANDLERS.life) in world.handlers
-    (query,) = world.sent_tests
-    form = {**world.form(TEST), "data": {"QUERY": dict(query), "LANGUAGE_ID": "en"}}
-    await world.installer(world.keyring()).proven_by_test(form)  # by any process
+    await world.installer(world.keyring()).proven_by_test(asked_for_test(world))  # by any process
     grant = await world.stored()
     assert grant is not None
     assert grant.application_token == APPLICATION_TOKEN
     assert world.handlers == ALL_BOUND
-    await keyring.look()
     asked = len(world.asked)
     world.now += AGAIN
-    await installer.ensure()
-    assert len(world.asked) == asked
+    await installer.subscriptions.ensure()
+    assert world.asked[asked:] == ["event.get"]
 
 
 async def test_the_test_event_is_asked_for_again_when_it_does_not_come(world: World) -> None:
@@ -493,7 +635,7 @@ async def test_the_test_event_is_asked_for_again_when_it_does_not_come(world: Wo
     installer = world.installer(keyring)
     await authorize(world, installer)
     world.now += AGAIN
-    await installer.ensure()
+    await installer.subscriptions.ensure()
     assert len(world.sent_tests) == 2
 
 

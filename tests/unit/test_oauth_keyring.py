@@ -13,6 +13,7 @@ from badge_bridge.errors import AccessRefused, OutcomeUnknown, PortalUnreachable
 from badge_bridge.portal.credentials import Credential
 from badge_bridge.portal.oauth import OAuthKeyring, open_keyring
 from badge_bridge.portal.oauth.keyring import FRESH, HOLD, KEEP_ALIVE, POLL, POLLS
+from badge_bridge.store.protocol import Note
 from support.oauth_world import CLIENT_SECRET, KEY, OTHER_KEY, World, application
 
 REFRESH = "oauth/main/refresh"
@@ -378,7 +379,7 @@ async def test_a_new_application_token_is_kept_when_it_comes_during_a_renewal(
 
     async def update() -> None:
         vault = keyring._vault
-        assert await vault.save(grant.with_application_token("another"), version=1)
+        assert await vault.save(grant.with_application_token("another", proven_at=0), version=1)
 
     world.on_token = update
     renewed = await keyring.renew(await keyring.current())
@@ -527,3 +528,50 @@ def test_a_keyring_is_not_opened_when_there_is_no_key(world: World) -> None:
     """Without ENCRYPTION_KEY nothing could be stored, which is said at the start."""
     with pytest.raises(Exception, match="ENCRYPTION_KEY is not set"):
         open_keyring(application(), store=world.store, keys=())
+
+
+async def test_tokens_are_sealed_with_the_first_key_when_it_was_put_before_another(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the first look, and not only with the next renewal; the log says that the old key may go."""
+    caplog.set_level(logging.INFO)
+    grant = await world.install()
+    replacing = world.keyring(keys=(OTHER_KEY, KEY))
+    await replacing.keep_alive(world.now)
+    assert "encrypted with the first key" in caplog.text
+    only_new = world.keyring(keys=(OTHER_KEY,))
+    assert (await only_new.current()).secret == grant.access_token
+    assert (await replacing.current()).secret == grant.access_token
+    written = world.store.calls.count("write_note")
+    world.now += 3600
+    await replacing.keep_alive(world.now)
+    await only_new.keep_alive(world.now)
+    assert world.store.calls.count("write_note") == written
+
+
+async def test_nothing_is_sealed_anew_when_somebody_else_writes_at_that_moment(world: World) -> None:
+    """What he wrote stays; an hour later it is looked at again."""
+    await world.install()
+    keyring = world.keyring(keys=(OTHER_KEY, KEY))
+    read = world.store.note
+
+    async def overtaken(name: str) -> Note | None:
+        found = await read(name)
+        world.store.note = read  # type: ignore[method-assign]
+        await world.install(application_token="another")
+        return found
+
+    world.store.note = overtaken  # type: ignore[method-assign]
+    await keyring.keep_alive(world.now)
+    stored = await world.stored()
+    assert stored is not None
+    assert stored.application_token == "another"
+
+
+async def test_nothing_is_sealed_when_nothing_can_be_read(world: World) -> None:
+    """A key that is missing is told by whoever needs the tokens."""
+    await world.install()
+    before = dict(world.store.notes)
+    with pytest.raises(AccessRefused):
+        await world.keyring(keys=(OTHER_KEY,)).keep_alive(world.now)
+    assert world.store.notes == before

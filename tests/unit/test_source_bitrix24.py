@@ -390,3 +390,24 @@ def test_options_are_refused_when_they_cannot_work(change: dict[str, Any], field
     with pytest.raises(ValidationError) as refused:
         source(**change)
     assert [error["loc"][0] for error in refused.value.errors()] == [field]
+
+
+def test_the_reason_fits_when_the_source_has_no_secrets() -> None:
+    """Its token comes with the installation, so there are no secrets to compare."""
+    bare = Bitrix24("portal", Bitrix24Options.model_validate({"provider": "bitrix24"}))
+    bare.offer_secrets(["another"])
+    with pytest.raises(
+        Unauthenticated, match="the application token is wrong; it is not that of the portal's installed"
+    ):
+        bare.verify(posted())
+    with pytest.raises(Unauthenticated, match="compare secrets with what the portal shows"):
+        source(secrets=["another"]).verify(posted())
+
+
+def test_a_delivery_names_its_portal_whether_it_can_be_read_or_not() -> None:
+    """What it says proves nothing, and is only compared."""
+    told = source().names_itself(posted())
+    assert set(told) == {"member_id", "domain"}
+    assert all(told.values())
+    unreadable = Delivery("POST", "", [("content-type", "text/plain")], b"x", NOW.timestamp())
+    assert source().names_itself(unreadable) == {"member_id": "", "domain": ""}

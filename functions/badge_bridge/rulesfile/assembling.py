@@ -60,6 +60,7 @@ def _portal(name: str, portal: portal_model.Portal) -> Portal:
         webhook=portal.webhook,
         access_token=oauth.access_token if oauth else None,
         app=app,
+        install_url=portal.install_url or "",
         limits=Limits(limits.rate, limits.burst),
         trusted_hosts=portal.trusted_hosts,
     )

@@ -6,13 +6,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, model_validator
 
-from badge_bridge.portal_address import check_portal_url, check_webhook_url, host_of, on_this_machine, origin_of
+from badge_bridge.portal_address import (
+    check_install_url,
+    check_portal_url,
+    check_webhook_url,
+    host_of,
+    on_this_machine,
+    origin_of,
+)
 from badge_bridge.rulesfile.entry import Entry, HostName
 
 __all__ = ["LIMITS", "SERVERS", "OAuth", "OwnLimits", "Portal"]
 
 _URL = r"^(https://[^/]+/?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/?|.*\$\{.*)$"
 """For editors; the loader's own check says more."""
+
+_PAGE = r"^(https://[^/]+/[^?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/[^?#]+|.*\$\{.*)$"
 
 SERVERS = ("https://oauth.bitrix24.tech", "https://oauth.bitrix.info")
 """The authorisation servers of Bitrix24, the current one first (Bitrix24 docs, "Full OAuth 2.0 authorization
@@ -28,6 +37,11 @@ def _portal_url(value: str) -> str:
 
 def _webhook_url(value: SecretStr) -> SecretStr:
     check_webhook_url(value.get_secret_value())
+    return value
+
+
+def _install_url(value: str) -> str:
+    check_install_url(value)
     return value
 
 
@@ -117,7 +131,11 @@ class Portal(Entry):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {"required": ["webhook"], "not": {"required": ["oauth"]}},
+                {
+                    "required": ["webhook"],
+                    "not": {"required": ["oauth"]},
+                    "properties": {"install_url": False},
+                },
                 {"required": ["url", "oauth"], "not": {"required": ["webhook"]}},
             ]
         }
@@ -132,6 +150,13 @@ class Portal(Entry):
     )
     oauth: OAuth | None = Field(
         default=None, description="An application, or its token; needs url. It can attach badges to cards."
+    )
+    install_url: Annotated[str, AfterValidator(_install_url), Field(json_schema_extra={"pattern": _PAGE})] | None = (
+        Field(
+            default=None,
+            description="With an application: the URL by which the portal reaches this bridge's /install. Default: "
+            "beside a source whose public_url ends in /hooks/<its name>.",
+        )
     )
     limits: _Limits = Field(
         default="standard",
@@ -153,6 +178,8 @@ class Portal(Entry):
             raise ValueError("oauth needs the portal's address; add url: https://...")
         if self.webhook and self.url and host_of(self.url) != host_of(self.webhook.get_secret_value()):
             raise ValueError("url and webhook name different hosts; remove url, the webhook has the address")
+        if self.install_url and not (self.oauth and self.oauth.client_id):
+            raise ValueError("install_url is for an application's installation; remove it, or give oauth a client_id")
         return self
 
     @property

@@ -67,6 +67,8 @@ class Portal:
     webhook: SecretStr | None
     access_token: SecretStr | None
     app: OAuthApp | None = None
+    install_url: str = ""
+    """Where the portal reaches our installation page, as far as the file says so."""
     limits: Limits = Limits()
     trusted_hosts: tuple[str, ...] = ()
     """Host names that the portal may be renamed to: in lower case, with a port where it is not the usual one."""

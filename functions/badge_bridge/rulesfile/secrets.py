@@ -66,6 +66,7 @@ def _placeholders(entry: Any) -> Mapping[str, str]:
         "url": portal,
         "server": SERVERS[0],
         "trusted_hosts": "portal.invalid",
+        "install_url": "https://bridge.invalid/install",
         "public_url": "https://bridge.invalid/hooks/placeholder",
     }
 

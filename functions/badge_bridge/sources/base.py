@@ -105,6 +105,10 @@ class Source(ABC, Generic[Options]):
         """Secrets that count from now on beside those of the rules file; they replace the ones offered before."""
         return
 
+    def names_itself(self, delivery: Delivery) -> Mapping[str, str]:  # noqa: ARG002 - for providers with late secrets
+        """`member_id` and `domain` of the portal that a delivery says it is from; that proves nothing. Never raises."""
+        return {"member_id": "", "domain": ""}
+
     def handshake(self, delivery: Delivery) -> Reply | None:  # noqa: ARG002 - for providers that have one
         """The answer to a provider's endpoint check, or None for an ordinary delivery."""
         return None

@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from badge_bridge.errors import Impossible, Malformed, Unauthenticated
+from badge_bridge.errors import DeliveryRefused, Impossible, Malformed, Unauthenticated
 from badge_bridge.events import Direction, Event
 from badge_bridge.portal_address import on_this_machine
 from badge_bridge.sources import bodies
@@ -47,6 +47,11 @@ _DIRECTIONS: Mapping[str, Direction] = {
 _ROBOT = "5"
 
 _HINT = "; each application and outgoing webhook has its own: compare secrets with what the portal shows for this one"
+_LATE_HINT = (
+    "; it is not that of the portal's installed application. If an update of the application has changed it, the "
+    "bridge learns the new one from the portal by itself; an outgoing webhook's is written at secrets: of this source"
+)
+"""For a source that has no `secrets` in the rules file."""
 
 _EARLIEST = 1_000_000_000
 """Unix seconds of 2001, before there was a Bitrix24: what is earlier is no time."""
@@ -107,11 +112,20 @@ class Bitrix24(Source[Bitrix24Options]):
         super().__init__(name, options)
         self._keys = keys(options.secrets)
         self._late_keys: tuple[bytes, ...] = ()
-        self._scheme = StaticToken(name="application token", token=_application_token, hint=_HINT)
+        self._scheme = StaticToken(
+            name="application token", token=_application_token, hint=_HINT if self._keys else _LATE_HINT
+        )
 
     def offer_secrets(self, tokens: Sequence[str]) -> None:
         """Application tokens of the portal's installed application, as its installation told them."""
         self._late_keys = tuple(token.encode() for token in tokens if token)
+
+    def names_itself(self, delivery: Delivery) -> Mapping[str, str]:
+        try:
+            auth = _auth(_body(delivery))
+        except DeliveryRefused:
+            auth = {}
+        return {"member_id": text_at(auth, "member_id"), "domain": text_at(auth, "domain")}
 
     def _verify(self, delivery: Delivery) -> str:
         known = (*self._keys, *self._late_keys)

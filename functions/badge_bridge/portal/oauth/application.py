@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
+from badge_bridge.portal.redirects import new_origin
 from badge_bridge.portal_address import check_portal_url, host_of
 
 __all__ = ["DEFAULT_SERVER", "Application", "check_server_url"]
@@ -57,12 +58,27 @@ class Application:
     def host(self) -> str:
         return host_of(self.address.rstrip("/"))
 
+    def is_named(self, domain: str) -> bool:
+        """Whether `domain` is a name of this portal that the rules file knows."""
+        named = _plain(domain)
+        return bool(named) and named in {_plain(host) for host in (self.host, *self.trusted_hosts)}
+
     def lives_at(self, domain: str) -> bool:
-        """Whether a portal that calls itself `domain` is this one."""
-        named = domain.strip().lower().removesuffix(":443")
-        return bool(named) and named in {self.host.removesuffix(":443"), *(host.lower() for host in self.trusted_hosts)}
+        """Whether a portal that calls itself `domain` can be this one: by its names, or renamed as calls follow it."""
+        if self.is_named(domain):
+            return True
+        named = _plain(domain)
+        return bool(named) and self.moved(f"https://{named}") is not None
+
+    def moved(self, location: str) -> str | None:
+        """The origin that a redirect of this portal leads to; None where it may not be followed, see `redirects`."""
+        return new_origin(self.address.rstrip("/"), location, trusted_hosts=self.trusted_hosts)
 
     def authorize_url(self, state: str) -> str:
         """Where a person lets the application in; the portal then sends his browser to the application's handler."""
         query = urlencode({"client_id": self.client_id, "state": state})
         return f"{self.address.rstrip('/')}/oauth/authorize/?{query}"
+
+
+def _plain(host: str) -> str:
+    return host.strip().lower().removesuffix(":443")

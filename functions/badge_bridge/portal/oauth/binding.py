@@ -8,13 +8,26 @@ already, so it is asked first, by `event.get`, and where that cannot be read, af
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.errors import CallRefused, PortalError, StoreUnavailable
 
-__all__ = ["CALLS", "LIFE", "TEST", "Bound", "Call", "Handlers", "bind", "bind_events", "unbind"]
+__all__ = [
+    "CALLS",
+    "LIFE",
+    "TEST",
+    "Bound",
+    "Call",
+    "Handlers",
+    "bind",
+    "bind_events",
+    "install_beside",
+    "unbind",
+    "unbound",
+]
 
 Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 """`PortalClient.call`."""
@@ -28,24 +41,47 @@ _OPTIONAL = frozenset({"ONAPPUPDATE"})
 _NO_SUCH_EVENT = "error_event_not_found"
 
 
+_HOOK = re.compile(r"/hooks/[a-z0-9][a-z0-9_-]*/?")
+
+
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Our URLs as the portal reaches them: `calls` is that of a source, `life` the one that takes installations."""
+    """Our URLs as the portal reaches them: `calls` is that of a source, `life` the one that takes installations.
 
-    calls: str
-    life: str
+    Either is empty where it is not known, and its events are not asked for then.
+    """
+
+    calls: str = ""
+    life: str = ""
 
     @classmethod
     def beside(cls, hook_url: str) -> Handlers:
         """The handlers of a bridge whose source is at `https://<bridge>/hooks/<source>`."""
-        return cls(calls=hook_url, life=f"{hook_url.rpartition('/hooks/')[0]}/install")
+        return cls(calls=hook_url, life=install_beside(hook_url))
+
+    def urls(self) -> dict[str, str]:
+        """The URL for each event that can be asked for."""
+        wanted = {**dict.fromkeys(CALLS, self.calls), **dict.fromkeys(LIFE, self.life)}
+        return {event: url for event, url in wanted.items() if url}
+
+
+def install_beside(hook_url: str) -> str:
+    """Where a bridge takes installations whose source is at `https://<bridge>/hooks/<source>`.
+
+    Empty where the URL ends otherwise: a proxy rewrites paths then, and only a person knows what it makes of /install.
+    """
+    start, hooks, name = hook_url.rpartition("/hooks/")
+    return f"{start}/install" if _HOOK.fullmatch(f"{hooks}{name}") else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What came of binding: the events that will come, and why others will not, by event."""
+    """What came of binding: the events that will come, those of them that would not have come without it, and why
+    others will not, by event.
+    """
 
     bound: tuple[str, ...]
+    added: tuple[str, ...]
     missing: Mapping[str, str]
 
 
@@ -55,8 +91,8 @@ async def bind_events(call: Call, handlers: Handlers) -> Bound:
     Raises:
         PortalError, StoreUnavailable: none of them could be asked for.
     """
-    wanted = {**dict.fromkeys(CALLS, handlers.calls), **dict.fromkeys(LIFE, handlers.life)}
-    have = await _registered(call)
+    wanted = handlers.urls()
+    had = have = await _registered(call)
     missing = {event: url for event, url in wanted.items() if (event, url) not in have}
     said = await asyncio.gather(*(_try(call, event, url) for event, url in missing.items()))
     refused = {event: error for event, error in zip(missing, said, strict=True) if error is not None}
@@ -67,7 +103,23 @@ async def bind_events(call: Call, handlers: Handlers) -> Bound:
         for event, error in refused.items()
         if (event, wanted[event]) not in have and not _does_without(event, error)
     }
-    return Bound(tuple(event for event in wanted if event not in refused or (event, wanted[event]) in have), reasons)
+    bound = tuple(event for event in wanted if event not in refused or (event, wanted[event]) in have)
+    return Bound(bound, tuple(event for event in bound if (event, wanted[event]) not in had), reasons)
+
+
+async def unbound(call: Call, handlers: Handlers) -> tuple[str, ...]:
+    """The events that the portal does not send to these URLs; asks once and changes nothing.
+
+    One that a portal need not offer is named beside others only. One whose URL is not known is never there.
+
+    Raises:
+        PortalError, StoreUnavailable: the portal does not say.
+    """
+    have = _rows(await call("event.get", {}))
+    urls = handlers.urls()
+    wanted = (*(CALLS if handlers.calls else ()), *LIFE)
+    lacking = tuple(event for event in wanted if (event, urls.get(event, "")) not in have)
+    return lacking if set(lacking) - _OPTIONAL else ()
 
 
 async def bind(call: Call, event: str, url: str) -> None:
@@ -103,8 +155,11 @@ def _does_without(event: str, error: PortalError | StoreUnavailable) -> bool:
 async def _registered(call: Call) -> set[tuple[str, str]]:
     """Event and URL of the handlers that the portal has for this application; none where it does not say."""
     try:
-        listed = await call("event.get", {})
+        return _rows(await call("event.get", {}))
     except CallRefused:
         return set()
+
+
+def _rows(listed: object) -> set[tuple[str, str]]:
     rows = listed if isinstance(listed, list) else []
     return {(str(row.get("event", "")).upper(), str(row.get("handler", ""))) for row in rows if isinstance(row, dict)}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from badge_bridge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 __all__ = ["Cipher", "WrongEncryptionKey", "new_key"]
 
@@ -39,21 +43,31 @@ class Cipher:
                 f"ENCRYPTION_KEY is not set; the tokens of an OAuth application are stored encrypted: {MADE_BY}"
             )
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            fernets = [Fernet(key) for key in keys]
         except ValueError:
             raise SettingsError(f"ENCRYPTION_KEY has a key that is none; {MADE_BY}") from None
+        self._fernet = MultiFernet(fernets)
+        self._first = MultiFernet(fernets[:1])
 
     def seal(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode("ascii")
 
     def unseal(self, sealed: str) -> str | None:
         """The text, or None where none of the keys fits or what is stored was altered."""
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - see above
+        return _unseal(self._fernet, sealed)
 
-        try:
-            return self._fernet.decrypt(sealed.encode()).decode()
-        except (InvalidToken, UnicodeError):
-            return None
+    def is_current(self, sealed: str) -> bool:
+        """Whether it was sealed with the first key, so that the others are not needed for it."""
+        return _unseal(self._first, sealed) is not None
+
+
+def _unseal(fernet: MultiFernet, sealed: str) -> str | None:
+    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - see above
+
+    try:
+        return fernet.decrypt(sealed.encode()).decode()
+    except (InvalidToken, UnicodeError):
+        return None
 
 
 def new_key() -> str:

@@ -54,6 +54,8 @@ class Grant(BaseModel):
     """As whom the application acts."""
     application_token: str = Field(default="", repr=False)
     """What events of this installation carry. Empty until it is known: a code does not bring it."""
+    token_proven_at: float = 0.0
+    """When a test event that we had asked for last brought it; 0 where it came with the installation."""
     installed_at: float
     renewed_at: float
     generation: int
@@ -73,5 +75,5 @@ class Grant(BaseModel):
             }
         )
 
-    def with_application_token(self, application_token: str) -> Self:
-        return self.model_copy(update={"application_token": application_token})
+    def with_application_token(self, application_token: str, *, proven_at: float) -> Self:
+        return self.model_copy(update={"application_token": application_token, "token_proven_at": proven_at})

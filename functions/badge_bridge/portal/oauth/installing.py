@@ -7,45 +7,47 @@ file names, the grant is stored, the portal is asked for its events.
 
 The posted events are unsigned. What they say is believed for one of two reasons: the token in them was proven at the
 portal, or they carry the application token that an earlier proven one brought (Bitrix24 docs, "Safe event handlers").
+An access token proves no application token beside it: one that replaces another counts when the portal has sent it with
+a test event that we had asked for.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from badge_bridge.errors import AccessRefused, BridgeError, PortalError, StoreUnavailable, Unauthenticated
+from badge_bridge.errors import (
+    AccessRefused,
+    BridgeError,
+    DeliveryRefused,
+    PortalError,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from badge_bridge.portal.calling import Holds
 from badge_bridge.portal.oauth.application import Application
-from badge_bridge.portal.oauth.binding import TEST, Bound, Call, Handlers, bind, bind_events, unbind
 from badge_bridge.portal.oauth.cipher import WrongEncryptionKey
-from badge_bridge.portal.oauth.forms import TICKET, AppForm
+from badge_bridge.portal.oauth.forms import AppForm
 from badge_bridge.portal.oauth.grant import Grant
 from badge_bridge.portal.oauth.keyring import OAuthKeyring
 from badge_bridge.portal.oauth.proving import Prover
 from badge_bridge.portal.oauth.server import AuthorisationServer
+from badge_bridge.portal.oauth.subscribing import Subscriptions
 from badge_bridge.portal.oauth.tickets import LIFETIME, Tickets
 from badge_bridge.portal.oauth.vault import Stored, Vault
 
-__all__ = ["AGAIN", "Installer"]
+__all__ = ["Installer"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
-AGAIN = 300.0
-"""Seconds after which events that could not be bound are asked for again."""
-
-_SETTLING_IN = 10.0
-"""Seconds that an installation waits for its events to be bound; what is left is done by `ensure`."""
 _WRITES = 5
 
 
 class Installer:
     """Takes installations of one portal's application.
 
-    `call` is the portal client's; `handlers` are our URLs, None where the bridge does not know how it is reached;
     `changed` is called when an installation has come or gone, for those who have to know at once. `clock` returns unix
     seconds, `ids` a new random text of letters and digits each time.
     """
@@ -60,8 +62,7 @@ class Installer:
         server: AuthorisationServer,
         tickets: Tickets,
         holds: Holds,
-        call: Call,
-        handlers: Handlers | None,
+        subscriptions: Subscriptions,
         changed: Callable[[], Awaitable[None]],
         clock: Callable[[], float],
         ids: Callable[[], str],
@@ -73,21 +74,24 @@ class Installer:
         self._server = server
         self._tickets = tickets
         self._holds = holds
-        self._call = call
-        self._handlers = handlers
+        self._subscriptions = subscriptions
         self._changed = changed
         self._clock = clock
         self._ids = ids
-        self._ensured = -1
-        self._tried_at: float | None = None
 
     @property
     def portal(self) -> str:
         """The portal's name in the rules file."""
         return self._application.portal
 
-    def lives_at(self, domain: str) -> bool:
-        return self._application.lives_at(domain)
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """What the portal sends us, and how it stays so."""
+        return self._subscriptions
+
+    def is_named(self, domain: str) -> bool:
+        """Whether `domain` is a name of this portal that the rules file knows."""
+        return self._application.is_named(domain)
 
     async def install(self, form: Mapping[str, Any]) -> None:
         """Take an `ONAPPINSTALL`.
@@ -101,6 +105,7 @@ class Installer:
         self._check_home(told)
         if not (told.refresh_token and told.application_token and told.member_id):
             raise Unauthenticated("the installation has no refresh token, application token or member_id")
+        await self._check_member(told)
         proof = await self._prover.prove(told.access_token)
         now = self._clock()
         grant = Grant(
@@ -131,14 +136,16 @@ class Installer:
         if grant is None:
             await self.install(form)
             return
-        if not _carries_token(told, grant):
-            self._check_home(told)
-            if told.member_id != grant.member_id or not told.application_token:
-                raise Unauthenticated("the update is of another portal, or has no application token")
-            await self._prover.prove(told.access_token)
-            await self._keep_application_token(told.application_token, of=grant)
+        known = _carries_token(told, grant)
+        if not known:
+            try:
+                await self._prove_update(told, grant)
+            except (DeliveryRefused, PortalError, StoreUnavailable):
+                # It may be genuine all the same, and does not come again. Asking the portal for its events is enough.
+                self._subscriptions.doubt(member_id=told.member_id, domain=told.domain)
+                raise
         logger.info("portal %s: the application was updated", self.portal)
-        await self._settle_in()
+        await self._settle_in(doubtful=not known)
 
     async def uninstalled(self, form: Mapping[str, Any]) -> None:
         """Take an `ONAPPUNINSTALL`: it brings no usable token, so the application token is all that can prove it.
@@ -175,7 +182,7 @@ class Installer:
         ticket = self._tickets.read(state, "authorize", now=now)
         if ticket is None:
             raise Unauthenticated("the state is not one of ours for this portal, or is older than 10 minutes")
-        if domain and not self.lives_at(domain):
+        if domain and not self._application.lives_at(domain):
             raise Unauthenticated("the code comes from another portal than that of the rules file")
         if not code or not code.isascii() or not code.isprintable():
             raise Unauthenticated("there is no code")
@@ -223,84 +230,26 @@ class Installer:
             raise Unauthenticated("the test event carries no ticket of ours")
         if grant.member_id and told.member_id != grant.member_id:
             raise Unauthenticated("the test event is of another portal")
-        await self._keep_application_token(told.application_token, of=grant)
+        await self._keep_application_token(told.application_token, of=grant, proven_at=self._clock())
         logger.info("portal %s: its application token is known now", self.portal)
         await self._tell()
-        if self._handlers is not None:
-            try:
-                await unbind(self._call, TEST, self._handlers.life)
-            except (PortalError, StoreUnavailable) as error:
-                logger.info("portal %s: the handler of the test event stays bound: %s", self.portal, error)
-
-    async def bind_events(self) -> Bound:
-        """Ask the portal for its events, and for a test where the application token is not known; say what came of it.
-
-        Failures are logged and undo nothing.
-        """
-        if self._handlers is None:
-            why = "no source of the rules file says its public_url, so the portal cannot be told where to send events"
-            logger.warning("portal %s: %s", self.portal, why)
-            return Bound((), {"all events": why})
-        try:
-            bound = await bind_events(self._call, self._handlers)
-            grant = self._keyring.grant
-            if grant is not None and not grant.application_token:
-                await self._ask_for_test(self._handlers)
-        except (PortalError, StoreUnavailable) as error:
-            bound = Bound((), {"all events": str(error)})
-        for event, why in bound.missing.items():
-            logger.warning("portal %s: %s is not bound and is asked for again later: %s", self.portal, event, why)
-        if not bound.missing:
-            logger.info("portal %s: it sends %s", self.portal, ", ".join(bound.bound))
-        return bound
-
-    async def ensure(self) -> None:
-        """Bind what an earlier attempt left out. Cheap where there is nothing to do: for the start and every sweep.
-
-        Among several processes one at a time does it.
-        """
-        grant = self._keyring.grant
-        now = self._clock()
-        if grant is None or (grant.generation == self._ensured and grant.application_token):
-            return
-        if self._tried_at is not None and 0 <= now - self._tried_at < AGAIN:
-            return
-        self._tried_at = now
-        try:
-            if not await self._holds.hold(f"oauth/{self.portal}/bind", holder=self._ids(), now=now, seconds=AGAIN):
-                return
-        except StoreUnavailable as error:
-            logger.warning("portal %s: its events were not looked after: %s", self.portal, error)
-            return
-        await self._bind(grant)
+        await self._subscriptions.end_test()
 
     async def aclose(self) -> None:
         await self._server.aclose()
 
-    async def _bind(self, grant: Grant) -> None:
-        bound = await self.bind_events()
-        if not bound.missing or self._handlers is None:
-            self._ensured = grant.generation
+    async def _prove_update(self, told: AppForm, grant: Grant) -> None:
+        self._check_home(told)
+        if told.member_id != grant.member_id or not told.application_token:
+            raise Unauthenticated("the update is of another portal, or has no application token")
+        await self._prover.prove(told.access_token)
+        if not (grant.application_token and self._subscriptions.can_test):
+            await self._keep_application_token(told.application_token, of=grant, proven_at=grant.token_proven_at)
 
-    async def _ask_for_test(self, handlers: Handlers) -> None:
-        """A code brings no application token, and events without one cannot be believed: let the portal send one."""
-        ticket = self._tickets.issue("test", nonce=self._ids(), now=self._clock())
-        await bind(self._call, TEST, handlers.life)
-        await self._call("event.test", {TICKET: ticket})
-
-    async def _settle_in(self) -> None:
-        """After an installation or an update: let everybody know, and bind within a time that its sender waits."""
+    async def _settle_in(self, *, doubtful: bool = False) -> None:
+        """After an installation or an update: let everybody know, and have the events bound."""
         await self._tell()
-        self._ensured = -1
-        self._tried_at = self._clock()
-        grant = self._keyring.grant
-        if grant is None:
-            return
-        try:
-            async with asyncio.timeout(_SETTLING_IN):
-                await self._bind(grant)
-        except TimeoutError:
-            logger.warning("portal %s: its events are not bound yet, the portal takes long", self.portal)
+        await self._subscriptions.settle_in(doubtful=doubtful)
 
     async def _tell(self) -> None:
         try:
@@ -317,9 +266,10 @@ class Installer:
         for _ in range(_WRITES):
             stored = await self._stored()
             before = stored.grant
-            same = before is not None and (before.member_id, before.client_id) == (fresh.member_id, fresh.client_id)
-            kept = fresh.application_token or (before.application_token if before is not None and same else "")
-            update = {"application_token": kept, "generation": stored.version + 1}
+            token = self._token_to_keep(fresh, before)
+            update: dict[str, Any] = {"application_token": token, "generation": stored.version + 1}
+            if before is not None and token == before.application_token:
+                update["token_proven_at"] = before.token_proven_at
             if await self._vault.save(fresh.model_copy(update=update), version=stored.version):
                 break
         else:
@@ -330,14 +280,27 @@ class Installer:
             "unknown" if fresh.user_id is None else fresh.user_id,
             ", ".join(fresh.scope) or "unknown",
         )
-        await self._settle_in()
+        await self._settle_in(doubtful=fresh.application_token not in ("", token))
 
-    async def _keep_application_token(self, token: str, *, of: Grant) -> None:
+    def _token_to_keep(self, fresh: Grant, before: Grant | None) -> str:
+        """The application token of a fresh grant, or that of the one before it.
+
+        A form proves its access token and nothing else. So it brings the first application token; one that replaces
+        another is believed when a test event brings it too, where the portal can be asked for one.
+        """
+        if before is None or (before.member_id, before.client_id) != (fresh.member_id, fresh.client_id):
+            return fresh.application_token
+        confirmed = self._subscriptions.can_test and before.application_token
+        return before.application_token if confirmed else fresh.application_token or before.application_token
+
+    async def _keep_application_token(self, token: str, *, of: Grant, proven_at: float) -> None:
         for _ in range(_WRITES):
             stored = await self._stored()
             if stored.grant is None or stored.grant.generation != of.generation:
                 raise Unauthenticated("the application was installed anew or uninstalled meanwhile")
-            if await self._vault.save(stored.grant.with_application_token(token), version=stored.version):
+            if await self._vault.save(
+                stored.grant.with_application_token(token, proven_at=proven_at), version=stored.version
+            ):
                 return
         raise self._too_late()
 
@@ -353,8 +316,18 @@ class Installer:
         return (await self._stored()).grant
 
     def _check_home(self, told: AppForm) -> None:
-        if not self.lives_at(told.domain):
+        if not self._application.lives_at(told.domain):
             raise Unauthenticated("it is of another portal than that of the rules file")
+
+    async def _check_member(self, told: AppForm) -> None:
+        """A portal keeps its member_id, and an application of another portal has another client_id."""
+        before = await self._readable()
+        ours = before is not None and before.client_id == self._application.client_id and before.member_id
+        if ours and told.member_id != ours:
+            raise Unauthenticated(
+                "its member_id is another than that of the stored installation; if the portal has really become "
+                f"another one, run badge-bridge authorize {self.portal}"
+            )
 
     def _too_late(self) -> BridgeError:
         return StoreUnavailable(f"portal {self.portal}: others wrote its tokens {_WRITES} times in a row")

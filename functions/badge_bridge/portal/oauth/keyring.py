@@ -109,6 +109,30 @@ class OAuthKeyring:
         """What was found at the last look; None where the application is not installed."""
         return self._grant
 
+    def installed(self) -> Grant:
+        """What was found at the last look, of the application that the rules file names.
+
+        Raises:
+            AccessRefused: it is not installed, or another one is; says what to do.
+        """
+        grant = self._grant
+        if grant is not None and grant.client_id == self._application.client_id:
+            return grant
+        portal = self._application.portal
+        what = (
+            "the application is not installed"
+            if grant is None
+            else "another application is installed than the one of the rules file"
+        )
+        raise self._refused(
+            "not_installed",
+            f"portal {portal}: {what}",
+            "A portal administrator makes a local application in Bitrix24 under Developer resources > Other > Local "
+            "application, ticks that it uses only the API, and enters "
+            f"{self._install_url or 'https://<this bridge>/install'} as its handler and as its initial installation "
+            f"path. Where it exists already, run badge-bridge authorize {portal} and open the link that it prints.",
+        )
+
     async def look(self) -> None:
         """Read what is stored, at the start and whenever it is known to have changed.
 
@@ -127,7 +151,7 @@ class OAuthKeyring:
                 if self._grant is None:
                     raise
                 logger.warning("portal %s: its tokens could not be read again: %s", self._application.portal, error)
-        return self._credential(self._installed())
+        return self._credential(self.installed())
 
     async def renew(self, stale: Credential) -> Credential:
         grant = self._grant
@@ -140,7 +164,8 @@ class OAuthKeyring:
         return self._credential(grant)
 
     async def keep_alive(self, now: float) -> bool:
-        """Renew tokens that nobody has used for so long that they would die; True where that was needed.
+        """Renew tokens that nobody has used for so long that they would die; True where that was needed. And see to it
+        that they are encrypted with the first key, so that a key which is being replaced can go.
 
         Cheap, and meant to be called by every sweep; what fails is tried again an hour later.
 
@@ -151,6 +176,12 @@ class OAuthKeyring:
         if recent:
             return False
         self._kept_alive_at = now
+        if await self._vault.seal_anew():
+            logger.info(
+                "portal %s: its tokens are encrypted with the first key of ENCRYPTION_KEY now; nothing of this portal "
+                "needs the others any more",
+                self._application.portal,
+            )
         await self.look()
         grant = self._grant
         if grant is None or now - grant.renewed_at < KEEP_ALIVE:
@@ -195,25 +226,6 @@ class OAuthKeyring:
             self._unsaved = None
         self._stored = stored
 
-    def _installed(self) -> Grant:
-        grant = self._grant
-        if grant is not None and grant.client_id == self._application.client_id:
-            return grant
-        portal = self._application.portal
-        what = (
-            "the application is not installed"
-            if grant is None
-            else "another application is installed than the one of the rules file"
-        )
-        raise self._refused(
-            "not_installed",
-            f"portal {portal}: {what}",
-            "A portal administrator makes a local application in Bitrix24 under Developer resources > Other > Local "
-            "application, ticks that it uses only the API, and enters "
-            f"{self._install_url or 'https://<this bridge>/install'} as its handler and as its initial installation "
-            f"path. Where it exists already, run badge-bridge authorize {portal} and open the link that it prints.",
-        )
-
     def _refused(self, code: str, message: str, mend: str) -> AccessRefused:
         said = message if mend in message else f"{message}. {mend}"
         return AccessRefused(said, portal=self._application.portal, method=METHOD, code=code, status=0, mend=mend)
@@ -226,7 +238,7 @@ class OAuthKeyring:
         name = f"oauth/{self._application.portal}/refresh"
         for _ in range(POLLS):
             await self.look()
-            grant = self._installed()
+            grant = self.installed()
             if grant.access_token != stale:
                 return grant
             if await self._holds.hold(name, holder=self._holder, now=self._clock(), seconds=HOLD):
@@ -247,15 +259,15 @@ class OAuthKeyring:
         if self._unsaved is not None:
             await self._save(self._unsaved)
         await self.look()  # somebody may have renewed between our look and the hold
-        grant = self._installed()
+        grant = self.installed()
         if grant.access_token != stale:
             return grant
         try:
             tokens = await self._ask(grant)
         except AccessRefused:
             await self.look()  # a holder that was slower than its hold may have been faster than we
-            if self._installed().access_token != stale:
-                return self._installed()
+            if self.installed().access_token != stale:
+                return self.installed()
             raise
         renewal = _Renewal(grant.refresh_token, tokens, self._clock())
         try:
@@ -272,7 +284,7 @@ class OAuthKeyring:
                 error,
                 self._application.portal,
             )
-            return self._installed()
+            return self.installed()
 
     async def _ask(self, grant: Grant) -> Tokens:
         try:
@@ -288,7 +300,7 @@ class OAuthKeyring:
             if stored.grant is None or stored.grant.refresh_token != renewal.spent:
                 self._unsaved = None
                 self._adopt(stored)
-                return self._installed()
+                return self.installed()
             grant = stored.grant.renewed(renewal.tokens, now=renewal.at)
             if await self._vault.save(grant, version=stored.version):
                 self._unsaved = None

@@ -17,10 +17,11 @@ from badge_bridge.portal.oauth.installing import Installer
 from badge_bridge.portal.oauth.keyring import OAuthKeyring
 from badge_bridge.portal.oauth.proving import Buckets, Prover
 from badge_bridge.portal.oauth.server import AuthorisationServer
+from badge_bridge.portal.oauth.subscribing import Subscriptions
 from badge_bridge.portal.oauth.tickets import Tickets
 from badge_bridge.portal.oauth.vault import Notes, Vault
 
-__all__ = ["Shared", "open_installer", "open_keyring", "open_vault"]
+__all__ = ["Shared", "open_installer", "open_keyring", "open_subscriptions", "open_vault"]
 
 
 class Shared(Notes, Holds, Buckets, Protocol):
@@ -74,6 +75,30 @@ def open_keyring(
     )
 
 
+def open_subscriptions(
+    application: Application,
+    keyring: OAuthKeyring,
+    *,
+    store: Holds,
+    keys: Sequence[str],
+    call: Call,
+    handlers: Handlers,
+    clock: Callable[[], float] = time.time,
+    ids: Callable[[], str] = _random_id,
+) -> Subscriptions:
+    """What the portal sends us; `call` is that of the client that uses `keyring`. Nothing is asked before."""
+    return Subscriptions(
+        application,
+        keyring=keyring,
+        tickets=Tickets(application.portal, keys),
+        holds=store,
+        call=call,
+        handlers=handlers,
+        clock=clock,
+        ids=ids,
+    )
+
+
 def open_installer(
     application: Application,
     keyring: OAuthKeyring,
@@ -82,7 +107,7 @@ def open_installer(
     keys: Sequence[str],
     call: Call,
     admitted: Callable[[], Awaitable[None]],
-    handlers: Handlers | None,
+    handlers: Handlers,
     changed: Callable[[], Awaitable[None]] = _nobody,
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
@@ -102,8 +127,9 @@ def open_installer(
         server=AuthorisationServer(application, transport=transport),
         tickets=Tickets(application.portal, keys),
         holds=store,
-        call=call,
-        handlers=handlers,
+        subscriptions=open_subscriptions(
+            application, keyring, store=store, keys=keys, call=call, handlers=handlers, clock=clock, ids=ids
+        ),
         changed=changed,
         clock=clock,
         ids=ids,

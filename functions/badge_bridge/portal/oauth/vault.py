@@ -82,6 +82,19 @@ class Vault:
         """Write a grant, durably, where `version` is still that of what is stored; it becomes `version + 1`."""
         return await self._notes.write_note(self._name, self._cipher.seal(grant.model_dump_json()), version=version)
 
+    async def seal_anew(self) -> bool:
+        """Encrypt what is stored with the first key where it was with another one; True where that was done.
+
+        It does nothing where somebody else writes at the same moment: he has the first key as well, or keeps the other.
+        """
+        note = await self._notes.note(self._name)
+        if note is None or not note.text or self._cipher.is_current(note.text):
+            return False
+        text = self._cipher.unseal(note.text)
+        if text is None:
+            return False
+        return await self._notes.write_note(self._name, self._cipher.seal(text), version=note.version)
+
     async def remove(self, *, version: int) -> bool:
         """Forget the grant where `version` is still that of what is stored."""
         return await self._notes.write_note(self._name, "", version=version)
