@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Store
 
-__all__ = ["JsonOption", "RulesOption", "StateOption", "fail", "load_rules", "opened_store", "read_settings", "run"]
+__all__ = [
+    "JsonOption",
+    "PortalOption",
+    "RulesOption",
+    "StateOption",
+    "chosen",
+    "fail",
+    "load_rules",
+    "opened_store",
+    "quiet",
+    "read_settings",
+    "run",
+]
 
 T = TypeVar("T")
 
@@ -30,6 +42,9 @@ StateOption = Annotated[
     typer.Option(
         "--state", help="Where events are kept. Default: STATE, else sqlite:///badge-bridge.db.", show_default=False
     ),
+]
+PortalOption = Annotated[
+    str | None, typer.Option("--portal", help="Only this portal of the rules file. Default: all.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -61,6 +76,21 @@ def load_rules(settings: Settings) -> RulesFile:
     from badge_bridge.sources import OPTIONS
 
     return load(settings.rules, providers=OPTIONS, environ=os.environ)
+
+
+def quiet(rules: RulesFile) -> None:
+    """A command prints what it found; the log repeats only what has no other place, and no secret."""
+    from badge_bridge.observability import logs
+
+    logs.configure("console", "ERROR", secrets=rules.secrets)
+
+
+def chosen(rules: RulesFile, portal: str | None) -> list[str]:
+    if portal is None:
+        return list(rules.portals)
+    if portal not in rules.portals:
+        raise SettingsError(f"{rules.filename} has no portal {portal!r}; it has {', '.join(rules.portals)}")
+    return [portal]
 
 
 @asynccontextmanager

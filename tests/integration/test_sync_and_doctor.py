@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import pty
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 
 from badge_bridge import cli
 from badge_bridge.observability import logs
@@ -117,6 +122,51 @@ def test_sync_does_it_when_the_answer_is_yes(run: Run, sandbox: Sandbox) -> None
     assert "✓ deleted bb_old" in out
     assert sandbox.badges() == [SHOULD_BE]
     assert run("sync")[:2] == (0, "portal main 1 as in the rules file\n")
+
+
+@pytest.mark.usefixtures("run")
+def test_sync_changes_nothing_when_the_question_is_answered_with_ctrl_c(sandbox: Sandbox) -> None:
+    """It ends at once, so that a `y` that is typed after it comes too late."""
+    sandbox.has(OLD, UNUSED)
+    ours, theirs = pty.openpty()
+    # The terminal must be the program's own, or Ctrl-C is a character like others.
+    take_it = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", take_it, *badge_bridge("sync", "--replace", "--prune")]
+    running = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(ours, 4096)
+    os.write(ours, b"\x03")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(1)
+    with contextlib.suppress(OSError):
+        os.write(ours, b"y\n")
+    try:
+        assert running.wait(20) == 130
+    finally:
+        running.kill()
+        os.close(ours)
+    assert sandbox.badges() == [OLD, UNUSED]
+
+
+def test_sync_does_nothing_when_the_badges_have_changed_while_it_asked(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deleted is what was shown, and nothing else."""
+    sandbox.has(OLD)
+
+    def somebody_is_quicker(*_: Any, **__: Any) -> bool:
+        sandbox.has(OLD, UNUSED)
+        return True
+
+    monkeypatch.setattr(typer, "confirm", somebody_is_quicker)
+    code, _, err = run("sync", "--replace", "--prune", typed="")
+    assert code == 1
+    assert "its badges have changed meanwhile, so nothing was done" in err
+    assert sandbox.badges() == [OLD, UNUSED]
 
 
 def test_sync_does_not_ask_when_nothing_would_be_deleted(run: Run, sandbox: Sandbox) -> None:
