@@ -76,7 +76,13 @@ async def examine(
         new_code=new_code,
     )
     content = Content(
-        subject.client, subject.keyring, network, badges=needs.badges, icons=needs.icons, logos=needs.logos
+        subject.client,
+        subject.keyring,
+        network,
+        moved_to=lambda: reaching.moved_to,
+        badges=needs.badges,
+        icons=needs.icons,
+        logos=needs.logos,
     )
     return await examine_in_order(
         (
