@@ -64,7 +64,7 @@ def sync(
             run(_carry_out(loaded, report, wishes, settings, as_json=as_json))
     if as_json:
         print(json.dumps({report.portal: report.to_json() for report in reports}, indent=2, ensure_ascii=False))
-    elif not wishes.any and any(report.plan and not report.plan.is_settled for report in reports):
+    elif any(report.plan and wishes.leave_out(report.plan) for report in reports):
         print(
             "--apply adds what is missing, --replace deletes and adds what is different, --prune deletes what is unused"
         )
@@ -85,6 +85,11 @@ class _Wishes:
     def any(self) -> bool:
         return self.add or self.replace or self.prune
 
+    def leave_out(self, plan: Plan) -> bool:
+        """Whether there are differences about which nothing is to be done."""
+        left = ((self.add, plan.missing), (self.replace, plan.different), (self.prune, plan.unused))
+        return any(found and not wanted for wanted, found in left)
+
 
 @dataclass(slots=True)
 class _Report:
@@ -99,7 +104,7 @@ class _Report:
     def is_well(self, wishes: _Wishes) -> bool:
         if self.plan is None or self.declined:
             return False
-        return all(one.done for one in self.done) if wishes.any else self.plan.is_settled
+        return not wishes.leave_out(self.plan) and all(one.done for one in self.done)
 
     def to_json(self) -> dict[str, Any]:
         if self.plan is None:

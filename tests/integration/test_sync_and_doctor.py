@@ -187,11 +187,22 @@ def test_sync_without_an_option_says_which_there_are(run: Run, sandbox: Sandbox)
     assert sandbox.badges() == []
 
 
+def test_sync_ends_with_1_while_something_is_left(run: Run, sandbox: Sandbox) -> None:
+    """Adding what is missing settles neither what is different nor what is unused, and the way to do it is told."""
+    sandbox.has(UNUSED)
+    code, out, _ = run("sync", "--apply")
+    assert code == 1
+    assert "✓ added bb_missed" in out
+    assert "--prune deletes what is unused" in out
+    code, out, _ = run("sync", "--prune", "--yes")
+    assert (code, "--apply adds" in out) == (0, False)
+
+
 def test_sync_prints_json_alone_while_it_asks(run: Run, sandbox: Sandbox) -> None:
     """The plan and the question are on standard error, what was found and done on standard output."""
     sandbox.has(OLD, UNUSED)
     code, out, err = run("sync", "--replace", "--json", typed="y\n")
-    assert code == 0
+    assert code == 1, "one is still unused"
     assert "bb_missed" in err
     said = json.loads(out)["main"]
     assert said["different"][0]["differences"] == [{"field": "value", "wanted": "Missed", "found": "Lost"}]
