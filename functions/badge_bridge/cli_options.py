@@ -26,6 +26,8 @@ __all__ = [
     "chosen",
     "fail",
     "load_rules",
+    "missing_store",
+    "no_store",
     "opened_store",
     "quiet",
     "read_settings",
@@ -93,6 +95,19 @@ def chosen(rules: RulesFile, portal: str | None) -> list[str]:
     return [portal]
 
 
+def missing_store(settings: Settings) -> str:
+    """The path of a store that is not there yet; empty where there is one, or no file is needed."""
+    from badge_bridge.store import open_store
+    from badge_bridge.store.sqlite import SqliteStore
+
+    store = open_store(settings.state)
+    return str(store.path) if isinstance(store, SqliteStore) and not store.exists() else ""
+
+
+def no_store(path: str) -> SettingsError:
+    return SettingsError(f"there is no store at {path}; say with --state or STATE where serve keeps its events")
+
+
 @asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
     """The store, next to a `serve` that may be using it.
@@ -101,13 +116,11 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
         SettingsError: there is none yet.
     """
     from badge_bridge.store import open_store
-    from badge_bridge.store.sqlite import SqliteStore
 
+    absent = missing_store(settings)
+    if absent:
+        raise no_store(absent)
     store = open_store(settings.state)
-    if isinstance(store, SqliteStore) and not store.exists():
-        raise SettingsError(
-            f"there is no store at {store.path}; say with --state or STATE where serve keeps its events"
-        )
     await store.open()
     try:
         yield store

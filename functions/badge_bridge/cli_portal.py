@@ -18,6 +18,7 @@ from badge_bridge.cli_options import (
     RulesOption,
     StateOption,
     chosen,
+    missing_store,
     quiet,
     read_settings,
     run,
@@ -90,7 +91,23 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
         groups[f"portal {name}"] = [Check("credential", "skipped", f"not looked at, since {culprit} failed")]
     if any(check.status == "failed" for check in kept):
         settings = replace(settings, state="memory:")
-    async with opened_subjects(loaded, [name for name in names if name not in lacking], settings) as subjects:
+    absent = missing_store(settings)
+    looked_at = [name for name in names if name not in lacking]
+    async with opened_subjects(loaded, looked_at, settings, must_exist=False) as subjects:
         for name, subject in subjects.items():
-            groups[f"portal {name}"] = await examine(subject, needs[name], network=RealNetwork(), clock=time.time)
+            checks = await examine(subject, needs[name], network=RealNetwork(), clock=time.time)
+            if absent and name in applications:
+                checks = [_for_want_of_a_store(check, absent) for check in checks]
+            groups[f"portal {name}"] = checks
     return groups
+
+
+def _for_want_of_a_store(check: Check, path: str) -> Check:
+    """Without its tokens an application looks as if it was not installed, and may well be."""
+    if check.name != "credential" or check.status != "failed":
+        return check
+    return replace(
+        check,
+        found=f"there is no store at {path}, where the application's tokens would be: {check.found}",
+        mend=f"If serve is running, say with --state or STATE where it keeps its events. Else start it. {check.mend}",
+    )

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from badge_bridge.cli_options import missing_store, no_store
+
 if TYPE_CHECKING:
     from badge_bridge.portal.doctor import Subject
     from badge_bridge.rulesfile import RulesFile
@@ -17,19 +19,25 @@ __all__ = ["opened_subjects"]
 
 @asynccontextmanager
 async def opened_subjects(
-    rules: RulesFile, names: Sequence[str], settings: Settings
+    rules: RulesFile, names: Sequence[str], settings: Settings, *, must_exist: bool
 ) -> AsyncIterator[Mapping[str, Subject]]:
+    """The named portals, open. Where there is no store yet, those that need nothing from it are open all the same.
+
+    Raises:
+        SettingsError: an application's tokens would be in a store that is not there, and `must_exist` is set.
+    """
     from badge_bridge.access import open_beside
     from badge_bridge.portal.doctor import Subject
     from badge_bridge.store import open_store
     from badge_bridge.store.memory import MemoryStore
-    from badge_bridge.store.sqlite import SqliteStore
 
+    absent = missing_store(settings)
+    if absent and must_exist and any(rules.portals[name].app is not None for name in names):
+        raise no_store(absent)
     async with AsyncExitStack() as stack:
         pauses = MemoryStore()
-        store: Store = open_store(settings.state)
-        if isinstance(store, SqliteStore) and not store.exists():
-            store = pauses  # opening it would make it, perhaps in a wrong place; there is nothing in it to know
+        # Opening a store that is not there would make it, perhaps in a wrong place.
+        store: Store = pauses if absent else open_store(settings.state)
         for one in {pauses, store}:
             await one.open()
             stack.push_async_callback(one.close)

@@ -122,7 +122,7 @@ class _Report:
 
 
 async def _look(rules: RulesFile, name: str, settings: Settings) -> _Report:
-    async with opened_subjects(rules, (name,), settings) as subjects:
+    async with opened_subjects(rules, (name,), settings, must_exist=True) as subjects:
         return await _compare(rules, name, subjects[name])
 
 
@@ -131,7 +131,7 @@ async def _carry_out(rules: RulesFile, report: _Report, wishes: _Wishes, setting
     from badge_bridge.portal.sync import Sync
 
     name = report.portal
-    async with opened_subjects(rules, (name,), settings) as subjects:
+    async with opened_subjects(rules, (name,), settings, must_exist=True) as subjects:
         now = await _compare(rules, name, subjects[name])
         if now.plan is None or now.plan != report.plan:
             report.declined = True

@@ -289,6 +289,27 @@ def test_doctor_skips_an_application_whose_store_is_broken(
     assert check["found"] == "not looked at, since store failed"
 
 
+def test_a_wrong_path_of_the_store_is_told_when_an_application_needs_it(
+    run: Run, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokens are elsewhere, so that it only looks as if it was not installed; a webhook does without a store."""
+    assert run("sync", "--state", "sqlite:///elsewhere.db")[0] in {0, 1}
+    oauth = f'{{url: "{sandbox.url}", oauth: {{client_id: local.1, client_secret: "${{SECRET}}"}}}}'
+    (tmp_path / "rules.yaml").write_text(RULES.replace('{webhook: "${WEBHOOK}"}', oauth), "utf-8")
+    monkeypatch.setenv("SECRET", "cl13nts3cr3tw0rd")
+    monkeypatch.setenv("ENCRYPTION_KEY", "YSBrZXkgb2YgdGhlIHRlc3RzLCBvZiAzMiBieXRlcyE=")
+    for command in (["sync"], ["clear", "--phone", "+4930901820"]):
+        code, _, err = run(*command, "--state", "sqlite:///elsewhere.db")
+        assert code == 2
+        assert f"there is no store at {tmp_path}/elsewhere.db; say with --state or STATE" in err
+    code, out, _ = run("doctor", "--json", "--state", "sqlite:///elsewhere.db")
+    assert code == 1
+    checks = {one["name"]: one for one in json.loads(out)["portal main"]}
+    assert checks["credential"]["found"].startswith(f"there is no store at {tmp_path}/elsewhere.db")
+    assert "say with --state or STATE" in checks["credential"]["mend"]
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
 def test_doctor_ends_with_this_machine_when_secrets_are_not_set(
     run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
