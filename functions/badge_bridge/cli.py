@@ -39,6 +39,7 @@ from badge_bridge.errors import BridgeError, RulesError, SettingsError
 
 if TYPE_CHECKING:
     from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.sandbox.portal import SandboxPortal
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Pause, Store, StoredEvent
 
@@ -186,8 +187,27 @@ async def _sandbox(host: str, port: int, state: Path | None, *, tls: bool) -> No
             print(f"everything else {server.url}/_sandbox/")
             if papers:
                 print(f"trust its CA    SSL_CERT_FILE={papers.ca} (REQUESTS_CA_BUNDLE for requests)")
+            _print_portals_block(portal, server.url)
             sys.stdout.flush()
             await until_signal()
+
+
+def _print_portals_block(portal: SandboxPortal, url: str) -> None:
+    """What to write in a rules file for the whole job, for which a webhook does not do, and how to be let in."""
+    from badge_bridge.sandbox.guide import SECRET_NAME, portals_block
+    from badge_bridge.sandbox.seed import CLIENT_URL
+
+    block = portals_block(portal, url)
+    if not block:
+        return
+    application = portal.seed.applications[0]
+    back = application.handler or CLIENT_URL
+    print(f"\nFor a rules file, with {SECRET_NAME}={application.client_secret} and an ENCRYPTION_KEY:\n")
+    print("\n".join(block))
+    print(
+        f"\nWhile serve is running, the link of `badge-bridge authorize` lets it in, by way of {back};"
+        f'\nor install it: curl -d \'{{"url": "{back}"}}\' {url}/_sandbox/install'
+    )
 
 
 @app.command()
