@@ -23,7 +23,7 @@ from badge_bridge.cli_options import (
     read_settings,
     run,
 )
-from badge_bridge.cli_subjects import opened_subjects
+from badge_bridge.cli_subjects import install_url, opened_subjects
 from badge_bridge.cli_sync import sync
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from badge_bridge.settings import Settings
 
 __all__ = ["register"]
+
+_SOME_BRIDGE = "https://<this bridge>/install"
+"""What stands in a mend where it is not known how the bridge is reached from outside."""
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +101,8 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
             checks = await examine(subject, needs[name], network=RealNetwork(), clock=time.time)
             if absent and name in applications:
                 checks = [_for_want_of_a_store(check, absent) for check in checks]
-            groups[f"portal {name}"] = checks
+            where = install_url(loaded, name)
+            groups[f"portal {name}"] = [_with_address(check, where) if where else check for check in checks]
     return groups
 
 
@@ -111,3 +115,8 @@ def _for_want_of_a_store(check: Check, path: str) -> Check:
         found=f"there is no store at {path}, where the application's tokens would be: {check.found}",
         mend=f"If serve is running, say with --state or STATE where it keeps its events. Else start it. {check.mend}",
     )
+
+
+def _with_address(check: Check, url: str) -> Check:
+    """The command knows from the rules file what the keyring of a portal that it opens is not told."""
+    return replace(check, mend=check.mend.replace(_SOME_BRIDGE, url))

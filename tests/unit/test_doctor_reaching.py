@@ -226,6 +226,14 @@ async def test_clocks_that_agree_are_well(date: float | None, status: str) -> No
     assert (await patient.examine())["clock"].status == status
 
 
+async def test_what_is_sent_beside_the_client_is_counted() -> None:
+    """The portal counts it, so the bridge does."""
+    patient = healthy()
+    patient.network.heard = renamed_to("https://new.bitrix24.com")
+    await patient.examine()
+    assert patient.counted == len(patient.network.posted) == 3
+
+
 async def test_no_check_shows_the_credential() -> None:
     """Whatever goes wrong, the webhook's secret is in no text."""
     patient = healthy()
