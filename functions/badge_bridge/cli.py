@@ -111,10 +111,13 @@ def serve(
 ) -> None:
     """Take deliveries and work on them, in one process with one SQLite file."""
     from badge_bridge.observability import logs
+    from badge_bridge.portal.oauth import Cipher
     from badge_bridge.serving import bind
 
     settings = read_settings(rules, state)
     loaded = load_rules(settings)
+    if any(portal.app is not None for portal in loaded.portals.values()):
+        Cipher(settings.encryption_keys)  # says what is missing before a store is made
     logs.configure(
         settings.log_format or ("console" if sys.stderr.isatty() else "json"),
         settings.log_level,
