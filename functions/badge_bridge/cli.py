@@ -39,6 +39,7 @@ from badge_bridge.errors import BridgeError, RulesError, SettingsError
 
 if TYPE_CHECKING:
     from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.sandbox.portal import SandboxPortal
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Pause, Store, StoredEvent
 
@@ -110,10 +111,13 @@ def serve(
 ) -> None:
     """Take deliveries and work on them, in one process with one SQLite file."""
     from badge_bridge.observability import logs
+    from badge_bridge.portal.oauth import Cipher
     from badge_bridge.serving import bind
 
     settings = read_settings(rules, state)
     loaded = load_rules(settings)
+    if any(portal.app is not None for portal in loaded.portals.values()):
+        Cipher(settings.encryption_keys)  # says what is missing before a store is made
     logs.configure(
         settings.log_format or ("console" if sys.stderr.isatty() else "json"),
         settings.log_level,
@@ -192,8 +196,27 @@ async def _sandbox(host: str, port: int, state: Path | None, *, tls: bool) -> No
             print(f"everything else {server.url}/_sandbox/")
             if papers:
                 print(f"trust its CA    SSL_CERT_FILE={papers.ca} (REQUESTS_CA_BUNDLE for requests)")
+            _print_portals_block(portal, server.url)
             sys.stdout.flush()
             await until_signal()
+
+
+def _print_portals_block(portal: SandboxPortal, url: str) -> None:
+    """What to write in a rules file for the whole job, for which a webhook does not do, and how to be let in."""
+    from badge_bridge.sandbox.guide import SECRET_NAME, portals_block
+    from badge_bridge.sandbox.seed import CLIENT_URL
+
+    block = portals_block(portal, url)
+    if not block:
+        return
+    application = portal.seed.applications[0]
+    back = application.handler or CLIENT_URL
+    print(f"\nFor a rules file, with {SECRET_NAME}={application.client_secret} and an ENCRYPTION_KEY:\n")
+    print("\n".join(block))
+    print(
+        f"\nWhile serve is running, the link of `badge-bridge authorize` lets it in, by way of {back};"
+        f'\nor install it: curl -d \'{{"url": "{back}"}}\' {url}/_sandbox/install'
+    )
 
 
 @app.command()

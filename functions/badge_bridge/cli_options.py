@@ -18,7 +18,21 @@ if TYPE_CHECKING:
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Store
 
-__all__ = ["JsonOption", "RulesOption", "StateOption", "fail", "load_rules", "opened_store", "read_settings", "run"]
+__all__ = [
+    "JsonOption",
+    "PortalOption",
+    "RulesOption",
+    "StateOption",
+    "chosen",
+    "fail",
+    "load_rules",
+    "missing_store",
+    "no_store",
+    "opened_store",
+    "quiet",
+    "read_settings",
+    "run",
+]
 
 T = TypeVar("T")
 
@@ -30,6 +44,9 @@ StateOption = Annotated[
     typer.Option(
         "--state", help="Where events are kept. Default: STATE, else sqlite:///badge-bridge.db.", show_default=False
     ),
+]
+PortalOption = Annotated[
+    str | None, typer.Option("--portal", help="Only this portal of the rules file. Default: all.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -63,6 +80,34 @@ def load_rules(settings: Settings) -> RulesFile:
     return load(settings.rules, providers=OPTIONS, environ=os.environ)
 
 
+def quiet(rules: RulesFile) -> None:
+    """A command prints what it found; the log repeats only what has no other place, and no secret."""
+    from badge_bridge.observability import logs
+
+    logs.configure("console", "ERROR", secrets=rules.secrets)
+
+
+def chosen(rules: RulesFile, portal: str | None) -> list[str]:
+    if portal is None:
+        return list(rules.portals)
+    if portal not in rules.portals:
+        raise SettingsError(f"{rules.filename} has no portal {portal!r}; it has {', '.join(rules.portals)}")
+    return [portal]
+
+
+def missing_store(settings: Settings) -> str:
+    """The path of a store that is not there yet; empty where there is one, or no file is needed."""
+    from badge_bridge.store import open_store
+    from badge_bridge.store.sqlite import SqliteStore
+
+    store = open_store(settings.state)
+    return str(store.path) if isinstance(store, SqliteStore) and not store.exists() else ""
+
+
+def no_store(path: str) -> SettingsError:
+    return SettingsError(f"there is no store at {path}; say with --state or STATE where serve keeps its events")
+
+
 @asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
     """The store, next to a `serve` that may be using it.
@@ -71,13 +116,11 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
         SettingsError: there is none yet.
     """
     from badge_bridge.store import open_store
-    from badge_bridge.store.sqlite import SqliteStore
 
+    absent = missing_store(settings)
+    if absent:
+        raise no_store(absent)
     store = open_store(settings.state)
-    if isinstance(store, SqliteStore) and not store.exists():
-        raise SettingsError(
-            f"there is no store at {store.path}; say with --state or STATE where serve keeps its events"
-        )
     await store.open()
     try:
         yield store

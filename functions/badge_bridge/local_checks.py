@@ -24,6 +24,9 @@ from badge_bridge.store.sqlite import SqliteStore
 
 __all__ = ["check_encryption_key", "check_rules", "check_sources", "check_store"]
 
+_UNSET = "is not set in the environment"
+"""What is said of a name that the rules file asks for; anything else is about a value."""
+
 _TRIAL = "doctor: a trial"
 """A lane that no portal can have, since its name has a space."""
 
@@ -50,7 +53,9 @@ def _mistaken(path: Path, error: RulesError) -> Iterator[Check]:
         yield Check("rules file", "failed", _listed(mistakes), mend)
         yield Check("secrets", "skipped", "not looked at, since rules file failed")
     else:
-        mend = "Set what is named in the environment of this command and of serve."
+        set_all = all(_UNSET not in finding.message for finding in error.findings)
+        what = "Correct the variables that stand at these places" if set_all else "Set or correct what is named"
+        mend = f"{what}, in the environment of this command and of serve."
         yield Check("rules file", "ok", f"{path} can be read")
         yield Check("secrets", "failed", _listed(error), mend)
 

@@ -1,6 +1,7 @@
 """The process environment, read once and frozen.
 
-`SETTINGS` describes every variable; the README's table is checked against it by a test.
+`SETTINGS` describes every variable that is read here, `ELSEWHERE` the others; the README's table is checked against
+them by a test.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from badge_bridge.errors import SettingsError
 
-__all__ = ["SETTINGS", "LogFormat", "Setting", "Settings"]
+__all__ = ["ELSEWHERE", "SETTINGS", "LogFormat", "Setting", "Settings"]
 
 LogFormat = Literal["gcp", "json", "console"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -37,6 +38,14 @@ SETTINGS = (
     Setting("CONCURRENCY", "256", "How many events are worked on side by side in one process."),
     Setting("ENCRYPTION_KEY", "", "Fernet keys, comma separated, first encrypts; needed by an OAuth application. `badge-bridge key` prints one."),  # noqa: E501 - one row of a table
 )  # fmt: skip
+
+ELSEWHERE = (
+    Setting("GOOGLE_CLOUD_PROJECT", "", "With `LOG_FORMAT=gcp`: the project that traces belong to, so that log lines are shown beside them."),  # noqa: E501 - one row of a table
+    Setting("NO_COLOR", "", "Anything: no colours in a terminal."),
+    Setting("SSL_CERT_FILE", "", "A file with the authorities that are trusted instead of the usual ones, for an on-premise portal with a certificate of your own; or `SSL_CERT_DIR`, a folder."),  # noqa: E501 - one row of a table
+    Setting("HTTPS_PROXY", "", "The proxy that calls to portals take, such as `http://proxy.example.com:3128`; `NO_PROXY` lists hosts that are called without it."),  # noqa: E501 - one row of a table
+)  # fmt: skip
+"""What is read where it is needed, by this package or by the libraries under it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from badge_bridge.cards import CERTAIN_AFTER
+from badge_bridge.cards import CERTAIN_AFTER, Cards
+from badge_bridge.outcomes import Asked
 from badge_bridge.portal.commands import Command, Page
+from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.faults import FaultOrder
+from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import StoredEvent
-from support.company import FIRST_ITEM, RULES, Company, Network, number_of, open_company
+from support.company import FIRST_ITEM, PBX_TOKEN, RULES, Company, Network, number_of, open_company
 from support.portals import run_virtually
 
 ANNA, ANNAS_DEAL = "+4917139200011", 41
@@ -152,6 +156,28 @@ def test_events_without_a_phone_are_joined_by_what_clear_same_says() -> None:
         assert sorted((one.owner_id, one.completed) for one in ours(company)) == [(41, False), (41, True)]
 
     played(story, rules=rules(attach="{owner: {deal: '41'}}", clear="{same: event.data.order}"))
+
+
+def test_a_rule_that_was_renamed_clears_what_it_has_attached_under_its_old_name() -> None:
+    """What joins the events is the same value of the same expression, whatever the rule is called."""
+    written = rules(attach="{owner: {deal: '41'}}", clear="{same: event.data.order}")
+
+    async def story(company: Company) -> None:
+        missed = await company.report("", at=0, order="7")
+        await company.ended()
+        environ = {"CLIENT_SECRET": "s3cr3t-s3cr3t-s3cr3t", "PBX_TOKEN": PBX_TOKEN}
+        renamed = parse(written.replace("name: missed call", "name: lost"), "r", providers=OPTIONS, environ=environ)
+        bridge = company.bridge
+        cards = Cards(rules=renamed, portals=bridge.portals, store=bridge.store, clock=bridge.clock)
+        call = (await company.event(missed)).event
+        answered = call.model_copy(update={"type": "call.answered", "time": call.time + timedelta(seconds=60)})
+        (rule,) = renamed.clearing(answered)
+        reached = await cards.clear(rule, answered, Asked())
+        assert reached is not None
+        assert reached.result == "cleared"
+        assert [one.completed for one in ours(company)] == [True]
+
+    played(story, rules=written)
 
 
 def test_the_card_that_the_event_names_is_taken_and_one_that_is_not_there_is_explained() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -247,3 +248,35 @@ def test_setting_that_cannot_be_understood_exits_with_2(run: Run, monkeypatch: p
     code, _, err = run("events", "list")
     assert code == 2
     assert "CONCURRENCY is 'lots'" in err
+
+
+def test_package_can_be_run_as_a_module(tmp_path: Path) -> None:
+    """As the command that is installed with it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "badge_bridge", "key"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.strip()) == 44
+
+
+def test_serve_makes_no_store_when_the_key_is_missing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left behind by a start that cannot succeed."""
+    portal = '{url: https://acme.bitrix24.com, oauth: {client_id: local.1, client_secret: "${CLIENT_SECRET}"}}'
+    monkeypatch.setenv("CLIENT_SECRET", "cl13nts3cr3tw0rd")
+    monkeypatch.delenv("ENCRYPTION_KEY", raising=False)
+    (tmp_path / "rules.yaml").write_text(
+        f"""
+portals: {{main: {portal}}}
+sources: {{pbx: {{provider: generic, verify: {{scheme: bearer}}, secrets: ["${{CLIENT_SECRET}}"],
+  event: {{type: body.type, id: body.id}}}}}}
+badges: {{missed: {{title: t, value: v, type: failure}}}}
+rules: [{{name: r, on: x, badge: missed}}]
+""",
+        "utf-8",
+    )
+    code, _, err = run("serve", "--port", "0")
+    assert code == 2
+    assert "ENCRYPTION_KEY is not set" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["rules.yaml"]

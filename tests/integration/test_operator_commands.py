@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,9 @@ class Site:
     environ: dict[str, str]
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": "/usr/bin:/bin", "COLUMNS": "200", **self.environ, **environ}
+        # Whoever runs the tests of another tree than the installed one says so by it.
+        passed_on = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        env = {"PATH": "/usr/bin:/bin", "COLUMNS": "200", **passed_on, **self.environ, **environ}
         return subprocess.run(
             badge_bridge(*arguments),
             cwd=self.folder,
@@ -115,6 +118,7 @@ def test_doctor_says_what_to_do_until_all_is_well(site: Site) -> None:
     assert code == 1
     assert "not installed" in found["portal main"]["credential"]["found"]
     assert "badge-bridge authorize main" in found["portal main"]["credential"]["mend"]
+    assert "enters http://127.0.0.1:8080/install as its handler" in found["portal main"]["credential"]["mend"]
     assert found["portal main"]["badges"]["status"] == "skipped"
     assert not (site.folder / "badge-bridge.db").exists()
     with site.serve() as bridge:

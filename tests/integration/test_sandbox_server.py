@@ -19,6 +19,7 @@ from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.serving import SandboxServer
 from badge_bridge.sandbox.tls import throwaway_tls
 from badge_bridge.serving import Server, bind
+from support.programs import badge_bridge, program
 
 ADD = "crm.activity.badge.add"
 MISSED: dict[str, Any] = {"code": "missedCall", "title": "Call status", "value": "Missed", "type": "failure"}
@@ -286,3 +287,14 @@ async def test_program_ends_cleanly_when_it_gets_a_signal(tmp_path: Path, number
             await held
     assert (program.returncode, noise) == (0, b"")
     assert [badge.code for badge in SandboxPortal(state_file=state).seed.badges] == ["missedCall"]
+
+
+def test_sandbox_prints_what_a_rules_file_needs_for_an_application() -> None:
+    """Its block with the address it listens at, the secret's variable, and the ways to be let in."""
+    with program(badge_bridge("sandbox", "--port", "0")) as running:
+        url = running.find(r"sandbox portal\s+(http://\S+)\n")[1]
+        shown = running.find(r"(?s)For a rules file.*/_sandbox/install\n")[0]
+    assert "SANDBOX_SECRET=sandbox-application-secret" in shown
+    assert f"portals:\n  main:\n    url: {url}\n" in shown
+    assert f'client_secret: "${{SANDBOX_SECRET}}", server: "{url}"}}' in shown
+    assert "authorize" in shown

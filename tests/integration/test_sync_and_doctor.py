@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import pty
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 
 from badge_bridge import cli
 from badge_bridge.observability import logs
@@ -119,6 +124,51 @@ def test_sync_does_it_when_the_answer_is_yes(run: Run, sandbox: Sandbox) -> None
     assert run("sync")[:2] == (0, "portal main 1 as in the rules file\n")
 
 
+@pytest.mark.usefixtures("run")
+def test_sync_changes_nothing_when_the_question_is_answered_with_ctrl_c(sandbox: Sandbox) -> None:
+    """It ends at once, so that a `y` that is typed after it comes too late."""
+    sandbox.has(OLD, UNUSED)
+    ours, theirs = pty.openpty()
+    # The terminal must be the program's own, or Ctrl-C is a character like others.
+    take_it = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", take_it, *badge_bridge("sync", "--replace", "--prune")]
+    running = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(ours, 4096)
+    os.write(ours, b"\x03")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(1)
+    with contextlib.suppress(OSError):
+        os.write(ours, b"y\n")
+    try:
+        assert running.wait(20) == 130
+    finally:
+        running.kill()
+        os.close(ours)
+    assert sandbox.badges() == [OLD, UNUSED]
+
+
+def test_sync_does_nothing_when_the_badges_have_changed_while_it_asked(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deleted is what was shown, and nothing else."""
+    sandbox.has(OLD)
+
+    def somebody_is_quicker(*_: Any, **__: Any) -> bool:
+        sandbox.has(OLD, UNUSED)
+        return True
+
+    monkeypatch.setattr(typer, "confirm", somebody_is_quicker)
+    code, _, err = run("sync", "--replace", "--prune", typed="")
+    assert code == 1
+    assert "its badges have changed meanwhile, so nothing was done" in err
+    assert sandbox.badges() == [OLD, UNUSED]
+
+
 def test_sync_does_not_ask_when_nothing_would_be_deleted(run: Run, sandbox: Sandbox) -> None:
     """There is no question about nothing, and none about adding."""
     sandbox.has()
@@ -137,11 +187,22 @@ def test_sync_without_an_option_says_which_there_are(run: Run, sandbox: Sandbox)
     assert sandbox.badges() == []
 
 
+def test_sync_ends_with_1_while_something_is_left(run: Run, sandbox: Sandbox) -> None:
+    """Adding what is missing settles neither what is different nor what is unused, and the way to do it is told."""
+    sandbox.has(UNUSED)
+    code, out, _ = run("sync", "--apply")
+    assert code == 1
+    assert "✓ added bb_missed" in out
+    assert "--prune deletes what is unused" in out
+    code, out, _ = run("sync", "--prune", "--yes")
+    assert (code, "--apply adds" in out) == (0, False)
+
+
 def test_sync_prints_json_alone_while_it_asks(run: Run, sandbox: Sandbox) -> None:
     """The plan and the question are on standard error, what was found and done on standard output."""
     sandbox.has(OLD, UNUSED)
     code, out, err = run("sync", "--replace", "--json", typed="y\n")
-    assert code == 0
+    assert code == 1, "one is still unused"
     assert "bb_missed" in err
     said = json.loads(out)["main"]
     assert said["different"][0]["differences"] == [{"field": "value", "wanted": "Missed", "found": "Lost"}]
@@ -226,6 +287,27 @@ def test_doctor_skips_an_application_whose_store_is_broken(
     assert code == 1
     (check,) = json.loads(out)["portal main"]
     assert check["found"] == "not looked at, since store failed"
+
+
+def test_a_wrong_path_of_the_store_is_told_when_an_application_needs_it(
+    run: Run, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokens are elsewhere, so that it only looks as if it was not installed; a webhook does without a store."""
+    assert run("sync", "--state", "sqlite:///elsewhere.db")[0] in {0, 1}
+    oauth = f'{{url: "{sandbox.url}", oauth: {{client_id: local.1, client_secret: "${{SECRET}}"}}}}'
+    (tmp_path / "rules.yaml").write_text(RULES.replace('{webhook: "${WEBHOOK}"}', oauth), "utf-8")
+    monkeypatch.setenv("SECRET", "cl13nts3cr3tw0rd")
+    monkeypatch.setenv("ENCRYPTION_KEY", "YSBrZXkgb2YgdGhlIHRlc3RzLCBvZiAzMiBieXRlcyE=")
+    for command in (["sync"], ["clear", "--phone", "+4930901820"]):
+        code, _, err = run(*command, "--state", "sqlite:///elsewhere.db")
+        assert code == 2
+        assert f"there is no store at {tmp_path}/elsewhere.db; say with --state or STATE" in err
+    code, out, _ = run("doctor", "--json", "--state", "sqlite:///elsewhere.db")
+    assert code == 1
+    checks = {one["name"]: one for one in json.loads(out)["portal main"]}
+    assert checks["credential"]["found"].startswith(f"there is no store at {tmp_path}/elsewhere.db")
+    assert "say with --state or STATE" in checks["credential"]["mend"]
+    assert not (tmp_path / "elsewhere.db").exists()
 
 
 def test_doctor_ends_with_this_machine_when_secrets_are_not_set(

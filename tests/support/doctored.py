@@ -84,12 +84,22 @@ class Doctored:
     url: str = f"https://{HOST}"
     application: bool = False
     trusted_hosts: tuple[str, ...] = ()
+    counted: int = 0
+    """Requests beside the client that were counted."""
+
+    async def admitted(self) -> None:
+        self.counted += 1
 
     async def examine(self, **changes: Any) -> dict[str, Check]:
         """The checks by their names."""
         keyring = FixedKeyring(InboundWebhook(f"https://{HOST}/rest/1/{SECRET}/"), "00000000")
         subject = Subject(
-            self.portal, keyring, self.url, application=self.application, trusted_hosts=self.trusted_hosts
+            self.portal,
+            keyring,
+            self.url,
+            application=self.application,
+            trusted_hosts=self.trusted_hosts,
+            admitted=self.admitted,
         )
         checks = await examine(
             subject, uses(**changes), network=self.network, clock=lambda: NOW, new_code=lambda: NOT_THERE

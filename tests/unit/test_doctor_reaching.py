@@ -121,7 +121,7 @@ async def test_plain_http_has_no_certificate_to_look_at() -> None:
         (Heard(200, b"", ""), "HTTP 200 with nothing readable", "before /rest/"),
         (Heard(200, b"[]", "application/json"), "HTTP 200 with application/json", "before /rest/"),
         (Heard(502, b"<html>", "text/html"), "the portal fails: HTTP 502", "Try again in a few minutes"),
-        (Unheard("no answer in time"), "no HTTP answer: no answer in time", "may connect to"),
+        (Unheard("no answer in time"), f"no HTTP answer from {HOST}: no answer in time", "may connect to"),
     ],
 )
 async def test_what_is_no_rest_is_a_failure(heard: Heard | Exception, found: str, mend: str) -> None:
@@ -137,16 +137,64 @@ async def test_what_is_no_rest_is_a_failure(heard: Heard | Exception, found: str
     assert patient.portal.sent == []
 
 
-async def test_a_renamed_portal_is_told_with_its_new_host() -> None:
-    """The new host is named, and where it is trusted already only advised."""
+def renamed_to(origin: str) -> list[Heard | Exception]:
+    """What a portal answers that was renamed: once on its old host, from then on as it does in good health."""
+    return [Heard(302, b"", location=f"{origin}/rest/profile"), *healthy().network.heard]
+
+
+@pytest.mark.parametrize(
+    ("moved", "trusted"),
+    [
+        ("https://new.bitrix24.com", ()),
+        ("https://crm.example.com:8443", ("crm.example.com:8443",)),
+        ("https://crm.example.com", ("CRM.example.com",)),
+    ],
+)
+async def test_a_renamed_portal_is_a_warning_when_calls_follow_it(moved: str, trusted: tuple[str, ...]) -> None:
+    """In Bitrix24's cloud, or to a trusted host with its port; what is looked at from then on is the new address."""
     patient = healthy()
-    patient.network.heard = [Heard(302, b"", location="https://new.bitrix24.com/rest/profile")]
+    patient.trusted_hosts = trusted
+    patient.network.heard = renamed_to(moved)
+    checks = await patient.examine()
+    assert checks["REST"].status == "warning"
+    assert f"it redirects to {moved}, where calls follow it" in checks["REST"].found
+    assert f"Write {moved} instead of https://{HOST}" in checks["REST"].mend
+    assert {checks[name].status for name in AFTER_REST} == {"ok"}
+    asked = [url.partition("/rest/")[0] for url, _ in patient.network.posted]
+    assert asked == [f"https://{HOST}", moved, moved]
+
+
+@pytest.mark.parametrize(
+    ("moved", "trusted"),
+    [
+        ("https://evil.example", ()),
+        ("https://crm.example.com:8443", ("crm.example.com",)),
+        ("http://new.bitrix24.com", ("new.bitrix24.com",)),
+    ],
+)
+async def test_a_redirect_that_calls_do_not_follow_is_a_failure(moved: str, trusted: tuple[str, ...]) -> None:
+    """The host is named with its port, and nothing more is sent."""
+    patient = healthy()
+    patient.trusted_hosts = trusted
+    patient.network.heard = renamed_to(moved)
+    check = (await patient.examine())["REST"]
+    host = moved.partition("://")[2]
+    assert check.status == "failed"
+    assert f"{HOST} redirects to {host}, where calls do not follow" in check.found
+    assert f"write it instead of {HOST}" in check.mend
+    assert "trusted_hosts" in check.mend
+    assert len(patient.network.posted) == 1
+
+
+async def test_a_portal_that_was_renamed_and_does_not_answer_there_is_a_failure() -> None:
+    """One redirect is followed, as calls do; what the new host says counts."""
+    patient = healthy()
+    patient.network.heard = [*renamed_to("https://new.bitrix24.com")[:1], Heard(404, b"<html>", "text/html")]
+    assert "HTTP 404" in (await patient.examine())["REST"].found
+    patient.network.heard = [*renamed_to("https://new.bitrix24.com")[:1], *renamed_to("https://newer.bitrix24.com")]
     check = (await patient.examine())["REST"]
     assert check.status == "failed"
-    assert check.found == "the portal redirects to new.bitrix24.com: it may have been renamed"
-    assert f"write it instead of {HOST}" in check.mend
-    patient.trusted_hosts = ("new.bitrix24.com",)
-    assert (await patient.examine())["REST"].status == "warning"
+    assert "new.bitrix24.com redirects to newer.bitrix24.com" in check.found
 
 
 @pytest.mark.parametrize("location", ["", f"https://{HOST}/login", "https://[::bad/"])
@@ -176,6 +224,14 @@ async def test_clocks_that_agree_are_well(date: float | None, status: str) -> No
     patient = healthy()
     patient.network.heard[0] = Heard(401, REST, "application/json", date=date)
     assert (await patient.examine())["clock"].status == status
+
+
+async def test_what_is_sent_beside_the_client_is_counted() -> None:
+    """The portal counts it, so the bridge does."""
+    patient = healthy()
+    patient.network.heard = renamed_to("https://new.bitrix24.com")
+    await patient.examine()
+    assert patient.counted == len(patient.network.posted) == 3
 
 
 async def test_no_check_shows_the_credential() -> None:

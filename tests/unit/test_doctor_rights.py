@@ -15,7 +15,7 @@ from badge_bridge.portal.codes import ASK_FOR_CRM_ADMIN
 from badge_bridge.portal.doctor import lanes_of, methods_of
 from badge_bridge.portal.doctor.network import Heard
 from badge_bridge.portal.doctor.rights import Rights
-from support.badge_registry import DELETE, denied
+from support.badge_registry import DELETE, LIST, denied
 from support.doctored import ATTACHING, MISSED, NOT_THERE, healthy, uses
 
 NO_ADMIN = {"ID": "7", "ADMIN": False, "NAME": "Max"}
@@ -190,6 +190,18 @@ async def test_a_missing_crm_right_is_told_with_the_place_to_grant_it(is_paused:
     patient.portal.instead[DELETE] = [paused_by(refusal) if is_paused else refusal]
     check = (await patient.examine())["CRM administrator"]
     assert (check.status, check.mend) == ("failed", ASK_FOR_CRM_ADMIN)
+
+
+@pytest.mark.parametrize(("listing", "told"), [([], "can be looked up, but not added"), ([denied(LIST)], "neither")])
+async def test_a_user_without_any_crm_right_is_told_from_one_without_this_right(listing: list[Any], told: str) -> None:
+    """Whoever may not even look badges up is not told that he may."""
+    patient = healthy()
+    patient.portal.others["profile"] = NO_ADMIN
+    patient.portal.instead[DELETE] = [denied(DELETE)]
+    patient.portal.instead[LIST] = listing
+    check = (await patient.examine())["CRM administrator"]
+    assert check.status == "failed"
+    assert told in check.found
 
 
 async def test_another_refusal_of_the_probe_is_no_missing_right() -> None:

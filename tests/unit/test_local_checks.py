@@ -54,6 +54,18 @@ def test_a_secret_that_is_not_set_is_no_mistake_in_the_file(rules_file: Path) ->
     assert not any(secret in str(checks) for secret in ENVIRON.values())
 
 
+def test_a_secret_that_cannot_be_used_is_to_be_corrected_and_not_to_be_set(rules_file: Path) -> None:
+    """A webhook without TLS is a wrong value of a variable that is set."""
+    webhook = next(name for name, value in ENVIRON.items() if "/rest/" in value)
+    _, checks = check_rules(rules_file, {**ENVIRON, webhook: "http://acme.bitrix24.com/rest/1/abcdefabcdefabcd/"})
+    secrets = by_name(checks)["secrets"]
+    assert secrets.status == "failed"
+    assert "must begin with https://" in secrets.found
+    assert secrets.mend.startswith("Correct the variables that stand at these places")
+    _, checks = check_rules(rules_file, {**ENVIRON, webhook: ""})
+    assert by_name(checks)["secrets"].mend.startswith("Set or correct what is named")
+
+
 def test_mistakes_in_the_file_are_all_listed(rules_file: Path) -> None:
     """With their positions; secrets are not looked at then."""
     rules_file.write_text(RULES.replace("badge: paid", "badge: payed").replace("on: call.missed", "no: call.missed"))

@@ -141,7 +141,7 @@ async def test_nothing_is_found_when_the_portal_has_no_activity_with_the_mark() 
     assert len(portal.params(LIST)) == 1
 
 
-@pytest.mark.parametrize("code", ["WRONG_FIELD_VALUE", "NOT_FOUND", "SOMETHING_NEW"])
+@pytest.mark.parametrize("code", ["WRONG_FIELD_VALUE", "NOT_FOUND", "SOMETHING_NEW", "BX_INVALID_VALUE", "0"])
 async def test_the_badge_is_ensured_anew_when_the_portal_refuses_an_activity_with_it(code: str) -> None:
     """Somebody has deleted the badge while it was taken for known; the activity is sent once more."""
     portal, ours = scripted({ADD: [refused(code), ADDED]})

@@ -39,6 +39,7 @@ DEAD, RETRY, WAIT = GiveUp, RetryAt, Wait
 PORTAL, METHOD = "main", f"main/{ADD}"
 WHERE_RIGHTS_ARE = "CRM > Settings > Access permissions"
 APPLICATION = "Local application"
+FAULT = "This is a fault of the bridge: report it"
 
 ROWS = [
     # any method (Bitrix24 docs, "System errors", "Limits", "Method confirmation")
@@ -47,42 +48,49 @@ ROWS = [
     Row("QUERY_LIMIT_EXCEEDED", 503, WAIT, PORTAL, 1, "too many calls"),
     Row("OPERATION_TIME_LIMIT", 429, WAIT, METHOD, 605, "run time"),
     Row("OVERLOAD_LIMIT", 503, WAIT, PORTAL, 900, "has to contact them"),
-    Row("ERROR_BATCH_METHOD_NOT_ALLOWED", 405, DEAD, word="cannot be called in a batch"),
-    Row("ERROR_BATCH_LENGTH_EXCEEDED", 400, DEAD, word="at most 50"),
+    Row("ERROR_BATCH_METHOD_NOT_ALLOWED", 405, DEAD, word="sends it alone then"),
+    Row("ERROR_BATCH_LENGTH_EXCEEDED", 400, DEAD, word="sends fewer then"),
     Row("NO_AUTH_FOUND", 401, WAIT, PORTAL, 30, "variable that portals.main names"),
-    Row("INVALID_REQUEST", 400, DEAD, word="https"),
+    Row("INVALID_REQUEST", 400, DEAD, word="begin with https://"),
     Row("ACCESS_DENIED", 403, WAIT, METHOD, 30, WHERE_RIGHTS_ARE),
     Row("INVALID_CREDENTIALS", 403, WAIT, PORTAL, 30, WHERE_RIGHTS_ARE),
     Row("insufficient_scope", 403, WAIT, METHOD, 30, "adds the permission crm"),
     Row("user_access_error", 403, WAIT, PORTAL, 30, "opens the application to the user"),
-    Row("ERROR_MANIFEST_IS_NOT_AVAILABLE", 404, DEAD, word="manifest"),
+    Row("ERROR_MANIFEST_IS_NOT_AVAILABLE", 404, DEAD, word=FAULT),
     Row("PORTAL_DELETED", 500, WAIT, PORTAL, 30, "opens the public part again"),
-    Row("ERROR_METHOD_NOT_FOUND", 404, DEAD, word="no such method"),
+    Row("ERROR_METHOD_NOT_FOUND", 404, DEAD, word="Settings > Module updates"),
     Row("METHOD_CONFIRM_WAITING", 401, WAIT, METHOD, 30, "confirms the request"),
     Row("METHOD_CONFIRM_DENIED", 403, WAIT, METHOD, 30, "makes a new credential"),
     Row("WRONG_AUTH_TYPE", 403, WAIT, METHOD, 30, APPLICATION),
     # badges and configurable activities (Bitrix24 docs, "crm.activity.badge.*", "crm.activity.configurable.*")
-    Row("REQUIRED_ARG_MISSING", 400, DEAD, word="required parameter"),
-    Row("NOT_FOUND", 400, DEAD, word="no such thing"),
+    Row("REQUIRED_ARG_MISSING", 400, DEAD, word="give it a text under badges"),
+    Row("NOT_FOUND", 400, DEAD, word="events redrive lets the bridge look again"),
     Row("ERROR_WRONG_CONTEXT", 400, WAIT, METHOD, 30, APPLICATION),
-    Row("ERROR_WRONG_APPLICATION", 400, DEAD, word="another application"),
-    Row("100", 400, DEAD, word="required parameter"),
-    Row("WRONG_FIELD_VALUE", 400, DEAD, word="value"),
-    Row("INCOMING_ACTIVITY_CAN_NOT_BE_WITH_DEADLINE", 400, DEAD, word="deadline"),
-    Row("ERROR_EMPTY_LAYOUT", 400, DEAD, word="layout"),
-    Row("FIELD_IS_REQUIRED", 400, DEAD, word="lacks"),
-    Row("FIELD_IS_REDUNDANT", 400, DEAD, word="does not know"),
-    Row("ENUM_FIELD", 400, DEAD, word="not one of those allowed"),
-    Row("TOO_MANY_ITEMS", 400, DEAD, word="too many"),
-    Row("KEY_CONTAIN_WRONG_SYMBOLS", 400, DEAD, word="characters"),
-    Row("WRONG_LANG", 400, DEAD, word="language"),
+    Row("ERROR_WRONG_APPLICATION", 400, DEAD, word="complete the activity by hand"),
+    Row("100", 400, DEAD, word=FAULT),
+    Row("WRONG_FIELD_VALUE", 400, DEAD, word="crm.timeline.logo.list"),
+    Row("INCOMING_ACTIVITY_CAN_NOT_BE_WITH_DEADLINE", 400, DEAD, word=FAULT),
+    Row("ERROR_EMPTY_LAYOUT", 400, DEAD, word=FAULT),
+    Row("FIELD_IS_REQUIRED", 400, DEAD, word=FAULT),
+    Row("FIELD_IS_REDUNDANT", 400, DEAD, word=FAULT),
+    Row("ENUM_FIELD", 400, DEAD, word="crm.timeline.icon.list"),
+    Row("TOO_MANY_ITEMS", 400, DEAD, word=FAULT),
+    Row("KEY_CONTAIN_WRONG_SYMBOLS", 400, DEAD, word=FAULT),
+    Row("WRONG_LANG", 400, DEAD, word="Install the language in the portal"),
+    Row("CANT_CHANGE_PROVIDER_TYPE_ID", 400, DEAD, word=FAULT),
+    Row("WRONG_TYPE_VALUE", 400, DEAD, word="Write success, failure"),
+    Row("BX_INVALID_VALUE", 400, DEAD, word="badge-bridge sync shows"),
+    Row("0", 400, DEAD, word="a code that is too long"),
     # searching owners, binding events (Bitrix24 docs, "crm.item.list", "event.bind")
-    Row("INVALID_ARG_VALUE", 400, DEAD, word="value"),
-    Row("INVALID_ARGUMENT", 400, DEAD, word="value"),
-    Row("ERROR_CORE", 400, DEAD, word="reason that it gives"),
+    Row("INVALID_ARG_VALUE", 400, DEAD, word="attach.owner"),
+    Row("INVALID_ARGUMENT", 400, DEAD, word="attach.owner"),
+    Row("ERROR_CORE", 400, DEAD, word="Mend what the portal names"),
     Row("allowed_only_intranet_user", 403, WAIT, METHOD, 30, "as an employee"),
-    Row("ERROR_EVENT_NOT_FOUND", 400, DEAD, word="no event"),
-    Row("Unable to set event handler", 400, DEAD, word="bound to the event already"),
+    Row("ERROR_EVENT_NOT_FOUND", 400, DEAD, word="adds the permission telephony"),
+    Row("Unable to set event handler", 400, DEAD, word="nothing is to be done"),
+    Row("ERROR_ARGUMENT", 400, DEAD, word=FAULT),
+    Row("ERROR_WRONG_HANDLER_URL", 400, DEAD, word="reachable from outside"),
+    Row("ERROR_UNSUPPORTED_PROTOCOL", 400, DEAD, word="begin with https://"),
     # the authorisation server (Bitrix24 docs, "OAuth 2.0"); its invalid_request and insufficient_scope stand above
     Row("expired_token", 401, WAIT, PORTAL, 30, "badge-bridge authorize main"),
     Row("invalid_client", 400, WAIT, PORTAL, 30, "client_secret"),
@@ -90,14 +98,14 @@ ROWS = [
     Row("invalid_scope", 400, WAIT, PORTAL, 30, "badge-bridge authorize main"),
     Row("PAYMENT_REQUIRED", 402, WAIT, PORTAL, 30, "commercial plan"),
     # what no table has: an empty code, digits, a sentence
-    Row("", 400, DEAD, word="refuses this call"),
+    Row("", 400, DEAD, word="Mend what the portal names"),
     Row("", 401, WAIT, PORTAL, 30, "variable that portals.main names"),
     Row("", 403, WAIT, METHOD, 30, WHERE_RIGHTS_ARE),
     Row("", 429, WAIT, PORTAL, 1, "too many calls"),
     Row("", 503, RETRY, word="not known"),
-    Row("4711", 400, DEAD, word="refuses this call"),
+    Row("4711", 400, DEAD, word="Mend what the portal names"),
     Row("4711", 500, RETRY, word="not known"),
-    Row("Could not find the thing, sorry.", 400, DEAD, word="refuses this call"),
+    Row("Could not find the thing, sorry.", 400, DEAD, word="Mend what the portal names"),
 ]
 
 
@@ -139,6 +147,11 @@ class Scene:
         assert row.word in str(error)
         assert f"portal main: {ADD}" in str(error)
         assert error.code.casefold() == row.code.casefold()
+        if row.decision is GiveUp:
+            # Nobody will try it again until a person has done something.
+            mend = CODES.get(row.code.casefold(), CODES["error_core"]).mend.format(portal="main", scope="crm")
+            assert mend
+            assert str(error).endswith(mend)
         paused = [(pause.lane, pause.until - START) for pause in await self.store.paused([PORTAL, METHOD])]
         assert paused == ([(row.lane, row.seconds)] if row.lane else [])
         if row.lane:

@@ -60,7 +60,11 @@ def test_only_what_calls_is_left_out_of_the_footer(footer: dict[str, Any], left:
 
 
 @pytest.mark.parametrize(
-    "code", ["WRONG_FIELD_VALUE", "ENUM_FIELD", "FIELD_IS_REDUNDANT", "", "ERROR_CORE", "INVALID_ARG_VALUE", "NO_TEL"]
+    "code",
+    [
+        *("WRONG_FIELD_VALUE", "ENUM_FIELD", "FIELD_IS_REDUNDANT", "", "ERROR_CORE", "INVALID_ARG_VALUE", "NO_TEL"),
+        *("0", "BX_INVALID_VALUE", "ERROR_UNSUPPORTED_PROTOCOL"),
+    ],
 )
 def test_the_button_is_in_question_when_a_code_may_mean_it(code: str) -> None:
     """Which code a portal has for a `tel:` address is not documented, so a vague or unknown one may be it."""

@@ -48,6 +48,14 @@ def test_the_smallest_file_is_enough_when_loaded() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("limits", ["fast", "5", "[]"])
+def test_every_way_to_write_limits_is_named_when_it_is_none_of_them(limits: str) -> None:
+    """A plan's name that does not exist is told of numbers as well."""
+    webhook = 'webhook: "${B24_WEBHOOK_URL}"\n'
+    (found,) = findings(changed(SMALLEST, webhook, f"{webhook}    limits: {limits}\n"))
+    assert "write standard, enterprise or {rate: 2, burst: 50}" in found
+
+
 def test_the_example_is_loaded_with_everything_it_says() -> None:
     """Languages, codes, several secrets, several types and conditions arrive as they are written."""
     loaded = rules(EXAMPLE)

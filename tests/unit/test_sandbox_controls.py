@@ -8,17 +8,29 @@ from typing import Any
 import httpx
 import pytest
 
+from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.app import create_app
+from badge_bridge.sandbox.application_seed import Sending
 from badge_bridge.sandbox.controls import control_routes
 from badge_bridge.sandbox.errors import SandboxError
 from badge_bridge.sandbox.faults import KINDS, FaultOrder
 from badge_bridge.sandbox.journal import Journal
-from badge_bridge.sandbox.metering import OperatingMeter
+from badge_bridge.sandbox.metering import Limits, OperatingMeter
 from badge_bridge.sandbox.methods import METHODS
 from badge_bridge.sandbox.portal import SandboxPortal
-from badge_bridge.sandbox.seed import ADMINISTRATOR_SECRET, ADMINISTRATOR_TOKEN, Seed, default_seed
+from badge_bridge.sandbox.seed import (
+    ADMINISTRATOR_SECRET,
+    ADMINISTRATOR_TOKEN,
+    APPLICATION_SECRET,
+    APPLICATION_TOKEN,
+    CLIENT_ID,
+    REFRESH_TOKEN,
+    Seed,
+    default_seed,
+)
 from badge_bridge.sandbox.sending import Sender
 from badge_bridge.sandbox.variants import Variants
+from badge_bridge.sources import OPTIONS
 
 MISSED: dict[str, Any] = {"code": "missedCall", "title": {"en": "Call"}, "value": "Missed", "type": "failure"}
 
@@ -164,6 +176,45 @@ async def test_guide_shows_credentials_that_work(client: httpx.AsyncClient) -> N
         answer = await client.post("/rest/profile", json={"auth": token["access_token"]})
         assert (answer.json().get("error") == "expired_token") is token["expired"]
     assert {token["expired"] for token in credentials["tokens"]} == {False, True}
+
+
+async def test_guide_shows_what_an_application_needs(client: httpx.AsyncClient) -> None:
+    """Its keys, a token to renew, and lines for a rules file that can be loaded as they stand."""
+    client.base_url = "http://127.0.0.1:8090"
+    guide = (await client.get("/_sandbox/")).json()
+    (application,) = guide["credentials"]["applications"]
+    assert (application["client_id"], application["client_secret"]) == (CLIENT_ID, APPLICATION_SECRET)
+    assert application["application_token"] == APPLICATION_TOKEN
+    assert [one["refresh_token"] for one in guide["credentials"]["refresh_tokens"]] == [REFRESH_TOKEN]
+    rest = """
+sources: {pbx: {provider: generic, verify: {scheme: bearer}, secrets: ["${TOKEN}"], event: {type: body.t, id: body.i}}}
+badges: {missed: {title: t, value: v, type: failure}}
+rules: [{name: r, on: x, badge: missed}]
+"""
+    environ = {**guide["environment"], "TOKEN": "pbx-token-0123456789"}
+    loaded = parse("\n".join(guide["rules_file"]) + rest, "r", providers=OPTIONS, environ=environ).portals["main"]
+    assert loaded.app is not None
+    assert loaded.app.client_secret.get_secret_value() == APPLICATION_SECRET
+    assert loaded.url == loaded.app.server == str(client.base_url).rstrip("/")
+
+
+async def test_guide_explains_what_the_portal_as_a_whole_is_like(client: httpx.AsyncClient) -> None:
+    """Its name, limits, sending and kind of CRM, each with its meaning, its values, and what it is now."""
+    await client.post("/_sandbox/seed", json={"sending": {"drop": 0.5}, "limits": None, "crm_mode": 2})
+    settings = (await client.get("/_sandbox/")).json()["settings"]
+    assert set(settings) == {"renamed_to", "crm_mode", "limits", "sending"}
+    assert all(about["meaning"] and about["values"] for about in settings.values())
+    assert set(settings["sending"]["values"]) == set(Sending.model_fields)
+    assert set(settings["limits"]["values"]) == set(Limits.model_fields)
+    assert settings["sending"]["now"]["drop"] == 0.5
+    assert (settings["limits"]["now"], settings["crm_mode"]["now"]) == (None, 2)
+
+
+async def test_a_browser_comes_back_to_the_usual_port_when_nothing_was_set_up(client: httpx.AsyncClient) -> None:
+    """A bridge that is started as it comes can be let in."""
+    answer = await client.get("/oauth/authorize/", params={"client_id": CLIENT_ID, "state": "s"})
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith("http://127.0.0.1:8080/install?code=")
 
 
 async def test_faults_show_what_is_pending_and_what_has_struck(client: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.activity_lookup import GET, LIST, ActivityLookup
 from badge_bridge.portal.badges import Badges, WantedBadge
 from badge_bridge.portal.calling import Calls
-from badge_bridge.portal.codes import CODES
+from badge_bridge.portal.codes import CODES, OF_OTHER_METHODS
 from badge_bridge.portal.concessions import Concession, Concessions
 from badge_bridge.portal.layout import Layout
 from badge_bridge.portal.origins import ORIGINATOR, origin_of
@@ -241,4 +241,4 @@ class Activities:
 def _may_be_about_the_badge(refusal: PortalError) -> bool:
     """What the portal says to a badge that it does not know is not documented; `WRONG_FIELD_VALUE` comes nearest."""
     code = refusal.code.casefold()
-    return isinstance(refusal, NotFound) or code == "wrong_field_value" or code not in CODES
+    return isinstance(refusal, NotFound) or code == "wrong_field_value" or code in OF_OTHER_METHODS or code not in CODES

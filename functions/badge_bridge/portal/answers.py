@@ -175,8 +175,8 @@ def _plain(text: object, credential: Credential) -> str:
 
 def _refusal(fault: _Fault, portal: str, method: str) -> PortalError:
     meaning = CODES.get(fault.code.casefold()) or _by_status(fault.status)
+    mend = _mend(fault, meaning, method).format(portal=portal, scope=_scope(method))
     if meaning.error is AccessRefused:
-        mend = _mend(fault, meaning, method).format(portal=portal, scope=_scope(method))
         return AccessRefused(
             f"portal {portal}: {method} was refused with {fault}: {meaning.says}. {mend}",
             portal=portal,
@@ -186,7 +186,7 @@ def _refusal(fault: _Fault, portal: str, method: str) -> PortalError:
             mend=mend,
         )
     return meaning.error(
-        f"portal {portal}: {method} was answered with {fault}: {meaning.says}",
+        f"portal {portal}: {method} was answered with {fault}: {meaning.says}" + (f". {mend}" if mend else ""),
         portal=portal,
         method=method,
         code=fault.code,
@@ -219,7 +219,7 @@ def _by_status(status: int) -> Meaning:
         return Meaning(LimitReached, "too many calls")
     if status >= 500 or status == 408:
         return Meaning(OutcomeUnknown, "the portal failed; whether the call was carried out is not known")
-    return Meaning(CallRefused, "the portal refuses this call")
+    return Meaning(CallRefused, "the portal refuses this call", CODES["error_core"].mend)
 
 
 def _unreadable(answer: Answer, portal: str, method: str) -> OutcomeUnknown:

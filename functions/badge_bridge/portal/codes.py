@@ -2,8 +2,8 @@
 
 One row per code, in lower case (Bitrix24 docs, "System errors", "crm.activity.badge.*", "crm.activity.configurable.*",
 "crm.item.list", "event.bind", "OAuth 2.0", "Method confirmation"). A `mend` sentence names the right or scope, who
-grants it and where; `{portal}` in it is the portal's name in the rules file, `{scope}` the scope that the method
-belongs to.
+grants it and where, or what else a person does; `{portal}` in it is the portal's name in the rules file, `{scope}` the
+scope that the method belongs to.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from types import MappingProxyType
 
 from badge_bridge.errors import AccessRefused, CallRefused, LimitReached, NotFound, OutcomeUnknown, PortalError
 
-__all__ = ["ASK_FOR_CRM_ADMIN", "ASK_FOR_PLAN", "CODES", "Meaning"]
+__all__ = ["ASK_FOR_CRM_ADMIN", "ASK_FOR_PLAN", "CODES", "OF_OTHER_METHODS", "Meaning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`says` is half a sentence; `mend`, one or two sentences, belongs to `AccessRefused`."""
+    """`says` is half a sentence; `mend`, one or two sentences, is there unless the trouble passes by itself."""
 
     error: type[PortalError]
     says: str
@@ -52,30 +52,125 @@ ASK_FOR_PLAN = (
     "an administrator can see and change the plan in Bitrix24 under Subscription."
 )
 
-_REFUSED_FOR_GOOD: Mapping[str, str] = {
-    "required_arg_missing": "a required parameter is missing",
-    "100": "a required parameter is missing",
-    "error_method_not_found": "the portal has no such method; on-premise portals may need an update",
-    "error_manifest_is_not_available": "the manifest is not available",
-    "invalid_request": "the portal takes https only; check the portal's address in the rules file",
-    "error_batch_method_not_allowed": "this method cannot be called in a batch",
-    "error_batch_length_exceeded": "a batch takes at most 50 commands",
-    "error_wrong_application": "another application made the activity, and only that one may change it",
-    "wrong_field_value": "a field has a value that the portal does not take",
-    "incoming_activity_can_not_be_with_deadline": "an incoming activity cannot have a deadline",
-    "error_empty_layout": "the layout is empty",
-    "field_is_required": "the layout lacks a required key",
-    "field_is_redundant": "the layout has a key that the portal does not know",
-    "enum_field": "a value is not one of those allowed",
-    "too_many_items": "the layout has too many items",
-    "key_contain_wrong_symbols": "a key has characters other than letters, digits, _ and -",
-    "wrong_lang": "a text is in a language that the portal does not have",
-    "invalid_arg_value": "a parameter has a value that the portal does not take",
-    "invalid_argument": "a parameter has a value that the portal does not take",
-    "error_core": "the portal could not do it, for the reason that it gives",
-    "error_event_not_found": "the portal has no event of this name",
-    "unable to set event handler": "this address is bound to the event already, or may not be",
+_REPORT = "report it with the event's key and the line of the log that tells of it."
+_FAULT = f"This is a fault of the bridge: {_REPORT}"
+_ELSE_FAULT = f"Otherwise it is a fault of the bridge: {_REPORT}"
+_AS_IT_SAYS = (
+    "Mend what the portal names, and try the event again with badge-bridge events redrive; where it names nothing, ask "
+    "the Bitrix24 support, with the time and the method."
+)
+_PICTURES = (
+    "Take icon and logo of the rule's attach from crm.timeline.icon.list and crm.timeline.logo.list: badge-bridge "
+    "doctor names those that the portal does not have."
+)
+_FROM_OUTSIDE = "Let public_url of the bitrix24 source begin with https:// and be reachable from outside."
+
+_REFUSED_FOR_GOOD: Mapping[str, tuple[str, str]] = {
+    "required_arg_missing": (
+        "a required parameter is missing",
+        f"Where it is one of a badge, give it a text under badges in the rules file. {_ELSE_FAULT}",
+    ),
+    "100": ("a required parameter is missing", _FAULT),
+    "0": (
+        "a value is not accepted",
+        (
+            "Correct what the portal names, under badges in the rules file: a code that is too long, or texts in a "
+            "language that the portal does not have."
+        ),
+    ),
+    "error_method_not_found": (
+        "the portal has no such method",
+        (
+            "An on-premise portal may need an update, which its administrator makes under Settings > Module updates; "
+            "in the cloud the plan may lack the CRM. badge-bridge doctor names the methods that are missing."
+        ),
+    ),
+    "error_manifest_is_not_available": ("the manifest is not available", _FAULT),
+    "invalid_request": (
+        "the request is not one that is taken: not by https, or malformed",
+        (
+            "Let the address at portals.{portal} in the rules file, or in the variable named there, begin with "
+            f"https://, and restart the bridge. {_ELSE_FAULT}"
+        ),
+    ),
+    "error_batch_method_not_allowed": (
+        "this method cannot be called in a batch",
+        f"The bridge sends it alone then. Where it was alone, it is a fault of the bridge: {_REPORT}",
+    ),
+    "error_batch_length_exceeded": (
+        "a batch takes at most 50 commands",
+        f"The bridge sends fewer then. Where it was alone, it is a fault of the bridge: {_REPORT}",
+    ),
+    "error_wrong_application": (
+        "another application made the activity, and only that one may change it",
+        (
+            "A local application that was deleted and made anew is another one. Somebody has to complete the activity "
+            "by hand in Bitrix24."
+        ),
+    ),
+    "wrong_field_value": (
+        "a field has a value that the portal does not take",
+        f"Where the portal names it, correct it at the rule's attach or at its badge in the rules file. {_PICTURES}",
+    ),
+    "incoming_activity_can_not_be_with_deadline": ("an incoming activity cannot have a deadline", _FAULT),
+    "cant_change_provider_type_id": ("an activity cannot become one of another type", _FAULT),
+    "error_empty_layout": ("the layout is empty", _FAULT),
+    "field_is_required": ("the layout lacks a required key", _FAULT),
+    "field_is_redundant": ("the layout has a key that the portal does not know", _FAULT),
+    "enum_field": ("a value is not one of those allowed", f"{_PICTURES} {_ELSE_FAULT}"),
+    "too_many_items": ("the layout has too many items", _FAULT),
+    "key_contain_wrong_symbols": ("a key has characters other than letters, digits, _ and -", _FAULT),
+    "wrong_lang": (
+        "a text is in a language that the portal does not have",
+        (
+            "Install the language in the portal, or remove it from the texts of the badge and of the rule's attach in "
+            "the rules file."
+        ),
+    ),
+    "wrong_type_value": (
+        "a badge cannot have this type",
+        "Write success, failure, warning, primary or secondary as the badge's type in the rules file.",
+    ),
+    "bx_invalid_value": (
+        "a value is not accepted, or a badge of this code is there already",
+        "badge-bridge sync shows whether it is there; else give the badge another code in the rules file.",
+    ),
+    "invalid_arg_value": (
+        "a parameter has a value that the portal does not take",
+        f"Where attach.owner of the rule names the card, let it give the id of one. {_ELSE_FAULT}",
+    ),
+    "invalid_argument": (
+        "a parameter has a value that the portal does not take",
+        f"Where attach.owner of the rule names the card, let it give the id of one. {_ELSE_FAULT}",
+    ),
+    "error_argument": ("a parameter is missing or has a value that the portal does not take", _FAULT),
+    "error_core": ("the portal could not do it, for the reason that it gives", _AS_IT_SAYS),
+    "error_event_not_found": (
+        "the portal has no event of this name",
+        (
+            "A portal administrator edits the application in Bitrix24 under Developer resources, adds the permission "
+            "telephony and installs it again."
+        ),
+    ),
+    "unable to set event handler": (
+        "this address is bound to the event already, or may not be",
+        f"Where the portal's calls arrive, nothing is to be done. {_FROM_OUTSIDE}",
+    ),
+    "error_wrong_handler_url": ("the portal does not send events to this address", _FROM_OUTSIDE),
+    "error_unsupported_protocol": ("the portal does not send events by this protocol", _FROM_OUTSIDE),
 }
+
+OF_OTHER_METHODS = frozenset(
+    {
+        "0",
+        "bx_invalid_value",
+        "error_argument",
+        "error_unsupported_protocol",
+        "error_wrong_handler_url",
+        "wrong_type_value",
+    }
+)
+"""Refusals of adding badges and of binding events; said of an activity they may mean anything, as an unknown one."""
 
 _ACCESS: Mapping[str, Meaning] = {
     "access_denied": Meaning(
@@ -161,9 +256,14 @@ _PASSING: Mapping[str, Meaning] = {
         "Bitrix24 has blocked the portal's REST by hand because of overload. Only Bitrix24 support can lift this; "
         "a portal administrator has to contact them",
     ),
-    "not_found": Meaning(NotFound, "the portal has no such thing"),
+    "not_found": Meaning(
+        NotFound,
+        "the portal has no such thing",
+        "It may have been deleted meanwhile: badge-bridge events redrive lets the bridge look again. Where the rule's "
+        "attach.owner names the card, let it give the id of one that is there.",
+    ),
 }
 
 CODES: Mapping[str, Meaning] = MappingProxyType(
-    {**_PASSING, **_ACCESS, **{code: Meaning(CallRefused, says) for code, says in _REFUSED_FOR_GOOD.items()}}
+    {**_PASSING, **_ACCESS, **{code: Meaning(CallRefused, *told) for code, told in _REFUSED_FOR_GOOD.items()}}
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.errors import CallRefused, PortalError
-from badge_bridge.portal.codes import CODES
+from badge_bridge.portal.codes import CODES, OF_OTHER_METHODS
 
 __all__ = ["Concession", "Concessions"]
 
@@ -101,7 +101,7 @@ def _one_language(key: str, part: Any) -> Any:
 
 
 def _of_the_button(code: str) -> bool:
-    return code in _OF_VALUES | _OF_NOTHING or code not in CODES
+    return code in _OF_VALUES | _OF_NOTHING | OF_OTHER_METHODS or code not in CODES
 
 
 _ALL = (

@@ -112,7 +112,8 @@ LIMITS = {"standard": OwnLimits(rate=2.0, burst=50), "enterprise": OwnLimits(rat
 
 
 def _limits_kind(value: Any) -> str | None:
-    return "plan" if isinstance(value, str) else "own" if isinstance(value, dict) else None
+    """None for what is neither, so that the message names all that may be written."""
+    return "plan" if isinstance(value, str) and value in LIMITS else "own" if isinstance(value, dict) else None
 
 
 _Limits = Annotated[

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 MAX_JOIN = 200
-"""Bytes of a joining value; of a longer one its hash is taken, which joins the same events."""
+"""Bytes of a joining value and of what gives it; of a longer one the hash is taken, which joins the same events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +206,13 @@ class RulesFile:
     def joins(self, event: Event) -> tuple[str, ...]:
         """The values by which later or earlier events must find this one: for each rule that it concerns or clears.
 
-        An expression that cannot be evaluated is passed over here; that shows when its rule acts.
+        Its customer is always among them where there is such a rule, so that whoever takes a badge away by hand finds
+        it. An expression that cannot be evaluated is passed over here; that shows when its rule acts.
         """
         values = Activation({"event": event})
         rules = (*self.bound.acting.concerned(event.type, event.source), *self.clearing(event))
-        return tuple(dict.fromkeys(value for rule in rules if (value := _join_if_any(rule, event, values))))
+        found = [customer_join(event.customer), *(_join_if_any(rule, event, values) for rule in rules)] if rules else []
+        return tuple(dict.fromkeys(value for value in found if value))
 
 
 class Bound:
@@ -264,7 +266,8 @@ def _join(rule: Rule, event: Event, values: Activation) -> str:
         return ""
     if rule.clear.same is None:
         return customer_join(event.customer)
-    return _joining(rule.name, str(rule.clear.same.evaluate(values)))
+    # Not the rule's name, with which its open badges would be lost when it is renamed.
+    return _joining(rule.clear.same.scalar.value, str(rule.clear.same.evaluate(values)))
 
 
 def customer_join(customer: str) -> str:
@@ -282,7 +285,11 @@ def _join_if_any(rule: Rule, event: Event, values: Activation) -> str:
 def _joining(what: str, value: str) -> str:
     if not value:
         return ""
-    written = value.encode("utf-8", "replace")  # half of a surrogate pair, which JSON can say and no store can keep
+    return f"{_bounded(what)}\n{_bounded(value)}"
+
+
+def _bounded(text: str) -> str:
+    written = text.encode("utf-8", "replace")  # half of a surrogate pair, which JSON can say and no store can keep
     if len(written) > MAX_JOIN:
         written = b"sha256:" + hashlib.sha256(written).hexdigest().encode()
-    return f"{what}\n{written.decode()}"
+    return written.decode()

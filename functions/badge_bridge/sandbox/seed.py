@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from badge_bridge.sandbox import small_company
 from badge_bridge.sandbox.application_seed import Application, Grant, Handler, OutgoingWebhook, Sending
@@ -26,6 +26,7 @@ __all__ = [
     "APPLICATION_SECRET",
     "APPLICATION_TOKEN",
     "CLIENT_ID",
+    "CLIENT_URL",
     "EXPIRED_TOKEN",
     "MANAGER_SECRET",
     "MANAGER_TOKEN",
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 CLIENT_ID = "local.sandbox-application"
+CLIENT_URL = "http://127.0.0.1:8080/install"
+"""Where a bridge listens that is started as it comes."""
 APPLICATION_SECRET = "sandbox-application-secret"  # noqa: S105 - made up, and meant to be recognised as such
 APPLICATION_TOKEN = "sandbox-application-token"  # noqa: S105
 REFRESH_TOKEN = "sandbox-refresh-token"  # noqa: S105
@@ -117,6 +120,8 @@ def _refuse_repeats(what: str, keys: Iterable[Hashable]) -> None:
 class Seed(Record):
     """A whole portal. Codes and ids are unique, and nothing refers to what is not there."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     language: str = "en"
     """The portal's interface language."""
     languages: tuple[str, ...] = (
@@ -129,8 +134,9 @@ class Seed(Record):
     renamed_to: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+$")] | None = None
     """The address that the portal has moved to, such as https://new.example: any other host only points there."""
     limits: Limits | None = Limits()
-    """None for a portal that takes whatever comes."""
+    """How much the portal lets its callers do; null for a portal that takes whatever comes."""
     sending: Sending = Sending()
+    """How unreliable the sending of events is, which goes to each handler once."""
     variants: Variants = Variants()
     users: tuple[User, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
@@ -234,6 +240,8 @@ def default_seed() -> Seed:
                 client_secret=APPLICATION_SECRET,
                 application_token=APPLICATION_TOKEN,
                 scopes=scopes,
+                handler=CLIENT_URL,
+                install_url=CLIENT_URL,
             ),
         ),
         grants=(Grant(refresh_token=REFRESH_TOKEN, client_id=application, user_id=1, scopes=scopes),),

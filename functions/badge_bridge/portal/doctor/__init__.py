@@ -6,7 +6,7 @@
     rights        what the credential is good for
     content       what the rules file names and the portal must have
 
-Nothing here changes the portal.
+Nothing here changes the portal: the one call that would is to delete a badge that does not exist (`rights`).
 """
 
 from badge_bridge.portal.doctor.check import Check, Status

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,6 +13,7 @@ from badge_bridge.portal.doctor.check import Verdict, failed, ok, skipped, warni
 from badge_bridge.portal.doctor.network import Network, Unheard, clock_text, json_object
 from badge_bridge.portal.keyring import Keyring
 from badge_bridge.portal.sync import Calls, list_badges, plan
+from badge_bridge.portal_address import origin_of
 
 __all__ = ["Content"]
 
@@ -27,7 +28,7 @@ _MUCH = 240.0
 
 
 class Content:
-    """Looks at what one portal holds."""
+    """Looks at what one portal holds. `moved_to` gives the address that a renamed one was found at."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Content:
         keyring: Keyring,
         network: Network,
         *,
+        moved_to: Callable[[], str | None],
         badges: Sequence[WantedBadge],
         icons: Collection[str],
         logos: Collection[str],
@@ -42,6 +44,7 @@ class Content:
         self._client = client
         self._keyring = keyring
         self._network = network
+        self._moved_to = moved_to
         self._wanted = badges
         self._icons = icons
         self._logos = logos
@@ -87,8 +90,11 @@ class Content:
         code = next((badge.code for badge in self._found if badge.code in wanted), "")
         method, params = (_GET, {"code": code}) if code else (_LIST, {})
         credential = await self._keyring.current()
+        address = credential.address(method)
+        if moved_to := self._moved_to():
+            address = moved_to + address.removeprefix(origin_of(address))
         try:
-            heard = await self._network.post(credential.address(method), credential.body(params))
+            heard = await self._network.post(address, credential.body(params))
         except Unheard as error:
             return warning(f"{method} was not answered: {error}")
         if 300 <= heard.status < 400:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from badge_bridge.portal import activities, badges, owners
 from badge_bridge.portal.badges import WantedBadge
 from badge_bridge.portal.doctor.check import Check, Step, examine_in_order
 from badge_bridge.portal.doctor.content import Content
-from badge_bridge.portal.doctor.network import Network
+from badge_bridge.portal.doctor.network import Counted, Network
 from badge_bridge.portal.doctor.reaching import Reaching
 from badge_bridge.portal.doctor.rights import Rights
 from badge_bridge.portal.keyring import Keyring
@@ -41,6 +41,10 @@ class Needs(Protocol):
     def telephony(self) -> bool: ...
 
 
+async def _uncounted() -> None:
+    """For a portal that does not limit anybody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The portal that is examined. `url` is its scheme and host, without a slash at the end."""
@@ -52,6 +56,8 @@ class Subject:
     """Whether its credential is an application's, not an inbound webhook."""
     trusted_hosts: tuple[str, ...] = ()
     """Where calls follow a renamed portal to."""
+    admitted: Callable[[], Awaitable[None]] = _uncounted
+    """Counts a request that is sent beside the client, among all those to this portal."""
 
 
 async def examine(
@@ -66,6 +72,7 @@ async def examine(
 
     Raises nothing of ours: what cannot be looked at is a failed check.
     """
+    network = Counted(network, subject.admitted)
     reaching = Reaching(subject.client.name, subject.url, network, clock=clock, trusted_hosts=subject.trusted_hosts)
     rights = Rights(
         subject.client,
@@ -76,7 +83,13 @@ async def examine(
         new_code=new_code,
     )
     content = Content(
-        subject.client, subject.keyring, network, badges=needs.badges, icons=needs.icons, logos=needs.logos
+        subject.client,
+        subject.keyring,
+        network,
+        moved_to=lambda: reaching.moved_to,
+        badges=needs.badges,
+        icons=needs.icons,
+        logos=needs.logos,
     )
     return await examine_in_order(
         (

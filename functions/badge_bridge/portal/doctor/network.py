@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from badge_bridge.http import (
 )
 from badge_bridge.portal.wire import ANSWER_LIMIT
 
-__all__ = ["Heard", "Network", "RealNetwork", "Unheard"]
+__all__ = ["Counted", "Heard", "Network", "RealNetwork", "Unheard"]
 
 PATIENCE = 10.0
 """Seconds for each step."""
@@ -141,6 +141,27 @@ class RealNetwork:
         if self._context is None:
             self._context = create_ssl_context()
         return self._context
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A network whose requests count among those of the bridge: `admitted` returns once one has been counted."""
+
+    inner: Network
+    admitted: Callable[[], Awaitable[None]]
+
+    def proxy(self, url: str) -> str:
+        return self.inner.proxy(url)
+
+    async def connect(self, host: str, port: int) -> None:
+        await self.inner.connect(host, port)
+
+    async def certificate(self, host: str, port: int) -> float:
+        return await self.inner.certificate(host, port)
+
+    async def post(self, url: str, body: Mapping[str, Any]) -> Heard:
+        await self.admitted()
+        return await self.inner.post(url, body)
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:

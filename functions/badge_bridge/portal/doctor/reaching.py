@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from badge_bridge.portal.doctor.check import Verdict, failed, ok, skipped, warning
 from badge_bridge.portal.doctor.network import Heard, Network, Unheard, json_object
+from badge_bridge.portal.redirects import new_origin
+from badge_bridge.portal_address import host_of
 
 __all__ = ["Reaching"]
 
@@ -44,12 +46,22 @@ class Reaching:
         self, name: str, url: str, network: Network, *, clock: Callable[[], float], trusted_hosts: tuple[str, ...] = ()
     ) -> None:
         self._address = f"at portals.{name} in the rules file, or in the variable named there"
-        self._url = url
+        self._name = name
+        self._written = url
         self._network = network
         self._clock = clock
         self._trusted_hosts = trusted_hosts
         self._difference: float | None = None
+        self._look_at(url)
+
+    @property
+    def moved_to(self) -> str | None:
+        """Where a portal was found (`https://<host>`) that has been renamed; None while it is where it is written."""
+        return None if self._url == self._written else self._url
+
+    def _look_at(self, url: str) -> None:
         parts = urlsplit(url)
+        self._url = url
         self._secure = parts.scheme == "https"
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._secure else 80)
@@ -100,15 +112,39 @@ class Reaching:
 
     async def rest(self) -> Verdict:
         """Whether REST answers; asked without a credential, so that nothing secret goes to a wrong address."""
-        before = self._clock()
         try:
-            heard = await self._network.post(f"{self._url}/rest/profile", {})
+            heard = await self._asked()
+            moved = self._followed(heard)
+            if moved is not None:
+                self._look_at(moved)
+                heard = await self._asked()
         except Unheard as error:
-            return failed(f"no HTTP answer: {error}", self._let_through())
-        if heard.date is not None:
-            self._difference = (before + self._clock()) / 2 - heard.date
+            return failed(f"no HTTP answer from {host_of(self._url)}: {error}", self._let_through())
         if 300 <= heard.status < 400:
             return self._redirected(heard)
+        verdict = self._answered(heard)
+        if moved is None or verdict.status == "failed":
+            return verdict
+        return warning(
+            f"the portal was renamed: it redirects to {moved}, where calls follow it and everything below was looked "
+            "at",
+            f"Write {moved} instead of {self._written} {self._address}: the old address may cease to redirect.",
+        )
+
+    async def _asked(self) -> Heard:
+        before = self._clock()
+        heard = await self._network.post(f"{self._url}/rest/profile", {})
+        if heard.date is not None:
+            self._difference = (before + self._clock()) / 2 - heard.date
+        return heard
+
+    def _followed(self, heard: Heard) -> str | None:
+        """Where calls follow a renamed portal to, which is decided for them as it is here."""
+        if not 300 <= heard.status < 400:
+            return None
+        return new_origin(self._url, heard.location, trusted_hosts=self._trusted_hosts)
+
+    def _answered(self, heard: Heard) -> Verdict:
         content = json_object(heard.body)
         if content is not None and ("error" in content or "result" in content):
             return ok("REST answers")
@@ -136,16 +172,20 @@ class Reaching:
         return ok(f"this machine's clock and the portal's agree within {max(abs(self._difference), 1):.0f} s")
 
     def _redirected(self, heard: Heard) -> Verdict:
-        """A renamed portal redirects from its old host (Bitrix24 docs, "How to call REST")."""
+        """A redirect that calls do not follow (Bitrix24 docs, "How to call REST")."""
         try:
-            host = urlsplit(heard.location).hostname or ""
+            parts = urlsplit(heard.location)
+            host = parts.hostname or ""
+            there = f"{host}:{parts.port}" if parts.port else host
         except ValueError:
-            host = ""
-        if host and host != self._host:
-            change = f"If {host} is the portal's new address, write it instead of {self._host} {self._address}."
-            if host in self._trusted_hosts:
-                return warning(f"the portal was renamed: it redirects to {host}, where calls follow it", change)
-            return failed(f"the portal redirects to {host}: it may have been renamed", change)
+            there = ""
+        if there and there != host_of(self._url):
+            return failed(
+                f"{host_of(self._url)} redirects to {there}, where calls do not follow: the portal may have been "
+                "renamed",
+                f"If {there} is the portal's new address, write it instead of {host_of(self._written)} "
+                f"{self._address}, or let portals.{self._name}.trusted_hosts name it.",
+            )
         return failed(
             f"the portal redirects (HTTP {heard.status}) to no other host", f"Correct the address {self._address}."
         )

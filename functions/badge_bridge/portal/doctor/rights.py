@@ -14,6 +14,7 @@ from badge_bridge.portal.sync import Calls
 __all__ = ["Rights"]
 
 _DELETE = "crm.activity.badge.delete"
+_LIST = "crm.activity.badge.list"
 _NEEDS_APPLICATION = CODES["error_wrong_context"].mend
 _OF_CONTEXT = frozenset({"access_denied", "wrong_auth_type", "error_wrong_context"})
 """What a portal may answer to `app.info` without an application's token (Bitrix24 docs, "app.info")."""
@@ -105,8 +106,19 @@ class Rights:
             refusal = _refusal(error)
             if refusal is None or refusal.code.casefold() != "access_denied":
                 raise
-            return failed("missing: badges can be looked up, but not added", refusal.mend)
+            looked_up = "be looked up, but not" if await self._may_look_up() else "neither be looked up nor"
+            return failed(f"missing: badges can {looked_up} added", refusal.mend)
         return warning(f"{_DELETE} of a badge that does not exist was answered with success, which tells nothing")
+
+    async def _may_look_up(self) -> bool:
+        """Whether the user has any right in the CRM at all."""
+        try:
+            await self._client.call(_LIST)
+        except PortalError as error:
+            if _refusal(error) is None:
+                raise
+            return False
+        return True
 
     async def application(self) -> Verdict:
         if not self._application and not self._attaches:

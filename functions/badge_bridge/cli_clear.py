@@ -1,0 +1,141 @@
+"""`badge-bridge clear`: taking badges off their cards by hand."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from badge_bridge.cli_options import RulesOption, StateOption, load_rules, opened_store, quiet, read_settings, run
+from badge_bridge.errors import BridgeError, SettingsError
+
+if TYPE_CHECKING:
+    from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.settings import Settings
+    from badge_bridge.store.protocol import Attachment, Store
+
+__all__ = ["clear"]
+
+_ALL = 100_000
+"""More calls than a customer makes."""
+
+
+def clear(
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Keys of events whose badges to take away, as events list prints them.")
+    ] = None,
+    phone: Annotated[
+        str | None,
+        typer.Option(
+            "--phone",
+            help="All badges of the customer with this number, also as it is written in a source's country.",
+        ),
+    ] = None,
+    rules: RulesOption = None,
+    state: StateOption = None,
+) -> None:
+    """Take badges off their cards by hand, as a returned call would."""
+    if not keys and not phone:
+        raise SettingsError("say which badges: keys of events, or --phone with the customer's number")
+    settings = read_settings(rules, state)
+    loaded = load_rules(settings)
+    quiet(loaded)
+    if not run(_clear(loaded, settings, keys or [], phone or "")):
+        sys.exit(1)
+
+
+async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phone: str) -> bool:
+    """Whether everything that was meant is taken away."""
+    from badge_bridge.access import open_beside
+    from badge_bridge.cards import Cards
+    from badge_bridge.outcomes import Asked
+    from badge_bridge.store.memory import MemoryStore
+
+    async with AsyncExitStack() as stack:
+        store, pauses = await stack.enter_async_context(opened_store(settings)), MemoryStore()
+        await pauses.open()
+        stack.push_async_callback(pauses.close)
+        meant = _Meant()
+        for key in keys:
+            await meant.event(store, key)
+        if phone:
+            await meant.customer(store, _numbers(rules, phone))
+        portals = {
+            name: await open_beside(stack, entry, store=store, keys=settings.encryption_keys, pauses=pauses)
+            for name, entry in rules.portals.items()
+            if any(row.portal == name for row in meant.rows.values())
+        }
+        cards = Cards(rules=rules, portals=portals, store=store, clock=time.time)
+        for row in meant.rows.values():
+            if row.portal not in portals:
+                meant.problems.append(f"{row.key}: the rules file has no portal {row.portal} any more")
+                continue
+            try:
+                print(f"{row.key}: {await cards.close(row, Asked())}")
+            except BridgeError as error:
+                meant.problems.append(f"{row.key}: {error}")
+        for problem in meant.problems:
+            print(f"badge-bridge: {problem}", file=sys.stderr)
+        return not meant.problems
+
+
+@dataclass(slots=True)
+class _Meant:
+    """The rows of the ledger that are to be closed, by event and rule, and why not all that was meant is among them."""
+
+    rows: dict[tuple[str, str], Attachment] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    async def event(self, store: Store, key: str) -> None:
+        """All of an event's that are open."""
+        if self._add(await store.attachments(key)):
+            return
+        known = await store.get(key) is not None
+        self.problems.append(
+            f"{key}: there is no open badge of this event"
+            if known
+            else f"there is no event {key}; badge-bridge events list prints the keys"
+        )
+
+    async def customer(self, store: Store, numbers: Collection[str]) -> None:
+        """All of a customer's that are open, whatever clears them, and if nothing does."""
+        from badge_bridge.rulesfile import customer_join
+
+        found = []
+        for join in map(customer_join, numbers):
+            found += await store.open_attachments(join)
+            for key, _ in await store.joined(join, after=0, limit=_ALL):
+                found += await store.attachments(key)
+        if not self._add(found):
+            self.problems.append("there is no open badge of a customer with this number")
+
+    def _add(self, rows: Sequence[Attachment]) -> bool:
+        """Whether any of them is open, its activity known or not."""
+        there = [row for row in rows if row.closed_at is None]
+        for row in there:
+            if row.activity is not None:
+                self.rows[row.key, row.rule] = row
+                continue
+            doubt = (
+                f"{row.key}: whether its badge was added is not known yet; when the event has ended, redrive it "
+                f"(badge-bridge events redrive {row.key}) and clear it again"
+            )
+            if doubt not in self.problems:
+                self.problems.append(doubt)
+        return bool(there)
+
+
+def _numbers(rules: RulesFile, phone: str) -> list[str]:
+    """What the sources make of a number, each as it reads national ones, and the number as it is written."""
+    from badge_bridge.sources.phone_numbers import read_number
+
+    countries = dict.fromkeys((None, *(getattr(source, "country", None) for source in rules.sources.values())))
+    read = [
+        read_number(phone, country, may_lack_plus=lacking).text for country in countries for lacking in (False, True)
+    ]
+    return [number for number in dict.fromkeys(read) if number]

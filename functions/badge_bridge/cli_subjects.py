@@ -1,0 +1,72 @@
+"""The portals of a rules file as a command sees them that runs beside a `serve`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from badge_bridge.cli_options import missing_store, no_store
+
+if TYPE_CHECKING:
+    from badge_bridge.portal.doctor import Subject
+    from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.settings import Settings
+    from badge_bridge.store.protocol import Store
+
+__all__ = ["install_url", "opened_subjects"]
+
+
+@asynccontextmanager
+async def opened_subjects(
+    rules: RulesFile, names: Sequence[str], settings: Settings, *, must_exist: bool
+) -> AsyncIterator[Mapping[str, Subject]]:
+    """The named portals, open. Where there is no store yet, those that need nothing from it are open all the same.
+
+    Raises:
+        SettingsError: an application's tokens would be in a store that is not there, and `must_exist` is set.
+    """
+    from badge_bridge.access import open_beside
+    from badge_bridge.portal.doctor import Subject
+    from badge_bridge.portal.limits import Limiter, usable
+    from badge_bridge.store import open_store
+    from badge_bridge.store.memory import MemoryStore
+
+    absent = missing_store(settings)
+    if absent and must_exist and any(rules.portals[name].app is not None for name in names):
+        raise no_store(absent)
+    async with AsyncExitStack() as stack:
+        pauses = MemoryStore()
+        # Opening a store that is not there would make it, perhaps in a wrong place.
+        store: Store = pauses if absent else open_store(settings.state)
+        for one in {pauses, store}:
+            await one.open()
+            stack.push_async_callback(one.close)
+        subjects = {}
+        for name in names:
+            entry = rules.portals[name]
+            portal = await open_beside(stack, entry, store=store, keys=settings.encryption_keys, pauses=pauses)
+            subjects[name] = Subject(
+                portal.client,
+                portal.keyring,
+                entry.url,
+                application=entry.webhook is None,
+                trusted_hosts=entry.trusted_hosts,
+                # The same bucket as that of the portal's own client.
+                admitted=Limiter(
+                    name, store, rate=entry.limits.rate, burst=usable(entry.limits.burst), clock=time.time
+                ).admitted,
+            )
+        yield subjects
+
+
+def install_url(rules: RulesFile, portal: str) -> str:
+    """Where the portal's application is installed, as its own source is reached; empty where that is not known."""
+    from badge_bridge.portal.oauth import Handlers
+
+    for name, source in rules.sources.items():
+        url = getattr(source, "public_url", None)
+        if getattr(source, "provider", "") == "bitrix24" and rules.portal_of[name] == portal and url:
+            return Handlers.beside(url).life
+    return ""
