@@ -13,7 +13,7 @@ from badge_bridge.errors import AccessRefused, PortalError, StoreUnavailable
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.portal import AccessToken, Credential, InboundWebhook, Portal, open_portal
 from badge_bridge.portal.lanes import Pauses
-from badge_bridge.portal.limits import Limiter, usable
+from badge_bridge.portal.limits import Buckets, Limiter, usable
 from badge_bridge.portal.oauth import (
     Application,
     ApplicationTokens,
@@ -28,11 +28,11 @@ from badge_bridge.portal.oauth import (
     open_vault,
 )
 from badge_bridge.portal.portal import METHODS
-from badge_bridge.portal_address import on_this_machine
+from badge_bridge.portal_address import host_of, on_this_machine
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Access", "application", "credential", "handlers", "open_beside", "subscriptions_beside"]
+__all__ = ["Access", "application", "credential", "handlers", "limiter_of", "open_beside", "subscriptions_beside"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -115,16 +115,21 @@ async def open_beside(
     else:
         held = open_keyring(app, store=store, keys=keys)
         stack.push_async_callback(held.aclose)
-    limits = entry.limits
     portal = open_portal(
         entry.name,
         held,
         pauses=pauses,
-        limiter=Limiter(entry.name, store, rate=limits.rate, burst=usable(limits.burst), clock=time.time),
+        limiter=limiter_of(entry, store, clock=time.time),
         trusted_hosts=entry.trusted_hosts,
     )
     stack.push_async_callback(portal.aclose)
     return portal
+
+
+def limiter_of(entry: rulesfile.Portal, store: Buckets, *, clock: Callable[[], float]) -> Limiter:
+    """What counts the requests to a portal, under its host: a portal with two entries has one bucket all the same."""
+    limits = entry.limits
+    return Limiter(host_of(entry.url), store, rate=limits.rate, burst=usable(limits.burst), clock=clock)
 
 
 def subscriptions_beside(
@@ -183,7 +188,7 @@ class _Opening:
     async def portal(self, entry: rulesfile.Portal, tokens: ApplicationTokens) -> tuple[Portal, Installer | None]:
         app = application(entry)
         if app is None:
-            return await self._open(entry, credential(entry), self._limiter(entry)), None
+            return await self._open(entry, credential(entry), limiter_of(entry, self.store, clock=self.clock)), None
         ours = handlers(self.rules, entry.name)
         keyring = open_keyring(
             app,
@@ -201,7 +206,7 @@ class _Opening:
         except AccessRefused as error:
             # Without this line the first to notice would be a missed call.
             logger.warning("%s", error)
-        limiter = self._limiter(entry)
+        limiter = limiter_of(entry, self.store, clock=self.clock)
         portal = await self._open(entry, keyring, limiter)
 
         mark = keyring.mark
@@ -228,10 +233,6 @@ class _Opening:
         )
         self.stack.push_async_callback(installer.aclose)
         return portal, installer
-
-    def _limiter(self, entry: rulesfile.Portal) -> Limiter:
-        limits = entry.limits
-        return Limiter(entry.name, self.store, rate=limits.rate, burst=usable(limits.burst), clock=self.clock)
 
     async def _open(self, entry: rulesfile.Portal, access: OAuthKeyring | Credential, limiter: Limiter) -> Portal:
         portal = open_portal(

@@ -23,7 +23,7 @@ from badge_bridge.cli_options import (
     read_settings,
     run,
 )
-from badge_bridge.cli_subjects import install_url, opened_subjects
+from badge_bridge.cli_subjects import opened_subjects
 from badge_bridge.cli_sync import sync
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def doctor(
 async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Check]]:
     """The checks, those of this machine under `bridge` and those of each portal under its name."""
     from badge_bridge import local_checks
+    from badge_bridge.access import handlers
     from badge_bridge.portal.doctor import Check, RealNetwork, examine, lanes_of
     from badge_bridge.rulesfile import usage
 
@@ -101,7 +102,7 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
             checks = await examine(subject, needs[name], network=RealNetwork(), clock=time.time)
             if absent and name in applications:
                 checks = [_for_want_of_a_store(check, absent) for check in checks]
-            where = install_url(loaded, name)
+            where = handlers(loaded, name).life
             groups[f"portal {name}"] = [_with_address(check, where) if where else check for check in checks]
     return groups
 

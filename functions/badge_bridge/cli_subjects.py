@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Store
 
-__all__ = ["install_url", "opened_subjects"]
+__all__ = ["opened_subjects"]
 
 
 @asynccontextmanager
@@ -27,9 +27,8 @@ async def opened_subjects(
     Raises:
         SettingsError: an application's tokens would be in a store that is not there, and `must_exist` is set.
     """
-    from badge_bridge.access import open_beside
+    from badge_bridge.access import limiter_of, open_beside, subscriptions_beside
     from badge_bridge.portal.doctor import Subject
-    from badge_bridge.portal.limits import Limiter, usable
     from badge_bridge.store import open_store
     from badge_bridge.store.memory import MemoryStore
 
@@ -54,19 +53,7 @@ async def opened_subjects(
                 application=entry.webhook is None,
                 trusted_hosts=entry.trusted_hosts,
                 # The same bucket as that of the portal's own client.
-                admitted=Limiter(
-                    name, store, rate=entry.limits.rate, burst=usable(entry.limits.burst), clock=time.time
-                ).admitted,
+                admitted=limiter_of(entry, store, clock=time.time).admitted,
+                subscribed=subscriptions_beside(entry, portal, rules, store=store, keys=settings.encryption_keys),
             )
         yield subjects
-
-
-def install_url(rules: RulesFile, portal: str) -> str:
-    """Where the portal's application is installed, as its own source is reached; empty where that is not known."""
-    from badge_bridge.portal.oauth import Handlers
-
-    for name, source in rules.sources.items():
-        url = getattr(source, "public_url", None)
-        if getattr(source, "provider", "") == "bitrix24" and rules.portal_of[name] == portal and url:
-            return Handlers.beside(url).life
-    return ""

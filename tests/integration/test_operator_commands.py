@@ -132,6 +132,12 @@ def test_doctor_says_what_to_do_until_all_is_well(site: Site) -> None:
     statuses = {one["status"] for group in found.values() for one in group.values()}
     assert statuses == {"ok", "skipped"}
     assert found["portal main"]["certificate"]["status"] == "skipped"
+    assert found["portal main"]["events"]["status"] == "ok"
+    # An update of the application drops its handlers, and nobody hears of it.
+    httpx.post(f"{site.portal}/_sandbox/seed", json={"handlers": []}, trust_env=False).raise_for_status()
+    code, found = site.doctor()
+    assert code == 1
+    assert "ONVOXIMPLANTCALLEND" in found["portal main"]["events"]["found"]
 
 
 def test_doctor_names_the_right_that_the_installing_user_lacks(site: Site) -> None:

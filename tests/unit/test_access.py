@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from badge_bridge.access import handlers, open_beside, subscriptions_beside
+from badge_bridge.access import handlers, limiter_of, open_beside, subscriptions_beside
 from badge_bridge.errors import RulesError
 from badge_bridge.portal.oauth import Handlers
 from badge_bridge.rulesfile import RulesFile, parse
@@ -105,3 +105,37 @@ async def test_what_a_portal_sends_can_be_asked_beside_a_running_serve() -> None
             if subscriptions is not None:
                 assert subscriptions.can_test
                 assert not await subscriptions.knows_token()
+
+
+async def test_requests_to_one_portal_are_counted_together_when_it_has_two_entries() -> None:
+    """The portal counts by the sender's address, whatever we call it."""
+    text = """
+portals:
+  cards: {url: "https://acme.bitrix24.com", oauth: {client_id: local.1, client_secret: "${KEY}"}}
+  badges: {webhook: "${HOOK}"}
+sources:
+  reception: {provider: twilio, secrets: ["${TOKEN}"], portal: cards, public_url: "https://b.example.com/hooks/reception"}
+badges: {missed: {title: t, value: v, type: failure}}
+rules: [{name: missed, on: call.missed, badge: missed, portal: cards}]
+"""
+    hook = "https://acme.bitrix24.com/rest/1/0123456789abcdef/"
+    loaded = parse(text, "r", providers=OPTIONS, environ={"KEY": KEY, "HOOK": hook, "TOKEN": "0" * 32})
+    store = MemoryStore()
+    await store.open()
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        raise TimeoutError
+
+    limiters = [limiter_of(entry, store, clock=lambda: 1_000_000.0) for entry in loaded.portals.values()]
+    for limiter in limiters:
+        limiter._sleep = sleep
+    admitted = 0
+    while not waited:
+        try:
+            await limiters[admitted % 2].admitted()
+        except TimeoutError:
+            break
+        admitted += 1
+    assert admitted == 48

@@ -11,6 +11,7 @@ from badge_bridge.portal import activities, badges, owners
 from badge_bridge.portal.badges import WantedBadge
 from badge_bridge.portal.doctor.check import Check, Step, examine_in_order
 from badge_bridge.portal.doctor.content import Content
+from badge_bridge.portal.doctor.events import Events, Subscribed
 from badge_bridge.portal.doctor.network import Counted, Network
 from badge_bridge.portal.doctor.reaching import Reaching
 from badge_bridge.portal.doctor.rights import Rights
@@ -58,6 +59,8 @@ class Subject:
     """Where calls follow a renamed portal to."""
     admitted: Callable[[], Awaitable[None]] = _uncounted
     """Counts a request that is sent beside the client, among all those to this portal."""
+    subscribed: Subscribed | None = None
+    """What it sends to its application; None where there is none."""
 
 
 async def examine(
@@ -103,6 +106,7 @@ async def examine(
             Step("methods", rights.methods, ("scopes",)),
             Step("CRM administrator", rights.crm_administrator, ("scopes",)),
             Step("application", rights.application, ("credential",)),
+            Step("events", Events(subject.client.name, subject.subscribed).look, ("credential",)),
             Step("icons and logos", content.symbols, ("scopes",)),
             Step("badges", content.badges, ("scopes",)),
             Step("limits", content.limits, ("badges",)),
