@@ -12,6 +12,7 @@ from badge_bridge.sandbox.app import create_app
 from badge_bridge.sandbox.controls import control_routes
 from badge_bridge.sandbox.errors import SandboxError
 from badge_bridge.sandbox.faults import KINDS, FaultOrder
+from badge_bridge.sandbox.holding import Holds
 from badge_bridge.sandbox.journal import Journal
 from badge_bridge.sandbox.metering import OperatingMeter
 from badge_bridge.sandbox.methods import METHODS
@@ -124,7 +125,7 @@ async def test_guide_is_found_when_only_the_address_is_known(client: httpx.Async
 async def test_guide_lists_every_control_that_there_is(portal: SandboxPortal, client: httpx.AsyncClient) -> None:
     """Each verb of each path below /_sandbox/, once, with words beside it."""
     controls = (await client.get("/_sandbox/")).json()["controls"]
-    routes = [route for route in control_routes(portal, Sender()) if route.path != "/"]
+    routes = [route for route in control_routes(portal, Holds(), Sender()) if route.path != "/"]
     assert sorted(controls) == sorted(
         f"{verb} {route.path}" for route in routes for verb in (route.methods or ()) if verb != "HEAD"
     )

@@ -139,16 +139,28 @@ class SandboxPortal:
         Checked in this order: https, credential, method, scope, context, right, run time, parameters. (Which of two
         errors the real portal would name first is not documented.)
         """
+        return self.take(call, strikes)()
+
+    def take(self, call: Call, strikes: Mapping[str, Strike] | None = None) -> Callable[[], Answer]:
+        """Let a call in; what is returned carries it out as `answer` does, even where its token has expired by then."""
         started = self.clock()
         try:
             caller = self._authenticate(call)
-            served = self._serve(caller, call.method, call.params, started=started, strikes=strikes or {}, key="")
         except Refusal as refusal:
-            return self.refuse(refusal)
-        except SandboxError as error:
-            log.error("%s", error)  # noqa: TRY400 - the message is all there is to it
-            return self.refuse(Refusal("INTERNAL_SERVER_ERROR"))
-        return Answer.of_envelope(_envelope(served))
+            refused = self.refuse(refusal)
+            return lambda: refused
+
+        def carry_out() -> Answer:
+            try:
+                served = self._serve(caller, call.method, call.params, started=started, strikes=strikes or {}, key="")
+            except Refusal as refusal:
+                return self.refuse(refusal)
+            except SandboxError as error:
+                log.error("%s", error)  # noqa: TRY400 - the message is all there is to it
+                return self.refuse(Refusal("INTERNAL_SERVER_ERROR"))
+            return Answer.of_envelope(_envelope(served))
+
+        return carry_out
 
     def caller_id(self, call: Call) -> int | None:
         """The user whom a call claims to come from, for the log."""
