@@ -186,6 +186,28 @@ async def test_reset_goes_back_to_the_start(client: httpx.AsyncClient, portal: S
     assert portal.seed == default_seed()
 
 
+async def test_state_counts_how_often_an_answer_hung_on_a_variant(
+    client: httpx.AsyncClient, portal: SandboxPortal
+) -> None:
+    """Only where another value would have made another answer; what is set anew is counted anew."""
+    url = portal.webhook_url("http://sandbox")
+    for code in ("first", "first", "second", "first"):
+        await client.post(f"{url}crm.activity.badge.add", json={**MISSED, "code": code})
+    await client.post(f"{url}crm.item.list", json={"entityTypeId": 2, "filter": {"0": {"@contactIds": [1]}}})
+    await client.post(f"{url}crm.item.list", json={"entityTypeId": 2, "filter": {"id": 1}})
+    state = (await client.get("/_sandbox/state")).json()
+    assert state["variants_met"] == {
+        "https_required": 6,
+        "badges_by_webhook": 4,
+        "badge_texts": 2,
+        "duplicate_code_error": 2,
+        "contact_ids_filter": 1,
+    }
+    assert state["variants_met"].keys() <= Variants.model_fields.keys()
+    state = (await client.post("/_sandbox/seed", json={"variants": {"badge_texts": "resolved"}})).json()
+    assert state["variants_met"] == {}
+
+
 async def test_requests_can_be_asked_for_by_number_and_method(client: httpx.AsyncClient) -> None:
     """`since` leaves out what was seen, `method` what is of no interest."""
     for method in ("profile", "scope", "profile"):

@@ -208,6 +208,7 @@ class _Controls:
             **self._portal.seed.model_dump(mode="json"),
             "faults": self._portal.faults.to_json(),
             "requests": self._portal.journal.last,
+            "variants_met": dict(self._portal.records.met),
         }
 
 

@@ -135,7 +135,7 @@ class Endpoint:
         elif kind.carries_out and ending != "stopped":
             answer = self._carry_out(entry, run)
         if not kind.drops and (kind.late or not kind.carries_out):
-            answer = strike.answer(all_401=self._portal.all_401)
+            answer = strike.answer(all_401=self._portal.all_401(kind.name))
         if kind.hold == "after":
             ending = await self._holds.hold(strike.seconds, wire.receive)
         if kind.drops or answer is None or ending == "stopped":
