@@ -73,7 +73,11 @@ RACE = "race-add"
 
 TOGETHER = 2
 """Calls that come at once, or a hundredth of all."""
+
 ADD = "crm.activity.configurable.add"
+ENOUGH = 4
+"""Activities that are ended by hand at least."""
+
 LATEST_COMMIT = 120.0
 """Seconds after which no call that was struck is carried out any more."""
 
@@ -155,8 +159,8 @@ async def run_with_faults(events: int, *, variants: Mapping[str, Any] | None = N
     """Report so many missed calls, each of another customer, while faults strike, and wait until all have ended.
 
     Somebody deletes the badge three times in the portal just as an add arrives, and when it is to be registered again
-    somebody else is quicker once. Every tenth customer is called back ten minutes later; by then every third of
-    their activities was completed by hand, and every third deleted.
+    somebody else is quicker once. Every tenth customer is called back ten minutes later or more; by then a third
+    of their activities was completed by hand and a third deleted, as far as they were there.
     """
     returned = frozenset(range(10, events + 1, 10))
     async with open_company(customers=events, variants=variants, network=_Meddling) as company:
@@ -171,7 +175,9 @@ async def run_with_faults(events: int, *, variants: Mapping[str, Any] | None = N
             if customer % together == 0:
                 await asyncio.sleep(30)  # a stream and not one burst, so that there are many requests to strike
         await asyncio.sleep(600)
-        by_hand = _end_by_hand(portal, [one for one in returned if one % 30], await company.events(), calls)
+        by_hand = await _end_by_hand(
+            company, {call: one for call, one in calls.items() if one in returned and one % 30}
+        )
         for customer in sorted(returned):
             await company.report(number_of(customer), "answered", at=clock.time())
         await company.ended(every=60)
@@ -219,12 +225,14 @@ def strike(portal: SandboxPortal, faults: Sequence[str], *, share: float, seed: 
     portal.faults.add(FaultOrder(method="crm.activity.badge.add", fault=RACE, after=1))
 
 
-def _end_by_hand(
-    portal: SandboxPortal, customers: Sequence[int], events: Sequence[StoredEvent], calls: Mapping[str, int]
-) -> Mapping[str, frozenset[int]]:
-    """Complete and delete by turns what these customers have on their cards, and what the bridge knows to be there."""
-    of_customer = {calls[event.event.id]: _act(event) for event in events}
-    known = [act.activity for one in customers if (act := of_customer[one]) is not None and act.activity is not None]
+async def _end_by_hand(company: Company, calls: Mapping[str, int]) -> Mapping[str, frozenset[int]]:
+    """Complete and delete by turns what these calls have on their cards, as soon as the bridge knows of some of it."""
+    known: list[int] = []
+    while len(known) < ENOUGH:
+        acts = [_act(event) for event in await company.events() if event.event.id in calls]
+        known = [act.activity for act in acts if act is not None and act.activity is not None]
+        await asyncio.sleep(60)
+    portal = company.portal
     completed, deleted = frozenset(known[::2]), frozenset(known[1::2])
     for number in completed:
         there = portal.records.crm.activities[number]
