@@ -11,7 +11,6 @@ import argparse
 import logging
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.fault_run import FAULTS, RACE, VARIANTS, run_with_faults
 from support.portals import run_virtually
-from support.webhook_run import run_by_webhook
+from support.webhook_run import STRIKING, run_by_webhook
 
 
-def tell(name: str, requests: int, started: float, struck: Counter[str], wrong: Sequence[str]) -> bool:
+def tell(name: str, requests: int, started: float, struck: Mapping[str, int], wrong: Sequence[str]) -> bool:
     """Print how a run ended; whether all was well."""
     verdict = "; ".join(wrong) or "all as it should be"
     print(f"{name}: {requests} requests, {time.perf_counter() - started:.1f} s: {'WRONG: ' if wrong else ''}{verdict}")
-    print(f"    struck: {', '.join(f'{fault} {struck[fault]}' for fault in (*FAULTS, RACE))}", flush=True)
+    print(f"    struck: {', '.join(f'{fault} {count}' for fault, count in struck.items())}", flush=True)
     return not wrong
 
 
@@ -34,7 +33,8 @@ async def with_faults(name: str, events: int, seed: int, variants: Mapping[str, 
     started = time.perf_counter()
     books = await run_with_faults(events, variants=variants, seed=seed)
     wrong = [*books.mistakes(), *books.untried()]
-    ended[name] = tell(f"{name}, {events} missed calls", books.requests, started, books.struck, wrong)
+    struck = {fault: books.struck[fault] for fault in (*FAULTS, RACE)}
+    ended[name] = tell(f"{name}, {events} missed calls", books.requests, started, struck, wrong)
     print(f"    variants met: {', '.join(f'{variant} {count}' for variant, count in sorted(books.met.items()))}")
 
 
@@ -42,7 +42,8 @@ async def by_webhook(name: str, events: int, seed: int, ended: dict[str, bool]) 
     started = time.perf_counter()
     registry = await run_by_webhook(events, seed=seed)
     wrong = [*registry.mistakes(), *registry.untried()]
-    ended[name] = tell(f"{name}, {events} missed calls", registry.requests, started, registry.struck, wrong)
+    struck = {fault: registry.struck[fault] for fault in (*STRIKING, RACE)}
+    ended[name] = tell(f"{name}, {events} missed calls", registry.requests, started, struck, wrong)
 
 
 def main() -> int:

@@ -228,7 +228,8 @@ def strike(portal: SandboxPortal, faults: Sequence[str], *, share: float, seed: 
 async def _end_by_hand(company: Company, calls: Mapping[str, int]) -> Mapping[str, frozenset[int]]:
     """Complete and delete by turns what these calls have on their cards, as soon as the bridge knows of some of it."""
     known: list[int] = []
-    while len(known) < ENOUGH:
+    end = asyncio.get_running_loop().time() + 86400  # by then all have ended, well or not
+    while len(known) < min(ENOUGH, len(calls)) and asyncio.get_running_loop().time() < end:
         acts = [_act(event) for event in await company.events() if event.event.id in calls]
         known = [act.activity for act in acts if act is not None and act.activity is not None]
         await asyncio.sleep(60)

@@ -11,7 +11,7 @@ from badge_bridge.portal.badges import KNOWN_FOR
 from support.company import BADGES_BY_WEBHOOK, number_of, open_company
 from support.fault_run import FAULTS, LATEST_COMMIT, RACE, strike
 
-__all__ = ["Registry", "run_by_webhook"]
+__all__ = ["STRIKING", "Registry", "run_by_webhook"]
 
 VARIANT = "badges_by_webhook"
 STRIKING = tuple(fault for fault in FAULTS if fault != "expired_token")
