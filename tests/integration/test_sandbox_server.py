@@ -133,7 +133,46 @@ async def test_slow_call_is_carried_out_when_the_client_has_left() -> None:
         assert next(server.portal.journal.since()).status is None
 
 
-@pytest.mark.parametrize("fault", ["timeout-before", "timeout-after-commit", "slow"])
+async def test_call_is_carried_out_late_when_its_connection_has_broken() -> None:
+    """The client sees the connection break, asks, and sees the badge come after all."""
+    async with SandboxServer(SandboxPortal()) as server, httpx.AsyncClient() as client:
+        await order(client, server, "commit-late", seconds=0.2)
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            await add(client, server)
+        assert codes(server) == []
+        await until(lambda: codes(server))
+        entry = next(server.portal.journal.since())
+        assert (entry.status, entry.fault, entry.carried_out) == (None, "commit-late", True)
+
+
+@pytest.mark.parametrize("patience", [0.1, 60])
+async def test_call_is_carried_out_late_when_a_gateway_has_answered_for_the_portal(patience: float) -> None:
+    """Whether the client has waited for the gateway's page or not."""
+    async with SandboxServer(SandboxPortal()) as server, httpx.AsyncClient() as client:
+        await order(client, server, "http-504", seconds=0.3)
+        try:
+            status: int | None = (await add(client, server, timeout=patience)).status_code
+        except httpx.ReadTimeout:
+            status = None
+        assert (codes(server), status) == ([], 504 if patience > 1 else None)
+        await until(lambda: codes(server))
+        entry = next(server.portal.journal.since())
+        assert (entry.status, entry.fault, entry.carried_out) == (status, "http-504", True)
+
+
+async def test_nothing_is_carried_out_late_when_the_server_stops() -> None:
+    """Its late work ends with it, and it does not wait for that."""
+    async with httpx.AsyncClient() as client:
+        async with SandboxServer(SandboxPortal()) as server:
+            await order(client, server, "commit-late", seconds=3600)
+            with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+                await add(client, server)
+        await asyncio.sleep(0)
+        assert [task for task in asyncio.all_tasks() if "Holds" in repr(task)] == []
+        assert codes(server) == []
+
+
+@pytest.mark.parametrize("fault", ["timeout-before", "timeout-after-commit", "slow", "http-504"])
 async def test_held_request_is_broken_when_the_server_stops(fault: str) -> None:
     """Stopping waits for nobody: the client sees its connection break."""
     async with httpx.AsyncClient(timeout=60) as client:

@@ -14,6 +14,7 @@ from badge_bridge.sandbox.application_seed import Sending
 from badge_bridge.sandbox.controls import control_routes
 from badge_bridge.sandbox.errors import SandboxError
 from badge_bridge.sandbox.faults import KINDS, FaultOrder
+from badge_bridge.sandbox.holding import Holds
 from badge_bridge.sandbox.journal import Journal
 from badge_bridge.sandbox.metering import Limits, OperatingMeter
 from badge_bridge.sandbox.methods import METHODS
@@ -136,7 +137,7 @@ async def test_guide_is_found_when_only_the_address_is_known(client: httpx.Async
 async def test_guide_lists_every_control_that_there_is(portal: SandboxPortal, client: httpx.AsyncClient) -> None:
     """Each verb of each path below /_sandbox/, once, with words beside it."""
     controls = (await client.get("/_sandbox/")).json()["controls"]
-    routes = [route for route in control_routes(portal, Sender()) if route.path != "/"]
+    routes = [route for route in control_routes(portal, Holds(), Sender()) if route.path != "/"]
     assert sorted(controls) == sorted(
         f"{verb} {route.path}" for route in routes for verb in (route.methods or ()) if verb != "HEAD"
     )
@@ -234,6 +235,28 @@ async def test_reset_goes_back_to_the_start(client: httpx.AsyncClient, portal: S
     state = (await client.post("/_sandbox/reset")).json()
     assert (state["faults"], state["requests"]) == ({"pending": [], "struck": {}}, 0)
     assert portal.seed == default_seed()
+
+
+async def test_state_counts_how_often_an_answer_hung_on_a_variant(
+    client: httpx.AsyncClient, portal: SandboxPortal
+) -> None:
+    """Only where another value would have made another answer; what is set anew is counted anew."""
+    url = portal.webhook_url("http://sandbox")
+    for code in ("first", "first", "second", "first"):
+        await client.post(f"{url}crm.activity.badge.add", json={**MISSED, "code": code})
+    await client.post(f"{url}crm.item.list", json={"entityTypeId": 2, "filter": {"0": {"@contactIds": [1]}}})
+    await client.post(f"{url}crm.item.list", json={"entityTypeId": 2, "filter": {"id": 1}})
+    state = (await client.get("/_sandbox/state")).json()
+    assert state["variants_met"] == {
+        "https_required": 6,
+        "badges_by_webhook": 4,
+        "badge_texts": 2,
+        "duplicate_code_error": 2,
+        "contact_ids_filter": 1,
+    }
+    assert state["variants_met"].keys() <= Variants.model_fields.keys()
+    state = (await client.post("/_sandbox/seed", json={"variants": {"badge_texts": "resolved"}})).json()
+    assert state["variants_met"] == {}
 
 
 async def test_requests_can_be_asked_for_by_number_and_method(client: httpx.AsyncClient) -> None:

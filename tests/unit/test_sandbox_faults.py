@@ -11,6 +11,7 @@ import pytest
 from badge_bridge.sandbox.app import create_app
 from badge_bridge.sandbox.errors import ERRORS
 from badge_bridge.sandbox.faults import KINDS
+from badge_bridge.sandbox.journal import Entry
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import ADMINISTRATOR_TOKEN
 
@@ -157,6 +158,94 @@ async def test_drop_is_an_exception_when_the_server_cannot_break_connections(
     with pytest.raises(ConnectionAbortedError):
         await ask(client)
     assert codes(portal) == carried_out
+
+
+async def landed(portal: SandboxPortal) -> Entry:
+    """The first entry of the log once its call was carried out, after its request has ended."""
+    entry = next(portal.journal.since())
+    while not entry.carried_out:  # noqa: ASYNC110 - nothing tells when late work is done
+        await asyncio.sleep(0)
+    return entry
+
+
+async def test_method_runs_after_the_client_has_left_when_the_fault_is_commit_late(
+    client: httpx.AsyncClient, portal: SandboxPortal, waiting: Waiting
+) -> None:
+    """The connection breaks at once; the badge is there 40 seconds later, as the log tells then."""
+    await order(client, "commit-late")
+    with pytest.raises(ConnectionAbortedError):
+        await ask(client)
+    assert codes(portal) == []
+    entry = await landed(portal)
+    assert (codes(portal), waiting.asked, entry.status) == (["missedCall"], [40], None)
+
+
+async def test_method_runs_after_the_gateway_has_answered_when_the_fault_is_http_504(
+    client: httpx.AsyncClient, portal: SandboxPortal, waiting: Waiting
+) -> None:
+    """An HTML page with 504 after a while; the badge is there after as long again."""
+    await order(client, "http-504", seconds=15)
+    answer = await ask(client)
+    assert (answer.status_code, answer.headers["content-type"]) == (504, "text/html; charset=utf-8")
+    entry = await landed(portal)
+    assert (waiting.asked, waiting.seen) == ([15, 15], [[], []])
+    assert (codes(portal), entry.status) == (["missedCall"], 504)
+
+
+class Gate:
+    """Stands in for sleeping: nobody wakes before it is opened."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.opened = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.asked.append(seconds)
+        await self.opened.wait()
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+async def slow_client(portal: SandboxPortal, gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(portal, sleep=gate))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as made:
+        yield made
+
+
+async def test_late_work_is_done_when_the_token_has_expired_meanwhile(
+    slow_client: httpx.AsyncClient, portal: SandboxPortal, gate: Gate
+) -> None:
+    """The portal has let the call in before; a later call with the token is refused."""
+    token = portal.records.tokens[ADMINISTRATOR_TOKEN]
+    portal.records.tokens["short"] = token.model_copy(update={"access_token": "short", "expires_at": 2e10})
+    await order(slow_client, "commit-late")
+    await order(slow_client, "expired_token")
+    body = {**MISSED, "auth": "short"}
+    with pytest.raises(ConnectionAbortedError):
+        await slow_client.post(f"/rest/{ADD}", json=body)
+    refused = [(await slow_client.post("/rest/profile", json=body)).json()["error"] for _ in range(2)]
+    assert (refused, codes(portal)) == (["expired_token"] * 2, [])
+    gate.opened.set()
+    await landed(portal)
+    assert codes(portal) == ["missedCall"]
+
+
+async def test_late_work_is_forgotten_when_the_portal_goes_back_to_the_start(
+    slow_client: httpx.AsyncClient, portal: SandboxPortal, gate: Gate
+) -> None:
+    """Nothing that was asked before the reset is done after it."""
+    await order(slow_client, "commit-late")
+    with pytest.raises(ConnectionAbortedError):
+        await ask(slow_client)
+    await asyncio.sleep(0)
+    await slow_client.post("/_sandbox/reset")
+    gate.opened.set()
+    await asyncio.sleep(0)
+    assert (gate.asked, codes(portal)) == ([40], [])
 
 
 async def test_page_comes_instead_of_json_when_the_fault_is_html(client: httpx.AsyncClient) -> None:

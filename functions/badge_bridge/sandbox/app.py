@@ -34,9 +34,9 @@ def create_app(
 ) -> Starlette:
     """The ASGI application of a portal.
 
-    `holds` lets whoever runs it end held answers before stopping; `sleep` is what faults and the sending of events wait
-    with; `sender` is what sends them, to be closed by whoever has made it. On a server that cannot break a connection
-    (see `BREAK_CONNECTION`) the drop faults raise `ConnectionAbortedError` into the server.
+    `holds` lets whoever runs it end held answers and late work before stopping; `sleep` is what faults and the sending
+    of events wait with; `sender` is what sends them, to be closed by whoever has made it. On a server that cannot break
+    a connection (see `BREAK_CONNECTION`) the drop faults raise `ConnectionAbortedError` into the server.
     """
     holds = holds or Holds(sleep)
     sender = sender or Sender(sleep=sleep, clock=portal.clock)
@@ -45,7 +45,7 @@ def create_app(
             Route("/rest/{path:path}", RestEndpoint(portal, holds, sender)),
             *oauth_routes(portal, holds, sender),
             *kanban_routes(portal),
-            *control_routes(portal, sender),
+            *control_routes(portal, holds, sender),
         ],
         exception_handlers={404: no_such_page, 405: no_such_page},
     )
@@ -72,7 +72,7 @@ class RestEndpoint(Endpoint):
         strike, strikes = self._strikes(call)
         if strike is not None and strike.kind.expires:
             self._portal.expire(call)
-        await self.serve(wire, entry, strike, lambda: self._portal.answer(call, strikes))
+        await self.serve(wire, entry, strike, self._portal.take(call, strikes))
 
     async def _read(self, wire: Wire, entry: Entry) -> Call:
         if wire.scope["method"] not in ("GET", "POST"):

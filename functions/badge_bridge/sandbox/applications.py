@@ -47,6 +47,7 @@ def update(announcer: Announcer, client_id: str, *, url: str | None, user_id: in
         version=application.version + 1,
         application_token=announcer.oauth.new_secret(),
     )
+    records.meet("handlers_after_update")
     if records.variants.handlers_after_update == "dropped":
         _drop_handlers(announcer, application)
     return [

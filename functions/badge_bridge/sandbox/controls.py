@@ -29,6 +29,7 @@ from badge_bridge.sandbox.applications import NoSuchApplication
 from badge_bridge.sandbox.errors import SandboxError
 from badge_bridge.sandbox.faults import KINDS, TOKEN_REQUEST, FaultOrder
 from badge_bridge.sandbox.guide import Control, describe
+from badge_bridge.sandbox.holding import Holds
 from badge_bridge.sandbox.loopback import LoopbackUrl
 from badge_bridge.sandbox.methods import METHODS
 from badge_bridge.sandbox.mixing import MixOrder
@@ -51,8 +52,8 @@ class _Mistake(Exception):
         super().__init__(description)
 
 
-def control_routes(portal: SandboxPortal, sender: Sender) -> list[Route]:
-    controls = _Controls(portal, sender)
+def control_routes(portal: SandboxPortal, holds: Holds, sender: Sender) -> list[Route]:
+    controls = _Controls(portal, holds, sender)
     handlers: Mapping[str, Handler] = {
         GUIDE: controls.guide,
         "/_sandbox/state": controls.state,
@@ -125,8 +126,9 @@ def _answering(handler: Handler) -> Handler:
 
 
 class _Controls:
-    def __init__(self, portal: SandboxPortal, sender: Sender) -> None:
+    def __init__(self, portal: SandboxPortal, holds: Holds, sender: Sender) -> None:
         self._portal = portal
+        self._holds = holds
         self._sender = sender
 
     async def guide(self, request: Request) -> Response:
@@ -196,6 +198,7 @@ class _Controls:
         return JSONResponse({"last": self._sender.last, "events": [one.to_json() for one in sent]})
 
     async def reset(self, _request: Request) -> Response:
+        self._holds.forget()
         self._sender.forget()
         self._portal.reset()
         return JSONResponse(self._state())
@@ -205,6 +208,7 @@ class _Controls:
             **self._portal.seed.model_dump(mode="json"),
             "faults": self._portal.faults.to_json(),
             "requests": self._portal.journal.last,
+            "variants_met": dict(self._portal.records.met),
         }
 
 

@@ -120,7 +120,7 @@ class Endpoint:
         raise NotImplementedError
 
     async def serve(self, wire: Wire, entry: Entry, strike: Strike | None, run: Callable[[], Answer]) -> None:
-        """Carry out by `run` and answer, as far as the fault lets it."""
+        """Carry out by `run` and answer, as far as the fault lets it; the log tells late work when it is done."""
         if strike is None:
             await self.finish(wire, entry, self._carry_out(entry, run))
             return
@@ -130,10 +130,12 @@ class Endpoint:
         if kind.hold == "before":
             ending = await self._holds.hold(strike.seconds, wire.receive)
         answer: Answer | None = None
-        if kind.carries_out and ending != "stopped":
+        if kind.late:
+            self._holds.later(strike.seconds, lambda: self._carry_out(entry, run))
+        elif kind.carries_out and ending != "stopped":
             answer = self._carry_out(entry, run)
-        elif not kind.carries_out and not kind.drops:
-            answer = strike.answer(all_401=self._portal.all_401)
+        if not kind.drops and (kind.late or not kind.carries_out):
+            answer = strike.answer(all_401=self._portal.all_401(kind.name))
         if kind.hold == "after":
             ending = await self._holds.hold(strike.seconds, wire.receive)
         if kind.drops or answer is None or ending == "stopped":

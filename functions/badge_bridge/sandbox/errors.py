@@ -114,6 +114,11 @@ def system_status(error: KnownError, *, all_401: bool) -> int:
     return error.status
 
 
+def has_two_editions(code: str) -> bool:
+    """Whether the two editions differ in the status of this error, or in which error it is (a wrong webhook code)."""
+    return code in _UNAUTHORISED or code in ("PORTAL_DELETED", "NO_AUTH_FOUND")
+
+
 class Refusal(Exception):
     """The portal refuses one call: HTTP `status` and `{"error": code, "error_description": description}`."""
 

@@ -30,6 +30,9 @@ TOKEN_REQUEST = "oauth/token"  # noqa: S105 - a name
 _LONGER_THAN_ANY_CLIENT_WAITS = 300.0
 """Seconds. The portal itself gives up after 60 (Bitrix24 docs, "Limits")."""
 _SLOW = 2.0
+_LATE = 40.0
+"""Seconds: less than the 60 after which the portal gives up on its own work."""
+_PATIENCE_OF_A_GATEWAY = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Kind:
     """What a fault does to a request, in this order: hold, race, carry out, hold, drop or answer.
 
     A held request ends when its client leaves; one that the fault lets through is still carried out then, as the real
-    portal would.
+    portal would. One that is `late` is carried out when all the rest is over.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Kind:
     """How long it holds where the order does not say."""
     drops: bool = False
     """Whether it ends with a broken connection and no HTTP answer."""
+    late: bool = False
+    """Whether the portal is still at work when the request has ended, and carries it out `seconds` later."""
     only: str = ""
     """The one method it makes sense for."""
     expires: bool = False
@@ -81,6 +86,23 @@ KINDS: Mapping[str, Kind] = {
         Kind("drop-before", "the connection breaks; the method does not run", carries_out=False, drops=True),
         Kind("drop-after-commit", "the connection breaks, though the method has run", carries_out=True, drops=True),
         Kind(
+            "commit-late",
+            f"the connection breaks at once, and the method runs `seconds` ({_LATE:g}) later",
+            carries_out=True,
+            seconds=_LATE,
+            drops=True,
+            late=True,
+        ),
+        Kind(
+            "http-504",
+            f"after `seconds` ({_PATIENCE_OF_A_GATEWAY:g}) a gateway's HTML page with status 504, and the method runs "
+            "as many seconds later",
+            carries_out=True,
+            hold="before",
+            seconds=_PATIENCE_OF_A_GATEWAY,
+            late=True,
+        ),
+        Kind(
             "slow",
             f"the usual answer, `seconds` ({_SLOW:g}) late",
             carries_out=True,
@@ -108,7 +130,8 @@ KINDS: Mapping[str, Kind] = {
         ),
     )
 }
-"""Every fault by name. None of them but the timeouts, the drops, `slow` and `race-add` reaches the method.
+"""Every fault by name. None of them but the timeouts, the drops, the late ones, `slow` and `race-add` reaches the
+method.
 
 After `expired_token` an access token that can expire has really expired; one without an end is refused this once.
 """
@@ -128,7 +151,8 @@ class FaultOrder(BaseModel):
     after: Annotated[int, Field(ge=0)] = 0
     """How many requests of the method it lets through before."""
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """How long it holds an answer; for the timeouts and `slow`."""
+    """How long it holds an answer, for the timeouts, `http-504` and `slow`; how much later the method runs, for
+    `commit-late` and `http-504`."""
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     """The HTTP status of `html` and of error codes: `ACCESS_DENIED` with 403 is the portal's "not on this plan"."""
     code: str | None = None
@@ -157,7 +181,7 @@ class Strike:
         return self.kind.seconds if self.order.seconds is None else self.order.seconds
 
     def answer(self, *, all_401: bool) -> Answer:
-        """What goes back where the method did not run. Only for faults that do not carry out and do not drop."""
+        """What goes back where the method did not run, or not yet. Only for faults that do not drop."""
         name = self.kind.name
         if name in ERRORS:
             known = ERRORS[name]
@@ -186,6 +210,7 @@ def _error_on_200(order: FaultOrder) -> Answer:
 _ANSWERS: Mapping[str, Callable[[FaultOrder], Answer]] = {
     # After a request that took too long, the web server in front of the portal answers for it.
     "timeout-before": lambda _: _html(504, "504 Gateway Time-out"),
+    "http-504": lambda _: _html(504, "504 Gateway Time-out"),
     "html": lambda order: _html(order.status or 200, "Maintenance"),
     "error-on-200": _error_on_200,
     "empty-error": lambda _: Answer.of_error("", "Access denied.", 400),

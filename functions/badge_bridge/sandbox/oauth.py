@@ -85,8 +85,9 @@ class AuthorisationServer:
         else:
             tokens = self._refresh(records, application, _text(params, "refresh_token"))
         more: dict[str, Any] = {"expires": int(tokens.access.expires_at or 0), "user_id": tokens.access.user_id}
-        if grant_type == "authorization_code" and records.variants.code_answer == "as-documented":
-            more = {}
+        if grant_type == "authorization_code":
+            records.meet("code_answer")
+            more = {} if records.variants.code_answer == "as-documented" else more
         return {
             **tokens.fields(),
             **more,
@@ -146,6 +147,7 @@ class AuthorisationServer:
         if grant.expires_at is not None and self._clock() >= grant.expires_at:
             raise Refusal("invalid_grant", "The refresh token has expired")
         _check_user(records, grant.user_id)
+        records.meet("old_refresh_token")
         if records.variants.old_refresh_token == "dies":  # noqa: S105 - a word, no secret
             del records.grants[refresh_token]
         return self.issue(records, application, grant.user_id)

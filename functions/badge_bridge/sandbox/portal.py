@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from badge_bridge.sandbox.errors import Refusal, SandboxError
+from badge_bridge.sandbox.errors import Refusal, SandboxError, has_two_editions
 from badge_bridge.sandbox.faults import Faults, Strike
 from badge_bridge.sandbox.journal import Journal
 from badge_bridge.sandbox.metering import LeakyBucket, OperatingMeter
@@ -74,8 +74,10 @@ class SandboxPortal:
         """The same, indexed, for pages that show a part of it."""
         return self._records
 
-    @property
-    def all_401(self) -> bool:
+    def all_401(self, code: str) -> bool:
+        """Which edition of the statuses of system errors is in force, asked for this error."""
+        if has_two_editions(code):
+            self._records.meet("system_errors")
         return self._records.variants.system_errors == "all-401"
 
     def webhook_url(self, base_url: str, user_id: int = 1) -> str:
@@ -131,7 +133,7 @@ class SandboxPortal:
             self._save()
 
     def refuse(self, refusal: Refusal) -> Answer:
-        return Answer.of_error(refusal.code, refusal.description, refusal.status(all_401=self.all_401))
+        return Answer.of_error(refusal.code, refusal.description, refusal.status(all_401=self.all_401(refusal.code)))
 
     def answer(self, call: Call, strikes: Mapping[str, Strike] | None = None) -> Answer:
         """Carry out a call and answer it. `strikes` are faults of single commands of a batch by key, or of "" itself.
@@ -139,16 +141,28 @@ class SandboxPortal:
         Checked in this order: https, credential, method, scope, context, right, run time, parameters. (Which of two
         errors the real portal would name first is not documented.)
         """
+        return self.take(call, strikes)()
+
+    def take(self, call: Call, strikes: Mapping[str, Strike] | None = None) -> Callable[[], Answer]:
+        """Let a call in; what is returned carries it out as `answer` does, even where its token has expired by then."""
         started = self.clock()
         try:
             caller = self._authenticate(call)
-            served = self._serve(caller, call.method, call.params, started=started, strikes=strikes or {}, key="")
         except Refusal as refusal:
-            return self.refuse(refusal)
-        except SandboxError as error:
-            log.error("%s", error)  # noqa: TRY400 - the message is all there is to it
-            return self.refuse(Refusal("INTERNAL_SERVER_ERROR"))
-        return Answer.of_envelope(_envelope(served))
+            refused = self.refuse(refusal)
+            return lambda: refused
+
+        def carry_out() -> Answer:
+            try:
+                served = self._serve(caller, call.method, call.params, started=started, strikes=strikes or {}, key="")
+            except Refusal as refusal:
+                return self.refuse(refusal)
+            except SandboxError as error:
+                log.error("%s", error)  # noqa: TRY400 - the message is all there is to it
+                return self.refuse(Refusal("INTERNAL_SERVER_ERROR"))
+            return Answer.of_envelope(_envelope(served))
+
+        return carry_out
 
     def caller_id(self, call: Call) -> int | None:
         """The user whom a call claims to come from, for the log."""
@@ -188,7 +202,7 @@ class SandboxPortal:
         if method.scope and method.scope not in caller.scopes:
             by = "the webhook token" if caller.kind == "webhook" else "the access token"
             raise Refusal("insufficient_scope", f"The request requires higher privileges than provided by {by}")
-        if caller.kind == "webhook" and method.refuses_webhooks(self._records.variants):
+        if caller.kind == "webhook" and method.refuses_webhooks(self._records):
             raise Refusal("ERROR_WRONG_CONTEXT")
         if not _has_right(caller.user, method):
             raise Refusal("ACCESS_DENIED")
@@ -199,14 +213,16 @@ class SandboxPortal:
         return method
 
     def _authenticate(self, call: Call) -> Caller:
-        if self._records.variants.https_required and not call.secure:
-            raise Refusal("INVALID_REQUEST")
+        if not call.secure:
+            self._records.meet("https_required")
+            if self._records.variants.https_required:
+                raise Refusal("INVALID_REQUEST")
         return self._by_webhook(call.user_id, call.secret) if call.user_id is not None else self._by_token(call.token)
 
     def _by_webhook(self, user_id: int, secret: str) -> Caller:
         hook = self._records.webhooks.get((user_id, secret))
         if hook is None or self.is_over(hook.expires_at):
-            raise Refusal("INVALID_CREDENTIALS" if self.all_401 else "NO_AUTH_FOUND")
+            raise Refusal("INVALID_CREDENTIALS" if self.all_401("NO_AUTH_FOUND") else "NO_AUTH_FOUND")
         return Caller("webhook", self._active(hook.user_id), frozenset(hook.scopes))
 
     def _by_token(self, access_token: str) -> Caller:

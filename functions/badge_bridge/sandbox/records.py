@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from badge_bridge.sandbox.application_seed import Application, Grant, Handler
 from badge_bridge.sandbox.call_rows import CallRow
 from badge_bridge.sandbox.crm import Crm
@@ -17,6 +19,7 @@ class Records:
         self.language = seed.language
         self.languages = frozenset(seed.languages)
         self.variants = seed.variants
+        self.met: Counter[str] = Counter()
         self.users: dict[int, User] = {user.id: user for user in seed.users}
         self.webhooks: dict[tuple[int, str], Webhook] = {(hook.user_id, hook.secret): hook for hook in seed.webhooks}
         self.tokens: dict[str, Token] = {token.access_token: token for token in seed.tokens}
@@ -35,6 +38,10 @@ class Records:
         self.logos = seed.logos
         self.crm_mode = seed.crm_mode
         self._seed = seed
+
+    def meet(self, variant: str) -> None:
+        """Count that an answer hangs on this variant, so that the portal would answer otherwise with another value."""
+        self.met[variant] += 1
 
     def to_seed(self) -> Seed:
         return self._seed.model_copy(

@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 from badge_bridge.sandbox.records import Records
 from badge_bridge.sandbox.seed import User
-from badge_bridge.sandbox.variants import Variants
 
 __all__ = ["Caller", "Context", "CredentialKind", "Method", "Methods", "Params", "Reply", "Right", "Served"]
 
@@ -74,11 +73,11 @@ class Served:
 Run = Callable[[Context, Params], Reply]
 
 
-def _never(_variants: Variants) -> bool:
+def _never(_records: Records) -> bool:
     return False
 
 
-def _always(_variants: Variants) -> bool:
+def _always(_records: Records) -> bool:
     return True
 
 
@@ -90,9 +89,9 @@ class Method:
     scope: str
     right: Right
     writes: bool
-    refuses_webhooks: Callable[[Variants], bool]
+    refuses_webhooks: Callable[[Records], bool]
     run: Run
-    batchable: Callable[[Variants], bool] = _always
+    batchable: Callable[[Records], bool] = _always
     """Whether it may be a command of a `batch`, as the portal behaves at present."""
     metered: bool = True
     """Whether its run time counts as `operating`."""
@@ -101,7 +100,7 @@ class Method:
 class Methods:
     """The methods of one scope, gathered by decorator."""
 
-    def __init__(self, scope: str, *, refuses_webhooks: Callable[[Variants], bool] = _never) -> None:
+    def __init__(self, scope: str, *, refuses_webhooks: Callable[[Records], bool] = _never) -> None:
         self._scope = scope
         self._refuses_webhooks = refuses_webhooks
         self.declared: dict[str, Method] = {}
@@ -112,7 +111,7 @@ class Methods:
         *,
         right: Right = "any",
         writes: bool = False,
-        batchable: Callable[[Variants], bool] = _always,
+        batchable: Callable[[Records], bool] = _always,
         metered: bool = True,
     ) -> Callable[[Run], Run]:
         def declare(run: Run) -> Run:

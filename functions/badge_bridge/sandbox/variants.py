@@ -1,7 +1,9 @@
 """Behaviours of the portal that its documentation leaves open, or gives differently in two editions.
 
 A client has to work either way, so each of them is a switch. They are part of the seed and can be changed while the
-sandbox runs: `POST /_sandbox/seed {"variants": {"badge_texts": "resolved"}}`.
+sandbox runs: `POST /_sandbox/seed {"variants": {"badge_texts": "resolved"}}`. `GET /_sandbox/state` counts how often an
+answer has hung on each since the content was set (`variants_met`): a client that never meets a variant proves nothing
+about it.
 """
 
 from __future__ import annotations

@@ -126,9 +126,11 @@ def _find(context: Context, params: Params) -> Activity:
 
 def _filterable(records: Records, given: Any) -> Mapping[str, Field]:
     """What may be filtered by, as the variant has it; an unknown name is passed over."""
+    asked = [name for key in (given if isinstance(given, Mapping) else ()) for name in _ORIGIN if key.endswith(name)]
+    if asked:
+        records.meet("origin_filter")
     if records.variants.origin_filter == "works":
         return _FIELDS
-    asked = [name for key in (given if isinstance(given, Mapping) else ()) for name in _ORIGIN if key.endswith(name)]
     if asked and records.variants.origin_filter == "refused":
         raise Refusal("", f"Filter by {asked[0]} is not supported.", status=400)
     return {name: field for name, field in _FIELDS.items() if name not in _ORIGIN}
@@ -166,6 +168,8 @@ def _bound(crm: Crm, bindings: Any) -> Iterator[Activity]:
 
 def _show(records: Records, activity: Activity, select: Sequence[Any]) -> dict[str, Any]:
     every = not select or "*" in select
+    if every or not set(_ORIGIN).isdisjoint(select):
+        records.meet("origin_in_lists")
     left_out = _ORIGIN if records.variants.origin_in_lists == "left-out" else ()
     shown = {
         name: field.show_as_text(activity)

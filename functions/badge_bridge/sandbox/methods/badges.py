@@ -15,8 +15,16 @@ from badge_bridge.sandbox.seed import Badge, Text
 __all__ = ["BADGE_TYPES", "badges", "register_for_another_actor"]
 
 BADGE_TYPES = ("success", "failure", "warning", "primary", "secondary")
+_DOCUMENTED_LIMIT = 30
+"""Characters of a code."""
 
-badges = Methods("crm", refuses_webhooks=lambda variants: variants.badges_by_webhook == "refused")
+
+def _refused_by_webhook(records: Records) -> bool:
+    records.meet("badges_by_webhook")
+    return records.variants.badges_by_webhook == "refused"
+
+
+badges = Methods("crm", refuses_webhooks=_refused_by_webhook)
 
 
 @badges.method("crm.activity.badge.add", right="crm-administrator", writes=True)
@@ -25,6 +33,7 @@ def add(context: Context, params: Params) -> Reply:
     records = context.records
     badge = _read_badge(records, params)
     if badge.code in records.badges:
+        records.meet("duplicate_code_error")
         raise Refusal(records.variants.duplicate_code_error, "Code must be unique", status=400)
     records.badges[badge.code] = badge
     return Reply({"badge": _show(records, badge)})
@@ -84,6 +93,7 @@ def _read_badge(records: Records, params: Params) -> Badge:
 
 
 def _missing(records: Records, name: str) -> Refusal:
+    records.meet("missing_parameter_error")
     return Refusal(records.variants.missing_parameter_error, f"Could not find value for parameter {{{name}}}")
 
 
@@ -92,6 +102,8 @@ def _code(records: Records, value: Any) -> str:
     if not code:
         raise Refusal("REQUIRED_ARG_MISSING", "Required field is not filled: code")
     limit = records.variants.badge_code_limit
+    if len(code) > (limit or _DOCUMENTED_LIMIT):
+        records.meet("badge_code_limit")
     if limit is not None and len(code) > limit:
         raise Refusal("0", f"The length of the code field must not exceed {limit} characters")
     return code
@@ -101,8 +113,10 @@ def _type(records: Records, value: Any) -> str:
     kind = _scalar(value)
     if not kind:
         raise Refusal("REQUIRED_ARG_MISSING", "Required field is not filled: type")
-    if kind not in BADGE_TYPES and records.variants.unknown_badge_type == "refused":
-        raise Refusal("WRONG_TYPE_VALUE", f"The type is none of {', '.join(BADGE_TYPES)}")
+    if kind not in BADGE_TYPES:
+        records.meet("unknown_badge_type")
+        if records.variants.unknown_badge_type == "refused":
+            raise Refusal("WRONG_TYPE_VALUE", f"The type is none of {', '.join(BADGE_TYPES)}")
     return kind
 
 
@@ -118,11 +132,11 @@ def _text(records: Records, name: str, value: Any) -> Text:
 
 
 def _check_languages(records: Records, texts: dict[str, str]) -> None:
-    if records.variants.unknown_language == "accepted":
-        return
     for language in texts:
         if language not in records.languages:
-            raise Refusal("0", f"Language `{language}` was not found")
+            records.meet("unknown_language")
+            if records.variants.unknown_language == "refused":
+                raise Refusal("0", f"Language `{language}` was not found")
 
 
 def _scalar(value: Any) -> str:
@@ -133,6 +147,8 @@ def _scalar(value: Any) -> str:
 
 
 def _show(records: Records, badge: Badge) -> dict[str, Any]:
+    if not (isinstance(badge.title, str) and isinstance(badge.value, str)):
+        records.meet("badge_texts")
     if records.variants.badge_texts == "resolved":
         title: Text = records.resolve(badge.title)
         value: Text = records.resolve(badge.value)

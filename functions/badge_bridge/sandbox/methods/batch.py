@@ -13,7 +13,7 @@ __all__ = ["batching"]
 batching = Methods("")
 
 
-@batching.method("batch", batchable=lambda _variants: False, metered=False)
+@batching.method("batch", batchable=lambda _records: False, metered=False)
 def batch(context: Context, params: Params) -> Reply:
     """Carry out the commands of `cmd` one after another, each as a call by itself; `halt` stops at the first error.
 
@@ -47,7 +47,7 @@ def _run(context: Context, command: Command, place: int, results: dict[str, Any]
     if place >= MAX_COMMANDS:
         raise Refusal("ERROR_BATCH_LENGTH_EXCEEDED")
     method = context.methods.get(command.method)
-    if method is not None and not method.batchable(context.records.variants):
+    if method is not None and not method.batchable(context.records):
         raise Refusal("ERROR_BATCH_METHOD_NOT_ALLOWED")
     return context.perform(command.key, command.method, resolve(command.params, results))
 

@@ -16,15 +16,15 @@ from badge_bridge.sandbox.methods.layout import check_layout
 from badge_bridge.sandbox.moments import iso, read_moment
 from badge_bridge.sandbox.records import Records
 from badge_bridge.sandbox.registry import Context, Methods, Params, Reply
-from badge_bridge.sandbox.variants import Variants
 
 __all__ = ["configurable"]
 
 configurable = Methods("crm", refuses_webhooks=lambda _: True)
 
 
-def _allowed_in_batch(variants: Variants) -> bool:
-    return variants.configurable_in_batch == "allowed"
+def _allowed_in_batch(records: Records) -> bool:
+    records.meet("configurable_in_batch")
+    return records.variants.configurable_in_batch == "allowed"
 
 
 @configurable.method("crm.activity.configurable.add", right="crm", writes=True, batchable=_allowed_in_batch)
@@ -65,6 +65,8 @@ def update(context: Context, params: Params) -> Reply:
     before = _find(records, params)
     if before.client_id != context.caller.client_id:
         raise Refusal("ERROR_WRONG_APPLICATION", "Only the application that created the activity can update it")
+    if not (params.get("fields") and params.get("layout")):
+        records.meet("partial_update")
     partly = records.variants.partial_update == "accepted"
     fields = _map(params, "fields", optional=partly)
     layout = _map(params, "layout", optional=partly or "layout" not in params)
@@ -147,6 +149,7 @@ def _read_fields(records: Records, fields: Mapping[str, Any], before: Activity |
         if fields.get(name) is not None:
             values[attribute] = read(records, name, fields[name])
     if values.get("completed") and before is not None and before.completed:
+        records.meet("completing_twice")
         _refuse_unless_accepted(records.variants.completing_twice, "completed")
     # An empty deadline does not clear the one there is.
     return {name: value for name, value in values.items() if name != "deadline" or value is not None}
@@ -197,6 +200,7 @@ def _user(_records: Records, name: str, given: Any) -> int:
 def _badge_code(records: Records, name: str, given: Any) -> str:
     code = str(read_scalar(given))
     if code and code not in records.badges:
+        records.meet("unknown_badge_code")
         _refuse_unless_accepted(records.variants.unknown_badge_code, name)
     return code
 

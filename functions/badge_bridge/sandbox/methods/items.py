@@ -31,8 +31,10 @@ def list_items(context: Context, params: Params) -> Reply:
     """
     records = context.records
     kind = read_kind(records, params)
-    fields = _filterable(records, kind)
-    condition = read_filter(params.get("filter"), fields, strict=True)
+    given = params.get("filter")
+    if kind.kind == "deal" and _asks_for_contacts(given):
+        records.meet("contact_ids_filter")
+    condition = read_filter(given, _filterable(records, kind), strict=True)
     order = read_order(params.get("order"), kind.fields, strict=True)
     found = [item for item in _candidates(records.crm, kind, condition) if condition.holds(item)]
     ordered = in_order(found, order or [(kind.fields["id"], False)])
@@ -93,6 +95,14 @@ def _filterable(records: Records, kind: Kind) -> Mapping[str, Field]:
     if records.variants.contact_ids_filter == "works":
         return kind.fields
     return {name: field for name, field in kind.fields.items() if name != "contactIds"}
+
+
+def _asks_for_contacts(given: Any) -> bool:
+    """Whether a filter names `contactIds`, in whatever part of it."""
+    if isinstance(given, list):
+        return any(_asks_for_contacts(part) for part in given)
+    parts = given.items() if isinstance(given, Mapping) else ()
+    return any(name.endswith("contactIds") or _asks_for_contacts(part) for name, part in parts)
 
 
 def _candidates(crm: Crm, kind: Kind, condition: Filter) -> Iterable[Item]:

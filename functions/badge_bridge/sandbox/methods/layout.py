@@ -132,8 +132,10 @@ def _one_of(*values: str) -> Reader:
 def _picture(kind: str) -> Reader:
     def read(records: Records, path: str, value: Any) -> str:
         known = records.icons if kind == "icon" else records.logos
-        if value not in known and records.variants.unknown_picture == "refused":
-            raise Refusal("ENUM_FIELD", f"The field {path} is no code of the list of {kind}s")
+        if value not in known:
+            records.meet("unknown_picture")
+            if records.variants.unknown_picture == "refused":
+                raise Refusal("ENUM_FIELD", f"The field {path} is no code of the list of {kind}s")
         return _string(records, path, value)
 
     return read
@@ -156,8 +158,10 @@ def _by_type(kinds: Mapping[str, Reader]) -> Reader:
 
 def _uri(records: Records, path: str, value: Any) -> str:
     uri = _string(records, path, value)
-    if uri.lower().startswith("tel:") and records.variants.tel_links == "refused":
-        raise _wrong(path, "this scheme is not allowed")
+    if uri.lower().startswith("tel:"):
+        records.meet("tel_links")
+        if records.variants.tel_links == "refused":
+            raise _wrong(path, "this scheme is not allowed")
     return uri
 
 
@@ -182,8 +186,10 @@ def _slider(records: Records, path: str, value: Any) -> dict[str, Any]:
 
 
 def _blocks(records: Records, path: str, value: Any) -> dict[str, Any]:
-    if not _map(path, value) and records.variants.empty_blocks == "refused":
-        raise _wrong(path, "at least one block is expected")
+    if not _map(path, value):
+        records.meet("empty_blocks")
+        if records.variants.empty_blocks == "refused":
+            raise _wrong(path, "at least one block is expected")
     read: dict[str, Any] = _collection(_BLOCK, most=20)(records, path, value)
     return read
 
