@@ -15,7 +15,7 @@ import pytest
 
 from badge_bridge.cards import CERTAIN_AFTER, Cards
 from badge_bridge.outcomes import Asked
-from badge_bridge.portal.commands import Command, Page
+from badge_bridge.portal.commands import Command, Departure, Page
 from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sources import OPTIONS
@@ -358,20 +358,34 @@ def test_adds_are_not_doubled_when_they_wait_in_our_queue_and_then_in_the_portal
     played(story, customers=40, network=SlowAdds, variants={"configurable_in_batch": "refused"})
 
 
-def test_an_answer_that_comes_when_the_attempt_is_cut_off_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first", ["the answer", "the end"])
+def test_an_answer_that_comes_when_the_attempt_is_cut_off_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
     """The attempt's time ends in the very turn of the event loop in which the activity's id arrives."""
     cut_off: list[str] = []
+    ends = Departure.ends
     succeed = Command.succeed
 
-    def succeed_and_end(self: Command, page: Page) -> None:
-        succeed(self, page)
-        if self.method == "crm.activity.configurable.add" and not cut_off:
-            cut_off.append(self.method)
+    def end_the_attempt(command: Command) -> None:
+        if command.method == "crm.activity.configurable.add" and not cut_off:
+            cut_off.append(command.method)
             for task in asyncio.all_tasks():
                 if task.get_name().startswith("process "):
                     task.cancel()
 
-    monkeypatch.setattr(Command, "succeed", succeed_and_end)
+    def succeed_and_end(self: Command, page: Page) -> None:
+        succeed(self, page)
+        end_the_attempt(self)
+
+    def end_and_answer(self: Departure) -> None:
+        end_the_attempt(self.commands[0])
+        ends(self)
+
+    if first == "the answer":
+        monkeypatch.setattr(Command, "succeed", succeed_and_end)
+    else:
+        monkeypatch.setattr(Departure, "ends", end_and_answer)
 
     async def story(company: Company) -> None:
         missed = await company.report(ANNA)
@@ -380,6 +394,19 @@ def test_an_answer_that_comes_when_the_attempt_is_cut_off_is_not_forgotten(monke
         event = await company.event(missed)
         assert event.outcomes[-1].reason == "an earlier attempt had added it"
         assert len(ours(company)) == 1
+
+    played(story)
+
+
+def test_an_event_comes_again_when_somebody_else_adds_its_badge_and_that_cannot_be_seen_at_once() -> None:
+    """The portal refuses the code for good, since it is taken; that it is, the failing second look does not show."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.badge.add", "race-add")
+        fault(company, "crm.activity.badge.get", "http-500", after=1)
+        missed = await company.report(ANNA)
+        await company.ended()
+        assert told(await company.event(missed)) == [("act", "badged", "deal 41")]
 
     played(story)
 

@@ -143,7 +143,7 @@ class Badges:
         except PortalError as refusal:
             if not may_exist_after(refusal):
                 raise
-            found = await self._get_again(badge.code, asked)
+            found = await self._get_again(badge.code, refusal, asked)
             if found is None:
                 raise
             return self._seen(found, "present")
@@ -155,11 +155,15 @@ class Badges:
             return None
         return badge_in(result)
 
-    async def _get_again(self, code: str, asked: list[Exchange] | None) -> Badge | None:
-        """A second look after an add that failed: its own failure adds nothing to what is already wrong."""
+    async def _get_again(self, code: str, refusal: PortalError, asked: list[Exchange] | None) -> Badge | None:
+        """A second look after an add that failed. Where it fails too, that adds nothing to what is already wrong; but a
+        refusal for good is not the last word while nobody knows whether the badge is there.
+        """
         try:
             return await self._get(code, asked)
         except PortalError:
+            if isinstance(refusal, CallRefused):
+                raise
             return None
 
     async def _add(self, badge: WantedBadge, asked: list[Exchange] | None) -> Badge:

@@ -114,7 +114,11 @@ class PortalClient:
         await self._wire.aclose()
 
     def _forget(self, command: Command) -> None:
-        """The caller has gone. What was asked for him is known even though nobody waits for the answer."""
+        """The caller has gone. What was asked for him is known even though nobody waits for the answer.
+
+        He may learn that he has to go only after the answer has come, in the same turn of the event loop.
+        """
+        command.left = True
         if command.under_way is not None and command.asked is not None:
             since, together = command.under_way
             milliseconds = round((self._timer() - since) * 1000, 3)

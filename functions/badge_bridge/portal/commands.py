@@ -44,6 +44,8 @@ class Command:
     """Its lanes have let it go, so that it may hold a probe."""
     alone: bool = False
     """It was refused in a batch, and is tried alone to see whether that was the reason."""
+    left: bool = False
+    """Its caller has gone, and knows what was asked for him until then."""
     under_way: tuple[float, int] | None = None
     """Since when (by the timer), and how many commands are in the request; None while it waits or is answered."""
 
@@ -54,7 +56,7 @@ class Command:
 
     def record(self, said: str, *, seconds: float, together: int) -> None:
         """Note an exchange for the caller, unless he has left."""
-        if self.asked is not None and not self.answer.cancelled():
+        if self.asked is not None and not self.left:
             milliseconds = round(seconds * 1000, 3)
             self.asked.append(Exchange(method=self.method, answer=said, milliseconds=milliseconds, together=together))
 
