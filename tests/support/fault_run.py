@@ -61,6 +61,7 @@ VARIANTS: tuple[Mapping[str, Any], ...] = (
     {"contact_ids_filter": "refused"},
     {"system_errors": "all-401"},
     {"old_refresh_token": "lives"},
+    {"auth_host": "oauth.bitrix.info"},
 )
 """What the portal's documentation leaves open, one deviation from the sandbox's defaults at a time. Whether badges may
 be registered through an inbound webhook matters to no application; `support.webhook_run` is about that."""

@@ -140,6 +140,16 @@ async def test_a_refresh_token_is_replaced_by_each_use() -> None:
     )
 
 
+async def test_the_authorisation_server_has_the_name_and_the_statuses_that_are_seeded() -> None:
+    """The vendor's pages show two names, and no statuses of errors."""
+    variants = {"auth_host": "oauth.bitrix.info", "oauth_error_status": 418}
+    portal = caller(Clock(), variants=variants)
+    got = (await token(portal, grant_type="refresh_token", refresh_token=REFRESH_TOKEN)).json()
+    assert (got["domain"], got["server_endpoint"]) == ("oauth.bitrix.info", "https://oauth.bitrix.info/rest/")
+    again = await token(portal, grant_type="refresh_token", refresh_token=REFRESH_TOKEN)
+    assert (again.status_code, again.json()["error"]) == (418, "invalid_grant")
+
+
 async def test_a_code_is_good_once_and_for_thirty_seconds() -> None:
     """The browser comes back to the application with it."""
     clock = Clock()

@@ -47,12 +47,12 @@ class TokenEndpoint(Endpoint):
         entry.method = TOKEN_REQUEST
         if wire.scope["method"] not in ("GET", "POST"):
             refusal = Refusal("invalid_request", "The authorisation server takes GET and POST", status=405)
-            await self.finish(wire, entry, _refused(refusal))
+            await self.finish(wire, entry, self._refused(refusal))
             return
         try:
             params = read_params(wire.query, wire.content_type, await wire.body())
         except Refusal as refusal:
-            await self.finish(wire, entry, _refused(refusal))
+            await self.finish(wire, entry, self._refused(refusal))
             return
         entry.params = {name: params[name] for name in _SHOWN if name in params}
         await self.serve(wire, entry, self._portal.faults.strike(TOKEN_REQUEST), lambda: self._tokens(params))
@@ -61,13 +61,15 @@ class TokenEndpoint(Endpoint):
         try:
             tokens = self._portal.office.tokens(params)
         except Refusal as refusal:
-            return _refused(refusal)
+            return self._refused(refusal)
         return Answer(200, json.dumps(tokens).encode())
 
-
-def _refused(refusal: Refusal) -> Answer:
-    """Its statuses are not documented; the code tells what is wrong."""
-    return Answer.of_error(refusal.code, refusal.description, refusal.status(all_401=False))
+    def _refused(self, refusal: Refusal) -> Answer:
+        """Its statuses are not documented; the code tells what is wrong."""
+        records = self._portal.records
+        records.meet("oauth_error_status")
+        status = records.variants.oauth_error_status or refusal.status(all_401=False)
+        return Answer.of_error(refusal.code, refusal.description, status)
 
 
 def _authorize(portal: SandboxPortal, request: Request) -> Response:

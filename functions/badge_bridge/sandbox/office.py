@@ -21,9 +21,6 @@ from badge_bridge.sandbox.telephony import CallOrder, call_events, record_call
 
 __all__ = ["Office"]
 
-AUTH_HOST = "oauth.bitrix24.tech"
-"""The authorisation server as events and answers name it (Bitrix24 docs, "Full OAuth 2.0 protocol")."""
-
 
 class Office:
     """`records` gives the portal's present data, `save` keeps what has changed; `clock` gives unix seconds.
@@ -75,7 +72,7 @@ class Office:
             "domain": self._identity.domain,
             "member_id": records.member_id,
             "scope": ",".join(records.applications[client_id].scopes),
-            "server_domain": AUTH_HOST,
+            "server_domain": self._identity.auth_host,
         }
 
     def application(self, client_id: str) -> Application:
@@ -136,7 +133,9 @@ class Office:
 
     @property
     def _identity(self) -> Identity:
-        return Identity(self._records().member_id, self.address, AUTH_HOST)
+        records = self._records()
+        records.meet("auth_host")
+        return Identity(records.member_id, self.address, records.variants.auth_host)
 
     @property
     def _announcer(self) -> Announcer:
