@@ -100,7 +100,13 @@ class Access:
 
 
 async def open_beside(
-    stack: AsyncExitStack, entry: rulesfile.Portal, *, store: Store, keys: Sequence[str], pauses: Pauses
+    stack: AsyncExitStack,
+    entry: rulesfile.Portal,
+    rules: RulesFile,
+    *,
+    store: Store,
+    keys: Sequence[str],
+    pauses: Pauses,
 ) -> Portal:
     """A portal for a command that runs beside a `serve`: with its tokens and its count of requests, from the store, but
     with pauses of its own, since what has paused the portal there must not keep anybody from mending it.
@@ -113,7 +119,7 @@ async def open_beside(
     if app is None:
         held: OAuthKeyring | Credential = credential(entry)
     else:
-        held = open_keyring(app, store=store, keys=keys)
+        held = open_keyring(app, store=store, keys=keys, install_url=handlers(rules, entry.name).life)
         stack.push_async_callback(held.aclose)
     portal = open_portal(
         entry.name,

@@ -66,7 +66,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
         if phone:
             await meant.customer(store, _numbers(rules, phone))
         portals = {
-            name: await open_beside(stack, entry, store=store, keys=settings.encryption_keys, pauses=pauses)
+            name: await open_beside(stack, entry, rules, store=store, keys=settings.encryption_keys, pauses=pauses)
             for name, entry in rules.portals.items()
             if any(row.portal == name for row in meant.rows.values())
         }

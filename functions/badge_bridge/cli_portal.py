@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_SOME_BRIDGE = "https://<this bridge>/install"
-"""What stands in a mend where it is not known how the bridge is reached from outside."""
-
 
 def register(app: typer.Typer) -> None:
     """Put the commands for an operator of a portal into the application.
@@ -69,7 +66,6 @@ def doctor(
 async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Check]]:
     """The checks, those of this machine under `bridge` and those of each portal under its name."""
     from badge_bridge import local_checks
-    from badge_bridge.access import handlers
     from badge_bridge.portal.doctor import Check, RealNetwork, examine, lanes_of
     from badge_bridge.rulesfile import usage
 
@@ -102,8 +98,7 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
             checks = await examine(subject, needs[name], network=RealNetwork(), clock=time.time)
             if absent and name in applications:
                 checks = [_for_want_of_a_store(check, absent) for check in checks]
-            where = handlers(loaded, name).life
-            groups[f"portal {name}"] = [_with_address(check, where) if where else check for check in checks]
+            groups[f"portal {name}"] = checks
     return groups
 
 
@@ -116,8 +111,3 @@ def _for_want_of_a_store(check: Check, path: str) -> Check:
         found=f"there is no store at {path}, where the application's tokens would be: {check.found}",
         mend=f"If serve is running, say with --state or STATE where it keeps its events. Else start it. {check.mend}",
     )
-
-
-def _with_address(check: Check, url: str) -> Check:
-    """The command knows from the rules file what the keyring of a portal that it opens is not told."""
-    return replace(check, mend=check.mend.replace(_SOME_BRIDGE, url))

@@ -45,7 +45,7 @@ async def opened_subjects(
         subjects = {}
         for name in names:
             entry = rules.portals[name]
-            portal = await open_beside(stack, entry, store=store, keys=settings.encryption_keys, pauses=pauses)
+            portal = await open_beside(stack, entry, rules, store=store, keys=settings.encryption_keys, pauses=pauses)
             subjects[name] = Subject(
                 portal.client,
                 portal.keyring,

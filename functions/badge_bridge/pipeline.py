@@ -292,7 +292,9 @@ def _explain(event: Event, judgements: Sequence[Judgement], clearing: Sequence[R
     if untrue:
         said.append(f"the condition is not true: {', '.join(untrue)}")
     if clearing:
-        said.append(f"no open badge that it would clear: {', '.join(rule.name for rule in clearing)}")
+        said.append(
+            f"no open badge of an earlier event that it would clear: {', '.join(rule.name for rule in clearing)}"
+        )
     return "; ".join(said)
 
 

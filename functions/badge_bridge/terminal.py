@@ -70,7 +70,7 @@ def _next_try(stored: StoredEvent, pause: Pause | None) -> str:
     if not stored.lane:
         return f"at {_clock(stored.due)}"
     if pause is None:
-        return "at once"
+        return f"at {_clock(stored.due)}, or at once where that is over"
     return f"when {stored.lane} is usable again; it is paused until {_clock(pause.until)}: {pause.reason}"
 
 

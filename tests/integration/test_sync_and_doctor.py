@@ -250,7 +250,7 @@ def test_doctor_prints_what_is_well_and_what_is_not(
     code, out, _ = run("doctor")
     assert code == 1
     assert "✗  credential" in out
-    assert "Developer resources" in out
+    assert "Developer resources" in " ".join(out.split())
     assert out.splitlines()[-1] == "1 failed, warnings: 0."
     assert "wrongwrongwrong1" not in out
 

@@ -99,7 +99,7 @@ async def test_what_a_portal_sends_can_be_asked_beside_a_running_serve() -> None
         await pauses.open()
         stack.push_async_callback(pauses.close)
         for name, entry in loaded.portals.items():
-            portal = await open_beside(stack, entry, store=pauses, keys=(KEY,), pauses=pauses)
+            portal = await open_beside(stack, entry, loaded, store=pauses, keys=(KEY,), pauses=pauses)
             subscriptions = subscriptions_beside(entry, portal, loaded, store=pauses, keys=(KEY,))
             assert (subscriptions is not None) == (name == "main")
             if subscriptions is not None:

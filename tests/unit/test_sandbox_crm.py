@@ -174,3 +174,9 @@ async def test_the_page_escapes_what_comes_from_others() -> None:
     assert hostile not in page.text
     assert "&lt;script&gt;" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_the_simple_crm_has_no_board_of_leads() -> None:
+    """As it has no leads."""
+    boards = (await caller(crm_mode=2).http.get("/kanban.json")).json()["boards"]
+    assert [board["name"] for board in boards] == ["deals"]

@@ -29,13 +29,14 @@ class Meaning:
 _SET_IT = "set it in the variable that portals.{portal} names in the rules file, and restart the bridge."
 """Secrets are in the environment, which is read at the start and not again."""
 
-_NEW_CREDENTIAL = (
-    "The token or webhook may have been revoked or have expired, or its user dismissed. A portal administrator can "
-    f"make a new one in Bitrix24 under Developer resources: {_SET_IT}"
-)
 _AUTHORISE = (
     "A portal administrator installs the application in Bitrix24 again, or authorises the bridge with: badge-bridge "
     "authorize {portal}"
+)
+_NEW_CREDENTIAL = (
+    "The token or webhook may have been revoked or have expired, or its user dismissed. Where an application is named "
+    f"at portals.{{portal}}.oauth: {_AUTHORISE}. Otherwise an administrator makes a new webhook or token in Bitrix24 "
+    f"under Developer resources: {_SET_IT}"
 )
 _APPLICATION = (
     "An inbound webhook cannot do this. A portal administrator makes a local application in Bitrix24 under "

@@ -20,6 +20,7 @@ from badge_bridge.sandbox.methods import METHODS
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.registry import Method, Right
 from badge_bridge.sandbox.seed import Seed
+from badge_bridge.sandbox.telephony import CallOrder
 from badge_bridge.sandbox.variants import Variants
 
 __all__ = ["SECRET_NAME", "Control", "describe", "portals_block"]
@@ -52,6 +53,7 @@ def describe(portal: SandboxPortal, controls: Iterable[Control], base_url: str) 
         "credentials": _credentials(portal, seed, base_url),
         "settings": _settings(seed),
         "methods": {method.name: _about(method) for method in METHODS.values()},
+        "call_parameters": _parameters(CallOrder),
         "fault_parameters": _parameters(FaultOrder),
         "faults": {kind.name: kind.meaning for kind in KINDS.values()},
         "variants": {

@@ -64,15 +64,16 @@ def kanban_routes(portal: SandboxPortal) -> list[Route]:
 
 
 def _boards(portal: SandboxPortal, request: Request) -> list[Board]:
-    """The board that is asked for, else both."""
+    """The board that is asked for, else both; the simple CRM has no leads."""
     query = request.query_params
     category = query.get("category", "0")
     number = int(category) if category.isascii() and category.isdecimal() and len(category) < 10 else 0
     chosen = BOARDS.get(query.get("board", ""))
     language = query.get("lang", "").lower()
+    names = [name for name in BOARDS.values() if name != "leads" or portal.records.crm_mode != 2]
     return [
         lay_out(portal.records, name, language, category=number if name == "deals" else 0)
-        for name in ((chosen,) if chosen else BOARDS.values())
+        for name in ([chosen] if chosen else names)
     ]
 
 
