@@ -38,6 +38,7 @@ from badge_bridge.portal import (
     content,
     kind_of,
     origin_of,
+    refusal_in,
 )
 from badge_bridge.rulesfile import Attach, Rule, RulesFile
 from badge_bridge.store.protocol import Attachment, Store
@@ -252,8 +253,8 @@ class Cards:
             await self._store.unattach(row.key, row.rule)
             raise
         except asyncio.CancelledError:
-            # Cut off; where nothing was sent, because it waited for its turn, it was certainly not added.
-            if len(deed.asked) == before and not deed.asked.under_way:
+            # Cut off; where nothing was sent that was not refused, it was certainly not added.
+            if not deed.asked.under_way and all(refusal_in(one.answer) for one in deed.asked[before:]):
                 await self._store.unattach(row.key, row.rule)
             raise
         return await self._know(row, added.id), found.how

@@ -22,6 +22,7 @@ from badge_bridge import retry
 from badge_bridge.cards import BUDGET, Cards, Reached
 from badge_bridge.errors import (
     BridgeError,
+    CallRefused,
     Impossible,
     MethodNotAllowed,
     OutcomeUnknown,
@@ -32,7 +33,7 @@ from badge_bridge.errors import (
 from badge_bridge.events import Event, event_key
 from badge_bridge.observability.event_line import log_accept, log_event, log_left_out
 from badge_bridge.outcomes import Role
-from badge_bridge.portal import Portal
+from badge_bridge.portal import Portal, refusal_in
 from badge_bridge.rulesfile import Judgement, Rule, RulesFile
 from badge_bridge.settling import Progress, settle
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source
@@ -242,7 +243,9 @@ class Pipeline:
             async with asyncio.timeout_at(deadline):
                 reached = await self._do(rule, role, progress)
         except TimeoutError:
-            error = _out_of_time(rule, was_sent=progress.asked.was_cut_off)
+            # What was refused and did not come to its next try would be so again, and for ever.
+            refused = any(refusal_in(one.answer) is CallRefused for one in progress.asked)
+            error = _out_of_time(rule, was_sent=progress.asked.was_cut_off or refused)
             decision = self._decide(error, progress, rule.name)
         except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
             decision = self._decide(error, progress, rule.name)

@@ -6,7 +6,7 @@ Where the protocol leaves a choice, the choice is a test here:
 - Where the clock was set back, a level drains once for what the clock shows twice.
 - A hold is over when its time is, whoever had it; asking again never shortens it. Nobody has to let go to hold again.
 - Letting go asks for no time: a hold that is over is still its holder's to give back, until somebody else takes it.
-- Whoever opens a store that nobody else has open finds every hold let go.
+- Whoever opens a store that nobody else has open finds every hold let go that does not outlive its holder.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.holding import LASTING
 from badge_bridge.store.protocol import LONGEST_LEASE, Note, Store
 from badge_bridge.store.sqlite import SqliteStore
 from support.stores import LATER, NOW, ODD_TEXTS
@@ -246,6 +247,18 @@ async def test_hold_is_for_one_when_64_ask(store: Store) -> None:
     assert await store.hold("another name", holder="late", now=NOW, seconds=30) is True
     assert await store.let_go("refresh", holder=f"{answers.index(True)}") is True
     assert await store.hold("refresh", holder="late", now=NOW + 29, seconds=30) is True
+
+
+async def test_hold_that_outlives_its_holder_ends_by_its_time_alone(store: Store) -> None:
+    """What was asked of a portal may still be going on there when a new process opens the store."""
+    names = ("aaa", f"{LASTING}lead", "refresh")
+    for name in names:
+        assert await store.hold(name, holder="a", now=NOW, seconds=30) is True
+    await store.close()
+    await store.open()
+    taken = [name for name in names if await store.hold(name, holder="b", now=NOW + 1, seconds=30)]
+    assert taken == ["aaa", "refresh"]
+    assert await store.hold(f"{LASTING}lead", holder="b", now=NOW + 31, seconds=30) is True
 
 
 async def test_hold_is_for_one_when_two_processes_ask(pair: tuple[Store, Store]) -> None:

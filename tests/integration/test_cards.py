@@ -429,6 +429,49 @@ def test_a_badge_taken_away_by_hand_counts_as_cleared_where_the_portal_refuses_t
         played(story, variants={"completing_twice": code})
 
 
+@pytest.mark.parametrize(
+    "variants",
+    [{"tel_links": "refused"}, {"contact_ids_filter": "refused"}, {"configurable_in_batch": "refused"}, {}],
+    ids=lambda variants: next(iter(variants), "none"),
+)
+def test_a_refusal_that_all_events_meet_is_learnt_from_one_of_them(variants: dict[str, str]) -> None:
+    """Two hundred at once: what the portal does not take is found out by a single trial, and not by one for each."""
+
+    async def story(company: Company) -> None:
+        for customer in range(1, 201):
+            await company.report(number_of(customer))
+        events = await company.ended(every=5)
+        assert {event.state for event in events} == {"done"}
+        assert set(company.activities().values()) == {1}
+        alone = 200 if "configurable_in_batch" in variants else 0
+        assert company.requests < 60 + alone
+
+    played(story, customers=200, variants=variants)
+
+
+def test_a_rule_with_a_picture_that_the_portal_lacks_does_not_hold_up_others() -> None:
+    """Its events are dead soon, one trial for all of them, and a returned call is cleared meanwhile."""
+    icon = rules() + RULES[RULES.index("  - name: missed call") :].replace("missed call", "no icon").replace(
+        'title: "Missed call from {caller}"', "title: x, icon: no-such-icon"
+    ).replace("on: call.missed", "on: call.busy")
+
+    async def story(company: Company) -> None:
+        await company.report(ANNA)
+        await company.ended()
+        for customer in range(1, 201):
+            await company.report(number_of(customer), "busy", at=10)
+        answered = await company.report(ANNA, "answered", at=20)
+        events = await company.ended(every=5)
+        assert (await company.event(answered)).state == "done"
+        dead = [event for event in events if event.state == "dead"]
+        assert len(dead) == 200
+        assert company.requests < 60
+        loop = asyncio.get_running_loop()
+        assert loop.time() < 120
+
+    played(story, customers=200, rules=icon)
+
+
 def test_a_card_that_may_not_be_written_to_stops_no_other() -> None:
     """The right to one card is refused: the event comes again later, and nothing is paused meanwhile."""
 

@@ -147,7 +147,9 @@ def test_a_command_gets_its_own_page_and_time_when_the_batch_has_them() -> None:
     ("error", "kind", "code"),
     [
         ({"error": "NOT_FOUND", "error_description": "Not found."}, NotFound, "NOT_FOUND"),
-        ({"error": "", "error_description": "Sorry."}, CallRefused, ""),
+        ({"error": "", "error_description": "Sorry."}, OutcomeUnknown, ""),
+        ({"error": "ERROR_CORE"}, OutcomeUnknown, "ERROR_CORE"),
+        ({"error": "ERROR_DATABASE"}, OutcomeUnknown, "ERROR_DATABASE"),
         ({"error": "100"}, CallRefused, "100"),
         ({"error": 100}, CallRefused, "100"),
         ("NOT_FOUND", NotFound, "NOT_FOUND"),
@@ -159,7 +161,10 @@ def test_a_command_gets_its_own_page_and_time_when_the_batch_has_them() -> None:
     ids=str,
 )
 def test_a_command_gets_its_own_error_when_it_failed(error: Any, kind: type[Exception], code: str) -> None:
-    """By the same codes as alone, and although the batch was answered with 200; a result beside it does not count."""
+    """By the same codes as alone, and although the batch was answered with 200; a result beside it does not count.
+
+    A code that says nothing, of an add that must not be done twice, leaves open whether it was done.
+    """
     with pytest.raises(kind) as caught:
         meant({**NOTHING, "result": {"c0": None}, "result_error": {"c0": error}})
     assert type(caught.value) is kind

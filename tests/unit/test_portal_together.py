@@ -295,6 +295,62 @@ async def test_a_method_is_sent_alone_when_it_succeeds_so_and_not_in_a_batch(sce
     assert scene.portal.sizes == [4, 1, 1, 2, 1]
 
 
+async def test_one_call_is_tried_alone_for_all_that_were_refused(scene: Scene) -> None:
+    """The others wait for how that ends, and are not sent again where it was refused as well."""
+    scene.said = {ADD: {"error": "FIELD_IS_REQUIRED"}}
+    answers = await scene.together(*[ADD] * 20, GET)
+    assert [type(one) for one in answers[:-1]] == [CallRefused] * 20
+    assert scene.portal.sizes == [21, 1]
+    await scene.together(ADD, ADD)
+    assert scene.portal.sizes == [21, 1, 2]
+    scene.said = {ADD: {"error": "WRONG_FIELD_VALUE"}}
+    await scene.together(ADD, ADD)
+    assert scene.portal.sizes == [21, 1, 2, 2, 1], "another code may have another reason"
+
+
+async def test_those_that_wait_for_a_trial_leave_again_when_it_is_lost(scene: Scene) -> None:
+    """Nobody knows then whether it was the batch."""
+
+    def answer(method: str, params: dict[str, Any]) -> Said:
+        if len(scene.portal.requests) == 1 and method == ADD:
+            scene.portal.instead = [httpx.ReadError("broken")]
+            return {"error": "FIELD_IS_REQUIRED"}
+        return {"result": method}
+
+    scene.portal.answer = answer
+    first, second, third = await scene.together(ADD, GET, ADD)
+    assert isinstance(first, OutcomeUnknown)
+    assert (second, third) == (GET, ADD)
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["its caller leaves", "the client is closed"])
+async def test_nobody_waits_for_a_trial_for_ever(scene: Scene, *, leaves: bool) -> None:
+    """Its caller may leave before it ends, and so may the client."""
+
+    def answer(method: str, params: dict[str, Any]) -> Said:
+        if len(scene.portal.requests) == 1 and method == ADD:
+            scene.portal.gate = asyncio.Event()
+            return {"error": "FIELD_IS_REQUIRED"}
+        return {"result": method}
+
+    scene.portal.answer = answer
+    calls = [asyncio.create_task(scene.client.call(method, {})) for method in (ADD, ADD, GET)]
+    await asyncio.wait(calls[2:])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert scene.portal.gate is not None
+    if leaves:
+        calls[0].cancel()
+        scene.portal.gate.set()
+        assert await calls[1] == ADD
+    else:
+        await scene.client.aclose()
+        assert {type(one) for one in await asyncio.gather(*calls[:2], return_exceptions=True)} == {
+            OutcomeUnknown,
+            PortalUnreachable,
+        }
+
+
 async def test_a_refusal_is_the_calls_own_when_it_is_refused_alone_as_well(scene: Scene) -> None:
     """Tried alone once, and the method stays in batches."""
     scene.said = {"bad": {"error": "FIELD_IS_REQUIRED"}}

@@ -4,6 +4,7 @@ from badge_bridge.portal.activities import Activities, Added, NewActivity, Owner
 from badge_bridge.portal.badges import Badge, Badges, Difference, Ensured
 from badge_bridge.portal.card import Facts, build_layout
 from badge_bridge.portal.client import PortalClient
+from badge_bridge.portal.codes import refusal_in
 from badge_bridge.portal.commands import Page
 from badge_bridge.portal.credentials import AccessToken, Credential, InboundWebhook
 from badge_bridge.portal.crm_items import OwnerKind, kind_of
@@ -37,4 +38,5 @@ __all__ = [
     "kind_of",
     "open_portal",
     "origin_of",
+    "refusal_in",
 ]

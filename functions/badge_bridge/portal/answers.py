@@ -31,6 +31,11 @@ _NEVER = 1e11
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 
 
+_ADDS = frozenset({"crm.activity.configurable.add", "crm.item.add"})
+"""What must not be done twice, and has codes of its own for everything that it refuses."""
+
+_CATCH_ALL = frozenset({"", "error_core"})
+
 _REFUSED_BY_ANYONE = frozenset({401, 403, 429})
 """What these mean does not depend on who answers, the portal or something on the way to it. Another 4xx without an
 error of REST is no refusal: a maintenance page says 404 to a call that the portal would carry out."""
@@ -95,7 +100,16 @@ def read_share(share: Mapping[str, Any] | None, *, portal: str, method: str, cre
     if share is not None and _succeeded(share):
         return _reply(share)
     if share is not None and _names_error(share):
-        raise _refusal(_fault(200, share, credential), portal, method)
+        fault = _fault(200, share, credential)
+        if method in _ADDS and _says_nothing(fault.code):
+            raise OutcomeUnknown(
+                f"portal {portal}: {method} was answered with {fault}, which does not say that nothing was added",
+                portal=portal,
+                method=method,
+                code=fault.code,
+                status=200,
+            )
+        raise _refusal(fault, portal, method)
     raise OutcomeUnknown(
         f"portal {portal}: {method}: the answer to its batch does not say what became of it; whether it was carried "
         "out is not known",
@@ -104,6 +118,11 @@ def read_share(share: Mapping[str, Any] | None, *, portal: str, method: str, cre
         code="no answer in batch",
         status=200,
     )
+
+
+def _says_nothing(code: str) -> bool:
+    """Whether a code of a command in a batch may be that of a portal that failed: there is no status that tells."""
+    return code.casefold() in _CATCH_ALL or code.casefold() not in CODES
 
 
 def _succeeded(content: Mapping[str, Any]) -> bool:

@@ -26,6 +26,7 @@ from badge_bridge.portal.keyring import Keyring
 from badge_bridge.portal.lanes import Lanes
 from badge_bridge.portal.limits import Limiter
 from badge_bridge.portal.sizing import LARGEST, SLOW, BatchSize
+from badge_bridge.portal.trials import Trials
 from badge_bridge.portal.wire import DEADLINE, Wire
 
 __all__ = ["PortalClient"]
@@ -69,8 +70,7 @@ class PortalClient:
         )
         self._size = BatchSize(largest_batch)
         self._told_refusal = False
-        self._taken_in_batch: set[str] = set()
-        """Methods that have succeeded inside a batch, so that a refusal there is one of the call."""
+        self._trials = Trials()
         self._gathering = Gathering(name, size=self._size, admitted=self._admitted, send=self._send)
 
     async def call(
@@ -111,6 +111,8 @@ class PortalClient:
     async def aclose(self) -> None:
         """Send nothing more, end what is under way and close the connections."""
         await self._gathering.aclose()
+        for command in self._trials.drain():
+            command.fail(self._ended(command, Departure((), self._timer)))
         await self._wire.aclose()
 
     def _forget(self, command: Command) -> None:
@@ -128,6 +130,8 @@ class PortalClient:
         if not command.answer.cancelled():
             command.answer.exception()  # it came too late, which is no reason to report that nobody has looked at it
         self._gathering.leave(command)
+        if command.alone and command.under_way is None:
+            self._abandon(command)
 
     async def _admitted(self) -> None:
         if self._limiter is not None:
@@ -147,6 +151,10 @@ class PortalClient:
         except Exception as error:  # noqa: BLE001 - parameters that JSON cannot say; the caller must learn of it
             for command in commands:
                 command.fail(error)
+        finally:
+            for command in commands:
+                if command.alone and command.answer.done():
+                    self._abandon(command)
 
     async def _let_out(self, commands: Sequence[Command]) -> list[Command]:
         """Those whose lanes are still open; the others get their error."""
@@ -190,9 +198,9 @@ class PortalClient:
         if isinstance(carried.meaning, Reply) or carried.seconds > SLOW:
             self._size.took(len(commands), carried.seconds)
         if len(commands) == 1:
-            if commands[0].alone and isinstance(carried.meaning, Reply):
-                self._gathering.send_alone(commands[0].method)
             departure.record(carried.said, carried.seconds)
+            if commands[0].alone:
+                await self._conclude(commands[0], carried.meaning)
             await self._hand_out([(commands[0], carried.meaning)], one=True)
         elif isinstance(carried.meaning, Reply) and any(self._shares(commands, carried.meaning)):
             await self._hand_out(self._divided(departure, carried, carried.meaning), one=False)
@@ -221,17 +229,31 @@ class PortalClient:
                 case "error_batch_length_exceeded":
                     self._size.too_large(together)
                     again.append(command)
-                case _ if isinstance(meaning, CallRefused) and command.method not in self._taken_in_batch:
-                    # Values are texts in a batch, and what the portal says to a method that it does not take there is
-                    # not certain. A refusal carries nothing out, so it may be tried alone.
-                    command.alone = True
-                    again.append(command)
+                case _ if isinstance(meaning, CallRefused):
+                    match self._trials.refused(command, meaning):
+                        case "alone":
+                            again.append(command)
+                        case "final":
+                            divided.append((command, meaning))
                 case _:
                     if isinstance(meaning, Reply):
-                        self._taken_in_batch.add(command.method)
+                        self._trials.took(command.method)
                     divided.append((command, meaning))
         self._gathering.put_back([command for command in again if not command.answer.done()])
         return divided
+
+    async def _conclude(self, command: Command, meaning: _Meaning) -> None:
+        """A command that was refused in a batch has been tried alone: tell those that wait for how that ended."""
+        if isinstance(meaning, Reply):
+            self._gathering.send_alone(command.method)
+        elif isinstance(meaning, CallRefused | NotFound):
+            await self._hand_out(self._trials.end(command, meaning), one=False)
+        self._abandon(command)
+
+    def _abandon(self, command: Command) -> None:
+        """Nobody hears any more how a trial ended, or it was the batch: those that wait for it leave again."""
+        held = self._trials.end(command)
+        self._gathering.put_back([waiting for waiting, _ in held if not waiting.answer.done()])
 
     def _shares(self, commands: Sequence[Command], reply: Reply) -> Iterator[dict[str, Any] | None]:
         return (batch.share(reply.result, batch.key_of(number)) for number in range(len(commands)))

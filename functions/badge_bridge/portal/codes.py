@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from badge_bridge.errors import AccessRefused, CallRefused, LimitReached, NotFound, OutcomeUnknown, PortalError
 
-__all__ = ["ASK_FOR_CRM_ADMIN", "ASK_FOR_PLAN", "CODES", "OF_OTHER_METHODS", "Meaning"]
+__all__ = ["ASK_FOR_CRM_ADMIN", "ASK_FOR_PLAN", "CODES", "OF_OTHER_METHODS", "Meaning", "refusal_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,3 +268,9 @@ _PASSING: Mapping[str, Meaning] = {
 CODES: Mapping[str, Meaning] = MappingProxyType(
     {**_PASSING, **_ACCESS, **{code: Meaning(CallRefused, *told) for code, told in _REFUSED_FOR_GOOD.items()}}
 )
+
+
+def refusal_in(answer: str) -> type[PortalError] | None:
+    """What an exchange's `answer` refuses by a code that is known, so that nothing was carried out; None for others."""
+    meaning = CODES.get(answer.casefold())
+    return None if meaning is None or meaning.error is OutcomeUnknown else meaning.error

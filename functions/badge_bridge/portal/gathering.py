@@ -56,9 +56,13 @@ class Gathering:
         self._flights: dict[asyncio.Task[None], Sequence[Command]] = {}
         self._patience: asyncio.TimerHandle | None = None
         self._impatient = False
+        self._closed = False
 
     def add(self, command: Command) -> None:
         """Let a command wait for its turn, which may be now."""
+        if self._closed:
+            self._refuse(command)
+            return
         self._waiting.append(command)
         self._consider()
 
@@ -86,6 +90,7 @@ class Gathering:
 
     async def aclose(self) -> None:
         """Send nothing more and end what is under way."""
+        self._closed = True
         tasks = [*self._flights, *([] if self._admission is None else [self._admission])]
         for task in tasks:
             task.cancel()
@@ -93,19 +98,21 @@ class Gathering:
         if self._patience is not None:
             self._patience.cancel()
         while self._waiting:
-            command = self._waiting.popleft()
-            command.fail(
-                PortalUnreachable(
-                    f"portal {self._portal}: {command.method} was not sent, the bridge is stopping",
-                    portal=self._portal,
-                    method=command.method,
-                    code="stopping",
-                )
+            self._refuse(self._waiting.popleft())
+
+    def _refuse(self, command: Command) -> None:
+        command.fail(
+            PortalUnreachable(
+                f"portal {self._portal}: {command.method} was not sent, the bridge is stopping",
+                portal=self._portal,
+                method=command.method,
+                code="stopping",
             )
+        )
 
     def _consider(self) -> None:
         """Let those leave who may, and see to it that somebody looks again at the others."""
-        if not self._waiting or self._admission is not None:
+        if self._closed or not self._waiting or self._admission is not None:
             return
         if len(self._flights) < CONNECTIONS and self._may_leave():
             # In a context of its own: what a request logs belongs to no single caller.

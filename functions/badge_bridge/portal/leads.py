@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from badge_bridge.errors import InDoubt, OutcomeUnknown
+from badge_bridge.holding import LASTING
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls, Holds
 from badge_bridge.portal.crm_items import TYPE_IDS, CrmItems
@@ -68,7 +69,7 @@ class Leads:
         """Look or make it while nobody else does. Whoever is stopped, or hears nothing, leaves it held."""
         if self._holds is None:
             return await self._look_or_make(origin, customer, title, asked)
-        name, holder, now = f"lead/{self._client.name}/{origin}", secrets.token_hex(8), self._clock()
+        name, holder, now = f"{LASTING}lead/{self._client.name}/{origin}", secrets.token_hex(8), self._clock()
         if not await self._holds.hold(name, holder=holder, now=now, seconds=HOLD):
             raise InDoubt(
                 f"portal {self._client.name}: a lead for this customer is being made, or its add brought no answer",

@@ -32,6 +32,8 @@ _URI = re.compile(r"(?:sips?|tel):([^@;?]+)", re.IGNORECASE)
 _LOOKS_LIKE_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,32}")
 
 
+_NATIONAL = 11
+_ELEVEN_DIGITS = frozenset({1, 7})
 _INTERNATIONAL_DIGITS = re.compile(r"[1-9]\d{10,14}", re.ASCII)
 
 
@@ -72,7 +74,11 @@ def _without_plus(text: str, country: str | None) -> str | None:
         return None
     if not phonenumbers.is_valid_number(number):
         return None
-    if country and number.country_code != phonenumbers.country_code_for_region(country):
+    if country is None:
+        # Eleven digits may be a national number with its trunk prefix, such as 8 495 123 45 67 in Russia; those of
+        # North America and of Russia have eleven with the country's code.
+        return f"+{text}" if len(text) > _NATIONAL or number.country_code in _ELEVEN_DIGITS else None
+    if number.country_code != phonenumbers.country_code_for_region(country):
         national = phonenumbers.parse(text, country)
         if phonenumbers.is_valid_number(national):
             return None

@@ -323,7 +323,8 @@ class Store(Protocol):
     async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool:
         """Become the only one who does what `name` stands for, for so many seconds (at most `LONGEST_LEASE`).
 
-        True for one holder at a time; for the one who holds it already it is lengthened.
+        True for one holder at a time; for the one who holds it already it is lengthened. Opening a store that nobody
+        else has open ends all holds but those whose name begins with `holding.LASTING`.
         """
 
     async def let_go(self, name: str, *, holder: str) -> bool:

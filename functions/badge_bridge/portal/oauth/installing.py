@@ -26,6 +26,7 @@ from badge_bridge.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
+from badge_bridge.holding import LASTING
 from badge_bridge.portal.calling import Holds
 from badge_bridge.portal.oauth.application import Application
 from badge_bridge.portal.oauth.cipher import WrongEncryptionKey
@@ -186,7 +187,7 @@ class Installer:
             raise Unauthenticated("the code comes from another portal than that of the rules file")
         if not code or not code.isascii() or not code.isprintable():
             raise Unauthenticated("there is no code")
-        used = f"oauth/{self.portal}/ticket/{ticket.nonce}"
+        used = f"{LASTING}oauth/{self.portal}/ticket/{ticket.nonce}"
         if not await self._holds.hold(used, holder=self._ids(), now=now, seconds=LIFETIME):
             raise Unauthenticated("the state was used before")
         tokens = await self._server.exchange(code)

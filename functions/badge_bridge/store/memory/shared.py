@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from badge_bridge.holding import LASTING
 from badge_bridge.store.protocol import Note
 from badge_bridge.store.records import plain
 from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held
@@ -50,5 +51,5 @@ class Shared:
         return True
 
     def let_all_go(self) -> None:
-        """End every hold: those who had them are gone."""
-        self._holds.clear()
+        """End every hold that does not outlive its holder: those who had them are gone."""
+        self._holds = {name: hold for name, hold in self._holds.items() if name.startswith(LASTING)}

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import sqlite3
 
+from badge_bridge.holding import LASTING
 from badge_bridge.store.protocol import Note
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held
 
 __all__ = ["draw", "hold", "let_all_go", "let_go", "note", "write_note"]
+
+
+_BEHIND_LASTING = LASTING[:-1] + chr(ord(LASTING[-1]) + 1)
+"""The first name behind all that begin so."""
 
 
 def draw(connection: sqlite3.Connection, bucket: str, now: float, rate: float, burst: int) -> float:
@@ -49,5 +54,5 @@ def let_go(connection: sqlite3.Connection, name: str, holder: str) -> bool:
 
 
 def let_all_go(connection: sqlite3.Connection) -> None:
-    """End every hold: those who had them are gone."""
-    connection.execute(sql.LET_ALL_GO)
+    """End every hold that does not outlive its holder: those who had them are gone."""
+    connection.execute(sql.LET_ALL_GO, {"lasting": LASTING, "behind": _BEHIND_LASTING})

@@ -236,7 +236,7 @@ NEXT_NOTE = "UPDATE notes SET text = :text, version = version + 1 WHERE name = :
 HOLD = "SELECT holder, until FROM holds WHERE name = ?"
 SET_HOLD = "INSERT OR REPLACE INTO holds (name, holder, until) VALUES (?, ?, ?)"
 LET_GO = "DELETE FROM holds WHERE name = ? AND holder = ?"
-LET_ALL_GO = "DELETE FROM holds"
+LET_ALL_GO = "DELETE FROM holds WHERE name < :lasting OR name >= :behind"
 
 
 # Trying whether the file can be written
