@@ -24,6 +24,7 @@ from badge_bridge.errors import CallRefused, InDoubt, OutcomeUnknown, PortalErro
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked, Result
 from badge_bridge.portal import (
+    E164,
     Customer,
     Ensured,
     Facts,
@@ -48,7 +49,6 @@ __all__ = ["BUDGET", "CERTAIN_AFTER", "Cards", "Reached"]
 A = TypeVar("A")
 B = TypeVar("B")
 
-_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _TELEPHONE = re.compile(r"\+?(?:[\s().\-/]{0,2}[0-9]){6,15}[\s)]{0,2}")
 """E.164, or a number as it was received, which could not be read."""
 
@@ -86,7 +86,7 @@ class _Deed:
         event = self.event
         own = event.provider == "bitrix24" and event.type.startswith("call.")
         # A subject may be anything, such as an order's number, and must not be looked up as a telephone's.
-        subject = event.subject if _E164.fullmatch(event.subject) else ""
+        subject = event.subject if E164.fullmatch(event.subject) else ""
         party = event.callee if event.direction == "outbound" else event.caller
         return Customer(
             phone=subject or (party if _TELEPHONE.fullmatch(party) else ""),

@@ -22,6 +22,7 @@ from badge_bridge.portal.oauth import (
     Handlers,
     Installer,
     OAuthKeyring,
+    install_beside,
     open_installer,
     open_keyring,
 )
@@ -37,7 +38,7 @@ APPLICATION_TOKEN = "51610fefc120afg4b628cc82d6298cce"
 PORTAL = "acme.bitrix24.com"
 AUTH = "oauth.bitrix24.tech"
 HOOK = "https://bridge.example.com/hooks/portal"
-HANDLERS = Handlers.beside(HOOK)
+HANDLERS = Handlers(calls=HOOK, life=install_beside(HOOK))
 START = 1_767_225_600.0
 
 Answer = httpx.Response | Exception

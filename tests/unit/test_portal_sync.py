@@ -274,6 +274,23 @@ async def test_a_portal_that_goes_on_resting_is_given_up(waiting: Waiting) -> No
     assert portal.asked() == ["add"] * 5
 
 
+async def replace_and_interrupt(portal: BadgeRegistry, todo: Plan, when: asyncio.Event, go_on: asyncio.Event) -> None:
+    """Carry out a plan with replacements, which is cancelled at a moment, and only then let the portal go on."""
+    waiting = Waiting()
+
+    async def work() -> None:
+        async for _ in Sync(portal, clock=waiting.clock, sleep=waiting.sleep).carry_out(todo, replace=True):
+            pass
+
+    task = asyncio.create_task(work())
+    await when.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_replacement_is_finished_when_it_is_interrupted(caplog: pytest.LogCaptureFixture) -> None:
     """Ctrl-C between the delete and the add does not leave the portal without the badge."""
     portal = registry(OLD)
@@ -288,19 +305,7 @@ async def test_a_replacement_is_finished_when_it_is_interrupted(caplog: pytest.L
 
     todo = plan([MISSED], await list_badges(portal))
     portal.call = slow  # type: ignore[method-assign]
-    waiting = Waiting()
-
-    async def work() -> None:
-        async for _ in Sync(portal, clock=waiting.clock, sleep=waiting.sleep).carry_out(todo, replace=True):
-            pass
-
-    task = asyncio.create_task(work())
-    await deleted.wait()
-    task.cancel()
-    await asyncio.sleep(0)
-    go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await replace_and_interrupt(portal, todo, deleted, go_on)
     assert portal.badges["bb_missed"] == parameters(MISSED)
     assert caplog.records == []
 
@@ -320,18 +325,6 @@ async def test_an_interrupted_replacement_that_fails_is_logged(caplog: pytest.Lo
         return await carry_out(method, params)
 
     portal.call = slow  # type: ignore[method-assign]
-    waiting = Waiting()
-
-    async def work() -> None:
-        async for _ in Sync(portal, clock=waiting.clock, sleep=waiting.sleep).carry_out(todo, replace=True):
-            pass
-
-    task = asyncio.create_task(work())
-    await arrived.wait()
-    task.cancel()
-    await asyncio.sleep(0)
-    go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await replace_and_interrupt(portal, todo, arrived, go_on)
     assert "the old one was put back" in caplog.text
     assert portal.badges["bb_missed"] == parameters(OLD)

@@ -9,9 +9,11 @@ from badge_bridge.portal.commands import Page
 from badge_bridge.portal.credentials import AccessToken, Credential, InboundWebhook
 from badge_bridge.portal.crm_items import OwnerKind, kind_of
 from badge_bridge.portal.owners import Customer, Found, Owner, Owners, WantedOwner
+from badge_bridge.portal.phone_variants import E164
 from badge_bridge.portal.portal import Portal, open_portal
 
 __all__ = [
+    "E164",
     "AccessToken",
     "Activities",
     "Added",

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from badge_bridge.errors import CallRefused, NotFound, OutcomeUnknown, PortalError
+from badge_bridge.errors import CallRefused, NotFound, PortalError
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.activity_lookup import GET, LIST, ActivityLookup
 from badge_bridge.portal.badges import Badges, WantedBadge
@@ -25,7 +25,7 @@ from badge_bridge.portal.concessions import Concession, Concessions
 from badge_bridge.portal.layout import Layout
 from badge_bridge.portal.origins import ORIGINATOR, origin_of
 from badge_bridge.portal.owners import Owner
-from badge_bridge.portal.rows import one_id
+from badge_bridge.portal.rows import misread, one_id
 
 __all__ = ["METHODS", "Activities", "Added", "NewActivity", "OwnerGone", "content", "origin_of"]
 
@@ -217,13 +217,7 @@ class Activities:
         inner = result.get("activity") if isinstance(result, Mapping) else None
         activity = one_id(inner.get("id")) if isinstance(inner, Mapping) else None
         if activity is None:
-            raise OutcomeUnknown(
-                f"portal {self._client.name}: {_ADD} was answered without an id",
-                portal=self._client.name,
-                method=_ADD,
-                code="no id",
-                status=200,
-            )
+            raise misread(self._client.name, _ADD, "was answered without an id", code="no id")
         return activity
 
     def _of_another_application(self, activity: int, refusal: CallRefused) -> CallRefused:

@@ -15,11 +15,11 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from badge_bridge.errors import AccessRefused, CallRefused, NotFound, OutcomeUnknown
+from badge_bridge.errors import AccessRefused, CallRefused, NotFound
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.origins import ORIGINATOR
-from badge_bridge.portal.rows import one_id, rows_of
+from badge_bridge.portal.rows import misread, one_id, rows_of
 
 __all__ = ["GET", "LIST", "ActivityLookup"]
 
@@ -119,13 +119,8 @@ class ActivityLookup:
                 return
             reached = max((one_id(row.get("ID")) or 0 for row in rows), default=0)
             if reached <= last:
-                raise OutcomeUnknown(
-                    f"portal {self._client.name}: {LIST} says that more follows, but does not go on behind id {last}",
-                    portal=self._client.name,
-                    method=LIST,
-                    code="no end",
-                    status=200,
-                )
+                said = f"says that more follows, but does not go on behind id {last}"
+                raise misread(self._client.name, LIST, said, code="no end")
             last = reached
 
     async def _ours(self, rows: Sequence[Mapping[str, Any]], origin_id: str, asked: list[Exchange] | None) -> set[int]:

@@ -16,6 +16,7 @@ from badge_bridge.errors import AccessRefused, CallRefused, NotFound, OutcomeUnk
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.flights import Flights
+from badge_bridge.portal.rows import misread
 
 __all__ = [
     "METHODS",
@@ -170,13 +171,7 @@ class Badges:
         result = await self._client.call(_ADD, parameters(badge), asked=asked)
         added = badge_in(result)
         if added is None:
-            raise OutcomeUnknown(
-                f"portal {self._client.name}: {_ADD} was answered without a badge",
-                portal=self._client.name,
-                method=_ADD,
-                code="no badge",
-                status=200,
-            )
+            raise misread(self._client.name, _ADD, "was answered without a badge", code="no badge")
         return added
 
     def _seen(self, badge: Badge, how: Literal["present", "added"]) -> _Seen:

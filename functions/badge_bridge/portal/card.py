@@ -14,7 +14,6 @@ title, and a single one that it does not have refuses the whole layout (Bitrix24
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from badge_bridge.portal.layout import (
     WithTitle,
     WithTitleProperties,
 )
+from badge_bridge.portal.phone_variants import E164
 
 __all__ = ["Facts", "build_layout"]
 
@@ -57,7 +57,6 @@ _CAPTIONS: Mapping[str, Mapping[_Caption, str]] = MappingProxyType(
 )
 """By the portal's codes of languages, of which `la` is Spanish, `br` Portuguese and `ua` Ukrainian."""
 
-_TELEPHONE = re.compile(r"\+[1-9][0-9]{4,14}")
 _NO_TITLE = "\N{EN DASH}"
 """For a title whose fields are all empty: the portal takes none without a text."""
 
@@ -101,7 +100,7 @@ def build_layout(
         icon=Icon(code=icon),
         header=Header(title=heading),
         body=Body(logo=Logo(code=logo), blocks=blocks),
-        footer=_call_back(call_back, heading) if _TELEPHONE.fullmatch(call_back) else None,
+        footer=_call_back(call_back, heading) if E164.fullmatch(call_back) else None,
     )
 
 

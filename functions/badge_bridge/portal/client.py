@@ -248,7 +248,6 @@ class PortalClient:
             self._gathering.send_alone(command.method)
         elif isinstance(meaning, CallRefused | NotFound):
             await self._hand_out(self._trials.end(command, meaning), one=False)
-        self._abandon(command)
 
     def _abandon(self, command: Command) -> None:
         """Nobody hears any more how a trial ended, or it was the batch: those that wait for it leave again."""

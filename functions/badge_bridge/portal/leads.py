@@ -20,7 +20,7 @@ from badge_bridge.portal.flights import Flights
 from badge_bridge.portal.origins import ORIGINATOR, lead_origin_of
 from badge_bridge.portal.owner_search import Customer, Found, Owner
 from badge_bridge.portal.phone_variants import phone_variants
-from badge_bridge.portal.rows import one_id
+from badge_bridge.portal.rows import misread, one_id
 
 __all__ = ["ADD", "HOLD", "LOOK_AGAIN", "Leads"]
 
@@ -117,11 +117,5 @@ class Leads:
         made = item if isinstance(item, Mapping) else {}
         number = one_id(made.get("id"))
         if number is None:
-            raise OutcomeUnknown(
-                f"portal {self._client.name}: {ADD} was answered without an id",
-                portal=self._client.name,
-                method=ADD,
-                code="no id",
-                status=200,
-            )
+            raise misread(self._client.name, ADD, "was answered without an id", code="no id")
         return Owner("lead", number, one_id(made.get("assignedById")))

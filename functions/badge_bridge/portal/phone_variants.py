@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MOST_VARIANTS", "phone_variants"]
+__all__ = ["E164", "MOST_VARIANTS", "phone_variants"]
+
+E164 = re.compile(r"\+[1-9][0-9]{4,14}")
+"""An international number, with its plus."""
 
 MOST_VARIANTS = 20
 """Values that one call of `crm.duplicate.findbycomm` takes."""

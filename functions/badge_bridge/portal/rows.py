@@ -7,9 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ids_of", "one_id", "rows_of"]
+from badge_bridge.errors import OutcomeUnknown
+
+__all__ = ["ids_of", "misread", "one_id", "rows_of"]
 
 _DIGITS = 18
+
+
+def misread(portal: str, method: str, said: str, *, code: str) -> OutcomeUnknown:
+    """The error of a success that is not as documented: `said` goes on after the method, `code` is a word of ours."""
+    return OutcomeUnknown(f"portal {portal}: {method} {said}", portal=portal, method=method, code=code, status=200)
 
 
 def rows_of(value: object) -> list[Mapping[str, Any]]:

@@ -33,6 +33,7 @@ from badge_bridge.portal.badges import (
     parameters,
     read_badge,
 )
+from badge_bridge.portal.rows import misread
 
 __all__ = ["OURS", "Action", "Calls", "Different", "Done", "Plan", "Sync", "list_badges", "plan"]
 
@@ -124,13 +125,7 @@ async def list_badges(client: Calls) -> tuple[Badge, ...]:
     if isinstance(rows, Mapping):
         rows = list(rows.values())
     if not isinstance(rows, list | None):
-        raise OutcomeUnknown(
-            f"portal {client.name}: {_LIST} was answered without a list of badges",
-            portal=client.name,
-            method=_LIST,
-            code="no badges",
-            status=200,
-        )
+        raise misread(client.name, _LIST, "was answered without a list of badges", code="no badges")
     return tuple(read_badge(row) for row in rows or () if isinstance(row, Mapping))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from badge_bridge.errors import AccessRefused, NotFound, OutcomeUnknown, PortalError
 from badge_bridge.portal.codes import CODES
 from badge_bridge.portal.doctor.check import Verdict, failed, ok, skipped, warning
+from badge_bridge.portal.rows import misread
 from badge_bridge.portal.sync import Calls
 
 __all__ = ["Rights"]
@@ -152,12 +153,8 @@ class Rights:
         return CODES["insufficient_scope"].mend.format(scope=scope, portal=self._client.name)
 
     def _unreadable(self, method: str) -> OutcomeUnknown:
-        return OutcomeUnknown(
-            f"portal {self._client.name}: {method} was answered with something else than is documented",
-            portal=self._client.name,
-            method=method,
-            code="unreadable",
-            status=200,
+        return misread(
+            self._client.name, method, "was answered with something else than is documented", code="unreadable"
         )
 
 

@@ -54,11 +54,6 @@ class Handlers:
     calls: str = ""
     life: str = ""
 
-    @classmethod
-    def beside(cls, hook_url: str) -> Handlers:
-        """The handlers of a bridge whose source is at `https://<bridge>/hooks/<source>`."""
-        return cls(calls=hook_url, life=install_beside(hook_url))
-
     def urls(self) -> dict[str, str]:
         """The URL for each event that can be asked for."""
         wanted = {**dict.fromkeys(CALLS, self.calls), **dict.fromkeys(LIFE, self.life)}
