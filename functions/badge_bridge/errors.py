@@ -25,7 +25,9 @@
         └── CallRefused               refused for good: the call itself is wrong
 
 Some are defined where they belong: `SandboxError` in the sandbox, `NotSent` in `retry.py`,
-`NoRoomForBody` (503) in `body_budget.py`, `WrongEncryptionKey` and `InstallationBusy` (503) in `portal/oauth`, each a
+`NoSample` in
+`sources/base.py`, `NoRoomForBody` (503) in `body_budget.py`,
+`WrongEncryptionKey` and `InstallationBusy` (503) in `portal/oauth`, each a
 `BridgeError`; `NoCredential`, an `AccessRefused`, in `portal/keyring.py`; `OwnerGone`, a `NotFound`, in
 `portal/activities.py`;
 `CelError` and `EvaluationError` in `cel`, each a `ValueError`, since what has no good value there is an expression.

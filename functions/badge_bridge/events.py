@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-__all__ = ["CALL_TYPES", "EXACT_TYPE", "Direction", "Event", "event_key"]
+__all__ = ["CALL_TYPES", "EXACT_TYPE", "LEG", "Direction", "Event", "Leg", "event_key"]
 
 EXACT_TYPE = r"[^\s*.\x00-\x1f\x7f]+(?:\.[^\s*.\x00-\x1f\x7f]+)*"
 """How an event's type is written, in a rule as in an event: words with full stops between them, such as call.missed.
@@ -34,6 +34,10 @@ CALL_TYPES = (
 """What a telephony provider's event can become. `call.missed` needs proof: the call came from outside, is over, and
 nobody picked it up. Where a delivery does not prove that, it is `call.unknown`."""
 
+LEG = "call.leg"
+"""The type of an event that tells of one leg or state of a call. Rules never meet it: they meet the judgement of the
+whole call, which is made of all its legs."""
+
 
 def _utc(moment: datetime) -> datetime:
     """One moment, one way to write it; some offsets that a sender can write cannot be read again."""
@@ -41,6 +45,36 @@ def _utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("the time is outside of the years 1 to 9999 in UTC") from None
+
+
+class Leg(BaseModel):
+    """What one delivery says of a call that several deliveries tell of. Facts only: what they come to is judged later,
+    from all legs together, in whatever order and however often they came (`sources.joining`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    call: str = Field(min_length=1, max_length=500)
+    """What the legs of one call have in common, unique within the source: the provider's correlation id."""
+    leg: str = ""
+    """Which leg of the call: the provider's id of it. Empty: the call as a whole."""
+    party: Literal["customer", "agent", "machine", ""] = ""
+    """Who is at the far end of the leg: the customer, somebody of ours (a handset, a softphone), or a menu, a queue, a
+    voicemail box."""
+    state: Literal["started", "ringing", "answered", "ended", ""] = ""
+    """Where this leg stands."""
+    outcome: Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail"] = ""
+    """How it ended. `completed` says that a connection ended which somebody or something had answered; `cancelled`
+    that the caller gave up."""
+    detail: str = ""
+    """The provider's own word or code for that."""
+    ends: Literal["", "leg", "call"] = ""
+    """What ended. A call has ended when a leg says so, or when all legs that are known have ended."""
+    human: bool = False
+    """Proves that two people were connected: somebody of ours on an inbound call, the called party on an outbound one.
+    A menu or a voicemail box that picks up is none."""
+    final: bool = False
+    """Nothing that comes later can change how the call ended: it is judged without waiting for the grace time."""
 
 
 class Event(BaseModel):
@@ -74,6 +108,8 @@ class Event(BaseModel):
     """Seconds of conversation, as the provider counts them."""
     email: str = ""
     data: Mapping[str, Any] = Field(default_factory=dict)
+    leg: Leg | None = None
+    """Set where this is one leg or state of a call (type `LEG`); conditions do not see it."""
 
     @property
     def customer(self) -> str:

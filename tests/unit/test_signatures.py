@@ -114,7 +114,7 @@ def _declared(vector: dict[str, Any]) -> tuple[Scheme, bytes] | None:
             return ZOOM, secret.encode()
         case "zadarma":
             return ZADARMA, secret.encode()
-        case "signalwire":
+        case "signalwire" if "hex" in vector["scheme"]:
             return _signalwire(vector["url"]), secret.encode()
         case "generic-hmac":
             return GITHUB, secret.encode()

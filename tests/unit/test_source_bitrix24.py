@@ -171,6 +171,7 @@ def test_missed_call_is_read_with_all_its_fields() -> None:
         "line": "+499061230000",
         "duration": 7,
         "email": "",
+        "leg": None,
     }
 
 

@@ -363,6 +363,7 @@ def test_order_is_read_as_the_rules_file_says() -> None:
         "line": "",
         "duration": None,
         "email": "",
+        "leg": None,
         "data": ORDER,
     }
 
@@ -398,6 +399,7 @@ def test_every_field_can_be_mapped() -> None:
         "line": "+4989654321",
         "duration": 12,
         "email": "anna@example.com",
+        "leg": None,
     }
 
 

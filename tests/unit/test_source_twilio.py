@@ -333,6 +333,7 @@ def test_missed_call_is_read_with_all_its_fields() -> None:
         "line": "+4989654321",
         "duration": 0,
         "email": "",
+        "leg": None,
     }
     assert event.data == MISSED
 

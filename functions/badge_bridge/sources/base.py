@@ -9,15 +9,28 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Generic, TypeVar, final
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar, final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from badge_bridge.errors import BodyTooLarge, DeliveryRefused, Unauthenticated
+from badge_bridge.errors import BodyTooLarge, BridgeError, DeliveryRefused, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources.countries import check_country
 
-__all__ = ["Delivery", "Reading", "Reply", "Source", "SourceOptions"]
+__all__ = [
+    "CorrelatingOptions",
+    "Delivery",
+    "NoSample",
+    "Part",
+    "Reading",
+    "Reply",
+    "SampleCall",
+    "Source",
+    "SourceOptions",
+]
+
+Part = Literal["url", "body", "form", "fields", "time"]
+"""What a signature can bind. `form` is the decoded fields of a body and not its bytes, `fields` only some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,9 @@ class Delivery:
     headers: Sequence[tuple[str, str]]
     body: bytes
     received_at: float
+    path: str = ""
+    """What follows the source's own path, with its slash: `/events/summary` of `/hooks/office/events/summary`. Empty
+    but for sources with `subpaths`."""
 
     def header(self, name: str) -> str | None:
         """The value of a header, or None. Conflicting repeats of a header read as None: they prove nothing."""
@@ -62,6 +78,21 @@ class Reading:
     identity: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SampleCall:
+    """The made-up call that a sample delivery tells of."""
+
+    id: str
+    """Letters and digits, new for each sample; providers make their own form of id of it."""
+    outcome: Literal["missed", "answered"]
+    at: float
+    """Unix seconds at which it began; it has ended by `now`."""
+    now: float
+    """Unix seconds at which it is signed."""
+    caller: str = "+4930901820"
+    line: str = "+4989654321"
+
+
 class SourceOptions(BaseModel):
     """One entry under `sources:`. A provider's own options class adds `provider: Literal[...]` and what it needs."""
 
@@ -78,6 +109,31 @@ class SourceOptions(BaseModel):
         default=None, description="How to read national phone numbers, such as DE."
     )
 
+    def cautions(self) -> Sequence[str]:
+        """What somebody who sets this source up should know about how little its checks prove, in sentences.
+
+        A scheme that protects little needs something else to make up for it. What can be demanded is a required
+        option; what cannot is said here, when the rules file is loaded.
+        """
+        return ()
+
+
+class CorrelatingOptions(SourceOptions):
+    """Options of a provider that tells of one call in several deliveries."""
+
+    grace: float = Field(
+        default=5.0,
+        ge=0,
+        le=600,
+        description="Seconds to wait for late deliveries after a call has ended before it is judged.",
+    )
+    longest_call: float = Field(
+        default=4 * 3600.0,
+        ge=60,
+        le=11 * 3600,
+        description="Seconds after which a call whose end was never reported is judged as call.unknown.",
+    )
+
 
 Options = TypeVar("Options", bound=SourceOptions)
 
@@ -92,9 +148,17 @@ class Source(ABC, Generic[Options]):
     """Bytes that a delivery may have. Reading a form costs about twenty times as much as receiving it, and most
     schemes have to read it before they know who sent it: a provider whose forms are small says less."""
 
+    subpaths: ClassVar[bool] = False
+    """Whether the provider adds to the URL that it is given, so that `/hooks/<name>/<anything>` is this source too."""
+
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self.options = options
+
+    @property
+    @abstractmethod
+    def binds(self) -> tuple[Part, ...]:
+        """The parts of a request that nobody can change without the secret; none where a token is only sent along."""
 
     @property
     def late_secrets(self) -> bool:
@@ -149,3 +213,17 @@ class Source(ABC, Generic[Options]):
     def reply(self) -> Reply:
         """What this provider expects after its delivery is stored."""
         return Reply(status=204)
+
+    @abstractmethod
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:
+        """The deliveries by which the provider would tell of this call, in their order, signed with the first secret.
+
+        For trying a set-up before the provider is connected, and for tests. `received_at` is `call.now`.
+
+        Raises:
+            NoSample: only the provider can sign for this source; says why.
+        """
+
+
+class NoSample(BridgeError):
+    """Nobody but the provider can make a delivery for this source."""

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlencode
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -23,7 +24,16 @@ from badge_bridge.errors import DeliveryRefused, Impossible, Malformed, Unauthen
 from badge_bridge.events import Direction, Event
 from badge_bridge.portal_address import on_this_machine
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOptions
+from badge_bridge.sources.base import (
+    Delivery,
+    NoSample,
+    Part,
+    Reading,
+    Reply,
+    SampleCall,
+    Source,
+    SourceOptions,
+)
 from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
@@ -107,6 +117,7 @@ class Bitrix24(Source[Bitrix24Options]):
     """
 
     options_type: ClassVar = Bitrix24Options
+    binds: ClassVar[tuple[Part, ...]] = ()
 
     def __init__(self, name: str, options: Bitrix24Options) -> None:
         super().__init__(name, options)
@@ -160,6 +171,27 @@ class Bitrix24(Source[Bitrix24Options]):
 
     def reply(self) -> Reply:
         return Reply(status=200)
+
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:
+        known = (*self._keys, *self._late_keys)
+        if not known:
+            raise NoSample(
+                f"source {self.name}: the application token is not known before the application is installed"
+            )
+        fields = {
+            "event": _CALL_END,
+            "data[CALL_ID]": call.id,
+            "data[CALL_TYPE]": "2",
+            "data[PHONE_NUMBER]": call.caller,
+            "data[PORTAL_NUMBER]": call.line,
+            "data[CALL_DURATION]": "12" if call.outcome == "answered" else "0",
+            "data[CALL_START_DATE]": datetime.fromtimestamp(call.at, UTC).isoformat(timespec="seconds"),
+            "data[CALL_FAILED_CODE]": "200" if call.outcome == "answered" else "304",
+            "ts": str(int(call.now)),
+            "auth[member_id]": self.options.member_id or "sample",
+            "auth[application_token]": known[0].decode(),
+        }
+        return (Delivery("POST", "", [("content-type", bodies.FORM)], urlencode(fields).encode(), call.now),)
 
     def _call_end(self, body: Mapping[str, Any], received_at: float) -> Event:
         call = group_at(body, "data")

@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails
 from badge_bridge.errors import UnsupportedMediaType
 from badge_bridge.events import CALL_TYPES, Event
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import Delivery, Reading, Source, SourceOptions
+from badge_bridge.sources.base import Delivery, NoSample, Part, Reading, SampleCall, Source, SourceOptions
 from badge_bridge.sources.credentials import Secrets, is_resolved
 from badge_bridge.sources.generic_verify import Verify
 from badge_bridge.sources.mapping import EventFields, EventMapping, EventReader, is_signed
@@ -84,6 +84,15 @@ class Generic(Source[GenericOptions]):
         self._verifier = options.verify.verifier(options.secrets)
         self._reader = EventReader(options.event)
         self._type_is_trusted = not options.verify.signed or is_signed(options.event.type)
+
+    @property
+    def binds(self) -> tuple[Part, ...]:
+        return self.options.verify.binds
+
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:  # noqa: ARG002 - the sender decides what a call is
+        raise NoSample(
+            f"source {self.name}: what its sender writes is for the rules file to say, so write the body yourself"
+        )
 
     def _verify(self, delivery: Delivery) -> str:
         return self._verifier(delivery)

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from badge_bridge.sources import standard_webhooks
-from badge_bridge.sources.base import Delivery
+from badge_bridge.sources.base import Delivery, Part
 from badge_bridge.sources.credentials import keys
 from badge_bridge.sources.signatures import (
     BASE64,
@@ -49,8 +49,12 @@ class _Verify(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    signed: ClassVar[bool] = True
-    """Whether the body is covered; then its digest, or an id that is signed with it, can name a delivery."""
+    binds: ClassVar[tuple[Part, ...]] = ("body",)
+
+    @property
+    def signed(self) -> bool:
+        """Whether the body is covered; then its digest, or an id that is signed with it, can name a delivery."""
+        return "body" in self.binds
 
     @abstractmethod
     def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
@@ -67,6 +71,8 @@ class _Verify(BaseModel):
 
 class StandardWebhooksVerify(_Verify):
     """Standard Webhooks and Svix: the secrets are `whsec_...`, or `whpk_...` public keys."""
+
+    binds: ClassVar[tuple[Part, ...]] = ("body", "time")
 
     scheme: Literal["standard-webhooks"]
 
@@ -102,6 +108,8 @@ class HmacVerify(_Verify):
 class HmacTimestampedVerify(_Verify):
     """A header `t=<unix seconds>,v1=<hex>`, the HMAC-SHA256 of `<t>.<body>`, such as Stripe's."""
 
+    binds: ClassVar[tuple[Part, ...]] = ("body", "time")
+
     scheme: Literal["hmac-timestamped"]
     header: HeaderName = Field(description="The header with time and signature, such as Stripe-Signature.")
     tolerance: float = Field(
@@ -124,7 +132,7 @@ class HmacTimestampedVerify(_Verify):
 class BearerVerify(_Verify):
     """`Authorization: Bearer <secret>`."""
 
-    signed: ClassVar[bool] = False
+    binds: ClassVar[tuple[Part, ...]] = ()
 
     scheme: Literal["bearer"]
 
@@ -136,7 +144,7 @@ class BearerVerify(_Verify):
 class BasicVerify(_Verify):
     """`Authorization: Basic ...`; a secret is `user:password`."""
 
-    signed: ClassVar[bool] = False
+    binds: ClassVar[tuple[Part, ...]] = ()
 
     scheme: Literal["basic"]
 

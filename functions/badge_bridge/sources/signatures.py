@@ -5,10 +5,12 @@ request that nobody can change without the secret. A scheme that binds no time c
 that binds nothing (a bare token) only proves who sent it; the event's key has to make up for that.
 
     Hmac           a keyed hash over a message
+    Digest         a plain hash over the secret and a message put together
     Ed25519        a public-key signature over a message
+    Jwt            a signed token (RFC 7519) with claims, perhaps one that names the digest of the body
     StaticToken    the secret itself is sent along
 
-A further kind (a plain digest, a JWT) is one more class with `binds` and `verify`; nothing here has to change for it.
+A further kind is one more class with `binds` and `verify`; nothing here has to change for it.
 """
 
 from __future__ import annotations
@@ -17,25 +19,30 @@ import base64
 import binascii
 import hashlib
 import hmac
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from badge_bridge.errors import Unauthenticated
-from badge_bridge.sources.base import Delivery
+from badge_bridge.sources import bodies
+from badge_bridge.sources.base import Delivery, Part
 
 __all__ = [
     "BASE64",
     "HEX",
     "WINDOW",
     "Algorithm",
+    "Digest",
     "Ed25519",
     "Encoding",
+    "FormField",
     "HeaderPart",
     "Hmac",
+    "Jwt",
     "Message",
-    "Part",
+    "Place",
     "Scheme",
     "SignedTime",
     "StaticToken",
@@ -43,9 +50,6 @@ __all__ = [
     "unix_seconds",
     "verify_any",
 ]
-
-Part = Literal["url", "body", "form", "time"]
-"""What a scheme can bind. `form` is the decoded fields of a body and not its bytes."""
 
 Algorithm = Literal["sha1", "sha256", "sha512"]
 
@@ -93,6 +97,15 @@ BASE64 = Encoding(encode=lambda data: base64.b64encode(data).decode("ascii"), de
 """Standard base64; missing padding is forgiven."""
 
 
+class Place(Protocol):
+    """Where values stand in a delivery."""
+
+    def values(self, delivery: Delivery) -> list[str]:
+        """Raises Unauthenticated where the place is missing or contradicts itself."""
+
+    def __str__(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderPart:
     """Where values stand in a header: `t=1,v1=ab,v1=cd` with prefix `v1=` and separator `,` holds `ab` and `cd`."""
@@ -109,7 +122,23 @@ class HeaderPart:
         return [part.removeprefix(self.prefix) for part in map(str.strip, parts) if part.startswith(self.prefix)]
 
     def __str__(self) -> str:
-        return f"{self.header} after {self.prefix}" if self.prefix else self.header
+        return f"header {self.header} after {self.prefix}" if self.prefix else f"header {self.header}"
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """The one value of a field of a form."""
+
+    name: str
+
+    def values(self, delivery: Delivery) -> list[str]:
+        found = {value for key, value in bodies.form(delivery.body) if key == self.name}
+        if len(found) != 1:
+            raise Unauthenticated(f"the field {self.name} is missing or contradicts itself")
+        return list(found)
+
+    def __str__(self) -> str:
+        return f"field {self.name}"
 
 
 def unix_seconds(text: str) -> float:
@@ -122,21 +151,21 @@ def unix_seconds(text: str) -> float:
 class SignedTime:
     """The time that a signature covers: where it stands, how to read it as unix seconds, how far it may be off."""
 
-    part: HeaderPart
+    part: Place
     read: Callable[[str], float] = unix_seconds
     tolerance: float = WINDOW
 
     def text(self, delivery: Delivery) -> str:
         values = self.part.values(delivery)
         if len(values) != 1:
-            raise Unauthenticated(f"the header {self.part.header} must have one time, it has {len(values)}")
+            raise Unauthenticated(f"the {self.part} must have one time, it has {len(values)}")
         return values[0]
 
     def moment(self, text: str) -> float:
         try:
             return self.read(text)
         except ValueError as error:
-            raise Unauthenticated(f"the header {self.part.header} has a time that cannot be read") from error
+            raise Unauthenticated(f"the {self.part} has a time that cannot be read") from error
 
     def check(self, moment: float, now: float) -> None:
         age = now - moment
@@ -151,9 +180,9 @@ def raw_body(delivery: Delivery, _time: str) -> Sequence[bytes]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Signed:
-    """What Hmac and Ed25519 have in common: signatures in a header over a message, perhaps with a time."""
+    """What Hmac, Digest and Ed25519 have in common: signatures over a message, perhaps with a time."""
 
-    signature: HeaderPart
+    signature: Place
     encoding: Encoding
     message: Message
     binds: tuple[Part, ...]
@@ -178,7 +207,7 @@ class _Signed:
         text = self.time.text(delivery) if self.time else ""
         moment = self.time.moment(text) if self.time else 0.0
         if not self._matches(keys, self.message(delivery, text), signatures):
-            raise Unauthenticated(f"the signature in {self.signature.header} does not match{self.hint}")
+            raise Unauthenticated(f"the signature in the {self.signature} does not match{self.hint}")
         if self.time:
             self.time.check(moment, delivery.received_at)
         return f"{self.name} over {_enumerate(self.binds)}"
@@ -187,15 +216,15 @@ class _Signed:
         """What stands in the header; refused here where it cannot be a signature, before its message costs anything."""
         texts = self.signature.values(delivery)
         if not texts or len(texts) > _MAX_SIGNATURES:
-            raise Unauthenticated(f"the header {self.signature} has {len(texts)} signatures")
+            raise Unauthenticated(f"the {self.signature} has {len(texts)} signatures")
         try:
             signatures = [self.encoding.decode(text) for text in texts]
         except ValueError as error:
-            raise Unauthenticated(f"the header {self.signature} has a signature that cannot be read") from error
+            raise Unauthenticated(f"the {self.signature} has a signature that cannot be read") from error
         for signature in signatures:
             if len(signature) != self.size:
                 told = f"has a signature of {len(signature)} bytes, and {self.name} has {self.size}"
-                raise Unauthenticated(f"the header {self.signature} {told}")
+                raise Unauthenticated(f"the {self.signature} {told}")
         return signatures
 
 
@@ -222,6 +251,33 @@ class Hmac(_Signed):
 
     def _matches(self, keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bool:
         return _any_equal(signatures, [self._mac(key, message) for key in keys for message in messages])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digest(_Signed):
+    """A plain hash over what a secret and a message are put together to. Weaker than an HMAC; some senders have it."""
+
+    algorithm: Algorithm
+    join: Callable[[bytes, bytes], bytes]
+    """Puts the secret and the message together."""
+
+    @property
+    def name(self) -> str:
+        return self.algorithm
+
+    @property
+    def size(self) -> int:
+        return hashlib.new(self.algorithm).digest_size
+
+    def sign(self, key: bytes, message: bytes) -> str:
+        """The signature as a sender writes it."""
+        return self.encoding.encode(self._digest(key, message))
+
+    def _digest(self, key: bytes, message: bytes) -> bytes:
+        return hashlib.new(self.algorithm, self.join(key, message)).digest()
+
+    def _matches(self, keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bool:
+        return _any_equal(signatures, [self._digest(key, message) for key in keys for message in messages])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +321,72 @@ class StaticToken:
         if not _any_equal([token], keys):
             raise Unauthenticated(f"the {self.name} is wrong{self.hint}")
         return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jwt:
+    """A signed token with claims. Only HMAC-SHA256 is taken: `none` and every other algorithm is refused, whatever the
+    token says of itself.
+    """
+
+    token: Callable[[Delivery], str | None]
+    """Finds the token in a delivery; None where there is none. May raise Unauthenticated."""
+    binds: tuple[Part, ...]
+    max_age: float | None = WINDOW
+    """Seconds that the claim `iat` may differ from our time, both ways; None: the scheme has no time."""
+    body_claim: str = ""
+    """The claim that has the SHA-256 of the body in hex; empty: none, the token is the body."""
+    hint: str = ""
+
+    def verify(self, delivery: Delivery, keys: Sequence[bytes]) -> str:
+        self.claims(delivery, keys)
+        return f"jwt HS256 over {_enumerate(self.binds)}"
+
+    def claims(self, delivery: Delivery, keys: Sequence[bytes]) -> dict[str, Any]:
+        """The claims of a token that is genuine.
+
+        Raises:
+            Unauthenticated: it is missing, not signed with one of the keys, too old, or of another body.
+        """
+        token = self.token(delivery)
+        if not token or len(token) > _MAX_TOKEN:
+            raise Unauthenticated(f"the token is missing or too long{self.hint}")
+        found = [claims for claims in (_claims(token, key) for key in keys) if claims is not None]
+        if not found:
+            raise Unauthenticated(f"the token is not signed with HS256 and one of the secrets{self.hint}")
+        claims = found[0]
+        if self.body_claim:
+            named, digest = claims.get(self.body_claim), hashlib.sha256(delivery.body).hexdigest()
+            if not isinstance(named, str) or not hmac.compare_digest(named.lower().encode(), digest.encode()):
+                raise Unauthenticated(f"the claim {self.body_claim} is missing or is not the digest of the body")
+        if self.max_age is not None:
+            self._check_age(claims.get("iat"), delivery.received_at, self.max_age)
+        return claims
+
+    @staticmethod
+    def _check_age(issued: Any, now: float, most: float) -> None:
+        if isinstance(issued, bool) or not isinstance(issued, int | float):
+            raise Unauthenticated("the claim iat, which says when the token was issued, is missing or no time")
+        if not abs(now - issued) <= most:
+            raise Unauthenticated(f"the token is genuine, but issued {now - issued:.0f} s ago; {most:g} s are allowed")
+
+
+_MAX_TOKEN = 1024 * 1024
+
+
+def _claims(token: str, key: bytes) -> dict[str, Any] | None:
+    """The claims of a token under one key, or None."""
+    import jwt  # noqa: PLC0415 - a cost for those only who use it
+
+    # Times are checked by our clock and with our window, not by the library's.
+    options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
+    options |= {"verify_iss": False, "verify_sub": False, "verify_jti": False, "enforce_minimum_key_length": False}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of keys shorter than the RFC recommends: the provider chose them
+            return jwt.decode(token, key, algorithms=["HS256"], options=options)
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def verify_any(delivery: Delivery, candidates: Sequence[tuple[Scheme, Sequence[bytes]]]) -> str:

@@ -11,22 +11,22 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOptions
+from badge_bridge.sources.base import Delivery, Part, Reading, Reply, SampleCall, Source, SourceOptions
 from badge_bridge.sources.bodies import Fields
 from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import strict_seconds_at, strict_text_at
 from badge_bridge.sources.public_url import check_public_url
-from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac, Part
+from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac
 from badge_bridge.sources.twilio_calls import JUDGED, direction_of, judge
 from badge_bridge.sources.twilio_identity import check_fields, check_query, identity_of
 
@@ -108,6 +108,7 @@ class Twilio(Source[TwilioOptions]):
     options_type: ClassVar = TwilioOptions
     methods = frozenset({"GET", "POST"})
     max_body = 64 * 1024
+    binds: ClassVar[tuple[Part, ...]] = ("url", "form")
 
     def __init__(self, name: str, options: TwilioOptions) -> None:
         super().__init__(name, options)
@@ -138,6 +139,28 @@ class Twilio(Source[TwilioOptions]):
     def reply(self) -> Reply:
         # An empty TwiML document does nothing where Twilio waits for instructions, and is ignored elsewhere.
         return Reply(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', media_type="text/xml")
+
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:
+        began = datetime.fromtimestamp(call.at, UTC)
+        fields = {
+            "AccountSid": "AC" + "0" * 32,
+            "CallSid": "CA" + hashlib.sha256(call.id.encode()).hexdigest()[:32],
+            "CallStatus": "completed" if call.outcome == "answered" else "no-answer",
+            "Direction": "inbound",
+            "From": call.caller,
+            "To": call.line,
+            "Timestamp": format_datetime(began),
+        }
+        if call.outcome == "answered":
+            fields |= {"DialCallStatus": "completed", "DialBridged": "true", "DialCallDuration": "12"}
+        pinned, secret = self.options.verify, self.options.secrets[0].get_secret_value()
+        headers = [
+            ("content-type", bodies.FORM),
+            (SIGNATURE, sign(self.options.public_url, list(fields.items()), secret, pinned.algorithm)),
+        ]
+        if pinned.algorithm == "sha256":
+            headers.append((_SETTINGS, f"key={pinned.key or 'sample'},algorithm=HMAC_SHA256"))
+        return (Delivery("POST", "", headers, urlencode(fields).encode(), call.now),)
 
     def _check_settings(self, delivery: Delivery) -> None:
         """Compare what the request says about its signature with what is pinned for this source."""
