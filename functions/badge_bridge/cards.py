@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, TypeVar
@@ -146,6 +146,24 @@ class Cards:
                 raise failure
         return Reached("cleared", "; ".join(told), _owner_of(rows[-1]), rows[-1].activity)
 
+    async def withdrawable(self, key: str, *, kept: Collection[str]) -> list[Attachment]:
+        """What was attached for an event, or may have been, by other rules than those that are to be `kept`."""
+        rows = await self._store.attachments(key)
+        return [row for row in rows if row.closed_at is None and row.rule not in kept and row.portal in self._portals]
+
+    async def withdraw(self, row: Attachment, asked: Asked) -> Reached:
+        """Take back what was attached for an event that turned out to be another one.
+
+        Raises:
+            PortalError, StoreUnavailable, InDoubt: it is not known to be completed.
+        """
+        known: Attachment | None = row
+        if row.activity is None:
+            known = await self._find_doubtful(row, asked)
+        if known is None:
+            return Reached("cleared", "it was never added", _owner_of(row))
+        return Reached("cleared", await self.close(known, asked), _owner_of(known), known.activity)
+
     async def close(self, row: Attachment, asked: Asked) -> str:
         """Complete one activity; says in half a sentence how that ended.
 
@@ -169,7 +187,7 @@ class Cards:
         if row is not None and row.activity is not None:
             return await self._confirm(deed, row, "it was attached before")
         if row is not None:
-            found = await self._find_doubtful(deed, row)
+            found = await self._find_doubtful(row, deed.asked)
             if found is not None:
                 return await self._confirm(deed, found, "an earlier attempt had added it")
         later = await self._later(deed)
@@ -181,12 +199,12 @@ class Cards:
     async def _row(self, deed: _Deed) -> Attachment | None:
         return next((row for row in await self._store.attachments(deed.key) if row.rule == deed.rule.name), None)
 
-    async def _find_doubtful(self, deed: _Deed, row: Attachment) -> Attachment | None:
+    async def _find_doubtful(self, row: Attachment, asked: Asked) -> Attachment | None:
         """What an earlier attempt may have added: the completed row, or None where it certainly added nothing."""
         now = self._clock()
         try:
-            found = await deed.portal.activities.find(
-                origin_of(row.key, row.rule), owner_type=row.owner_type, owner_id=row.owner_id, asked=deed.asked
+            found = await self._portals[row.portal].activities.find(
+                origin_of(row.key, row.rule), owner_type=row.owner_type, owner_id=row.owner_id, asked=asked
             )
         except CallRefused as refusal:
             # Giving up here would leave a badge on a card that nobody takes away any more: it may be possible later.

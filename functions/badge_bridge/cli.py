@@ -265,7 +265,7 @@ def schema() -> None:
 def events_list(
     state: StateOption = None,
     in_state: Annotated[
-        str | None, typer.Option("--in", help="Only events that are waiting, working, done, ignored or dead.")
+        str | None, typer.Option("--in", help="Only events that are waiting, working, done, ignored, joined or dead.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="Only events of this source.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only events of this type, such as call.missed.")] = None,
@@ -310,7 +310,7 @@ def events_show(
 
 @events.command("redrive")
 def events_redrive(
-    keys: Annotated[list[str], typer.Argument(help="Keys of events that are done, ignored or dead.")],
+    keys: Annotated[list[str], typer.Argument(help="Keys of events that are done, ignored, joined or dead.")],
     state: StateOption = None,
 ) -> None:
     """Try ended events again, with the rules of now; a running serve takes them up within a second."""

@@ -10,8 +10,9 @@ __all__ = ["Asked", "Exchange", "Outcome", "Result", "Role"]
 
 Result = Literal["ensured", "badged", "cleared", "ignored", "failed"]
 
-Role = Literal["act", "clear"]
-"""`act`: the event matched the rule. `clear`: the event clears what the rule has attached for earlier ones."""
+Role = Literal["act", "clear", "withdraw"]
+"""`act`: the event matched the rule. `clear`: the event clears what the rule has attached for earlier ones. `withdraw`:
+the event says something else than before, and the rule that had attached for it does not match any more."""
 
 
 class Exchange(BaseModel):

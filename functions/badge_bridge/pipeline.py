@@ -1,6 +1,7 @@
 """The story of one event: accept(delivery) -> process(claim) -> and sweep(), which finds what waits.
 
 accept    a provider's request is checked, read, written durably and only then answered.
+join      where several deliveries tell of one call, their legs become one event when the call is over (`calls.py`).
 process   a leased event meets the rules; what they ask for is done in the portal; how it ended is written down.
 sweep     what is due is leased: fresh events, retries whose time has come, events whose holder vanished.
 
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pydantic import ValidationError
 
 from badge_bridge import retry
+from badge_bridge.calls import Calls, call_join
 from badge_bridge.cards import BUDGET, Cards, Reached
 from badge_bridge.errors import (
     BridgeError,
@@ -75,6 +77,7 @@ class Pipeline:
     ) -> None:
         self._rules = rules
         self._sources = sources
+        self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
         self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock, budget=budget)
         self._store = store
         self._wake = wake
@@ -116,7 +119,7 @@ class Pipeline:
                 reading.event,
                 verified,
                 delivery.received_at,
-                joins=self._rules.joins(reading.event),
+                joins=tuple(self._joins(reading.event)),
             )
             for reading in _read(source, delivery)
         ]
@@ -128,6 +131,9 @@ class Pipeline:
         for accepted, is_new in zip(batch, fresh, strict=True):
             self._tell_accepted(accepted, reply, is_new=is_new)
         return reply
+
+    def _joins(self, event: Event) -> Sequence[str]:
+        return self._rules.joins(event) if event.leg is None else (call_join(event),)
 
     async def _verify(self, source: Source[Any], delivery: Delivery) -> str:
         """How the delivery was verified. A source of an application's events learns its secret from the installation,
@@ -185,6 +191,8 @@ class Pipeline:
         try:
             if claim.failures > len(retry.SCHEDULE):
                 progress.decisions.append(retry.GiveUp(f"{claim.failures} attempts ended without a result"))
+            elif claim.event.leg is not None:
+                await self._join(progress)
             else:
                 await self._follow_rules(progress)
             settlement = settle(progress, ended_at=self._clock(), rules_hash=self._rules.hash)
@@ -197,6 +205,8 @@ class Pipeline:
             _tell_settled(progress, settlement)
         else:
             logger.warning("%s: the lease was taken over meanwhile; its new holder decides", claim.key)
+        if progress.judged:
+            await self._wake([progress.judged])
         if claim.lane:
             # A half-open lane lets one event through at a time: there is room for the next one now.
             await self._wake([claim.key])
@@ -211,6 +221,15 @@ class Pipeline:
                     raise
                 logger.warning("%s: its outcome could not be stored yet: %s", claim.key, error)
                 await self._sleep(SETTLE_AGAIN)
+
+    async def _join(self, progress: Progress) -> None:
+        """Take up one leg of a call; the rules meet the judgement of the whole call."""
+        try:
+            joined = await self._calls.join(progress.claim.key, progress.claim.event)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the leg must keep its place
+            progress.decisions.append(self._decide(error, progress, "joining it"))
+        else:
+            progress.joined, progress.judged = joined.settlement, joined.wake
 
     async def _follow_rules(self, progress: Progress) -> None:
         # By the event loop's clock, which does not jump.
@@ -232,9 +251,36 @@ class Pipeline:
             if judgement.problem is not None and (judgement.rule.name, "act") not in finished:
                 reason = f"its condition could not be evaluated: {judgement.problem}"
                 progress.reached(judgement.rule.name, "ignored", reason=reason)
+        if progress.claim.revision and progress.claim.attempt > 1:
+            # The event may have said something else before.
+            kept = {judgement.rule.name for judgement in judgements if judgement.result != "not matched"}
+            await self._withdraw(kept, progress, deadline)
         for rule, role in deeds:
             if (rule.name, role) not in finished:
                 await self._apply(rule, role, progress, deadline)
+
+    async def _withdraw(self, kept: Collection[str], progress: Progress, deadline: float) -> None:
+        """Take back what rules have attached that do not match any more."""
+        claim = progress.claim
+        try:
+            for row in await self._cards.withdrawable(claim.key, kept=kept):
+                async with asyncio.timeout_at(deadline):
+                    reached = await self._cards.withdraw(row, progress.asked)
+                progress.reached(
+                    row.rule,
+                    reached.result,
+                    role="withdraw",
+                    badge=row.badge,
+                    portal=row.portal,
+                    owner=reached.owner,
+                    activity=reached.activity,
+                    reason=f"the call turned out as {claim.event.type}: {reached.reason}",
+                )
+        except TimeoutError:
+            error = OutcomeUnknown("no answer within the time of an attempt", portal="", method="")
+            progress.decisions.append(self._decide(error, progress, "withdrawing"))
+        except Exception as error:  # noqa: BLE001 - the same as in _apply
+            progress.decisions.append(self._decide(error, progress, "withdrawing"))
 
     async def _apply(self, rule: Rule, role: Role, progress: Progress, deadline: float) -> None:
         """Let one rule act or clear. A failure becomes a decision, so that the other rules still have their turn."""

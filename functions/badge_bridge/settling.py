@@ -29,6 +29,10 @@ class Progress:
     asked: Asked = field(default_factory=Asked)
     decisions: list[Decision] = field(default_factory=list)
     """What to do about each rule that did not reach its end."""
+    joined: Settlement | None = None
+    """How the attempt ends where the event is a leg of a call."""
+    judged: str = ""
+    """The key of the call's judgement, where the leg brought something new."""
 
     def reached(
         self,
@@ -60,7 +64,7 @@ class Progress:
 def settle(progress: Progress, *, ended_at: float, rules_hash: str) -> Settlement:
     """The settlement of an attempt that ended at `ended_at` (unix seconds)."""
     return replace(
-        _word(progress, ended_at),
+        progress.joined or _word(progress, ended_at),
         outcomes=tuple(progress.outcomes),
         asked=tuple(progress.asked),
         rules_hash=rules_hash,

@@ -17,7 +17,14 @@ __all__ = ["print_life", "print_table"]
 _ROW = 180
 """Characters: a source's name may have 63, its key 96."""
 
-_COLOURS = {"done": "green", "ignored": "bright_black", "dead": "red", "waiting": "yellow", "working": "cyan"}
+_COLOURS = {
+    "done": "green",
+    "ignored": "bright_black",
+    "joined": "bright_black",
+    "dead": "red",
+    "waiting": "yellow",
+    "working": "cyan",
+}
 
 
 def print_table(found: Sequence[StoredEvent]) -> None:

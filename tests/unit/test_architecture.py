@@ -36,7 +36,19 @@ ALLOWED = {
     "local_checks": {*LEAVES, "portal", "rulesfile", "sources", "store"},
     "installation": {*LEAVES, "observability", "portal", "sources"},
     "cards": {*LEAVES, "portal", "retry", "rulesfile", "store"},
-    "pipeline": {*LEAVES, "cards", "observability", "portal", "retry", "rulesfile", "settling", "sources", "store"},
+    "calls": {*LEAVES, "rulesfile", "sources", "store"},
+    "pipeline": {
+        *LEAVES,
+        "calls",
+        "cards",
+        "observability",
+        "portal",
+        "retry",
+        "rulesfile",
+        "settling",
+        "sources",
+        "store",
+    },
 }
 # What puts the rooms together may know all of them.
 TOGETHER = {"access", "bridge"}

@@ -39,7 +39,7 @@ def log_event(
     source: str,
     provider: str,
     type: str,  # noqa: A002 - the field's name everywhere else
-    state: Literal["done", "ignored", "waiting", "dead"],
+    state: Literal["done", "ignored", "joined", "waiting", "dead"],
     attempt: int,
     failures: int,
     waited: float,

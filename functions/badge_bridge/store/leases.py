@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from badge_bridge.store.protocol import Claim, Settlement
 from badge_bridge.store.records import Unreadable
 
-__all__ = ["SetAside", "hand_out", "set_aside"]
+__all__ = ["SetAside", "hand_out", "overtaken", "set_aside"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,12 @@ class SetAside:
 def set_aside(error: Unreadable, *, now: float) -> Settlement:
     """How the attempt at an event ends that cannot be read."""
     return Settlement(state="dead", ended_at=now, reason=str(error), failed=True)
+
+
+def overtaken(settlement: Settlement) -> Settlement:
+    """How an attempt ends that was about a content which was replaced meanwhile (`Store.revise`)."""
+    reason = "what the event says has changed meanwhile"
+    return replace(settlement, state="waiting", due=settlement.ended_at, lane="", failed=False, reason=reason)
 
 
 def hand_out(taken: Iterable[Claim | SetAside]) -> list[Claim]:

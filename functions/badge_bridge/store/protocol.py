@@ -9,11 +9,15 @@ the event is due, the pause has ended, the lease has run out.
 
 States of an event:
 
-    waiting --claim--> working --settle--> done | ignored | dead      (terminal)
+    waiting --claim--> working --settle--> done | ignored | joined | dead      (terminal)
        ^                  |    --settle--> waiting, due later          (retry, or its lane is paused)
        |                  +--give_back---> waiting, due at once        (its holder stops)
        |                  +--- lease expired or holder gone: claimable again, counted as a failure
-       +--redrive--- done | ignored | dead
+       +--redrive--- done | ignored | joined | dead
+       +--revise---- any of them, when the event's content is replaced
+
+`joined` are the legs of a call: what they told went into one event for the whole call, which `revise` writes, and
+writes again where a later leg changes it.
 
 A lane is what can be paused as a whole: a portal (`main`) or one method of a portal (`main/crm.activity.badge.add`).
 An event that waits for a paused lane is not due until the lane is resumed; once the pause is over, one such event at
@@ -58,7 +62,7 @@ LONGEST_LEASE = 600.0
 It is a length for all, not the one that a caller asks for: two processes read their clocks in one order and reach the
 store in the other, and the later clock's lease must not look to the earlier one like a lease from the future."""
 
-State = Literal["waiting", "working", "done", "ignored", "dead"]
+State = Literal["waiting", "working", "done", "ignored", "joined", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +94,16 @@ class Claim:
     lane: str = ""
     """The lane that the event waited for, where that lane is half open: this attempt is the one it let through."""
     outcomes: tuple[Outcome, ...] = ()
-    """What rules already reached since the event was accepted or last redriven."""
+    """What rules already reached since the event was accepted, last redriven or last revised."""
+    revision: int = 0
+    """The one that the event's content was written with (`Store.revise`); 0 where it was accepted as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """How an attempt ended."""
 
-    state: Literal["done", "ignored", "waiting", "dead"]
+    state: Literal["done", "ignored", "joined", "waiting", "dead"]
     ended_at: float
     reason: str = ""
     due: float = 0.0
@@ -252,7 +258,31 @@ class Store(Protocol):
         """
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
-        """End an attempt. False, and nothing written, where the lease is no longer the claim's."""
+        """End an attempt. False, and nothing written, where the lease is no longer the claim's.
+
+        Where the event was revised meanwhile, what was settled is about a content that is no more: the attempt and its
+        outcomes are recorded, and the event is due at once, whatever `settlement` says.
+        """
+
+    async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
+        """Write an event whose content may change as more becomes known: durably, where it is not known yet or was
+        written with a lower `revision` (from 1).
+
+        True where there is something new to do: the event is new, or says something else than before, its `data`
+        aside. It is then due at once (while it waits for something else, then), its failures forgotten, and no rule
+        counts as finished. Whoever works on it meanwhile keeps the lease: see `settle`.
+
+        Raises:
+            ValueError: as for `accept`.
+        """
+
+    async def hasten(self, keys: Sequence[str], *, now: float) -> None:
+        """Make events that wait for a time, and not for a lane, due now."""
+
+    async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
+        """Accepted events with this value among their `joins`, whatever their time, without outcomes and history;
+        earliest first. At most `limit` of them.
+        """
 
     async def give_back(self, claim: Claim) -> bool:
         """Return a lease: the event is due at once, and its attempt is recorded as `given back`, not as a failure.

@@ -31,6 +31,7 @@ __all__ = [
     "read_event",
     "read_outcomes",
     "readable",
+    "says_the_same",
     "show_asked",
     "show_event",
     "show_outcomes",
@@ -114,6 +115,15 @@ def readable(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Event]]:
             yield key, read_event(text)
         except Unreadable:
             continue
+
+
+def says_the_same(text: str, event: Event) -> bool:
+    """Whether a stored event differs from another at most in its data."""
+    try:
+        stored = read_event(text)
+    except Unreadable:
+        return False
+    return stored.model_copy(update={"data": {}}) == event.model_copy(update={"data": {}})
 
 
 def show_event(text: str, *, source: str, received_at: float) -> tuple[Event, str]:

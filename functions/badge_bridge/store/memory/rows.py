@@ -54,6 +54,7 @@ class Row:
     rules_hash: str = ""
     history: list[AttemptRow] = field(default_factory=list)
     since_attempt: int = 0
+    revision: int = 0
 
     @property
     def age(self) -> tuple[float, str]:

@@ -14,7 +14,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.clock import counted, reached
 from badge_bridge.store.lanes import Gate, room
-from badge_bridge.store.leases import SetAside, hand_out, set_aside
+from badge_bridge.store.leases import SetAside, hand_out, overtaken, set_aside
 from badge_bridge.store.memory.ledger import Ledger
 from badge_bridge.store.memory.rows import AttemptRow, PauseRow, Row, new_row, shown, shown_whole
 from badge_bridge.store.memory.shared import Shared
@@ -36,6 +36,7 @@ from badge_bridge.store.records import (
     plain,
     read_event,
     readable,
+    says_the_same,
     write_asked,
     write_outcomes,
 )
@@ -130,8 +131,44 @@ class MemoryStore:
         row = self._held(claim)
         if row is None:
             return False
+        if row.revision != claim.revision:
+            settlement = overtaken(settlement)
         self._end(row, settlement)
         return True
+
+    async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
+        self._must_be_open()
+        new = new_row(accepted)
+        new.revision, new.due = revision, now
+        if self._add(new):
+            return True
+        row = self._rows[new.key]
+        if row.revision >= revision:
+            return False
+        same = says_the_same(row.event, accepted.event)
+        row.event, row.type, row.time, row.revision = new.event, new.type, new.time, revision
+        for join in new.joins - row.joins:
+            self._by_join.setdefault(join, []).append(row)
+        row.joins |= new.joins
+        if same:
+            return False
+        row.since_attempt = len(row.history)
+        row.failures = 0
+        if row.state not in ("waiting", "working"):
+            self._make_due(row, now)
+        return True
+
+    async def hasten(self, keys: Sequence[str], *, now: float) -> None:
+        self._must_be_open()
+        for key in keys:
+            row = self._rows.get(plain(key))
+            if row is not None and row.state == "waiting" and not row.lane and not row.ready:
+                row.due, row.ready = now, True
+
+    async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
+        self._must_be_open()
+        rows = sorted(self._by_join.get(plain(join), ()), key=lambda row: (row.time, row.key))
+        return [shown(row) for row in rows[: max(limit, 0)]]
 
     async def give_back(self, claim: Claim) -> bool:
         self._must_be_open()
@@ -175,11 +212,16 @@ class MemoryStore:
         row = self._rows.get(plain(key))
         if row is None or row.state in ("waiting", "working"):
             return False
-        row.state, row.ready, row.due, row.lane = "waiting", True, now, ""
-        row.failures, row.reason, row.settled_at = 0, "", None
+        row.failures = 0
         row.since_attempt = len(row.history)
-        self._unsettled[row.key] = row
+        self._make_due(row, now)
         return True
+
+    def _make_due(self, row: Row, now: float) -> None:
+        """Take up an event that has ended."""
+        row.state, row.ready, row.due, row.lane = "waiting", True, now, ""
+        row.reason, row.settled_at = "", None
+        self._unsettled[row.key] = row
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         self._must_be_open()
@@ -304,6 +346,7 @@ class MemoryStore:
             leased_until=row.leased_until,
             lane=row.lane,
             outcomes=row.outcomes(),
+            revision=row.revision,
         )
 
     def _take_back(self, rows: Iterable[Row], now: float) -> None:

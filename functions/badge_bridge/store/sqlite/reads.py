@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -22,7 +22,7 @@ from badge_bridge.store.records import plain, readable, show_asked, show_event, 
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.writes import read_gate
 
-__all__ = ["find", "joined", "listing", "next_due", "paused", "ping"]
+__all__ = ["find", "joined", "listing", "next_due", "paused", "ping", "related"]
 
 
 def ping(connection: sqlite3.Connection) -> None:
@@ -67,7 +67,21 @@ def listing(
 
 def joined(connection: sqlite3.Connection, join: str, after: float, limit: int) -> list[tuple[str, Event]]:
     rows = connection.execute(sql.JOINED, (join, after))
-    return list(islice(readable(rows), max(limit, 0)))
+    return list(islice(_happened_after(after, readable(rows)), max(limit, 0)))
+
+
+def _happened_after(after: float, found: Iterable[tuple[str, Event]]) -> Iterator[tuple[str, Event]]:
+    """Each once and by its time of now: an event that was revised may have been found by two times."""
+    seen = set()
+    for key, event in found:
+        if key not in seen and event.time.timestamp() > after:
+            seen.add(key)
+            yield key, event
+
+
+def related(connection: sqlite3.Connection, join: str, limit: int) -> list[StoredEvent]:
+    rows = connection.execute(sql.RELATED, (join, max(limit, 0))).fetchall()
+    return sorted(map(_stored, rows), key=lambda stored: (stored.event.time, stored.key))
 
 
 def next_due(connection: sqlite3.Connection, now: float) -> float | None:

@@ -11,12 +11,15 @@ __all__ = [
     "CLEAR_TRIAL",
     "CLOSE_ATTACHMENT",
     "CORRECT_PAUSE",
+    "DO_AGAIN",
     "END_ATTEMPT",
     "FIND",
     "FIND_ATTEMPTS",
+    "FIRST_REVISION",
     "GATE",
     "GIVE_BACK",
     "GIVE_BACK_ATTEMPT",
+    "HASTEN",
     "HOLD",
     "HOLD_PROBE",
     "JOINED",
@@ -43,11 +46,16 @@ __all__ = [
     "PROMOTE",
     "READY",
     "REDRIVE",
+    "RELATED",
     "RESUME",
+    "REVISE",
+    "REVISED",
+    "REVISION",
     "SETTLE",
     "SET_HOLD",
     "SET_LEVEL",
     "START_ATTEMPT",
+    "TAKE_UP",
     "TRIAL",
     "UNATTACH",
     "accept",
@@ -118,11 +126,12 @@ UPDATE events
 SET state = 'working', ready = NULL, attempts = attempts + 1, lease_token = :token, leased_until = :until,
     lane = CASE WHEN EXISTS (SELECT 1 FROM pauses WHERE pauses.lane = events.lane) THEN lane ELSE '' END
 WHERE id = :id
-RETURNING key, event, attempts, failures, received_at, since_attempt, lane
+RETURNING key, event, attempts, failures, received_at, since_attempt, lane, revision
 """
 START_ATTEMPT = "INSERT INTO attempts (event, number, started_at) VALUES (?, ?, ?)"
 OUTCOMES_SINCE = "SELECT outcomes FROM attempts WHERE event = ? AND number > ? ORDER BY number"
 
+REVISION = "SELECT revision FROM events WHERE key = :key AND state = 'working' AND lease_token = :token"
 SETTLE = """
 UPDATE events
 SET state = :state, reason = :reason, failures = failures + :failed, rules_hash = :rules_hash,
@@ -150,8 +159,18 @@ REDRIVE = """
 UPDATE events
 SET state = 'waiting', ready = 1, due = :now, lane = '', failures = 0, reason = '', settled_at = NULL,
     since_attempt = attempts
-WHERE key = :key AND state IN ('done', 'ignored', 'dead')
+WHERE key = :key AND state IN ('done', 'ignored', 'joined', 'dead')
 """
+
+REVISED = "SELECT event, revision, state FROM events WHERE key = ?"
+FIRST_REVISION = "UPDATE events SET revision = :revision, due = :now WHERE key = :key"
+REVISE = "UPDATE events SET event = :event, type = :type, revision = :revision WHERE key = :key"
+DO_AGAIN = "UPDATE events SET failures = 0, since_attempt = attempts WHERE key = ?"
+TAKE_UP = """
+UPDATE events SET state = 'waiting', ready = 1, due = :now, lane = '', reason = '', settled_at = NULL
+WHERE key = :key AND state IN ('done', 'ignored', 'joined', 'dead')
+"""
+HASTEN = "UPDATE events SET due = :now, ready = 1 WHERE key = :key AND state = 'waiting' AND lane = '' AND ready = 0"
 
 
 # Lanes
@@ -262,6 +281,12 @@ FROM joins JOIN events ON events.key = joins.key
 WHERE joins.value = ? AND joins.time > ?
 ORDER BY joins.time, joins.key
 """
+
+
+RELATED = f"""
+SELECT {_STORED} FROM events
+WHERE key IN (SELECT key FROM joins WHERE value = ? ORDER BY time, key LIMIT ?)
+"""  # noqa: S608 - column names, written above
 
 
 def listing(*, state: bool, source: bool, type: bool, before: bool) -> str:  # noqa: A002 - the column's name

@@ -124,7 +124,18 @@ class SqliteStore:
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
         values = writes.settlement_values(claim.key, claim.token, claim.attempt, settlement)
-        return await self._write(lambda connection: writes.settle(connection, values))
+        return await self._write(lambda connection: writes.settle_claim(connection, claim, settlement, values))
+
+    async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
+        work, event = Acceptance.of([accepted]), accepted.event
+        return await self._write(lambda connection: writes.revise(connection, work, event, revision, now))
+
+    async def hasten(self, keys: Sequence[str], *, now: float) -> None:
+        wanted = [plain(key) for key in keys]
+        await self._write(lambda connection: writes.hasten(connection, wanted, now))
+
+    async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
+        return await self._read(lambda connection: reads.related(connection, plain(join), limit))
 
     async def give_back(self, claim: Claim) -> bool:
         return await self._write(lambda connection: writes.give_back(connection, claim))

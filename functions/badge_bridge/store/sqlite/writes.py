@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from badge_bridge.events import Event
 from badge_bridge.store.clock import reached
 from badge_bridge.store.lanes import Gate, room
-from badge_bridge.store.leases import SetAside, set_aside
+from badge_bridge.store.leases import SetAside, overtaken, set_aside
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Pause, Settlement
-from badge_bridge.store.records import Unreadable, plain, read_event, read_outcomes, write_asked, write_outcomes
+from badge_bridge.store.records import (
+    Unreadable,
+    plain,
+    read_event,
+    read_outcomes,
+    says_the_same,
+    write_asked,
+    write_outcomes,
+)
 from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.acceptance import Acceptance, accept
 
 __all__ = [
     "MOST_PROMOTED",
@@ -20,12 +30,15 @@ __all__ = [
     "claim_due",
     "clear_trial",
     "give_back",
+    "hasten",
     "pause",
     "probe",
     "read_gate",
     "redrive",
     "resume",
+    "revise",
     "settle",
+    "settle_claim",
     "settlement_values",
     "take_back",
     "trial",
@@ -100,7 +113,7 @@ def _gate(connection: sqlite3.Connection, lane: str, now: float) -> Gate | None:
 
 def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float, token: str) -> Claim | SetAside:
     until = now + min(lease, LONGEST_LEASE)
-    ((key, text, attempt, failures, received_at, since, lane),) = connection.execute(
+    ((key, text, attempt, failures, received_at, since, lane, revision),) = connection.execute(
         sql.LEASE, {"id": event, "token": token, "until": until}
     ).fetchall()
     reached_before: list[tuple[str]] = []
@@ -118,6 +131,7 @@ def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float,
             leased_until=until,
             lane=lane,
             outcomes=tuple(outcome for (found,) in reached_before for outcome in read_outcomes(found)),
+            revision=revision,
         )
     except Unreadable as error:
         settle(connection, settlement_values(key, token, attempt, set_aside(error, now=now)))
@@ -145,6 +159,15 @@ def settlement_values(key: str, token: str, attempt: int, settlement: Settlement
     }
 
 
+def settle_claim(connection: sqlite3.Connection, claim: Claim, settlement: Settlement, values: dict[str, Any]) -> bool:
+    """`values` are those of `settlement`, made ready outside of the transaction."""
+    if claim.revision:
+        (revision,) = connection.execute(sql.REVISION, values).fetchone() or (claim.revision,)
+        if revision != claim.revision:
+            values = settlement_values(claim.key, claim.token, claim.attempt, overtaken(settlement))
+    return settle(connection, values)
+
+
 def settle(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
     rows = connection.execute(sql.SETTLE, values).fetchall()
     for (event,) in rows:
@@ -157,6 +180,30 @@ def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
     for (event,) in rows:
         connection.execute(sql.GIVE_BACK_ATTEMPT, (event, claim.attempt))
     return bool(rows)
+
+
+def revise(connection: sqlite3.Connection, acceptance: Acceptance, event: Event, revision: int, now: float) -> bool:
+    """Write the one event of `acceptance`, of which `event` is the content."""
+    ((row, joins),) = acceptance.rows
+    key, text, kind = row[0], row[-1], row[2]
+    if accept(connection, [acceptance]):
+        connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
+        return True
+    stored, known, _ = connection.execute(sql.REVISED, (key,)).fetchone()
+    if known >= revision:
+        return False
+    connection.execute(sql.REVISE, {"key": key, "event": text, "type": kind, "revision": revision})
+    if joins:
+        connection.execute(sql.join(len(joins)), [value for join in joins for value in join])
+    if says_the_same(stored, event):
+        return False
+    connection.execute(sql.DO_AGAIN, (key,))
+    connection.execute(sql.TAKE_UP, {"key": key, "now": now})
+    return True
+
+
+def hasten(connection: sqlite3.Connection, keys: Sequence[str], now: float) -> None:
+    connection.executemany(sql.HASTEN, [{"key": key, "now": now} for key in keys])
 
 
 def redrive(connection: sqlite3.Connection, key: str, now: float) -> bool:

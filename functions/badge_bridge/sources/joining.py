@@ -1,0 +1,149 @@
+"""Judges a call from all that its deliveries told of it. Pure: a set of leg events in, one answer out.
+
+The answer depends on which legs are known and on nothing else: neither on the order in which they came nor on how often
+each came. A human who answered is never argued away by another leg, so with every further leg a call can turn from
+missed or unknown to answered, and never back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.sources.judgement import Judgement, unanswered
+
+__all__ = ["MOST_LEGS", "LegEvent", "judge_legs", "judged_event", "when_to_judge"]
+
+MOST_LEGS = 500
+"""Legs of one call that are looked at; a call that is said to have more is not judged by some of them."""
+
+_LISTED = 50
+"""Legs that a judgement's `data` lists."""
+
+_REASONS = ("cancelled", "no_answer", "rejected", "busy", "failed")
+"""Of several reasons why nobody answered, the first of these is told."""
+
+_TOLD_AS = {"cancelled": "caller_cancelled", "rejected": "declined"}
+_APART = ("busy", "rejected", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class LegEvent:
+    """One stored leg: its key, when it was received (unix seconds), and the event, whose `leg` is set."""
+
+    key: str
+    received_at: float
+    event: Event
+
+    @property
+    def leg(self) -> Leg:
+        assert self.event.leg is not None, "only legs are joined"
+        return self.event.leg
+
+
+def when_to_judge(legs: Sequence[LegEvent], *, grace: float, longest: float) -> float:
+    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, at once where
+    nothing can change any more, else `longest` seconds after it was first told of.
+    """
+    if any(one.leg.final for one in legs):
+        return 0.0
+    if _has_ended(legs):
+        return max(one.received_at for one in legs if one.leg.ends) + grace
+    return min(one.received_at for one in legs) + longest
+
+
+def judge_legs(legs: Sequence[LegEvent]) -> Judgement:
+    """How the call ended, as far as these legs tell."""
+    if len(legs) >= MOST_LEGS:
+        return Judgement("unknown", f"the call is said to have {MOST_LEGS} legs or more")
+    if not _has_ended(legs):
+        answered = any(one.leg.human for one in legs)
+        return Judgement("unknown", "answered, but its end was never reported" if answered else "its end is not known")
+    if any(one.leg.human for one in legs):
+        return Judgement("answered")
+    direction = _direction(legs)
+    if any(one.leg.outcome == "voicemail" for one in legs):
+        if direction == "outbound":
+            return Judgement("unknown", "a voicemail box answered the outgoing call")
+        return Judgement("voicemail")
+    return _nobody_answered(legs, direction)
+
+
+def judged_event(legs: Sequence[LegEvent]) -> Event:
+    """The one event of the whole call. Its parties, its beginning and its duration are those that the legs agree on,
+    or the earliest that say something.
+    """
+    ordered = sorted(legs, key=lambda one: (one.event.time, one.key))
+    # Of two legs that name a caller, the one that knows which way the call went speaks of the call as a whole.
+    speaking = sorted(ordered, key=lambda one: not one.event.direction)
+    first = ordered[0].event
+    judgement = judge_legs(legs)
+    direction = _direction(legs)
+    ends = next((one.event for one in speaking if one.event.caller or one.event.callee), first)
+    hidden = any(one.event.data.get("caller_withheld") for one in ordered)
+    customer = ends.callee if direction == "outbound" else ends.caller
+    return Event(
+        id=ordered[0].leg.call,
+        source=first.source,
+        provider=first.provider,
+        type=judgement.type,
+        time=first.time,
+        subject="" if direction == "internal" else ends.subject or customer,
+        direction=direction,
+        outcome=judgement.outcome,
+        reason=judgement.reason,
+        caller=ends.caller,
+        callee=ends.callee,
+        line=ends.line,
+        duration=max((one.event.duration for one in ordered if one.event.duration is not None), default=None),
+        email=next((one.event.email for one in ordered if one.event.email), ""),
+        data={
+            **{name: value for one in ordered for name, value in one.event.data.items()},
+            **({"caller_withheld": True} if hidden else {}),
+            "legs": [_listed(one) for one in ordered[:_LISTED]],
+        },
+    )
+
+
+def _has_ended(legs: Sequence[LegEvent]) -> bool:
+    """A leg says so; or the direction is known, so that it is no stray leg that we see, and every leg has ended."""
+    if any(one.leg.ends == "call" for one in legs):
+        return True
+    ended = {one.leg.leg for one in legs if one.leg.ends}
+    return bool(ended) and bool(_direction(legs)) and ended == {one.leg.leg for one in legs}
+
+
+def _direction(legs: Sequence[LegEvent]) -> Direction:
+    """The one that is known; none where the legs contradict each other."""
+    known = {one.event.direction for one in legs} - {""}
+    return known.pop() if len(known) == 1 else ""
+
+
+def _nobody_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgement:
+    """Busy and rejected stand apart only where all whom it rang at say the same."""
+    telling = [one.leg for one in legs if one.leg.outcome not in ("", "completed")]
+    # What became of the attempts to reach somebody says more than how the caller's own connection ended.
+    reached = [leg for leg in telling if leg.party == "agent"]
+    outcomes = {leg.outcome for leg in reached or telling}
+    if any(leg.outcome == "cancelled" and leg.party != "agent" for leg in telling):
+        outcomes = {"cancelled"}
+    if not outcomes:
+        return Judgement("unknown", "it ended, and nothing says whether somebody answered")
+    reason = next(reason for reason in _REASONS if reason in outcomes)
+    detail = next((leg.detail for leg in telling if leg.outcome == reason and leg.detail), "")
+    if outcomes == {reason} and reason in _APART:
+        return Judgement(reason, detail or _TOLD_AS.get(reason, reason))  # type: ignore[arg-type]
+    return unanswered(direction, _TOLD_AS.get(reason, reason))
+
+
+def _listed(one: LegEvent) -> dict[str, Any]:
+    leg = one.leg
+    told = {"leg": leg.leg, "party": leg.party, "state": leg.state, "outcome": leg.outcome, "detail": leg.detail}
+    return {
+        "key": one.key,
+        "time": one.event.time.isoformat(),
+        **{name: value for name, value in told.items() if value},
+        **({"human": True} if leg.human else {}),
+    }

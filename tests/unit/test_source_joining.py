@@ -1,0 +1,214 @@
+"""Judging a call from its legs: a table of calls, and properties that hold for every set of legs."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from badge_bridge.events import LEG, Event, Leg
+from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judge_legs, judged_event, when_to_judge
+
+NOW = 1_763_778_600.0
+CUSTOMER, LINE = "+4930123456", "+4989654321"
+
+
+def told(
+    leg: str = "", *, at: float = 0.0, direction: Any = "", caller: str = "", key: str = "", **fields: Any
+) -> LegEvent:
+    """One leg event; `at` is when it was received and happened, in seconds from the beginning."""
+    event = Event(
+        id="c",
+        source="s",
+        provider="p",
+        type=LEG,
+        time=datetime.fromtimestamp(NOW + at, UTC),
+        direction=direction,
+        caller=caller,
+        callee=LINE if caller else "",
+        subject=caller if direction == "inbound" else "",
+        line=LINE if direction == "inbound" else "",
+        leg=Leg(call="c", leg=leg, **fields),
+        data={"at": at},
+    )
+    return LegEvent(key or f"s:{leg}:{fields.get('state', '')}:{at}", NOW + at, event)
+
+
+def incoming(**fields: Any) -> LegEvent:
+    return told("in", direction="inbound", caller=CUSTOMER, party="customer", **fields)
+
+
+def ring(name: str, at: float = 1.0) -> LegEvent:
+    return told(name, party="agent", state="ringing", at=at)
+
+
+def gave_up(name: str, outcome: str = "no_answer", at: float = 20.0) -> LegEvent:
+    return told(name, party="agent", state="ended", ends="leg", outcome=outcome, at=at)
+
+
+def picked_up(name: str, at: float = 10.0) -> LegEvent:
+    return told(name, party="agent", state="answered", human=True, at=at)
+
+
+BEGUN = incoming(state="started")
+OVER = incoming(state="ended", ends="call", outcome="completed", at=30.0)
+CANCELLED = incoming(state="ended", ends="call", outcome="cancelled", at=30.0)
+
+CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
+    "caller gives up": ([BEGUN, CANCELLED], "missed", "caller_cancelled"),
+    "caller gives up while it rings": ([BEGUN, ring("a"), gave_up("a"), CANCELLED], "missed", "caller_cancelled"),
+    "nobody of a group picks up": ([BEGUN, gave_up("a"), gave_up("b"), OVER], "missed", "no_answer"),
+    "colleague picks up": ([BEGUN, gave_up("a"), picked_up("b"), OVER], "answered", ""),
+    "colleague picks up and the caller's end says cancelled": ([BEGUN, picked_up("b"), CANCELLED], "answered", ""),
+    "all busy": ([BEGUN, gave_up("a", "busy"), gave_up("b", "busy"), OVER], "busy", "busy"),
+    "all reject": ([BEGUN, gave_up("a", "rejected"), OVER], "rejected", "declined"),
+    "one busy, one does not pick up": ([BEGUN, gave_up("a", "busy"), gave_up("b"), OVER], "missed", "no_answer"),
+    "all failed": ([BEGUN, gave_up("a", "failed"), OVER], "failed", "failed"),
+    "voicemail": (
+        [BEGUN, gave_up("a"), told("box", party="machine", outcome="voicemail", at=25.0), OVER],
+        "voicemail",
+        "",
+    ),
+    "menu answers and nothing else is known": (
+        [BEGUN, OVER],
+        "unknown",
+        "it ended, and nothing says whether somebody answered",
+    ),
+    "no end": ([BEGUN, ring("a")], "unknown", "its end is not known"),
+    "no end, but answered": ([BEGUN, picked_up("a")], "unknown", "answered, but its end was never reported"),
+    "handsets only, all ended": (
+        [told("a", direction="inbound", party="agent", state="ended", ends="leg", outcome="no_answer")],
+        "missed",
+        "no_answer",
+    ),
+    "handsets only, one still rings": (
+        [told("a", direction="inbound", party="agent", state="ended", ends="leg", outcome="no_answer"), ring("b")],
+        "unknown",
+        "its end is not known",
+    ),
+    "stray agent leg": ([gave_up("a")], "unknown", "its end is not known"),
+    "no direction": (
+        [told("x", party="customer", ends="call", outcome="no_answer")],
+        "unknown",
+        "no_answer, but the direction is not known",
+    ),
+    "outbound, not answered": (
+        [told("o", direction="outbound", party="customer", ends="call", outcome="no_answer")],
+        "failed",
+        "no_answer",
+    ),
+    "outbound, answered": (
+        [told("o", direction="outbound", party="customer", human=True, ends="call", outcome="completed")],
+        "answered",
+        "",
+    ),
+    "outbound, a voicemail box": (
+        [told("o", direction="outbound", party="machine", ends="call", outcome="voicemail")],
+        "unknown",
+        "a voicemail box answered the outgoing call",
+    ),
+    "directions contradict": ([CANCELLED, told("o", direction="outbound")], "unknown", ""),
+}
+
+
+@pytest.mark.parametrize(("legs", "outcome", "reason"), CALLS.values(), ids=list(CALLS))
+def test_call_is_judged_by_its_legs(legs: list[LegEvent], outcome: str, reason: str) -> None:
+    """Missed means inbound, ended, and no human answered; busy, rejected and voicemail stand apart."""
+    judgement = judge_legs(legs)
+    assert judgement.outcome == outcome
+    assert judgement.reason == reason or not reason
+
+
+def test_judgement_has_the_parties_the_beginning_and_the_longest_talk() -> None:
+    """The event of the whole call is one that rules can work with."""
+    legs = [picked_up("b"), OVER, BEGUN, told("x", at=2.0)]
+    event = judged_event(legs)
+    assert (event.type, event.direction, event.caller, event.subject, event.line) == (
+        "call.answered", "inbound", CUSTOMER, CUSTOMER, LINE,
+    )  # fmt: skip
+    assert event.time == BEGUN.event.time
+    assert [one["leg"] for one in event.data["legs"]] == ["in", "x", "b", "in"]
+    assert event.leg is None
+
+
+def test_call_with_very_many_legs_is_not_judged_by_some_of_them() -> None:
+    """A sender who repeats one correlation id for ever does not get a missed call out of the legs that fit."""
+    legs = [BEGUN, CANCELLED, *(ring(f"a{number}") for number in range(MOST_LEGS))]
+    assert judge_legs(legs).outcome == "unknown"
+
+
+def test_call_is_judged_after_its_grace_at_once_or_after_the_limit() -> None:
+    """The grace counts from the last that was told of an end, the limit from the first that was told at all."""
+    assert when_to_judge([BEGUN, OVER], grace=5, longest=100) == NOW + 30 + 5
+    assert when_to_judge([BEGUN, gave_up("a", at=40.0), OVER], grace=5, longest=100) == NOW + 40 + 5
+    assert when_to_judge([BEGUN, ring("a")], grace=5, longest=100) == NOW + 100
+    final = incoming(state="ended", ends="call", outcome="no_answer", final=True, at=50.0)
+    assert when_to_judge([BEGUN, final], grace=5, longest=100) < NOW
+
+
+PARTIES = ("customer", "agent", "machine", "")
+STATES = ("started", "ringing", "answered", "ended", "")
+OUTCOMES = ("", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail")
+
+
+@st.composite
+def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
+    """Any legs at all, sensible or not, each with a key of its own."""
+    return [
+        told(
+            draw(st.sampled_from("abc")),
+            key=f"s:{number}",
+            at=draw(st.integers(0, 5)),
+            direction=draw(st.sampled_from(("", "", "inbound", "outbound"))),
+            caller=draw(st.sampled_from(("", CUSTOMER, "+4940111"))),
+            party=draw(st.sampled_from(PARTIES)),
+            state=draw(st.sampled_from(STATES)),
+            outcome=draw(st.sampled_from(OUTCOMES)),
+            ends=draw(st.sampled_from(("", "leg", "call"))),
+            human=draw(st.integers(0, 5)) == 0,
+            final=draw(st.integers(0, 9)) == 0,
+        )
+        for number in range(draw(st.integers(1, 8)))
+    ]
+
+
+@given(legs_of_a_call(), st.randoms(use_true_random=False))
+def test_order_changes_nothing(legs: list[LegEvent], rng: random.Random) -> None:
+    """Whatever came first: the same judgement, the same event, the same time to judge."""
+    mixed = legs.copy()
+    rng.shuffle(mixed)
+    assert judged_event(mixed) == judged_event(legs)
+    assert when_to_judge(mixed, grace=5, longest=100) == when_to_judge(legs, grace=5, longest=100)
+
+
+@given(legs_of_a_call(), st.data())
+def test_lost_legs_never_make_an_answered_call_missed(legs: list[LegEvent], data: st.DataObject) -> None:
+    """As long as one leg is left that knows of a human, the call is not missed, busy or rejected."""
+    left = [leg for leg in legs if leg.leg.human or data.draw(st.booleans())]
+    judgement = judge_legs(left) if left else None
+    if any(leg.leg.human for leg in left):
+        assert judgement is not None
+        assert judgement.outcome in ("answered", "unknown")
+
+
+@given(legs_of_a_call())
+def test_missed_is_inbound_ended_and_unanswered(legs: list[LegEvent]) -> None:
+    """The promise, said once more in other words than the code's."""
+    event = judged_event(legs)
+    if event.type == "call.missed":
+        assert {leg.event.direction for leg in legs} - {""} == {"inbound"}
+        assert any(leg.leg.ends for leg in legs)
+        assert not any(leg.leg.human for leg in legs)
+        assert not any(leg.leg.outcome == "voicemail" for leg in legs)
+
+
+@given(legs_of_a_call(), st.integers(0, 7))
+def test_further_leg_never_takes_an_answer_back(legs: list[LegEvent], seen: int) -> None:
+    """What was judged as answered stays so when the rest becomes known."""
+    before = legs[: seen + 1]
+    if judge_legs(before).outcome == "answered":
+        assert judge_legs(legs).outcome == "answered"
