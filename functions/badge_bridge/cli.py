@@ -1,6 +1,6 @@
 """The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
 
-What sets a portal up and mends it is in modules of its own: `key | authorize`, `doctor | sync | clear`.
+Others are in modules of their own: `key | authorize`, `doctor | sync | clear`, `sign`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
@@ -24,7 +24,7 @@ try:
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
-from badge_bridge import cli_oauth, cli_portal
+from badge_bridge import cli_oauth, cli_portal, cli_sign
 from badge_bridge.cli_options import (
     JsonOption,
     RulesOption,
@@ -60,6 +60,7 @@ app.add_typer(events, name="events")
 app.add_typer(cli_oauth.commands)
 
 cli_portal.register(app)
+cli_sign.register(app)
 
 
 def main() -> NoReturn:
@@ -146,6 +147,8 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, 
         Server(create_app(bridge), listener) as server,
     ):
         logger = logging.getLogger("badge_bridge.serve")
+        for caution in rules.cautions:
+            logger.warning("%s", caution)
         for name, source in rules.sources.items():
             logger.info(
                 "source %s (%s) takes POST %s/hooks/%s", name, getattr(source, "provider", ""), server.url, name
@@ -246,6 +249,8 @@ def check(
     if as_json:
         print("[]")
     else:
+        for caution in loaded.cautions:
+            print(f"{caution} (no mistake)")
         print(
             f"{loaded.filename}: fine: {len(loaded.sources)} sources, {len(loaded.badges)} badges,"
             f" {len(loaded.rules)} rules (hash {loaded.hash})"

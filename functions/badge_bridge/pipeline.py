@@ -88,15 +88,15 @@ class Pipeline:
         self._sleep = sleep
         self._budget = budget
 
-    def source(self, name: str, method: str) -> Source[Any]:
-        """The source behind `/hooks/{name}`.
+    def source(self, name: str, method: str, path: str = "") -> Source[Any]:
+        """The source behind `/hooks/{name}`; `path` is what follows that, for providers that add to the URL.
 
         Raises:
             UnknownSource: the rules file has no such source.
             MethodNotAllowed: the provider never sends such a request.
         """
         source = self._sources.get(name)
-        if source is None:
+        if source is None or (path and not source.subpaths):
             raise UnknownSource("there is no such source")
         if method not in source.methods:
             raise MethodNotAllowed(f"this source takes {' and '.join(sorted(source.methods))}", allowed=source.methods)

@@ -51,7 +51,8 @@ BODY_TIMEOUT = 15.0
 RETRY_AFTER = "5"
 _LONGEST_NUMBER = 12
 
-_HOOK = re.compile(r"/hooks/([a-z0-9][a-z0-9_-]{0,62})")
+_HOOK = re.compile(r"/hooks/([a-z0-9][a-z0-9_-]{0,62})((?:/[A-Za-z0-9._-]{1,100}){0,8})")
+"""A source's path, and what some providers add to it (Mango: `/events/summary`)."""
 
 
 async def handle(request: Request, bridge: Bridge) -> Response:
@@ -73,12 +74,12 @@ async def _route(request: Request, bridge: Bridge) -> Response:
     if hook is None:
         return JSONResponse({"error": "there is nothing at this path"}, status_code=404)
     with bind_request(request.headers):
-        return await _refusing(hook[1], _receive(request, hook[1], bridge))
+        return await _refusing(hook[1], _receive(request, hook[1], hook[2], bridge))
 
 
-async def _receive(request: Request, name: str, bridge: Bridge) -> Response:
-    source = bridge.pipeline.source(name, request.method)
-    async with _delivery(request, bridge, source.max_body) as delivery:
+async def _receive(request: Request, name: str, path: str, bridge: Bridge) -> Response:
+    source = bridge.pipeline.source(name, request.method, path)
+    async with _delivery(request, bridge, source.max_body, path) as delivery:
         return _response(await bridge.pipeline.accept(source, delivery))
 
 
@@ -88,7 +89,7 @@ async def _install(request: Request, bridge: Bridge) -> Response:
 
 
 @asynccontextmanager
-async def _delivery(request: Request, bridge: Bridge, most: int) -> AsyncIterator[Delivery]:
+async def _delivery(request: Request, bridge: Bridge, most: int, path: str = "") -> AsyncIterator[Delivery]:
     """The request with its body, which has at most so many bytes, and takes its share of the room while in use."""
     with bridge.bodies.reading(_declared_length(request, most)) as share:
         yield Delivery(
@@ -97,6 +98,7 @@ async def _delivery(request: Request, bridge: Bridge, most: int) -> AsyncIterato
             headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"]],
             body=await _body(request, share, most),
             received_at=bridge.clock(),
+            path=path,
         )
 
 

@@ -120,7 +120,7 @@ def test_events_list_refuses_an_unknown_state(run: Run, stored: list[str]) -> No
     code, _, err = run("events", "list", "--in", "lost")
     assert code == 2
     assert "'lost'" in err
-    assert "waiting, working, done, ignored, dead" in err
+    assert "waiting, working, done, ignored, joined, dead" in err
 
 
 def test_events_show_tells_the_life_of_an_event(run: Run, stored: list[str]) -> None:

@@ -51,8 +51,8 @@ ALLOWED = {
     },
 }
 # What puts the rooms together may know all of them.
-TOGETHER = {"access", "bridge"}
-CLI = {"cli", "cli_clear", "cli_oauth", "cli_options", "cli_portal", "cli_subjects", "cli_sync"}
+TOGETHER = {"access", "bridge", "signing"}
+CLI = {"cli", "cli_clear", "cli_oauth", "cli_options", "cli_portal", "cli_sign", "cli_subjects", "cli_sync"}
 TOP = {"__main__", *CLI, "server", "serverless", "demo", "console"}
 MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from pydantic import BaseModel
+
+from badge_bridge.errors import Finding
 from badge_bridge.rulesfile import model, portal_model, references
 from badge_bridge.rulesfile.compiling import Compiled
 from badge_bridge.rulesfile.document import Document
@@ -45,7 +48,16 @@ def assemble(
         portal_of=MappingProxyType(portal_of),
         bound=Bound(rules, portal_of),
         secrets=secrets,
+        cautions=tuple(_cautions(document, checked.sources)),
     )
+
+
+def _cautions(document: Document, sources: Mapping[str, BaseModel]) -> Iterator[Finding]:
+    for name, options in sources.items():
+        # The options are a provider's, which this room knows by its shape only.
+        said: Sequence[str] = getattr(options, "cautions", tuple)()
+        for sentence in said:
+            yield document.finding(document.keys["sources", name], f"source {name}: {sentence}")
 
 
 def _portal(name: str, portal: portal_model.Portal) -> Portal:

@@ -188,6 +188,8 @@ class RulesFile:
     bound: Bound = field(repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """The values of all secrets, so that logs can leave them out."""
+    cautions: tuple[Finding, ...] = ()
+    """What is no mistake, and should be known all the same: how little the checks of a source prove."""
 
     def judge(self, event: Event) -> tuple[Judgement, ...]:
         """What the rules for this event's type and source say, in the order of the file. No other is evaluated."""

@@ -1,0 +1,77 @@
+"""Sample deliveries for trying a set-up before the provider is connected: what `badge-bridge sign` makes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from badge_bridge.errors import BridgeError
+from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.sources import build
+from badge_bridge.sources.base import Delivery, SampleCall, SourceOptions
+
+__all__ = ["SampleNotSent", "as_curl", "samples", "send"]
+
+RINGING = 25.0
+"""Seconds ago at which the call of a sample began."""
+
+SEND_TIMEOUT = 20.0
+
+
+class SampleNotSent(BridgeError):
+    """A sample could not be sent."""
+
+
+def samples(rules: RulesFile, name: str, call: SampleCall) -> Sequence[Delivery]:
+    """The deliveries by which the provider of a source would tell of a call.
+
+    Raises:
+        SampleNotSent: there is no such source.
+        NoSample: only the provider can sign for it.
+    """
+    options = rules.sources.get(name)
+    if not isinstance(options, SourceOptions):
+        raise SampleNotSent(f"there is no source {name}; there are: {', '.join(rules.sources)}")
+    return build(name, options).sample(call)
+
+
+def url_of(base: str, name: str, delivery: Delivery) -> str:
+    query = f"?{delivery.query}" if delivery.query else ""
+    return f"{base.rstrip('/')}/hooks/{name}{delivery.path}{query}"
+
+
+def as_curl(base: str, name: str, delivery: Delivery) -> str:
+    """One command that sends the delivery, for a shell."""
+    words = ["curl", "--include"]
+    if delivery.method != "POST":
+        words += ["--request", delivery.method]
+    for header, value in delivery.headers:
+        words += ["--header", f"{header}: {value}"]
+    if delivery.body:
+        words += ["--data-binary", delivery.body.decode("utf-8")]
+    return shlex.join([*words, url_of(base, name, delivery)])
+
+
+async def send(
+    base: str, name: str, deliveries: Sequence[Delivery], *, transport: AsyncBaseTransport | None = None
+) -> list[tuple[int, str]]:
+    """Send the deliveries one after the other; status and text of each answer.
+
+    Raises:
+        SampleNotSent: nobody answers there.
+    """
+    answers = []
+    async with AsyncClient(timeout=SEND_TIMEOUT, transport=transport) as client:
+        for delivery in deliveries:
+            url = url_of(base, name, delivery)
+            try:
+                response = await client.request(
+                    delivery.method, url, headers=list(delivery.headers), content=delivery.body
+                )
+            except HTTPError as error:
+                raise SampleNotSent(
+                    f"{url} could not be reached: {error}; is `badge-bridge serve` running there?"
+                ) from error
+            answers.append((response.status_code, response.text[:500]))
+    return answers
