@@ -19,7 +19,7 @@ from typing import Any
 from badge_bridge.events import Event, event_key
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.base import CorrelatingOptions, Source
-from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, when_to_judge
+from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity, when_to_judge
 from badge_bridge.store.protocol import Accepted, Settlement, Store, StoredEvent
 
 __all__ = ["Calls", "Joined", "call_join"]
@@ -75,7 +75,7 @@ class Calls:
 
     async def _judge(self, legs: list[LegEvent], found: list[StoredEvent], now: float) -> Joined:
         judged = judged_event(legs)
-        key = event_key(judged.source, ("judged call", judged.id))
+        key = event_key(judged.source, judged_identity(judged.id))
         ways = dict.fromkeys(one.verified for one in found)
         accepted = Accepted(
             key=key,

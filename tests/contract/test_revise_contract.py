@@ -174,3 +174,10 @@ async def test_hastened_events_are_due_now_unless_a_lane_holds_them(store: Store
     assert await store.claim("s:1", now=NOW + 20, lease=60)
     assert await store.claim("s:2", now=NOW + 20, lease=60) is None
     assert (await found(store, "s:3")).state == "done"
+
+
+async def test_event_that_was_accepted_as_it_is_is_not_revised(store: Store) -> None:
+    """What one delivery said for good is not argued away by others."""
+    await store.accept([item("s:1", type="call.missed")])
+    assert not await store.revise(judged("call.unknown"), revision=3, now=NOW)
+    assert (await found(store)).event.type == "call.missed"

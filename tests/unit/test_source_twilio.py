@@ -20,6 +20,7 @@ from badge_bridge.errors import BodyTooLarge, Impossible, Malformed, Unauthentic
 from badge_bridge.events import Event
 from badge_bridge.sources import bodies, build
 from badge_bridge.sources.base import Delivery
+from badge_bridge.sources.joining import LegEvent, judged_event, judged_identity
 from badge_bridge.sources.twilio import Twilio, TwilioOptions, sign
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -65,8 +66,11 @@ def raw(body: bytes, *headers: tuple[str, str], query: str = "", method: str = "
 
 
 def read(fields: dict[str, str], **options: Any) -> Event:
+    """The event of a delivery, or what the call is judged as when no other delivery tells of it."""
     (reading,) = source(**options).read(posted(fields))
-    return reading.event
+    if reading.event.leg is None:
+        return reading.event
+    return judged_event([LegEvent("reception:1", NOW.timestamp(), reading.event)])
 
 
 def identity(fields: dict[str, str]) -> tuple[str, ...]:
@@ -364,12 +368,12 @@ RECORDED = {"CallStatus": "completed", "RecordingSid": RECORDING}
         case("missed", "caller_cancelled", CallStatus="canceled"),
         case("busy", "busy", CallStatus="busy"),
         case("failed", "failed", CallStatus="failed"),
-        case("unknown", "completed does not say whether a human answered", CallStatus="completed"),
-        case("unknown", "not ended: queued", CallStatus="queued"),
-        case("unknown", "not ended: initiated", CallStatus="initiated"),
-        case("unknown", "not ended: ringing", CallStatus="ringing"),
-        case("unknown", "not ended: in-progress", CallStatus="in-progress"),
-        case("unknown", "the status ringing is not known", **DIAL, DialCallStatus="ringing"),
+        case("unknown", "it ended, and nothing says whether somebody answered", CallStatus="completed"),
+        case("unknown", "its end is not known", CallStatus="queued"),
+        case("unknown", "its end is not known", CallStatus="initiated"),
+        case("unknown", "its end is not known", CallStatus="ringing"),
+        case("unknown", "its end is not known", CallStatus="in-progress"),
+        case("unknown", "its end is not known", **DIAL, DialCallStatus="ringing"),
         case("missed", "no_answer", **DIAL, DialCallStatus="no-answer"),
         case("missed", "caller_cancelled", **DIAL, DialCallStatus="canceled"),
         case("busy", "busy", **DIAL, DialCallStatus="busy"),
@@ -379,19 +383,19 @@ RECORDED = {"CallStatus": "completed", "RecordingSid": RECORDING}
         case("answered", "", **DIAL, DialCallStatus="completed", DialBridged="true"),
         case(
             "unknown",
-            "picked up, but never connected to the caller",
+            "it ended, and nothing says whether somebody answered",
             **DIAL,
             DialCallStatus="completed",
             DialBridged="false",
         ),
         case("answered", "", **DIAL, DialCallStatus="completed", RecordingUrl="https://api.twilio.com/r"),
-        case("unknown", "one leg of a call: no-answer", Direction="outbound-dial", ParentCallSid=CALL, CallSid=CHILD),
-        case("unknown", "one leg of a call: no-answer", Direction="inbound", ParentCallSid=CALL, CallSid=CHILD),
-        case("unknown", "one leg of a call: completed", Direction="outbound-dial", CallStatus="completed"),
+        case("unknown", "its end is not known", Direction="outbound-dial", ParentCallSid=CALL, CallSid=CHILD),
+        case("unknown", "its end is not known", Direction="inbound", ParentCallSid=CALL, CallSid=CHILD),
+        case("unknown", "answered, but its end was never reported", Direction="outbound-dial", CallStatus="completed"),
         case("failed", "no_answer", **OUTBOUND, CallStatus="no-answer"),
         case("failed", "caller_cancelled", **OUTBOUND, CallStatus="canceled"),
         case("busy", "busy", **OUTBOUND, CallStatus="busy"),
-        case("unknown", "completed does not say whether a human answered", **OUTBOUND, CallStatus="completed"),
+        case("unknown", "it ended, and nothing says whether somebody answered", **OUTBOUND, CallStatus="completed"),
         case("failed", "no_answer", **OUTBOUND, **DIAL, DialCallStatus="no-answer"),
         case("answered", "", **OUTBOUND, **DIAL, DialCallStatus="completed"),
         case("unknown", "no_answer, but the direction is not known", Direction=""),
@@ -400,15 +404,19 @@ RECORDED = {"CallStatus": "completed", "RecordingSid": RECORDING}
         case("voicemail", "", **RECORDED, RecordingSource="RecordVerb", RecordingStatus="completed"),
         case("voicemail", "", RecordingSid=RECORDING, RecordingSource="RecordVerb", CallStatus="", Direction=""),
         case("voicemail", "", CallStatus="in-progress", RecordingUrl="https://api.twilio.com/r"),
-        case("unknown", "a recording by DialVerb is not a voicemail", **RECORDED, RecordingSource="DialVerb"),
-        case("unknown", "a recording by Conference is not a voicemail", **RECORDED, RecordingSource="Conference"),
-        case("unknown", "the recording is in-progress", **RECORDED, RecordingStatus="in-progress"),
-        case("unknown", "the recording is absent", **RECORDED, RecordingStatus="absent"),
-        case("unknown", "a recording of an outgoing call is not a voicemail", **OUTBOUND, **RECORDED),
+        case("unknown", "it ended, and nothing says whether somebody answered", **RECORDED, RecordingSource="DialVerb"),
+        case(
+            "unknown", "it ended, and nothing says whether somebody answered", **RECORDED, RecordingSource="Conference"
+        ),
+        case(
+            "unknown", "it ended, and nothing says whether somebody answered", **RECORDED, RecordingStatus="in-progress"
+        ),
+        case("unknown", "it ended, and nothing says whether somebody answered", **RECORDED, RecordingStatus="absent"),
+        case("unknown", "it ended, and nothing says whether somebody answered", **OUTBOUND, **RECORDED),
     ],
 )
 def test_call_is_judged_from_one_event(fields: dict[str, str], expected: str, reason: str) -> None:
-    """Missed means inbound, ended and unanswered; what one request cannot tell is unknown and says why."""
+    """Missed means inbound, ended and unanswered; what one request cannot tell alone is unknown and says why."""
     event = read(fields)
     assert (event.type, event.outcome, event.reason) == (f"call.{expected}", expected, reason)
 
@@ -489,7 +497,15 @@ def test_field_that_is_given_twice_is_impossible() -> None:
 )
 def test_identity_is_made_of_what_happened(change: dict[str, str], same: bool) -> None:
     """A repeated delivery is the same event; another status, leg or recording of the call is not."""
-    assert (identity({**MISSED, **change}) == identity(MISSED)) is same
+    told = {**MISSED, "CallStatus": "completed"}
+    assert (identity({**told, **change}) == identity(told)) is same
+
+
+def test_call_that_ended_for_good_has_the_identity_of_the_whole_call() -> None:
+    """What legs of the same call are judged as later, or were before, is the same event and never a second one."""
+    ended = {"SequenceNumber": "7", "CallStatus": "canceled"}
+    assert identity(MISSED) == identity({**MISSED, **ended}) == judged_identity(CALL)
+    assert identity({**MISSED, "CallSid": CHILD}) != judged_identity(CALL)
 
 
 def test_identity_does_not_read_the_unsigned_idempotency_token() -> None:
@@ -570,7 +586,9 @@ def test_json_numbers_and_truth_values_are_read_like_a_form() -> None:
     dialled = {**MISSED, **DIAL, "DialCallStatus": "completed", "DialBridged": False, "CallDuration": 7, "To": None}
     (reading,) = source().read(signed_json(json.dumps(dialled).encode()))
     event = reading.event
-    assert (event.type, event.duration, event.callee) == ("call.unknown", 7, "")
+    assert (event.type, event.duration, event.callee) == ("call.leg", 7, "")
+    assert event.leg is not None
+    assert (event.leg.outcome, event.leg.human) == ("completed", False)
 
 
 def test_large_form_is_refused_before_it_is_read() -> None:

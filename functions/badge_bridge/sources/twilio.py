@@ -20,14 +20,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import Delivery, Part, Reading, Reply, SampleCall, Source, SourceOptions
+from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
 from badge_bridge.sources.bodies import Fields
 from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import strict_seconds_at, strict_text_at
+from badge_bridge.sources.joining import judged_identity
+from badge_bridge.sources.judgement import Judgement
 from badge_bridge.sources.public_url import check_public_url
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac
-from badge_bridge.sources.twilio_calls import JUDGED, direction_of, judge
+from badge_bridge.sources.twilio_calls import JUDGED, direction_of, ended_unanswered, leg_of
 from badge_bridge.sources.twilio_identity import check_fields, check_query, identity_of
 
 __all__ = ["SIGNATURE", "Twilio", "TwilioOptions", "sign"]
@@ -56,7 +58,7 @@ class TwilioVerify(BaseModel):
     )
 
 
-class TwilioOptions(SourceOptions):
+class TwilioOptions(CorrelatingOptions):
     """A source that Twilio calls."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -134,7 +136,9 @@ class Twilio(Source[TwilioOptions]):
         """
         data = _data(delivery)
         identity = identity_of(data)
-        return (Reading(_event(self, data, delivery.received_at), identity),)
+        event = _event(self, data, delivery.received_at)
+        # What says how the whole call ended is the one event of that call, whoever else tells of it.
+        return (Reading(event, identity if event.leg else judged_identity(data["CallSid"])),)
 
     def reply(self) -> Reply:
         # An empty TwiML document does nothing where Twilio waits for instructions, and is ignored elsewhere.
@@ -145,7 +149,8 @@ class Twilio(Source[TwilioOptions]):
         fields = {
             "AccountSid": "AC" + "0" * 32,
             "CallSid": "CA" + hashlib.sha256(call.id.encode()).hexdigest()[:32],
-            "CallStatus": "completed" if call.outcome == "answered" else "no-answer",
+            "CallStatus": "in-progress",
+            "DialCallStatus": "no-answer",
             "Direction": "inbound",
             "From": call.caller,
             "To": call.line,
@@ -226,21 +231,27 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
 
 
 def _event(source: Twilio, data: Mapping[str, Any], received_at: float) -> Event:
+    """The event of the whole call, where it has ended for good without anybody; else of the leg that is told of."""
     told = {key: strict_text_at(data, key) for key in JUDGED if data.get(key) is not None}
     for key, pattern in _WORDS.items():
         if told.get(key) and not pattern.fullmatch(told[key]):
             raise Impossible("is not written as Twilio writes it", field=key)
     dialled, whole = strict_seconds_at(data, "DialCallDuration"), strict_seconds_at(data, "CallDuration")
+    judgement = ended_unanswered(told)
+    caller, callee = strict_text_at(data, "From"), strict_text_at(data, "To")
+    leg = None if judgement else leg_of(data["CallSid"], told)
+    speaks_of_the_call = leg is None or leg.call == data["CallSid"]
     return call_event(
         source,
         id=data["CallSid"],
         time=_time(strict_text_at(data, "Timestamp")) or datetime.fromtimestamp(received_at, UTC),
-        judgement=judge(told),
+        judgement=judgement or Judgement("unknown"),
         direction=direction_of(told),
-        caller=strict_text_at(data, "From"),
-        callee=strict_text_at(data, "To"),
-        duration=whole if dialled is None else dialled,
+        caller=caller if speaks_of_the_call else "",
+        callee=callee if speaks_of_the_call else "",
+        duration=whole if dialled is None and (leg is None or "DialCallStatus" in told) else dialled,
         data=data,
+        leg=leg,
     )
 
 

@@ -1,22 +1,25 @@
-"""What one Twilio request says about a call. Legs of a call are judged one by one; nothing is remembered between them.
+"""What one Twilio request says about a call: how it ended, where nothing can change that any more, or a leg of it.
 
 Statuses: queued, initiated, ringing, in-progress, completed, busy, no-answer, canceled, failed (Twilio support,
 "What do the call statuses mean?"). The trap: an incoming call is `completed` as soon as any TwiML answered it, even if
-no human did. Only the outcome of a `<Dial>` says whether somebody picked up.
+no human did. Only the outcome of a `<Dial>` says whether somebody picked up, and there may be another `<Dial>` after
+one that failed, or a `<Record>`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from badge_bridge.events import Direction
+from badge_bridge.events import Direction, Leg
 from badge_bridge.sources.judgement import Judgement, unanswered
 
-__all__ = ["JUDGED", "direction_of", "judge"]
+__all__ = ["JUDGED", "direction_of", "ended_unanswered", "leg_of"]
 
 JUDGED = (
     "CallStatus",
     "DialBridged",
+    "DialCallSid",
     "DialCallStatus",
     "Direction",
     "ParentCallSid",
@@ -25,68 +28,102 @@ JUDGED = (
     "RecordingStatus",
     "RecordingUrl",
 )
-"""The fields that this module reads."""
+"""The fields that this module reads, beside the call's id."""
 
-_RUNNING = frozenset({"queued", "initiated", "ringing", "in-progress"})
-
-_UNANSWERED: Mapping[str, str] = {"no-answer": "no_answer", "canceled": "caller_cancelled"}
+_STATES: Mapping[str, Literal["started", "ringing", "answered"]] = {
+    "queued": "started",
+    "initiated": "started",
+    "ringing": "ringing",
+    "in-progress": "answered",
+}
+_OUTCOMES: Mapping[str, Literal["completed", "no_answer", "cancelled", "busy", "failed"]] = {
+    "completed": "completed",
+    "answered": "completed",
+    "no-answer": "no_answer",
+    "canceled": "cancelled",
+    "busy": "busy",
+    "failed": "failed",
+}
 
 
 def direction_of(data: Mapping[str, str]) -> Direction:
-    """Twilio says `inbound`, `outbound-api` or `outbound-dial`; other products say other things."""
+    """The call's direction. Twilio says `inbound`, `outbound-api` or `outbound-dial`; other products say other things.
+
+    That of a `<Dial>`'s own leg is not the call's.
+    """
     said = data.get("Direction", "")
+    if _is_dialled(data):
+        return ""
     if said == "inbound":
         return "inbound"
     return "outbound" if said.startswith("outbound") else ""
 
 
-def judge(data: Mapping[str, str]) -> Judgement:
-    """How a call ended, as far as the fields of one request tell."""
-    direction = direction_of(data)
-    if "ParentCallSid" in data or data.get("Direction") == "outbound-dial":
-        return Judgement("unknown", f"one leg of a call: {data.get('CallStatus', 'no status')}")
+def _is_dialled(data: Mapping[str, str]) -> bool:
+    return "ParentCallSid" in data or data.get("Direction") == "outbound-dial"
+
+
+def ended_unanswered(data: Mapping[str, str]) -> Judgement | None:
+    """How the whole call ended, where nothing ever answered it: no TwiML, so nobody that TwiML could have rung at."""
+    status = data.get("CallStatus", "")
+    if _is_dialled(data) or status in ("", "completed") or status not in _OUTCOMES:
+        return None
+    if {"DialCallStatus", "RecordingSid", "RecordingUrl"} & data.keys():
+        return None
+    if status in ("busy", "failed"):
+        return Judgement("busy" if status == "busy" else "failed", status)
+    return unanswered(direction_of(data), "no_answer" if status == "no-answer" else "caller_cancelled")
+
+
+def leg_of(call: str, data: Mapping[str, str]) -> Leg:
+    """The leg that a request is about; `call` is its CallSid."""
+    status = data.get("CallStatus", "")
+    if _is_dialled(data):
+        human = status in ("in-progress", "completed")
+        ends: Literal["leg", ""] = "leg" if status in _OUTCOMES else ""
+        return _leg(data.get("ParentCallSid") or call, call, status, party="agent", human=human, ends=ends)
+    over: Literal["call", ""] = "call" if status in _OUTCOMES else ""
     if "DialCallStatus" in data:
-        return _dialled(data["DialCallStatus"], data.get("DialBridged", ""), direction)
+        dialled, bridged = data["DialCallStatus"], data.get("DialBridged", "")
+        connected = dialled in ("completed", "answered") and bridged != "false"
+        name = data.get("DialCallSid") or f"{call} dialled"
+        party: Literal["agent", "customer"] = "customer" if direction_of(data) == "outbound" else "agent"
+        ended: Literal["call", "leg"] = over or "leg"
+        return _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in _OUTCOMES else over)
     if "RecordingSid" in data or "RecordingUrl" in data:
-        return _recorded(data, direction)
-    return _leg(data["CallStatus"], direction)
+        return _recording(call, data)
+    return _leg(call, call, status, party="customer", human=False, ends=over)
 
 
-def _dialled(status: str, bridged: str, direction: Direction) -> Judgement:
-    """The outcome of a `<Dial>`: what became of the attempt to reach a human."""
-    if status in ("completed", "answered"):
-        if bridged == "false":
-            return Judgement("unknown", "picked up, but never connected to the caller")
-        return Judgement("answered")
-    return _ended(status, direction)
+def _recording(call: str, data: Mapping[str, str]) -> Leg:
+    """A recording is a voicemail only where `<Record>` made it; a `<Dial>` or a conference records people talking.
+
+    Whoever leaves a message does so last: where only that is told, the call is over.
+    """
+    name = data.get("RecordingSid") or f"{call} recorded"
+    made_by, status = data.get("RecordingSource") or "RecordVerb", data.get("RecordingStatus", "completed")
+    if made_by == "RecordVerb" and status == "completed" and direction_of(data) != "outbound":
+        return Leg(call=call, leg=name, party="machine", state="ended", outcome="voicemail", ends="call")
+    detail = f"recording by {made_by}: {status}"
+    return Leg(call=call, leg=name, party="machine", state="ended", detail=detail, ends="leg")
 
 
-def _recorded(data: Mapping[str, str], direction: Direction) -> Judgement:
-    """A recording is a voicemail only where `<Record>` made it; a `<Dial>` or a conference records people talking."""
-    made_by = data.get("RecordingSource") or "RecordVerb"
-    status = data.get("RecordingStatus", "completed")
-    if made_by != "RecordVerb":
-        return Judgement("unknown", f"a recording by {made_by} is not a voicemail")
-    if status != "completed":
-        return Judgement("unknown", f"the recording is {status}")
-    if direction == "outbound":
-        return Judgement("unknown", "a recording of an outgoing call is not a voicemail")
-    return Judgement("voicemail")
-
-
-def _leg(status: str, direction: Direction) -> Judgement:
-    if status in _RUNNING:
-        return Judgement("unknown", f"not ended: {status}")
-    if status == "completed":
-        return Judgement("unknown", "completed does not say whether a human answered")
-    return _ended(status, direction)
-
-
-def _ended(status: str, direction: Direction) -> Judgement:
-    if status in _UNANSWERED:
-        return unanswered(direction, _UNANSWERED[status])
-    if status == "busy":
-        return Judgement("busy", "busy")
-    if status == "failed":
-        return Judgement("failed", "failed")
-    return Judgement("unknown", f"the status {status} is not known")
+def _leg(
+    call: str,
+    leg: str,
+    status: str,
+    *,
+    party: Literal["agent", "customer"],
+    human: bool,
+    ends: Literal["", "leg", "call"],
+) -> Leg:
+    return Leg(
+        call=call,
+        leg=leg,
+        party=party,
+        state=_STATES.get(status, "ended" if status in _OUTCOMES else ""),
+        outcome=_OUTCOMES.get(status, ""),
+        detail=status,
+        ends=ends,
+        human=human,
+    )

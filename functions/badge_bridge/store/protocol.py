@@ -266,7 +266,7 @@ class Store(Protocol):
 
     async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
         """Write an event whose content may change as more becomes known: durably, where it is not known yet or was
-        written with a lower `revision` (from 1).
+        written with a lower `revision` (from 1). One that was accepted as it is stays so.
 
         True where there is something new to do: the event is new, or says something else than before, its `data`
         aside. It is then due at once (while it waits for something else, then), its failures forgotten, and no rule

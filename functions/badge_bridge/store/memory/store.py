@@ -143,7 +143,7 @@ class MemoryStore:
         if self._add(new):
             return True
         row = self._rows[new.key]
-        if row.revision >= revision:
+        if not 0 < row.revision < revision:
             return False
         same = says_the_same(row.event, accepted.event)
         row.event, row.type, row.time, row.revision = new.event, new.type, new.time, revision

@@ -190,7 +190,7 @@ def revise(connection: sqlite3.Connection, acceptance: Acceptance, event: Event,
         connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
         return True
     stored, known, _ = connection.execute(sql.REVISED, (key,)).fetchone()
-    if known >= revision:
+    if not 0 < known < revision:
         return False
     connection.execute(sql.REVISE, {"key": key, "event": text, "type": kind, "revision": revision})
     if joins:
