@@ -25,6 +25,7 @@ _MODULES: Mapping[str, str] = {
     "signalwire": "signalwire:SignalWire",
     "telnyx": "telnyx:Telnyx",
     "twilio": "twilio:Twilio",
+    "vonage": "vonage:Vonage",
 }
 
 Value = TypeVar("Value")
