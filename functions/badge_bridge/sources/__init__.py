@@ -22,6 +22,7 @@ __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "So
 _MODULES: Mapping[str, str] = {
     "bitrix24": "bitrix24:Bitrix24",
     "generic": "generic:Generic",
+    "plivo": "plivo:Plivo",
     "signalwire": "signalwire:SignalWire",
     "telnyx": "telnyx:Telnyx",
     "twilio": "twilio:Twilio",
