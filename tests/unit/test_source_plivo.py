@@ -140,9 +140,6 @@ def test_a_request_that_is_cut_anew_is_the_same_event() -> None:
     identity = source().read(request)[0].identity
     rest = {key: value for key, value in FIELDS.items() if key not in ("CallStatus", "BillDuration")}
     cut = replace(request, body=urlencode({"BillDuration": "0CallStatuscompleted", **rest}).encode())
-    cut = replace(
-        cut, body=cut.body.replace(b"BillDuration=0CallStatuscompleted", b"BillDuration=0CallStatuscompleted")
-    )
     assert of_bridge(cut)
     with pytest.raises(DeliveryRefused):
         read(cut)
@@ -220,9 +217,9 @@ def test_facts_of_a_leg(fields: dict[str, str], expected: tuple[Any, ...]) -> No
 
 def test_time_and_numbers_are_read() -> None:
     """Times are UTC without saying so, numbers are international without a plus; an odd time is noted."""
-    event = read(posted(FIELDS))
+    event = read(posted({**FIELDS, "From": "13103384645", "To": "13105678901"}))
     assert event.time.timestamp() == NOW
-    assert (event.caller, event.line) == ("+15558675309", "+15558675310") or event.caller == "15558675309"
+    assert (event.caller, event.line) == ("+13103384645", "+13105678901")
     assert read(posted({**FIELDS, "EndTime": "now"})).data["notes"] == ["EndTime cannot be read: 'now'"]
 
 
