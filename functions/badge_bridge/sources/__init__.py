@@ -20,9 +20,14 @@ from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOp
 __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "SourceOptions", "build"]
 
 _MODULES: Mapping[str, str] = {
+    "bandwidth": "bandwidth:Bandwidth",
     "bitrix24": "bitrix24:Bitrix24",
     "generic": "generic:Generic",
+    "plivo": "plivo:Plivo",
+    "signalwire": "signalwire:SignalWire",
+    "telnyx": "telnyx:Telnyx",
     "twilio": "twilio:Twilio",
+    "vonage": "vonage:Vonage",
     "zoom": "zoom:Zoom",
 }
 

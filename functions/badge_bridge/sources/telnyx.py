@@ -1,0 +1,190 @@
+"""Telnyx: events of the Voice API v2 as JSON, signed with Ed25519.
+
+Sources: Telnyx docs, "Receiving webhooks" and "Voice API webhooks"; the signature as in
+`telnyx.lib.webhook_verification` of Telnyx's Python library, the fields as in its models. Signed is
+`timestamp|body`; deliveries come late, twice and in any order.
+
+Only `call.initiated` says in which direction a leg goes. An application that takes a call answers it before anybody of
+ours does, so that `call.answered` proves no human; `call.bridged`, which says that two legs were connected, does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+
+from badge_bridge.errors import Impossible, Malformed
+from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.sources import bodies
+from badge_bridge.sources.base import CorrelatingOptions, Delivery, NoSample, Part, Reading, Reply, SampleCall, Source
+from badge_bridge.sources.calls import leg_event
+from badge_bridge.sources.credentials import Secrets, is_resolved
+from badge_bridge.sources.event_types import check_type
+from badge_bridge.sources.fields import Notes, group_at, strict_text_at, text_at
+from badge_bridge.sources.moments import iso_time
+from badge_bridge.sources.signatures import BASE64, Ed25519, HeaderPart, SignedTime
+
+__all__ = ["Telnyx", "TelnyxOptions"]
+
+_KEY_SIZE = 32
+
+Outcome = Literal["completed", "no_answer", "cancelled", "busy", "rejected", "failed"]
+
+_CAUSES: Mapping[str, Outcome] = {
+    "call_rejected": "rejected",
+    "no_answer": "no_answer",
+    "normal_clearing": "completed",
+    "not_found": "failed",
+    "originator_cancel": "cancelled",
+    "time_limit": "completed",
+    "timeout": "no_answer",
+    "user_busy": "busy",
+}
+"""`unspecified`, and a cause that is new, count as completed: they do not prove that nobody answered."""
+
+_STATES: Mapping[str, Literal["started", "answered", "ended"]] = {
+    "call.initiated": "started",
+    "call.answered": "answered",
+    "call.bridged": "answered",
+    "call.hangup": "ended",
+}
+
+
+def _public_keys(secrets: list[SecretStr]) -> list[SecretStr]:
+    for secret in secrets:
+        if is_resolved(secret):
+            _public_key(secret)
+    return secrets
+
+
+def _public_key(secret: SecretStr) -> bytes:
+    wrong = "this is not a public key of Telnyx, the base64 of 32 bytes; copy it from Keys & Credentials, Public Key"
+    try:
+        key = BASE64.decode(secret.get_secret_value().strip())
+    except ValueError as error:
+        raise ValueError(wrong) from error
+    if len(key) != _KEY_SIZE:
+        raise ValueError(wrong)
+    return key
+
+
+class TelnyxOptions(CorrelatingOptions):
+    """A source that Telnyx calls."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    provider: Literal["telnyx"]
+    secrets: Annotated[Secrets, AfterValidator(_public_keys)] = Field(
+        description="The account's public key, in base64 as Telnyx shows it; any of several may match."
+    )
+
+
+def _message(delivery: Delivery, time: str) -> Sequence[bytes]:
+    return (time.encode() + b"|" + delivery.body,)
+
+
+class Telnyx(Source[TelnyxOptions]):
+    """Reads Telnyx's events; those that say how a leg of a call stands are legs, others are `telnyx.<event_type>`."""
+
+    options_type: ClassVar = TelnyxOptions
+    max_body = 256 * 1024
+    binds: ClassVar[tuple[Part, ...]] = ("body", "time")
+
+    def __init__(self, name: str, options: TelnyxOptions) -> None:
+        super().__init__(name, options)
+        self._keys = tuple(_public_key(secret) for secret in options.secrets)
+        self._scheme = Ed25519(
+            signature=HeaderPart("telnyx-signature-ed25519"),
+            encoding=BASE64,
+            message=_message,
+            binds=self.binds,
+            time=SignedTime(HeaderPart("telnyx-timestamp")),
+            hint="; compare secrets with the public key of the Telnyx account",
+        )
+
+    def _verify(self, delivery: Delivery) -> str:
+        return self._scheme.verify(delivery, self._keys)
+
+    def read(self, delivery: Delivery) -> Sequence[Reading]:
+        """The one event of a verified delivery.
+
+        Raises:
+            Malformed: the body is not JSON, as of TeXML.
+            Impossible: it does not say which event this is, or of which call; names the field.
+        """
+        if not bodies.is_json(bodies.media_type(delivery)):
+            raise Malformed(f"the body must be {bodies.JSON}; this source takes no callbacks of TeXML")
+        body = bodies.json_object(delivery.body)
+        told = group_at(body, "data")
+        event_id, kind = strict_text_at(told, "id"), strict_text_at(told, "event_type")
+        if not event_id:
+            raise Impossible("is missing", field="data.id")
+        if not kind:
+            raise Impossible("is missing", field="data.event_type")
+        notes = Notes()
+        occurred = iso_time(told, "occurred_at", notes) or datetime.fromtimestamp(delivery.received_at, UTC)
+        if kind in _STATES:
+            event = self._leg(body, kind, event_id, occurred, notes)
+        else:
+            event = Event(
+                id=event_id,
+                source=self.name,
+                provider="telnyx",
+                type=check_type(f"telnyx.{kind}", field="data.event_type"),
+                time=occurred,
+                data={**body, **notes.data()},
+            )
+        return (Reading(event, identity=(event_id,)),)
+
+    def reply(self) -> Reply:
+        return Reply(status=200)
+
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:  # noqa: ARG002 - none can be made
+        raise NoSample(
+            f"source {self.name}: Telnyx signs with a private key that only Telnyx has; call a number of the account"
+        )
+
+    def _leg(self, body: Mapping[str, Any], kind: str, event_id: str, occurred: datetime, notes: Notes) -> Event:
+        payload = group_at(group_at(body, "data"), "payload")
+        call, leg = strict_text_at(payload, "call_session_id"), strict_text_at(payload, "call_leg_id")
+        if not call:
+            raise Impossible("is missing", field="data.payload.call_session_id")
+        said = strict_text_at(payload, "direction")
+        first = leg == call or said == "incoming"
+        cause = strict_text_at(payload, "hangup_cause")
+        return leg_event(
+            self,
+            id=event_id,
+            time=iso_time(payload, "start_time", notes) or occurred,
+            leg=Leg(
+                call=call,
+                leg=leg or call,
+                party=_party(said, first=first),
+                state=_STATES[kind],
+                outcome=_CAUSES.get(cause, "completed") if kind == "call.hangup" else "",
+                detail=cause,
+                ends="leg" if kind == "call.hangup" else "",
+                human=kind == "call.bridged",
+            ),
+            direction=_direction(said, first=first),
+            caller=text_at(payload, "from") if first else "",
+            callee=text_at(payload, "to") if first else "",
+            data={**body, **notes.data()},
+        )
+
+
+def _party(said: str, *, first: bool) -> Literal["customer", "agent", ""]:
+    """Who is at the far end; a leg that goes out and is not the call's first is one to somebody of ours."""
+    if said not in ("incoming", "outgoing"):
+        return ""
+    return "customer" if first else "agent"
+
+
+def _direction(said: str, *, first: bool) -> Direction:
+    """The call's direction: a leg that comes in says it, one that goes out only where the call began with it."""
+    if said == "incoming":
+        return "inbound"
+    return "outbound" if said == "outgoing" and first else ""

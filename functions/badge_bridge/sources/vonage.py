@@ -1,0 +1,203 @@
+"""Vonage Voice: event webhooks as JSON, with a JWT that names the digest of the body.
+
+Sources: Vonage docs, "Voice API webhook reference" and "Validating inbound messages" (signed webhooks); tokens as
+`vonage-jwt` checks them. That library does not compare `payload_hash`; here it is compared, and `iat` with our clock.
+
+The statuses busy, cancelled, unanswered, rejected, failed and timeout are told of legs that go out. An incoming call
+ends `completed` whether or not somebody was there: what became of the legs to our people decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from badge_bridge.errors import Impossible, Malformed
+from badge_bridge.events import Event, Leg
+from badge_bridge.sources import bodies
+from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, SampleCall, Source
+from badge_bridge.sources.calls import leg_event
+from badge_bridge.sources.credentials import Secrets, keys
+from badge_bridge.sources.event_types import check_type
+from badge_bridge.sources.fields import Notes, strict_text_at, text_at, whole_number
+from badge_bridge.sources.moments import iso_time
+from badge_bridge.sources.signatures import Jwt
+
+__all__ = ["Vonage", "VonageOptions"]
+
+Outcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed"]
+State = Literal["started", "ringing", "answered", "ended"]
+
+_STATUSES: Mapping[str, tuple[State, Outcome]] = {
+    "started": ("started", ""),
+    "ringing": ("ringing", ""),
+    "answered": ("answered", ""),
+    "human": ("answered", ""),
+    "machine": ("answered", ""),
+    "busy": ("ended", "busy"),
+    "cancelled": ("ended", "cancelled"),
+    "completed": ("ended", "completed"),
+    "disconnected": ("ended", "completed"),
+    "failed": ("ended", "failed"),
+    "rejected": ("ended", "rejected"),
+    "timeout": ("ended", "no_answer"),
+    "unanswered": ("ended", "no_answer"),
+}
+_UNNAMED: Mapping[str, str] = {
+    "recording_url": "record",
+    "conversation_uuid_to": "transfer",
+    "dtmf": "input",
+    "speech": "input",
+}
+"""What an event without a status is, by the field that only it has."""
+
+
+class VonageOptions(CorrelatingOptions):
+    """A source that Vonage calls: the event URL of a Voice application."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    provider: Literal["vonage"]
+    secrets: Secrets = Field(
+        description="The account's signature secret, as the API settings show it; any of several may match."
+    )
+
+
+def _token(delivery: Delivery) -> str | None:
+    word, _, token = (delivery.header("authorization") or "").partition(" ")
+    return token.strip() if word.lower() == "bearer" else None
+
+
+class Vonage(Source[VonageOptions]):
+    """Reads Vonage's event webhooks; how a leg stands becomes a leg, any other event `vonage.<status>`."""
+
+    options_type: ClassVar = VonageOptions
+    max_body = 64 * 1024
+    binds: ClassVar[tuple[Part, ...]] = ("body", "time")
+
+    def __init__(self, name: str, options: VonageOptions) -> None:
+        super().__init__(name, options)
+        self._keys = keys(options.secrets)
+        self._scheme = Jwt(
+            token=_token,
+            binds=self.binds,
+            body_claim="payload_hash",
+            hint="; compare secrets with the signature secret of the Vonage account, and see that the application "
+            "signs its webhooks and posts them",
+        )
+
+    def _verify(self, delivery: Delivery) -> str:
+        return self._scheme.verify(delivery, self._keys)
+
+    def read(self, delivery: Delivery) -> Sequence[Reading]:
+        """The one event of a verified delivery.
+
+        Raises:
+            Malformed: the body is not JSON.
+            Impossible: it says how a leg stands, but not which; names the field.
+        """
+        if not bodies.is_json(bodies.media_type(delivery)):
+            raise Malformed(f"the body must be {bodies.JSON}")
+        body = bodies.json_object(delivery.body)
+        status = strict_text_at(body, "status")
+        notes = Notes()
+        moment = iso_time(body, "timestamp", notes) or datetime.fromtimestamp(delivery.received_at, UTC)
+        if status in _STATUSES:
+            event = self._leg(body, status, moment, notes)
+            leg = strict_text_at(body, "uuid")
+            identity = (strict_text_at(body, "conversation_uuid"), leg, status, strict_text_at(body, "timestamp"))
+            return (Reading(event, identity),)
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        event = Event(
+            id=text_at(body, "uuid") or text_at(body, "recording_uuid") or digest[:32],
+            source=self.name,
+            provider="vonage",
+            type=check_type(f"vonage.{status or _name(body)}", field="status"),
+            time=moment,
+            data={**body, **notes.data()},
+        )
+        return (Reading(event, identity=(digest,)),)
+
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:
+        def named(part: str) -> str:
+            return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16]))
+
+        began, ended = (
+            datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds") for at in (call.at, call.now)
+        )
+        incoming = {"from": call.caller.lstrip("+"), "to": call.line.lstrip("+"), "uuid": named("in")}
+        incoming |= {"conversation_uuid": f"CON-{named('conversation')}", "direction": "inbound"}
+        reached = "answered" if call.outcome == "answered" else "unanswered"
+        outgoing = {**incoming, "uuid": named("out"), "direction": "outbound", "status": reached, "timestamp": ended}
+        return [
+            self._posted({**incoming, "status": "started", "timestamp": began}, call),
+            self._posted(outgoing, call),
+            self._posted({**incoming, "status": "completed", "timestamp": ended, "start_time": began}, call),
+        ]
+
+    def _posted(self, body: Mapping[str, str], call: SampleCall) -> Delivery:
+        content = json.dumps(body).encode()
+        claims = {
+            "iat": int(call.now),
+            "jti": f"{body['uuid']}.{body['status']}",
+            "iss": "Vonage",
+            "payload_hash": hashlib.sha256(content).hexdigest(),
+        }
+        token = _signed_token(claims, self._keys[0])
+        headers = [("content-type", bodies.JSON), ("authorization", f"Bearer {token}")]
+        return Delivery("POST", "", headers, content, call.now)
+
+    def _leg(self, body: Mapping[str, Any], status: str, moment: datetime, notes: Notes) -> Event:
+        call, leg = strict_text_at(body, "conversation_uuid"), strict_text_at(body, "uuid")
+        if not call:
+            raise Impossible("is missing", field="conversation_uuid")
+        if not leg:
+            raise Impossible("is missing", field="uuid")
+        inbound = strict_text_at(body, "direction") == "inbound"
+        outbound = strict_text_at(body, "direction") == "outbound"
+        duration = whole_number(strict_text_at(body, "duration"))
+        state, outcome = _STATUSES[status]
+        # A leg to our people that lasted was answered, even where the event that said so did not arrive.
+        lasted = status == "completed" and bool(duration)
+        return leg_event(
+            self,
+            id=leg,
+            time=iso_time(body, "start_time", notes) or moment,
+            leg=Leg(
+                call=call,
+                leg=leg,
+                party="machine" if status == "machine" else "customer" if inbound else "agent" if outbound else "",
+                state=state,
+                outcome=outcome,
+                detail=text_at(body, "detail") or status,
+                ends="" if state != "ended" else "call" if inbound else "leg",
+                human=outbound and (status in ("answered", "human") or lasted),
+            ),
+            # A leg that goes out may be one to somebody of ours, within a call that came in.
+            direction="inbound" if inbound else "",
+            caller=text_at(body, "from") if inbound else "",
+            callee=text_at(body, "to") if inbound else "",
+            duration=duration if inbound and status == "completed" else None,
+            data={**body, **notes.data()},
+            may_lack_plus=True,
+        )
+
+
+def _signed_token(claims: Mapping[str, Any], key: bytes) -> str:
+    """A JWT (RFC 7519) with HS256."""
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    signed = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
+    return f"{signed.decode()}.{signature.decode()}"
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    return next((name for field, name in _UNNAMED.items() if field in body), "unnamed")

@@ -1,0 +1,213 @@
+"""The provider telnyx: Ed25519 as Telnyx's library checks it, each event of a call told as a leg."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
+from telnyx.lib.webhook_verification import WebhookVerificationError, verify_webhook_signature
+
+from badge_bridge.errors import DeliveryRefused, Unauthenticated
+from badge_bridge.events import Event
+from badge_bridge.sources import build
+from badge_bridge.sources.base import Delivery, NoSample, SampleCall
+from badge_bridge.sources.telnyx import Telnyx, TelnyxOptions
+
+VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
+OURS = [vector for vector in VECTORS if vector["provider"] == "telnyx"]
+NOW = 1763778600
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(OURS[0]["private_seed_hex"]))
+PUBLIC = OURS[0]["secret"]
+OTHER = base64.b64encode(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()).decode()
+HANGUP: dict[str, Any] = json.loads(OURS[0]["body"])
+SESSION = HANGUP["data"]["payload"]["call_session_id"]
+
+
+def source(**options: Any) -> Telnyx:
+    built = build("office", TelnyxOptions.model_validate({"provider": "telnyx", "secrets": [PUBLIC], **options}))
+    assert isinstance(built, Telnyx)
+    return built
+
+
+def sent(document: Any, *, at: int = NOW) -> Delivery:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    signature = base64.b64encode(PRIVATE.sign(f"{at}|".encode() + body)).decode()
+    headers = [("content-type", "application/json"), ("telnyx-timestamp", str(at))]
+    return Delivery("POST", "", [*headers, ("telnyx-signature-ed25519", signature)], body, NOW)
+
+
+def told(kind: str = "call.hangup", event_id: str = "e1", **payload: Any) -> Delivery:
+    whole = {**HANGUP["data"]["payload"], **payload}
+    return sent({"data": {**HANGUP["data"], "id": event_id, "event_type": kind, "payload": whole}})
+
+
+def read(delivery: Delivery) -> Event:
+    (reading,) = source().read(delivery)
+    return reading.event
+
+
+def of_library(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether Telnyx's own library accepts it, at the moment at which it was received."""
+    monkeypatch.setattr(time, "time", lambda: delivery.received_at)
+    try:
+        verify_webhook_signature(delivery.body, dict(delivery.headers), PUBLIC)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def of_bridge(delivery: Delivery) -> bool:
+    try:
+        return source().verify(delivery) == "ed25519 over body and time"
+    except Unauthenticated:
+        return False
+
+
+@pytest.mark.parametrize("vector", OURS, ids=lambda vector: vector["id"])
+def test_vector_is_judged_as_published(vector: dict[str, Any]) -> None:
+    """The published signature is accepted; a changed caller and one that is 301 s old are refused."""
+    headers = [(name.lower(), value) for name, value in vector["headers"].items()]
+    request = Delivery("POST", "", headers, vector["body"].encode(), vector["verify_at"])
+    assert of_bridge(request) is vector["valid"]
+    assert read(request).caller == json.loads(vector["body"])["data"]["payload"]["from"]
+
+
+@pytest.mark.parametrize(
+    ("at", "accepted"), [(NOW, True), (NOW - 300, True), (NOW + 300, True), (NOW - 301, False), (NOW + 301, False)]
+)
+def test_time_is_judged_as_the_library_does(at: int, accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 s are allowed, both ways."""
+    assert of_bridge(sent(HANGUP, at=at)) is of_library(sent(HANGUP, at=at), monkeypatch) is accepted
+
+
+def test_what_is_signed_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Body, time and signature each count, for the library as for the bridge."""
+    request = sent(HANGUP)
+    kind, stamp, signature = request.headers
+    for headers in (
+        [kind, ("telnyx-timestamp", str(NOW - 1)), signature],
+        [kind, stamp, (signature[0], signature[1][::-1])],
+        [kind, stamp],
+        [kind, signature],
+        [kind, ("telnyx-timestamp", "soon"), signature],
+    ):
+        forged = replace(request, headers=headers)
+        assert not of_bridge(forged)
+        assert not of_library(forged, monkeypatch)
+    assert not of_bridge(replace(request, body=request.body + b" "))
+    assert not of_bridge(replace(request, headers=[*request.headers, ("telnyx-timestamp", str(NOW - 1))]))
+    assert not of_bridge(replace(request, headers=[*request.headers, (signature[0], "A" * 86 + "==")]))
+
+
+def test_any_of_several_keys_counts() -> None:
+    """While an account's key changes, both are there; a wrong one alone is not enough."""
+    assert source(secrets=[OTHER, PUBLIC]).verify(sent(HANGUP))
+    with pytest.raises(Unauthenticated, match="compare secrets"):
+        source(secrets=[OTHER]).verify(sent(HANGUP))
+
+
+@pytest.mark.parametrize("key", ["KEY0123", "!" * 44, base64.b64encode(bytes(31)).decode()])
+def test_secret_has_to_be_a_public_key(key: str) -> None:
+    """An API key in place of the public key is found when the rules file is read, and is not shown."""
+    with pytest.raises(ValidationError, match="not a public key of Telnyx") as refused:
+        source(secrets=[key])
+    assert key not in str(refused.value)
+
+
+def test_name_of_a_secret_is_left_alone() -> None:
+    """A rules file can be checked where the secrets are not known."""
+    options = TelnyxOptions.model_validate({"provider": "telnyx", "secrets": ["${TELNYX_KEY}"]})
+    assert len(options.secrets) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "expected"),
+    [
+        ("call.initiated", {"direction": "incoming"}, ("inbound", "customer", "started", "", "", False)),
+        ("call.initiated", {"direction": "outgoing"}, ("outbound", "customer", "started", "", "", False)),
+        (
+            "call.initiated",
+            {"direction": "outgoing", "call_leg_id": "b"},
+            ("", "agent", "started", "", "", False),
+        ),
+        ("call.answered", {}, ("", "", "answered", "", "", False)),
+        ("call.bridged", {"call_leg_id": "b"}, ("", "", "answered", "", "", True)),
+        ("call.hangup", {}, ("", "", "ended", "cancelled", "leg", False)),
+        *(
+            ("call.hangup", {"hangup_cause": cause}, ("", "", "ended", outcome, "leg", False))
+            for cause, outcome in [
+                ("call_rejected", "rejected"),
+                ("normal_clearing", "completed"),
+                ("timeout", "no_answer"),
+                ("no_answer", "no_answer"),
+                ("time_limit", "completed"),
+                ("user_busy", "busy"),
+                ("not_found", "failed"),
+                ("unspecified", "completed"),
+                (None, "completed"),
+            ]
+        ),
+    ],
+)
+def test_facts_of_a_leg(kind: str, payload: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """Only the beginning says the direction, only a bridge proves a human, the cause says how a leg ended."""
+    event = read(told(kind, **payload))
+    leg = event.leg
+    assert leg is not None
+    assert leg.call == SESSION
+    assert leg.leg == payload.get("call_leg_id", SESSION)
+    assert (event.direction, leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
+    assert bool(event.caller) is (leg.leg == SESSION)
+
+
+def test_retry_is_the_same_event() -> None:
+    """Telnyx repeats a delivery with its id; another event of the call has another."""
+    again = {**HANGUP, "meta": {"attempt": 2}}
+    identity = source().read(sent(HANGUP))[0].identity
+    assert source().read(sent(again, at=NOW + 5))[0].identity == identity
+    assert source().read(told(event_id="e2"))[0].identity != identity
+
+
+def test_other_events_keep_their_name_and_odd_times_lose_nothing() -> None:
+    """A recording is an event that a rule can name; a time that cannot be read is noted."""
+    assert read(told("call.recording.saved")).type == "telnyx.call.recording.saved"
+    odd = read(told(start_time="yesterday"))
+    assert odd.data["notes"] == ["start_time cannot be read: 'yesterday'"]
+    assert odd.time.isoformat() == "2025-11-22T02:29:58.521992+00:00"
+
+
+@pytest.mark.parametrize(
+    "delivery",
+    [
+        sent(b""),
+        sent(b"\xff"),
+        sent(b"[]"),
+        sent({}),
+        sent({"data": []}),
+        sent({"data": {"id": "1"}}),
+        sent({"data": {"id": "1", "event_type": "a b"}}),
+        sent({"data": {"id": ["1"], "event_type": "call.hangup"}}),
+        told(call_session_id=None),
+        told(call_session_id="x" * 501),
+        told(hangup_cause={}),
+        replace(sent(HANGUP), headers=[("content-type", "application/x-www-form-urlencoded")]),
+    ],
+)
+def test_broken_body_is_refused(delivery: Delivery) -> None:
+    """What does not say which call stands how is refused, in the bridge's own words."""
+    with pytest.raises((DeliveryRefused, ValidationError)):
+        source().read(delivery)
+
+
+def test_only_telnyx_can_sign() -> None:
+    """There is no sample, and the reason is said; the reply is an empty 200."""
+    with pytest.raises(NoSample, match="private key"):
+        source().sample(SampleCall("abc", "missed", NOW - 30, NOW))
+    assert (source().reply().status, source().reply().body) == (200, b"")
