@@ -23,6 +23,7 @@ _MODULES: Mapping[str, str] = {
     "bitrix24": "bitrix24:Bitrix24",
     "generic": "generic:Generic",
     "twilio": "twilio:Twilio",
+    "zoom": "zoom:Zoom",
 }
 
 Value = TypeVar("Value")
