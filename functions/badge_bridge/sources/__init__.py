@@ -20,6 +20,7 @@ from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOp
 __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "SourceOptions", "build"]
 
 _MODULES: Mapping[str, str] = {
+    "aircall": "aircall:Aircall",
     "bitrix24": "bitrix24:Bitrix24",
     "generic": "generic:Generic",
     "ringcentral": "ringcentral:RingCentral",
