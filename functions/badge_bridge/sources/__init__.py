@@ -22,6 +22,7 @@ __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "So
 _MODULES: Mapping[str, str] = {
     "aircall": "aircall:Aircall",
     "bitrix24": "bitrix24:Bitrix24",
+    "dialpad": "dialpad:Dialpad",
     "generic": "generic:Generic",
     "ringcentral": "ringcentral:RingCentral",
     "twilio": "twilio:Twilio",
