@@ -25,6 +25,7 @@ _MODULES: Mapping[str, str] = {
     "dialpad": "dialpad:Dialpad",
     "generic": "generic:Generic",
     "ringcentral": "ringcentral:RingCentral",
+    "sinch": "sinch:Sinch",
     "twilio": "twilio:Twilio",
     "zoom": "zoom:Zoom",
 }
