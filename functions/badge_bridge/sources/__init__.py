@@ -24,6 +24,7 @@ _MODULES: Mapping[str, str] = {
     "bitrix24": "bitrix24:Bitrix24",
     "dialpad": "dialpad:Dialpad",
     "generic": "generic:Generic",
+    "quo": "quo:Quo",
     "ringcentral": "ringcentral:RingCentral",
     "sinch": "sinch:Sinch",
     "twilio": "twilio:Twilio",
