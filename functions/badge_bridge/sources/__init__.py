@@ -23,6 +23,7 @@ _MODULES: Mapping[str, str] = {
     "aircall": "aircall:Aircall",
     "bitrix24": "bitrix24:Bitrix24",
     "dialpad": "dialpad:Dialpad",
+    "didww": "didww:Didww",
     "generic": "generic:Generic",
     "quo": "quo:Quo",
     "ringcentral": "ringcentral:RingCentral",
