@@ -20,11 +20,17 @@ from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOp
 __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "SourceOptions", "build"]
 
 _MODULES: Mapping[str, str] = {
+    "aircall": "aircall:Aircall",
     "bandwidth": "bandwidth:Bandwidth",
     "bitrix24": "bitrix24:Bitrix24",
+    "dialpad": "dialpad:Dialpad",
+    "didww": "didww:Didww",
     "generic": "generic:Generic",
     "plivo": "plivo:Plivo",
+    "quo": "quo:Quo",
+    "ringcentral": "ringcentral:RingCentral",
     "signalwire": "signalwire:SignalWire",
+    "sinch": "sinch:Sinch",
     "telnyx": "telnyx:Telnyx",
     "twilio": "twilio:Twilio",
     "vonage": "vonage:Vonage",

@@ -1,0 +1,187 @@
+"""The provider quo: signed in the new way or the old one, and a completed call judged by its facts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from standardwebhooks import Webhook
+
+from badge_bridge.sources import Delivery, Reading
+from support.provider_checks import (
+    BROKEN,
+    NOW,
+    assert_refused,
+    assert_unreadable,
+    made,
+    of_vector,
+    sample,
+    vectors,
+    with_header,
+)
+
+OLD = "8vkqvedKpsdxdL9uJF9lq9kSU1BrXmG0dxAnO+3ybuA="
+NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()
+HEADER = "openphone-signature"
+CALL = {"id": "AC1", "direction": "incoming", "answeredAt": None, "createdAt": "2025-11-22T02:29:40.000Z", "duration": 0, "participants": ["+15558675309"]}  # fmt: skip
+
+
+def told(event: str = "call.completed", id: Any = "EV1", **call: Any) -> bytes:  # noqa: A002 - Quo's name
+    return json.dumps(
+        {"id": id, "createdAt": "2025-11-22T02:30:00Z", "type": event, "data": {"object": {**CALL, **call}}}
+    ).encode()
+
+
+def old(body: bytes, secret: str = OLD, at: float = NOW) -> Delivery:
+    stamp = str(int(at * 1000))
+    mac = hmac.new(base64.b64decode(secret), stamp.encode() + b"." + body, hashlib.sha256).digest()
+    return Delivery("POST", "", [(HEADER, f"hmac;1;{stamp};{base64.b64encode(mac).decode()}")], body, NOW)
+
+
+def new(body: bytes, identifier: str = "msg_1", secret: str = NEW, at: float = NOW) -> Delivery:
+    signature = Webhook(secret).sign(identifier, datetime.fromtimestamp(at, UTC), body.decode())
+    headers = [("webhook-id", identifier), ("webhook-timestamp", str(int(at))), ("webhook-signature", signature)]
+    return Delivery("POST", "", headers, body, NOW)
+
+
+def read(delivery: Delivery) -> Reading:
+    (reading,) = made("quo", OLD, NEW).read(delivery)
+    return reading
+
+
+@pytest.mark.parametrize("vector", vectors("quo"), ids=lambda vector: vector["id"])
+def test_vector_is_judged_as_published(vector: dict[str, Any]) -> None:
+    """The old way as Quo's docs describe it is accepted."""
+    source, delivery = made("quo", vector["secret"]), of_vector(vector)
+    assert vector["valid"]
+    assert source.verify(delivery) == "hmac-sha256 over body and time"
+    event = source.read(delivery)[0].event
+    assert (event.type, event.caller) == ("call.missed", "+15558675309")
+
+
+def test_old_way_refuses_what_is_changed_or_old() -> None:
+    """Body and time are bound, the header has one form, and any of several secrets may have signed."""
+    source, good = made("quo", base64.b64encode(b"o" * 32).decode(), OLD), old(told())
+    source.verify(good)
+    _, _, stamp, mac = (good.header(HEADER) or "").split(";")
+    assert_refused(
+        source,
+        replace(good, body=good.body + b" "),
+        with_header(good, HEADER),
+        with_header(good, HEADER, good.header(HEADER) or "", "hmac;1;1;AAAA"),
+        with_header(good, HEADER, f"hmac;1;{int(stamp) + 1};{mac}"),
+        with_header(good, HEADER, f"hmac;2;{stamp};{mac}"),
+        with_header(good, HEADER, f"hmac;1;{stamp};"),
+        with_header(good, HEADER, f"hmac;1;now;{mac}"),
+        old(told(), secret=base64.b64encode(b"w" * 32).decode()),
+        old(told(), at=NOW - 301),
+        old(told(), at=NOW + 301),
+        new(told()),
+    )
+
+
+def test_new_way_refuses_what_is_changed_or_old() -> None:
+    """Id, body and time are bound, as the standard's own library signs them."""
+    source, good = made("quo", "whsec_" + base64.b64encode(b"o" * 32).decode(), NEW), new(told())
+    source.verify(good)
+    assert_refused(
+        source,
+        replace(good, body=good.body + b" "),
+        with_header(good, "webhook-id", "msg_2"),
+        with_header(good, "webhook-id"),
+        with_header(good, "webhook-timestamp", str(int(NOW) + 1)),
+        with_header(good, "webhook-signature"),
+        with_header(good, "webhook-signature", "v1,AAAA", "v1,BBBB"),
+        new(told(), secret="whsec_" + base64.b64encode(b"w" * 32).decode()),
+        new(told(), at=NOW - 301),
+        new(told(), at=NOW + 301),
+        old(told()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        ({}, "call.missed"),
+        ({"status": "completed"}, "call.missed"),
+        ({"voicemail": {"url": "https://x"}}, "call.voicemail"),
+        ({"answeredAt": "2025-11-22T02:29:45Z"}, "call.answered"),
+        ({"answeredAt": "2025-11-22T02:29:45Z", "aiHandled": "ai-agent"}, "call.unknown"),
+        ({"answeredAt": "soon"}, "call.unknown"),
+        ({"direction": "outgoing"}, "call.failed"),
+        ({"direction": None}, "call.unknown"),
+    ],
+)
+def test_completed_call_is_judged(call: dict[str, Any], kind: str) -> None:
+    """Missed is incoming and answered by nobody, in both ways of signing."""
+    assert read(old(told(**call))).event.type == read(new(told(**call))).event.type == kind
+
+
+def test_call_without_answered_at_is_unknown() -> None:
+    """A payload of another shape does not say that nobody answered."""
+    body = {"id": "EV1", "type": "call.completed", "data": {"direction": "incoming"}}
+    assert read(new(json.dumps(body).encode())).event.type == "call.unknown"
+
+
+@pytest.mark.parametrize(
+    ("call", "ends"),
+    [
+        ({}, ("+15558675309", "")),
+        ({"direction": "outgoing"}, ("", "+15558675309")),
+        ({"from": "+15558675311", "to": "+15558675310"}, ("+15558675311", "+15558675310")),
+        ({"participants": ["+15558675309", "+15558675310"]}, ("", "")),
+        ({"participants": [{"x": 1}]}, ("", "")),
+    ],
+)
+def test_customer_is_the_one_participant(call: dict[str, Any], ends: tuple[str, str]) -> None:
+    """Where several take part and nobody is named, no number is guessed."""
+    event = read(old(told(**call))).event
+    assert (event.caller, event.callee) == ends
+
+
+def test_retry_is_the_same_event_and_others_are_not() -> None:
+    """Only what is signed names a delivery: the body's id in the old way, the header's in the new one."""
+    assert read(old(told())).identity == read(old(told(), at=NOW + 60)).identity == ("EV1",)
+    assert read(new(told())).identity == read(new(told(), at=NOW + 60)).identity == ("msg_1",)
+    assert read(old(told(id="EV2"))).identity != ("EV1",)
+    assert read(new(told(), identifier="msg_2")).identity != ("msg_1",)
+
+
+def test_other_event_keeps_its_name() -> None:
+    """What is no completed call can still be named by a rule."""
+    assert read(old(told("call.ringing"))).event.type == "quo.call.ringing"
+
+
+def test_broken_bodies_are_refused() -> None:
+    """What has no id or names no event is refused."""
+    bad = [*map(old, BROKEN), old(told(id=None)), old(told(id=[1])), old(told("a b")), new(b"{}"), new(b"[]")]
+    assert_unreadable(made("quo", OLD, NEW), bad)
+
+
+@pytest.mark.parametrize("secret", ["whsec_short", "whsec_???", "no base64!", "AAAA"])
+def test_secret_must_be_of_one_of_both_forms(secret: str) -> None:
+    """A secret that was cut when it was copied is told when the rules are read, and is not shown."""
+    with pytest.raises(ValidationError) as refused:
+        made("quo", secret)
+    assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize("secrets", [(OLD, NEW), (NEW, OLD)])
+@pytest.mark.parametrize("outcome", ["missed", "answered"])
+def test_sample_tells_of_its_call(outcome: str, secrets: tuple[str, str]) -> None:
+    """A made-up call is signed in the way of the first secret, and has its outcome."""
+    source = made("quo", *secrets)
+    (delivery,) = source.sample(sample(outcome))
+    made("quo", secrets[0]).verify(delivery)
+    event = source.read(delivery)[0].event
+    assert (event.outcome, event.caller, event.line) == (outcome, "+4930901820", "+4989654321")
+    for secret in secrets:
+        assert secret not in repr(event)
+        assert secret not in repr(source.options)

@@ -1,0 +1,181 @@
+"""The provider sinch: signed request lines, and a call told by ice, ace and dice."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from badge_bridge.events import Event
+from badge_bridge.sources import Delivery, Reading, Source
+from support.provider_checks import (
+    BROKEN,
+    NOW,
+    assert_refused,
+    assert_unreadable,
+    made,
+    of_vector,
+    sample,
+    vectors,
+    with_header,
+)
+
+KEY = b"0123456789abcdef"
+SECRET = "app-1:" + base64.b64encode(KEY).decode()
+URL = "https://hooks.example.com/hooks/phone"
+AUTH, TIME = "authorization", "x-timestamp"
+
+
+def source(*secrets: str) -> Source[Any]:
+    return made("sinch", *(secrets or (SECRET,)), public_url=URL)
+
+
+def signed(
+    body: bytes, *, key: bytes = KEY, app: str = "app-1", at: float = NOW, path: str = "/hooks/phone"
+) -> Delivery:
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.1234567Z")
+    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    lines = "\n".join(["POST", md5, "application/json; charset=utf-8", f"x-timestamp:{stamp}", path])
+    mac = base64.b64encode(hmac.new(key, lines.encode(), hashlib.sha256).digest()).decode()
+    headers = [("content-type", "application/json; charset=utf-8"), (TIME, stamp), (AUTH, f"Application {app}:{mac}")]
+    return Delivery("POST", "", headers, body, NOW)
+
+
+def told(event: str, **call: Any) -> bytes:
+    known = {"callid": "c1", "timestamp": "2025-11-22T02:30:00Z", "version": 1, "applicationKey": "app-1"}
+    return json.dumps({"event": event, **known, **call}).encode()
+
+
+def read(event: str, **call: Any) -> Reading:
+    (reading,) = source().read(signed(told(event, **call)))
+    return reading
+
+
+@pytest.mark.parametrize("vector", vectors("sinch"), ids=lambda vector: vector["id"])
+def test_vector_is_judged_as_published(vector: dict[str, Any]) -> None:
+    """The example of Sinch's docs is accepted at its time, and refused with another body."""
+    checked = made("sinch", vector["secret"], public_url=vector["url"])
+    delivery = of_vector(vector, at=1_411_556_381.0)
+    if not vector["valid"]:
+        assert_refused(checked, delivery)
+        return
+    assert checked.verify(delivery) == "hmac-sha256 over body and time"
+    event = checked.read(delivery)[0].event
+    assert event.leg
+    assert event.leg.human
+
+
+def test_changed_or_old_deliveries_are_refused() -> None:
+    """All signed lines are bound, headers must be there once, and any of several secrets may have signed."""
+    several = source("app-2:" + base64.b64encode(b"x" * 16).decode(), SECRET)
+    body = told("dice")
+    good = signed(body)
+    several.verify(good)
+    several.verify(signed(body, at=NOW - 298))
+    several.verify(signed(body, at=NOW + 298))
+    assert_refused(
+        several,
+        replace(good, body=body + b" "),
+        replace(good, method="PUT"),
+        with_header(good, "content-type", "application/json"),
+        with_header(good, TIME, "2025-11-22T02:30:01Z"),
+        with_header(good, TIME),
+        with_header(good, TIME, "soon"),
+        with_header(good, AUTH),
+        with_header(good, AUTH, good.header(AUTH) or "", "application app-1:AAAA"),
+        with_header(good, AUTH, "service app-1:AAAA"),
+        signed(body, key=b"wrong"),
+        signed(body, app="app-2"),
+        signed(body, app="app-3"),
+        signed(body, path="/other"),
+        signed(body, at=NOW - 302),
+        signed(body, at=NOW + 302),
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "call", "expected"),
+    [
+        ("ice", {}, ("customer", "started", "", "", False)),
+        ("ace", {}, ("", "answered", "", "", True)),
+        ("ace", {"amd": {"status": "machine"}}, ("machine", "answered", "", "", False)),
+        ("dice", {"result": "ANSWERED"}, ("", "ended", "completed", "call", False)),
+        ("dice", {"result": "NOANSWER", "reason": "TIMEOUT"}, ("", "ended", "no_answer", "call", False)),
+        ("dice", {"result": "BUSY"}, ("", "ended", "busy", "call", False)),
+        ("dice", {"result": "FAILED"}, ("", "ended", "failed", "call", False)),
+        ("dice", {"result": "N/A", "reason": "CALLERHANGUP"}, ("", "ended", "cancelled", "call", False)),
+        ("dice", {"result": "N/A", "reason": "BLOCKED"}, ("", "ended", "failed", "call", False)),
+        ("dice", {"result": "NEW"}, ("", "ended", "completed", "call", False)),
+    ],
+)
+def test_callback_is_a_leg(event: str, call: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """Who picks up is told by an ace, and how a call ended by a dice."""
+    leg = read(event, **call).event.leg
+    assert leg is not None
+    assert leg.call == "c1"
+    assert (leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
+
+
+def test_only_an_ice_tells_the_direction() -> None:
+    """A dice is sent for calls of both directions, and does not say which."""
+    ice = read("ice", cli="14083388064", to={"type": "did", "endpoint": "+15558675310"}).event
+    assert (ice.direction, ice.caller, ice.line) == ("inbound", "+14083388064", "+15558675310")
+    assert read("dice").event.direction == read("ace").event.direction == ""
+
+
+def test_retry_is_the_same_event_and_others_are_not() -> None:
+    """Event, call and time make an event unique."""
+    assert read("dice").identity == read("dice").identity
+    others = [read("dice"), read("ace"), read("dice", callid="c2"), read("pie"), read("pie", timestamp="x")]
+    assert len({reading.identity for reading in others}) == 5
+
+
+def test_other_event_keeps_its_name_without_the_key() -> None:
+    """What a caller typed can be named by a rule; the application's key stays out of events."""
+    event = read("pie").event
+    assert (event.type, event.leg) == ("sinch.pie", None)
+    assert "app-1" not in repr(event)
+
+
+def test_broken_bodies_are_refused() -> None:
+    """What names no event, or no call, is refused."""
+    bad = [*BROKEN, told("dice", callid=None), told("dice", callid=[1]), told("a b"), told("")]
+    assert_unreadable(source(), [signed(body) for body in bad])
+
+
+@pytest.mark.parametrize("secret", ["app-1", ":AAAA", "app-1:", "app-1:???"])
+def test_secret_must_have_both_halves(secret: str) -> None:
+    """A secret without its application's key could never match, and the error does not show it."""
+    with pytest.raises(ValidationError) as refused:
+        source(secret)
+    assert "input_value" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "facts"),
+    [
+        ("missed", [("started", "", False), ("ended", "no_answer", False)]),
+        ("answered", [("started", "", False), ("answered", "", True), ("ended", "completed", False)]),
+    ],
+)
+def test_sample_tells_of_its_call(outcome: str, facts: list[tuple[str, str, bool]]) -> None:
+    """A made-up call is signed like a real one, and its callbacks come to its outcome."""
+    events: list[Event] = []
+    sampled = source(SECRET, "app-2:AAAA")
+    for delivery in sampled.sample(sample(outcome)):
+        sampled.verify(delivery)
+        events += [reading.event for reading in sampled.read(delivery)]
+    assert [(e.leg.state, e.leg.outcome, e.leg.human) for e in events if e.leg] == facts
+    assert len({e.leg.call for e in events if e.leg}) == 1
+    assert (events[0].direction, events[0].caller, events[0].line) == ("inbound", "+4930901820", "+4989654321")
+    assert SECRET not in repr(events)
+    assert SECRET not in repr(sampled.options)
+    assert (sampled.reply().status, sampled.reply().body) == (200, b"{}")
+    assert "instructions" in sampled.options.cautions()[0]
