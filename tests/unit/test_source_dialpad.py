@@ -201,3 +201,11 @@ def test_sample_tells_of_its_call(outcome: str, facts: list[tuple[str, str, bool
     assert {(e.direction, e.caller, e.line) for e in events} == {("inbound", "+4930901820", "+4989654321")}
     assert SECRET not in repr(events)
     assert SECRET not in repr(source.options)
+
+
+def test_sample_is_what_the_library_reads() -> None:
+    """The sample is signed by hand, for secrets of any length; PyJWT reads it."""
+    (delivery, _) = made("dialpad", SECRET).sample(sample("missed"))
+    assert jwt.decode(delivery.body, SECRET, algorithms=["HS256"])["state"] == "ringing"
+    short = made("dialpad", "short")
+    short.verify(short.sample(sample("missed"))[0])

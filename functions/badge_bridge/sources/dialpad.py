@@ -13,6 +13,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
@@ -155,9 +157,9 @@ class Dialpad(Source[DialpadOptions]):
         return [self._signed(claims, call.now) for claims in steps]
 
     def _signed(self, claims: dict[str, Any], now: float) -> Delivery:
-        import jwt  # noqa: PLC0415 - a cost for those only who use it
-
-        token = jwt.encode(claims, self._keys[0], algorithm="HS256")
+        """Signed here and not by the library, which warns of secrets that are shorter than the RFC recommends."""
+        content = ".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+        token = f"{content}.{_encoded(hmac.digest(self._keys[0], content.encode(), 'sha256'))}"
         return Delivery("POST", "", [("content-type", "application/jwt")], token.encode(), now)
 
     def _leg(self, body: Mapping[str, Any], state: str, call_id: str, moment: datetime, notes: Notes) -> Event:
@@ -207,6 +209,10 @@ def _outcome(body: Mapping[str, Any], state: str) -> Outcome:
         return "voicemail"
     # A hangup says whether it had been connected; only where it does, nobody answered.
     return "no_answer" if state == "missed" or "date_connected" in body else ""
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _claims(delivery: Delivery) -> bytes:

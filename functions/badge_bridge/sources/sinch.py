@@ -155,7 +155,6 @@ class Sinch(Source[SinchOptions]):
 
     options_type: ClassVar = SinchOptions
     binds: ClassVar[tuple[Part, ...]] = ("body", "time")
-    max_body = 256 * 1024
 
     def __init__(self, name: str, options: SinchOptions) -> None:
         super().__init__(name, options)
