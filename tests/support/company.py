@@ -182,6 +182,7 @@ async def open_company(
     network: Callable[[SandboxPortal, float], Network] = Network,
     limits: Mapping[str, Any] | None = None,
     installed: Callable[[str], None] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Company]:
     """Everything running, and installed where it is an application.
 
@@ -200,9 +201,9 @@ async def open_company(
     }
     portal = SandboxPortal(type(seed).model_validate({**seed.model_dump(), **changes}), clock=virtual_clock)
     webhook = f"{BASE}/rest/1/{ADMINISTRATOR_SECRET}/"
-    environ = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN, "WEBHOOK": webhook}
+    known = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN, "WEBHOOK": webhook, **(environ or {})}
     async with open_bridge(
-        parse(rules, "rules.yaml", providers=OPTIONS, environ=environ),
+        parse(rules, "rules.yaml", providers=OPTIONS, environ=known),
         state="memory:",
         concurrency=concurrency,
         keys=(new_key(),),

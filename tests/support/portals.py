@@ -12,7 +12,7 @@ import httpx
 
 from badge_bridge.sandbox.phpform import parse_form
 
-START = 1_000_000.0
+START = 1_790_000_000.0
 """Unix seconds at which virtual time begins."""
 
 Said = Mapping[str, Any]
