@@ -22,7 +22,9 @@ __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "So
 _MODULES: Mapping[str, str] = {
     "bitrix24": "bitrix24:Bitrix24",
     "generic": "generic:Generic",
+    "novofon": "novofon:Novofon",
     "twilio": "twilio:Twilio",
+    "zadarma": "zadarma:Zadarma",
 }
 
 Value = TypeVar("Value")
