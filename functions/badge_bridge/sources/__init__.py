@@ -22,6 +22,7 @@ __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "So
 _MODULES: Mapping[str, str] = {
     "bitrix24": "bitrix24:Bitrix24",
     "generic": "generic:Generic",
+    "justcall": "justcall:JustCall",
     "novofon": "novofon:Novofon",
     "twilio": "twilio:Twilio",
     "zadarma": "zadarma:Zadarma",
