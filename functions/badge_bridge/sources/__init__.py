@@ -23,6 +23,7 @@ _MODULES: Mapping[str, str] = {
     "bitrix24": "bitrix24:Bitrix24",
     "generic": "generic:Generic",
     "justcall": "justcall:JustCall",
+    "mango": "mango:Mango",
     "novofon": "novofon:Novofon",
     "twilio": "twilio:Twilio",
     "zadarma": "zadarma:Zadarma",
