@@ -21,6 +21,7 @@ __all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "So
 
 _MODULES: Mapping[str, str] = {
     "bitrix24": "bitrix24:Bitrix24",
+    "cloudevents": "cloudevents:CloudEvents",
     "freeswitch": "freeswitch:FreeSwitch",
     "generic": "generic:Generic",
     "justcall": "justcall:JustCall",
