@@ -18,7 +18,7 @@ from badge_bridge.sources.countries import check_country
 def test_every_source_class_is_listed() -> None:
     """A provider's module that was forgotten in the list would not be there for a rules file."""
     folder = Path(badge_bridge.sources.__file__).parent
-    modules = [path for path in folder.glob("*.py") if "(Source[" in path.read_text()]
+    modules = [path for path in folder.glob("*.py") if re.search(r"\n    options_type: .* = ", path.read_text())]
     assert {path.stem for path in modules} == {cls.__module__.rpartition(".")[2] for cls in PROVIDERS.values()}
     assert len(PROVIDERS) == len(OPTIONS) == len(modules)
 

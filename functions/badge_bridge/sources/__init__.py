@@ -23,9 +23,14 @@ _MODULES: Mapping[str, str] = {
     "aircall": "aircall:Aircall",
     "bandwidth": "bandwidth:Bandwidth",
     "bitrix24": "bitrix24:Bitrix24",
+    "cloudevents": "cloudevents:CloudEvents",
     "dialpad": "dialpad:Dialpad",
     "didww": "didww:Didww",
+    "freeswitch": "freeswitch:FreeSwitch",
     "generic": "generic:Generic",
+    "justcall": "justcall:JustCall",
+    "mango": "mango:Mango",
+    "novofon": "novofon:Novofon",
     "plivo": "plivo:Plivo",
     "quo": "quo:Quo",
     "ringcentral": "ringcentral:RingCentral",
@@ -34,6 +39,7 @@ _MODULES: Mapping[str, str] = {
     "telnyx": "telnyx:Telnyx",
     "twilio": "twilio:Twilio",
     "vonage": "vonage:Vonage",
+    "zadarma": "zadarma:Zadarma",
     "zoom": "zoom:Zoom",
 }
 
