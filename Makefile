@@ -14,7 +14,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit pythons bench format lock clean
+.PHONY: help install demo test lint types unit pythons bench fuzz format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -41,6 +41,9 @@ pythons: $(VENV)/.dev ## the fast tests on Python 3.12 and 3.13, where present
 
 bench: $(VENV)/.dev ## print measurements of this machine
 	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+fuzz: $(VENV)/.dev ## 200,000 requests over all sources, of which only the controls may be accepted
+	$(BIN)/python tests/fuzz/deliveries.py $(REQUESTS)
 
 format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .

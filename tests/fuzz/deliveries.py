@@ -21,14 +21,8 @@ SEED = 20_251_122
 
 def main() -> int:
     logging.disable(logging.CRITICAL)
-    requests, seed = (
-        (*map(int, sys.argv[1:]), REQUESTS, SEED)[:2]
-        if len(sys.argv) > 2
-        else (
-            int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS,
-            SEED,
-        )
-    )
+    requests = int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else SEED
     start = time.perf_counter()
     report = asyncio.run(run(requests, seed))
     took = time.perf_counter() - start

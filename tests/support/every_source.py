@@ -17,7 +17,6 @@ OPTIONS_OF: Mapping[str, Mapping[str, Any]] = {
     "aircall": {"secrets": ["45XXYYZZa08-0123456789"]},
     "bandwidth": {"secrets": ["hookuser:a long pass:word"]},
     "bitrix24": {"secrets": ["51610fefc120afg4b628cc82d6298cce"], "country": "DE"},
-    "cloudevents": {"secrets": [WHSEC], "verify": {"scheme": "standard-webhooks"}},
     "dialpad": {"secrets": ["dialpad-shared-secret-0123456789abcdef0123456789"]},
     "didww": {"secrets": ["ps-secret-0123456789"]},
     "freeswitch": {"secrets": ["switch:a long password"]},
@@ -43,6 +42,7 @@ OPTIONS_OF: Mapping[str, Mapping[str, Any]] = {
 """Of every provider that can make a sample: see `WITHOUT_SAMPLES`."""
 
 WITHOUT_SAMPLES: Mapping[str, str] = {
+    "cloudevents": "the producer decides what its data are",
     "generic": "the sender decides what its bodies are",
     "telnyx": "only Telnyx has the private key",
 }

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from badge_bridge.sources import Source
@@ -18,11 +19,11 @@ FORM = "application/x-www-form-urlencoded"
 STALE = 1_000.0
 """Seconds; more than any window."""
 
-Change = Callable[[Delivery, Source[object], random.Random], Delivery | None]
+Change = Callable[[Delivery, Source[Any], random.Random], Delivery | None]
 """A change that a check has to see, or None where this delivery has no place for it."""
 
 
-def mutated(delivery: Delivery, source: Source[object], rng: random.Random) -> tuple[str, Delivery]:
+def mutated(delivery: Delivery, source: Source[Any], rng: random.Random) -> tuple[str, Delivery]:
     """The delivery with one change of something that is protected, and what was done."""
     for change in rng.sample(CHANGES, len(CHANGES)):
         changed = change(delivery, source, rng)
@@ -44,7 +45,7 @@ def _proofs(delivery: Delivery) -> list[int]:
     return [index for index, (name, _) in enumerate(delivery.headers) if name != "content-type"]
 
 
-def _header_changed(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _header_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     """One character of a signature, a token or a signed time."""
     places = _proofs(delivery)
     if not places:
@@ -60,7 +61,7 @@ def _header_changed(delivery: Delivery, source: Source[object], rng: random.Rand
     return replace(delivery, headers=headers)
 
 
-def _header_missing(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _header_missing(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     places = _proofs(delivery)
     if not places:
         return None
@@ -68,7 +69,7 @@ def _header_missing(delivery: Delivery, source: Source[object], rng: random.Rand
     return replace(delivery, headers=[one for index, one in enumerate(delivery.headers) if index != gone])
 
 
-def _header_doubled(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _header_doubled(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     """A second one that says something else."""
     places = _proofs(delivery)
     if not places:
@@ -79,7 +80,7 @@ def _header_doubled(delivery: Delivery, source: Source[object], rng: random.Rand
     return replace(delivery, headers=headers)
 
 
-def _body_changed(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _body_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if "body" not in source.binds:
         return None
     text = delivery.body.decode()
@@ -89,19 +90,21 @@ def _body_changed(delivery: Delivery, source: Source[object], rng: random.Random
     return replace(delivery, body=_changed_at(text, rng.choice(letters), rng).encode())
 
 
-def _body_longer(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _body_longer(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if "body" not in source.binds:
         return None
-    return replace(delivery, body=delivery.body + rng.choice((b" ", b"\n", b"\0", b"x", delivery.body)))
+    # Space around a token is no part of it.
+    additions = (b"\0", b"x", delivery.body) if delivery.body.startswith(b"ey") else (b" ", b"\n", b"\0", b"x")
+    return replace(delivery, body=delivery.body + rng.choice(additions))
 
 
-def _body_cut(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _body_cut(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if not {"body", "form"} & set(source.binds) or not delivery.body:
         return None
     return replace(delivery, body=delivery.body[: rng.randrange(len(delivery.body))])
 
 
-def _field_changed(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _field_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if "form" not in source.binds:
         return None
     pairs = parse_qsl(delivery.body.decode(), keep_blank_values=True)
@@ -111,21 +114,36 @@ def _field_changed(delivery: Delivery, source: Source[object], rng: random.Rando
     return replace(delivery, body=urlencode(pairs).encode())
 
 
-def _url_changed(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _signature_field_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
+    """Where the signature and what it covers are fields of the form: Mango Office."""
+    pairs = parse_qsl(delivery.body.decode("latin-1"), keep_blank_values=True)
+    signed = [index for index, (name, value) in enumerate(pairs) if name in _SIGNED_FIELDS and value]
+    if "sign" not in dict(pairs):
+        return None
+    index = rng.choice(signed)
+    name, value = pairs[index]
+    if rng.random() < 0.2:
+        del pairs[index]
+    else:
+        pairs[index] = (name, _changed_at(value, rng.randrange(len(value)), rng))
+    return replace(delivery, body=urlencode(pairs).encode())
+
+
+def _url_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if "url" not in source.binds:
         return None
     return replace(delivery, query=delivery.query + rng.choice(("x=1", "&a=b", "CallSid=1", "bodySHA256=00")))
 
 
-def _too_late(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _too_late(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if "time" not in source.binds:
         return None
     return replace(delivery, received_at=delivery.received_at + rng.choice((-1, 1)) * STALE)
 
 
-def _secret_changed(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _secret_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     """A token that stands in the body, where that is all there is."""
-    secret = source.options.secrets[0].get_secret_value()  # type: ignore[attr-defined]
+    secret = source.options.secrets[0].get_secret_value()
     at = delivery.body.find(secret.encode())
     if at < 0 or source.binds:
         return None
@@ -133,7 +151,7 @@ def _secret_changed(delivery: Delivery, source: Source[object], rng: random.Rand
     return replace(delivery, body=_changed_at(body, at + rng.randrange(len(secret)), rng).encode())
 
 
-def _algorithm_none(delivery: Delivery, source: Source[object], rng: random.Random) -> Delivery | None:
+def _algorithm_none(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     """A token (JWT) that says that it needs no signature."""
     for index, (name, value) in enumerate(delivery.headers):
         if name == "authorization" and value.count(".") == 2:
@@ -152,6 +170,8 @@ def _unsigned(token: str, rng: random.Random) -> str:
     return f"{encoded}.{claims}.{rng.choice(('', signature))}"
 
 
+_SIGNED_FIELDS = ("sign", "json", "vpbx_api_key")
+
 CHANGES: Sequence[Change] = (
     _header_changed,
     _header_changed,
@@ -162,6 +182,7 @@ CHANGES: Sequence[Change] = (
     _body_longer,
     _body_cut,
     _field_changed,
+    _signature_field_changed,
     _url_changed,
     _too_late,
     _secret_changed,

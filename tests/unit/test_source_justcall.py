@@ -69,7 +69,7 @@ def call(**data: Any) -> Delivery:
 
 def read(delivery: Delivery, **options: Any) -> Event:
     phone = source(**options)
-    assert phone.verify(delivery) == "hmac-sha256 over url, fields and time"
+    assert phone.verify(delivery) == "hmac-sha256 over fields and time"
     (reading,) = phone.read(delivery)
     return reading.event
 

@@ -69,7 +69,7 @@ class JustCall(Source[JustCallOptions]):
     """Reads events; `call.completed` becomes a call event, others are `justcall.<type>`."""
 
     options_type: ClassVar = JustCallOptions
-    binds: ClassVar[tuple[Part, ...]] = ("url", "fields", "time")
+    binds: ClassVar[tuple[Part, ...]] = ("fields", "time")
 
     def __init__(self, name: str, options: JustCallOptions) -> None:
         super().__init__(name, options)
