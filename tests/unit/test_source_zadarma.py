@@ -343,3 +343,13 @@ def test_secret_shows_nowhere() -> None:
     with pytest.raises(ValidationError) as caught:
         source(secrets=[SECRET], time_zone="nowhere")
     assert SECRET not in str(caught.value)
+
+
+def test_signature_of_capital_digits_is_refused() -> None:
+    """One character of base64 can turn a digit into its capital; a signature has one spelling."""
+    genuine = end()
+    digits = base64.b64decode(dict(genuine.headers)["signature"]).decode()
+    capital = base64.b64encode(digits.upper().encode()).decode()
+    assert digits != digits.upper()
+    with pytest.raises(Unauthenticated):
+        source().verify(replace(genuine, headers=[FORM, ("signature", capital)]))

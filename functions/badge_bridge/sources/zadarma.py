@@ -73,7 +73,10 @@ _FAILURES = frozenset(
 
 
 def _decode(text: str) -> bytes:
-    return HEX.decode(base64.b64decode(text, validate=True).decode("ascii"))
+    digits = base64.b64decode(text, validate=True).decode("ascii")
+    if digits != digits.lower():
+        raise ValueError("the hex digits are written in capitals")  # one character of base64 away from the right text
+    return HEX.decode(digits)
 
 
 def _encode(mac: bytes) -> str:
