@@ -125,3 +125,34 @@ def test_hidden_caller_is_noted() -> None:
     """That a caller hides his number is something rules may ask for."""
     ends = parties("inbound", caller="anonymous", callee="+4989654321", country=None)
     assert (ends.caller, ends.subject, ends.notes) == ("", "", {"caller_withheld": True})
+
+
+@pytest.mark.parametrize(
+    ("received", "text", "extension"),
+    [
+        ("+49 30 901820 ext. 12", "+4930901820", "12"),
+        ("030 901820 x12", "+4930901820", "12"),
+        ("+4930901820;ext=12", "+4930901820", "12"),
+        ("tel:+49-30-901820;ext=12", "+4930901820", "12"),
+        ("sip:+4930901820;ext=7@pbx.example.com", "+4930901820", "7"),
+        ("sip:%2B4930901820@pbx.example.com", "+4930901820", ""),
+        ('"Anna M" <sip:+4930901820@pbx.example.com;user=phone>', "+4930901820", ""),
+        ("<sip:+4930901820@pbx.example.com>", "+4930901820", ""),
+        ("sip:101@pbx.example.com", "sip:101@pbx.example.com", ""),
+        ("101", "101", ""),
+        ("Max 12", "Max 12", ""),
+        ("<sip:anna@example.com>", "<sip:anna@example.com>", ""),
+        ('"x" <sip:anonymous@anonymous.invalid>', "", ""),
+    ],
+)
+def test_extension_and_address_around_a_number_are_told_apart(received: str, text: str, extension: str) -> None:
+    """An extension is no part of the number by which a customer is found; an address around it is none either."""
+    number = read_number(received, "DE")
+    assert (number.text, number.extension) == (text, extension)
+
+
+def test_extensions_stand_in_the_notes() -> None:
+    """Whose telephone it was within a company is kept, beside the number."""
+    ends = parties("inbound", caller="+4930901820 ext 5", callee="+4989654321;ext=101", country=None)
+    assert (ends.subject, ends.line) == ("+4930901820", "+4989654321")
+    assert ends.notes == {"caller_extension": "5", "callee_extension": "101"}

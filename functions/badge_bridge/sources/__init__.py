@@ -1,9 +1,9 @@
 """Webhook senders: one small module per provider, beside what they share.
 
-    signatures, credentials                                       shared: who sent it
-    bodies, fields, event_types                                   shared: what is in it
-    phone_numbers, countries, judgement, calls                    shared: what it means for a call
-    twilio, bitrix24, generic                                     providers
+    signatures, credentials, public_url, standard_webhooks        shared: who sent it
+    bodies, fields, moments, wall_clock, event_types              shared: what is in it
+    phone_numbers, countries, judgement, calls, joining           shared: what it means for a call
+    twilio, zoom, bitrix24, generic, ...                          providers
 
 A new provider is its module, with a `Source` class that names its options in `options_type`, and one line in
 `_MODULES`. A provider's module is imported when it is first asked for: a start with one provider pays for one.

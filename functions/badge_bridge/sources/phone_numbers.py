@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from badge_bridge.events import Direction
 
@@ -28,7 +29,10 @@ _KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "2223334445556667777888999
 _WITHHELD_DIGITS = frozenset("+" + word.translate(_KEYPAD) for word in _WITHHELD if word.isalpha())
 """Twilio writes such a word as the digits of a telephone keypad: `+266696687` spells anonymous."""
 
-_URI = re.compile(r"(?:sips?|tel):([^@;?]+)", re.IGNORECASE)
+_URI = re.compile(r"(?:sips?|tel):([^@;?]+)(?:;ext=(\d{1,7}))?", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"[^<>]{0,200}<([^<>]{1,200})>")
+"""A name before the address (RFC 3261, name-addr): `"Anna" <sip:+4930123456@example.com>`."""
+_EXTENSION = re.compile(r"(.{5,32}?)\s*(?:;ext=|,?\s*(?:ext|extn|x)\.?\s*)(\d{1,7})", re.IGNORECASE | re.ASCII)
 _LOOKS_LIKE_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,32}")
 
 
@@ -42,23 +46,31 @@ class Number(NamedTuple):
 
     text: str
     withheld: bool = False
+    extension: str = ""
+    """Digits behind a number that could be read: who is meant at that number, and not part of it."""
 
 
 def read_number(value: str, country: str | None, *, may_lack_plus: bool = False) -> Number:
-    """Read a telephone number, a `sip:` or `tel:` URI around one, or a word that says that it is withheld.
+    """Read a telephone number, with an extension or without, a `sip:` or `tel:` URI around one, with a name or without,
+    or a word that says that it is withheld.
 
     `country` (ISO 3166-1, such as DE) tells how to read national numbers. A name in a URI (`sip:anna@example.com`,
     `client:anna`) and a short extension stay as received. `may_lack_plus` says that the sender leaves out the plus of
     international numbers at times.
     """
     received = value.strip()
-    uri = _URI.match(received)
-    user = uri[1].strip() if uri else received
+    named = _IN_BRACKETS.fullmatch(received)
+    uri = _URI.match(named[1] if named else received)
+    user = unquote(uri[1]).strip() if uri else received
+    extended = None if uri and uri[2] else _EXTENSION.fullmatch(user)
+    extension = uri[2] if uri and uri[2] else extended[2] if extended else ""
+    user = extended[1] if extended else user
     if user.lower() in _WITHHELD or user in _WITHHELD_DIGITS:
         return Number("", withheld=True)
     if not _LOOKS_LIKE_NUMBER.fullmatch(user):
         return Number(received)
-    return Number((_without_plus(user, country) if may_lack_plus else None) or _e164(user, country) or received)
+    number = (_without_plus(user, country) if may_lack_plus else None) or _e164(user, country)
+    return Number(number, extension=extension) if number else Number(received)
 
 
 @lru_cache(maxsize=1024)
@@ -110,11 +122,16 @@ class Parties:
     subject: str
     withheld: bool
     """The caller hides his number."""
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """Of the caller and the callee, where a number has one."""
 
     @property
     def notes(self) -> Mapping[str, Any]:
-        """What an event's `data` has beside the body: `caller_withheld`, true, and only where a caller hides."""
-        return {"caller_withheld": True} if self.withheld else {}
+        """What an event's `data` has beside the body, and only where it is so: `caller_withheld`, true;
+        `caller_extension` and `callee_extension`, digits.
+        """
+        hidden: dict[str, Any] = {"caller_withheld": True} if self.withheld else {}
+        return hidden | {f"{end}_extension": digits for end, digits in self.extensions.items()}
 
 
 def parties(
@@ -132,4 +149,5 @@ def parties(
         "": ("", calling.text),
     }
     line, subject = ends[direction]
-    return Parties(calling.text, called.text, line, subject, withheld=calling.withheld)
+    extensions = {end: one.extension for end, one in (("caller", calling), ("callee", called)) if one.extension}
+    return Parties(calling.text, called.text, line, subject, withheld=calling.withheld, extensions=extensions)
