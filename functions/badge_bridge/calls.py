@@ -67,7 +67,6 @@ class Calls:
         now = self._clock()
         due = when_to_judge(legs, grace=self._options(event).grace, longest=self._options(event).longest_call)
         if due > now and not self._another_waits(found, key, due):
-            # Never later than the clock that is in use now would say, or the store takes it for a clock of before.
             return Joined(Settlement(state="waiting", ended_at=now, due=due, reason=_waiting_for(legs)))
         if due > now:
             return Joined(Settlement(state="joined", ended_at=now, reason="a later leg of the call waits for its end"))

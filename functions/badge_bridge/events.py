@@ -73,8 +73,6 @@ class Leg(BaseModel):
     human: bool = False
     """Proves that two people were connected: somebody of ours on an inbound call, the called party on an outbound one.
     A menu or a voicemail box that picks up is none."""
-    final: bool = False
-    """Nothing that comes later can change how the call ended: it is judged without waiting for the grace time."""
 
 
 class Event(BaseModel):

@@ -141,13 +141,11 @@ def test_call_with_very_many_legs_is_not_judged_by_some_of_them() -> None:
     assert judge_legs(legs).outcome == "unknown"
 
 
-def test_call_is_judged_after_its_grace_at_once_or_after_the_limit() -> None:
+def test_call_is_judged_after_its_grace_or_after_the_limit() -> None:
     """The grace counts from the last that was told of an end, the limit from the first that was told at all."""
     assert when_to_judge([BEGUN, OVER], grace=5, longest=100) == NOW + 30 + 5
     assert when_to_judge([BEGUN, gave_up("a", at=40.0), OVER], grace=5, longest=100) == NOW + 40 + 5
     assert when_to_judge([BEGUN, ring("a")], grace=5, longest=100) == NOW + 100
-    final = incoming(state="ended", ends="call", outcome="no_answer", final=True, at=50.0)
-    assert when_to_judge([BEGUN, final], grace=5, longest=100) < NOW
 
 
 PARTIES = ("customer", "agent", "machine", "")
@@ -170,7 +168,6 @@ def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
             outcome=draw(st.sampled_from(OUTCOMES)),
             ends=draw(st.sampled_from(("", "leg", "call"))),
             human=draw(st.integers(0, 5)) == 0,
-            final=draw(st.integers(0, 9)) == 0,
         )
         for number in range(draw(st.integers(1, 8)))
     ]

@@ -49,11 +49,9 @@ def judged_identity(call: str) -> tuple[str, ...]:
 
 
 def when_to_judge(legs: Sequence[LegEvent], *, grace: float, longest: float) -> float:
-    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, at once where
-    nothing can change any more, else `longest` seconds after it was first told of.
+    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, or `longest`
+    seconds after it was first told of.
     """
-    if any(one.leg.final for one in legs):
-        return 0.0
     if _has_ended(legs):
         return max(one.received_at for one in legs if one.leg.ends) + grace
     return min(one.received_at for one in legs) + longest
