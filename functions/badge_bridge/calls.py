@@ -22,7 +22,14 @@ from badge_bridge.sources.base import CorrelatingOptions, Source
 from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity, when_to_judge
 from badge_bridge.store.protocol import Accepted, Settlement, Store, StoredEvent
 
-__all__ = ["Calls", "Joined", "call_join"]
+__all__ = ["FINAL", "Calls", "Joined", "call_join"]
+
+FINAL = 1_000_000
+"""The revision of what was said for good: more than the legs of any call that are looked at."""
+
+_SKEW = 60.0
+"""Seconds that the clocks of two machines may differ. What was received later than that was so by a clock that has been
+set back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,10 @@ class Calls:
         """
         stored = await self._store.related(call_join(event), limit=MOST_LEGS)
         found = [one for one in stored if one.event.leg is not None]
-        legs = [LegEvent(one.key, one.received_at, one.event) for one in found]
         now = self._clock()
+        legs = [
+            LegEvent(one.key, one.received_at if one.received_at <= now + _SKEW else 0.0, one.event) for one in found
+        ]
         due = when_to_judge(legs, grace=self._options(event).grace, longest=self._options(event).longest_call)
         if due > now and not self._another_waits(found, key, due):
             return Joined(Settlement(state="waiting", ended_at=now, due=due, reason=_waiting_for(legs)))
@@ -96,8 +105,10 @@ class Calls:
 
     @staticmethod
     def _another_waits(found: list[StoredEvent], key: str, due: float) -> bool:
-        """Whether a leg that is not being worked on comes up in time: it will see this one, which need not wait too."""
-        return any(one.state == "waiting" and one.due <= due for one in found if one.key != key)
+        """Whether a leg that is not being worked on, and is not near to being dead, comes up in time: it will see this
+        one, which need not wait too.
+        """
+        return any(one.state == "waiting" and not one.failures and one.due <= due for one in found if one.key != key)
 
 
 def _waiting_for(legs: list[LegEvent]) -> str:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from badge_bridge import retry
-from badge_bridge.calls import Calls, call_join
+from badge_bridge.calls import FINAL, Calls, call_join
 from badge_bridge.cards import BUDGET, Cards, Reached
 from badge_bridge.errors import (
     BridgeError,
@@ -39,7 +39,7 @@ from badge_bridge.portal import Portal, refusal_in
 from badge_bridge.rulesfile import Judgement, Rule, RulesFile
 from badge_bridge.settling import Progress, settle
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source
-from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
+from badge_bridge.store.protocol import Accepted, Attachment, Claim, Settlement, Store
 
 __all__ = ["Pipeline"]
 
@@ -113,6 +113,7 @@ class Pipeline:
         if handshake is not None:
             return handshake
         verified = await self._verify(source, delivery)
+        readings = _read(source, delivery)
         batch = [
             Accepted(
                 event_key(source.name, reading.identity),
@@ -121,9 +122,13 @@ class Pipeline:
                 delivery.received_at,
                 joins=tuple(self._joins(reading.event)),
             )
-            for reading in _read(source, delivery)
+            for reading in readings
         ]
         fresh = await self._accept(batch)
+        for index, reading in enumerate(readings):
+            if reading.final and not fresh[index]:
+                # Known: said before, or judged from legs, which this overrules.
+                fresh[index] = await self._store.revise(batch[index], revision=FINAL, now=self._clock())
         new = [accepted.key for accepted, is_new in zip(batch, fresh, strict=True) if is_new]
         if new:
             await self._wake(new)
@@ -251,8 +256,8 @@ class Pipeline:
             if judgement.problem is not None and (judgement.rule.name, "act") not in finished:
                 reason = f"its condition could not be evaluated: {judgement.problem}"
                 progress.reached(judgement.rule.name, "ignored", reason=reason)
-        if progress.claim.revision and progress.claim.attempt > 1:
-            # The event may have said something else before.
+        if progress.claim.revision and progress.claim.attempt > 1 and event.type != "call.unknown":
+            # The event may have said something else before. What cannot be told any more takes nothing back.
             kept = {judgement.rule.name for judgement in judgements if judgement.result != "not matched"}
             await self._withdraw(kept, progress, deadline)
         for rule, role in deeds:
@@ -263,24 +268,31 @@ class Pipeline:
         """Take back what rules have attached that do not match any more."""
         claim = progress.claim
         try:
-            for row in await self._cards.withdrawable(claim.key, kept=kept):
-                async with asyncio.timeout_at(deadline):
-                    reached = await self._cards.withdraw(row, progress.asked)
-                progress.reached(
-                    row.rule,
-                    reached.result,
-                    role="withdraw",
-                    badge=row.badge,
-                    portal=row.portal,
-                    owner=reached.owner,
-                    activity=reached.activity,
-                    reason=f"the call turned out as {claim.event.type}: {reached.reason}",
-                )
+            rows = await self._cards.withdrawable(claim.key, kept=kept)
+        except StoreUnavailable as error:
+            progress.decisions.append(self._decide(error, progress, "withdrawing"))
+            return
+        for row in rows:
+            await self._withdraw_one(row, progress, deadline)
+
+    async def _withdraw_one(self, row: Attachment, progress: Progress, deadline: float) -> None:
+        """A failure becomes a decision, as in `_apply`: the other rows still have their turn."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                reached = await self._cards.withdraw(row, progress.asked)
         except TimeoutError:
-            error = OutcomeUnknown("no answer within the time of an attempt", portal="", method="")
-            progress.decisions.append(self._decide(error, progress, "withdrawing"))
-        except Exception as error:  # noqa: BLE001 - the same as in _apply
-            progress.decisions.append(self._decide(error, progress, "withdrawing"))
+            message = f"portal {row.portal}: no answer within the time of an attempt"
+            decision = self._decide(OutcomeUnknown(message, portal=row.portal, method=""), progress, row.rule)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
+            decision = self._decide(error, progress, row.rule)
+        else:
+            told = replace(reached, reason=f"the call turned out as {progress.claim.event.type}: {reached.reason}")
+            progress.reached(row.rule, role="withdraw", badge=row.badge, portal=row.portal, **asdict(told))
+            return
+        progress.decisions.append(decision)
+        if isinstance(decision, retry.GiveUp):
+            reason = decision.reason
+            progress.reached(row.rule, "failed", role="withdraw", badge=row.badge, portal=row.portal, reason=reason)
 
     async def _apply(self, rule: Rule, role: Role, progress: Progress, deadline: float) -> None:
         """Let one rule act or clear. A failure becomes a decision, so that the other rules still have their turn."""

@@ -181,3 +181,11 @@ async def test_event_that_was_accepted_as_it_is_is_not_revised(store: Store) -> 
     await store.accept([item("s:1", type="call.missed")])
     assert not await store.revise(judged("call.unknown"), revision=3, now=NOW)
     assert (await found(store)).event.type == "call.missed"
+
+
+async def test_event_that_waits_for_a_retry_is_due_when_it_says_something_else(store: Store) -> None:
+    """What has to be taken back is not kept on a card until a retry of hours is due."""
+    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await store.settle(await claimed(store), ended("waiting", due=NOW + 36_000, failed=True))
+    assert await store.revise(judged("call.answered"), revision=2, now=NOW + 20)
+    assert (await claimed(store, now=NOW + 20)).event.type == "call.answered"

@@ -8,14 +8,17 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from badge_bridge.bridge import Bridge
+from badge_bridge.calls import call_join
 from badge_bridge.sources.base import Delivery
+from badge_bridge.sources.twilio import sign
 from badge_bridge.sources.zoom import Zoom
-from badge_bridge.store.protocol import StoredEvent
-from support.company import RULES, Company, number_of, open_company
+from badge_bridge.store.protocol import Accepted, StoredEvent
+from support.company import PBX_TOKEN, RULES, Company, number_of, open_company
 from support.portals import START, run_virtually, virtual_clock
 
 LINE = "+4989654321"
@@ -189,6 +192,95 @@ def test_leg_of_a_call_is_no_event_for_rules() -> None:
             await deliver(company, leg(company, "phone.callee_missed", user="anna", at=3, result="No Answer"))
             await company.ended()
             assert list(company.activities().values()) == [1]
+
+    run_virtually(story())
+
+
+def test_badge_stays_when_a_later_leg_never_ends() -> None:
+    """What was missed is not taken back because a further leg leaves the end open; it is when somebody answers."""
+
+    async def story() -> None:
+        async with open_company(customers=1, rules=WITH_PHONES) as company:
+            await deliver(company, leg(company, "phone.callee_missed", user="anna", result="No Answer"))
+            await company.ended()
+            await deliver(company, leg(company, "phone.callee_ringing", user="boris", at=9))
+            await company.ended()
+            assert open_activities(company) == 1
+            at = virtual_clock() - START
+            await deliver(company, leg(company, "phone.callee_ended", user="boris", at=at, result="Call connected"))
+            await deliver(company, leg(company, "phone.callee_answered", user="boris", at=at))
+            _, (judged,) = split(await company.ended())
+            assert (judged.event.type, open_activities(company)) == ("call.answered", 0)
+
+    run_virtually(story())
+
+
+TWILIO = RULES.replace(
+    "sources:\n",
+    "sources:\n  tw: {provider: twilio, secrets: ['${PBX_TOKEN}'], public_url: 'https://b.example.com/hooks/tw'}\n",
+    1,
+)
+
+
+async def tell(company: Company, **fields: str) -> None:
+    """Deliver a signed form of Twilio about one call."""
+    url = "https://b.example.com/hooks/tw"
+    form = {"CallSid": "CA" + "1" * 32, "Direction": "inbound", "From": number_of(1), "To": LINE, **fields}
+    headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("x-twilio-signature", sign(url, list(form.items()), PBX_TOKEN)),
+    ]
+    delivery = Delivery("POST", "", headers, urlencode(form).encode(), virtual_clock())
+    await company.bridge.pipeline.accept(company.bridge.pipeline.source("tw", "POST"), delivery)
+
+
+def test_what_is_said_for_good_overrules_what_was_judged_from_legs() -> None:
+    """The caller gives up while a second phone rings, after the first was busy: a missed call, once, and no more."""
+
+    async def story() -> None:
+        async with open_company(customers=1, rules=TWILIO) as company:
+            await tell(company, CallStatus="in-progress", DialCallStatus="busy", DialCallSid="CA" + "2" * 32)
+            _, (judged,) = split(await company.ended())
+            assert judged.event.type == "call.busy"
+            for _ in range(2):
+                await tell(company, CallStatus="canceled")
+            _, (judged,) = split(await company.ended())
+            assert (judged.event.type, judged.state) == ("call.missed", "done")
+            await tell(company, CallStatus="in-progress", DialCallStatus="no-answer", DialCallSid="CA" + "3" * 32)
+            _, (again,) = split(await company.ended())
+            assert again == judged
+            assert list(company.activities().values()) == [1]
+
+    run_virtually(story())
+
+
+def test_second_dial_that_is_answered_decides_the_call() -> None:
+    """The first phone does not pick up, the second one does within the grace time or after it: no badge is left."""
+
+    async def story(wait: float) -> None:
+        async with open_company(customers=1, rules=TWILIO) as company:
+            await tell(company, CallStatus="in-progress", DialCallStatus="no-answer", DialCallSid="CA" + "2" * 32)
+            await asyncio.sleep(wait)
+            await tell(company, CallStatus="in-progress", DialCallStatus="completed", DialCallSid="CA" + "3" * 32)
+            _, (judged,) = split(await company.ended())
+            assert judged.event.type == "call.answered"
+            assert open_activities(company) == 0
+
+    for wait in (1, 30):
+        run_virtually(story(wait))
+
+
+def test_leg_of_a_clock_that_was_set_back_is_judged_at_once() -> None:
+    """What was received years ahead does not go round until then."""
+
+    async def story() -> None:
+        async with open_company(customers=1, rules=WITH_PHONES) as company:
+            missed = leg(company, "phone.callee_missed", user="anna", result="No Answer")
+            (reading,) = zoom(company.bridge).read(missed)
+            ahead = Accepted("phones:1", reading.event, "", virtual_clock() + 1e8, joins=(call_join(reading.event),))
+            await company.bridge.store.accept([ahead])
+            _, (judged,) = split(await company.ended(patience=60))
+            assert judged.event.type == "call.missed"
 
     run_virtually(story())
 

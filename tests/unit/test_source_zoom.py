@@ -140,7 +140,6 @@ def test_event_is_a_leg(name: str, call: dict[str, Any], expected: tuple[Any, ..
     leg = leg_of(name, **call)
     assert leg.call == "7644"
     assert (leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
-    assert not leg.final
 
 
 @pytest.mark.parametrize(

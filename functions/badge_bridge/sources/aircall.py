@@ -98,7 +98,9 @@ class Aircall(Source[AircallOptions]):
                 time=sent,
                 data={**body, **notes.data()},
             )
-        return (Reading(event, identity=(name, event.id, str(body.get("timestamp")))),)
+        # A call ends once, however often that is told; other events may repeat.
+        moment = () if name == _CALL_ENDED else (str(body.get("timestamp")),)
+        return (Reading(event, identity=(name, event.id, *moment)),)
 
     def reply(self) -> Reply:
         return Reply(status=200)

@@ -203,10 +203,11 @@ def _facts(body: Mapping[str, Any], state: str, call_id: str, direction: Directi
 def _outcome(body: Mapping[str, Any], state: str) -> Outcome:
     if _STATES[state] != "ended":
         return ""
-    if body.get("date_connected"):
-        return "completed"
+    # Before anything else: a box that picks up may be told as connected.
     if state in _BOXES or body.get("voicemail_link"):
         return "voicemail"
+    if body.get("date_connected"):
+        return "completed"
     # A hangup says whether it had been connected; only where it does, nobody answered.
     return "no_answer" if state == "missed" or "date_connected" in body else ""
 

@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
@@ -125,7 +126,7 @@ class FreeSwitch(Source[FreeSwitchOptions]):
                 provider="freeswitch",
                 type="freeswitch.leg",
                 time=_start(variables) or datetime.fromtimestamp(delivery.received_at, UTC),
-                data=record,
+                data=_without_secrets(record),
             )
         return (Reading(event, identity=(identifier,)),)
 
@@ -182,7 +183,7 @@ class FreeSwitch(Source[FreeSwitchOptions]):
             caller=text_at(profile, "caller_id_number") or text_at(variables, "caller_id_number"),
             callee=text_at(profile, "destination_number") or text_at(variables, "destination_number"),
             duration=duration,
-            data={**record, **notes.data()},
+            data={**_without_secrets(record), **notes.data()},
             may_lack_plus=True,
         )
 
@@ -205,6 +206,10 @@ def judge(direction: Direction, variables: Mapping[str, Any], applications: Sequ
     """
     answered = text_at(variables, "answer_epoch") not in ("", "0")
     bridged = bool(text_at(variables, "bridge_uuid") or text_at(variables, "last_bridge_to"))
+    failed = text_at(variables, "bridge_hangup_cause") or text_at(variables, "last_bridge_hangup_cause")
+    if bridged and (failed in _UNANSWERED or failed in _OTHERS):
+        # Early media, a ringing tone or an announcement, counts as a bridge too.
+        return Judgement("unknown", f"bridged, and nobody may have answered: {failed}")
     if bridged:
         return Judgement("answered") if answered else Judgement("unknown", "bridged, but never answered")
     if "voicemail" in applications:
@@ -225,6 +230,16 @@ def _unbridged(direction: Direction, variables: Mapping[str, Any], *, answered: 
     if answered or cause in ("", "SUCCESS", "NORMAL_CLEARING"):
         return Judgement("unknown", f"nobody was bridged, and why is not said: {cause[:60]}")
     return Judgement("failed", cause[:60])
+
+
+_SECRET = re.compile(r"password|passwd|secret|crypto|sip_auth_|_sdp", re.IGNORECASE)
+"""Names of variables that hold passwords of telephones, or the keys of their encrypted media."""
+
+
+def _without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
+    variables = {name: value for name, value in group_at(record, "variables").items() if not _SECRET.search(name)}
+    told = {name: value for name, value in record.items() if name not in ("app_log", "callflow")}
+    return {**told, "variables": variables}
 
 
 def _record(delivery: Delivery) -> dict[str, Any]:

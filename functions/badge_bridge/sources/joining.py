@@ -1,8 +1,8 @@
 """Judges a call from all that its deliveries told of it. Pure: a set of leg events in, one answer out.
 
 The answer depends on which legs are known and on nothing else: neither on the order in which they came nor on how often
-each came. A human who answered is never argued away by another leg, so with every further leg a call can turn from
-missed or unknown to answered, and never back.
+each came. A human who answered is never argued away by another leg: such a call is answered, or unknown as long as its
+end is not known, and never missed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_LEGS = 500
 """Legs of one call that are looked at; a call that is said to have more is not judged by some of them."""
 
 _LISTED = 50
-"""Legs that a judgement's `data` lists."""
+"""Legs that a judgement's `data` lists, and is put together of."""
 
 _REASONS = ("cancelled", "no_answer", "rejected", "busy", "failed")
 """Of several reasons why nobody answered, the first of these is told."""
@@ -79,11 +79,11 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
     or the earliest that say something.
     """
     ordered = sorted(legs, key=lambda one: (one.event.time, one.key))
-    # Of two legs that name a caller, the one that knows which way the call went speaks of the call as a whole.
-    speaking = sorted(ordered, key=lambda one: not one.event.direction)
     first = ordered[0].event
     judgement = judge_legs(legs)
     direction = _direction(legs)
+    # Of two legs that name a caller, the one that goes the way of the call speaks of the call as a whole.
+    speaking = sorted(ordered, key=lambda one: one.event.direction != direction)
     ends = next((one.event for one in speaking if one.event.caller or one.event.callee), first)
     hidden = any(one.event.data.get("caller_withheld") for one in ordered)
     customer = ends.callee if direction == "outbound" else ends.caller
@@ -103,7 +103,7 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
         duration=max((one.event.duration for one in ordered if one.event.duration is not None), default=None),
         email=next((one.event.email for one in ordered if one.event.email), ""),
         data={
-            **{name: value for one in ordered for name, value in one.event.data.items()},
+            **{name: value for one in ordered[:_LISTED] for name, value in one.event.data.items()},
             **({"caller_withheld": True} if hidden else {}),
             "legs": [_listed(one) for one in ordered[:_LISTED]],
         },
@@ -111,17 +111,24 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
 
 
 def _has_ended(legs: Sequence[LegEvent]) -> bool:
-    """A leg says so; or the direction is known, so that it is no stray leg that we see, and every leg has ended."""
-    if any(one.leg.ends == "call" for one in legs):
-        return True
+    """A leg says so, or the one by which the customer came in has ended; or the direction is known, so that it is no
+    stray leg that we see, and every leg has ended.
+    """
     ended = {one.leg.leg for one in legs if one.leg.ends}
+    came_in = {one.leg.leg for one in legs if one.leg.party == "customer" and one.event.direction == "inbound"}
+    if any(one.leg.ends == "call" for one in legs) or ended & came_in:
+        return True
     return bool(ended) and bool(_direction(legs)) and ended == {one.leg.leg for one in legs}
 
 
 def _direction(legs: Sequence[LegEvent]) -> Direction:
-    """The one that is known; none where the legs contradict each other."""
-    known = {one.event.direction for one in legs} - {""}
-    return known.pop() if len(known) == 1 else ""
+    """That of the earliest leg which has one: a call that came in stays so when it is forwarded to a mobile phone or
+    handed to a colleague. Of several at one moment, one that came in.
+    """
+    known = [one for one in legs if one.event.direction]
+    if not known:
+        return ""
+    return min(known, key=lambda one: (one.event.time, one.event.direction != "inbound", one.key)).event.direction
 
 
 def _nobody_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgement:

@@ -37,6 +37,9 @@ _VALIDATION = "validation-token"
 """In the handshake the text to send back; a guide of RingCentral's shows it on each delivery, too."""
 
 _ECHOED = re.compile(r"[!-~]{1,500}")
+_MOST_PARTIES = 50
+"""Of one session: each becomes an event."""
+
 _SESSIONS = re.compile(r"/telephony/sessions(?:/[^/?]*)?(?:\?.*)?", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
@@ -134,6 +137,8 @@ class RingCentral(Source[RingCentralOptions]):
         uuid = told(body, "uuid", Notes()) or content_digest(body)
         found = session.get("parties")
         parties = [party for party in found if isinstance(party, dict)] if isinstance(found, list) else []
+        if len(parties) > _MOST_PARTIES:
+            raise Impossible(f"has more than {_MOST_PARTIES} parties", field="body.parties")
         if _SESSIONS.search(name) and parties:
             return [
                 self._leg(body, session, party, uuid=uuid, index=index, received_at=delivery.received_at)
@@ -211,7 +216,7 @@ class RingCentral(Source[RingCentralOptions]):
             direction=direction,
             caller=_number(caller, notes),
             callee=_number(callee, notes),
-            data={**body, **notes.data()},
+            data={**body, "body": {**session, "parties": [party]}, **notes.data()},
         )
         return Reading(event, identity=(uuid, party_id))
 

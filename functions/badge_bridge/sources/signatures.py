@@ -365,13 +365,15 @@ class Jwt:
 
     @staticmethod
     def _check_age(issued: Any, now: float, most: float) -> None:
-        if isinstance(issued, bool) or not isinstance(issued, int | float):
+        if isinstance(issued, bool) or not isinstance(issued, int | float) or not 0 <= issued < _LATEST:
             raise Unauthenticated("the claim iat, which says when the token was issued, is missing or no time")
         if not abs(now - issued) <= most:
             raise Unauthenticated(f"the token is genuine, but issued {now - issued:.0f} s ago; {most:g} s are allowed")
 
 
 _MAX_TOKEN = 1024 * 1024
+_LATEST = 100_000_000_000
+"""Unix seconds of the year 5138: what is more is no time, and may be too much for a float."""
 
 
 def _claims(token: str, key: bytes) -> dict[str, Any] | None:

@@ -138,7 +138,9 @@ class Twilio(Source[TwilioOptions]):
         identity = identity_of(data)
         event = _event(self, data, delivery.received_at)
         # What says how the whole call ended is the one event of that call, whoever else tells of it.
-        return (Reading(event, identity if event.leg else judged_identity(data["CallSid"])),)
+        if event.leg:
+            return (Reading(event, identity),)
+        return (Reading(event, judged_identity(data["CallSid"]), final=True),)
 
     def reply(self) -> Reply:
         # An empty TwiML document does nothing where Twilio waits for instructions, and is ignored elsewhere.

@@ -269,7 +269,7 @@ class Store(Protocol):
         written with a lower `revision` (from 1). One that was accepted as it is stays so.
 
         True where there is something new to do: the event is new, or says something else than before, its `data`
-        aside. It is then due at once (while it waits for something else, then), its failures forgotten, and no rule
+        aside. It is then due at once (while it waits for a lane, then), its failures forgotten, and no rule
         counts as finished. Whoever works on it meanwhile keeps the lease: see `settle`.
 
         Raises:

@@ -117,13 +117,13 @@ def readable(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Event]]:
             continue
 
 
-def says_the_same(text: str, event: Event) -> bool:
-    """Whether a stored event differs from another at most in its data."""
+def says_the_same(one: str, other: str) -> bool:
+    """Whether two stored events differ at most in their data."""
     try:
-        stored = read_event(text)
+        first, second = read_event(one), read_event(other)
     except Unreadable:
         return False
-    return stored.model_copy(update={"data": {}}) == event.model_copy(update={"data": {}})
+    return first.model_copy(update={"data": {}}) == second.model_copy(update={"data": {}})
 
 
 def show_event(text: str, *, source: str, received_at: float) -> tuple[Event, str]:

@@ -145,7 +145,7 @@ class MemoryStore:
         row = self._rows[new.key]
         if not 0 < row.revision < revision:
             return False
-        same = says_the_same(row.event, accepted.event)
+        same = says_the_same(row.event, new.event)
         row.event, row.type, row.time, row.revision = new.event, new.type, new.time, revision
         for join in new.joins - row.joins:
             self._by_join.setdefault(join, []).append(row)
@@ -156,6 +156,7 @@ class MemoryStore:
         row.failures = 0
         if row.state not in ("waiting", "working"):
             self._make_due(row, now)
+        await self.hasten([row.key], now=now)
         return True
 
     async def hasten(self, keys: Sequence[str], *, now: float) -> None:

@@ -43,6 +43,11 @@ def _let_events_be_joined(connection: sqlite3.Connection) -> None:
         "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE type = 'table' AND name = 'events'",
         ("'ignored', 'dead')", "'ignored', 'joined', 'dead')"),
     )
+    (changed,) = connection.execute(
+        "SELECT count(*) FROM sqlite_schema WHERE name = 'events' AND instr(sql, ?)", ("'joined'",)
+    ).fetchone()
+    if not changed:
+        raise StoreUnavailable("the table of events is not as earlier versions made it; name another file as the store")
     connection.execute(f"PRAGMA schema_version = {version + 1}")
     connection.execute("PRAGMA writable_schema = RESET")
 

@@ -127,8 +127,8 @@ class SqliteStore:
         return await self._write(lambda connection: writes.settle_claim(connection, claim, settlement, values))
 
     async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
-        work, event = Acceptance.of([accepted]), accepted.event
-        return await self._write(lambda connection: writes.revise(connection, work, event, revision, now))
+        work = Acceptance.of([accepted])
+        return await self._write(lambda connection: writes.revise(connection, work, revision, now))
 
     async def hasten(self, keys: Sequence[str], *, now: float) -> None:
         wanted = [plain(key) for key in keys]

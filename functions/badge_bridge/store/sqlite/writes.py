@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from badge_bridge.events import Event
 from badge_bridge.store.clock import reached
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, overtaken, set_aside
@@ -182,8 +181,8 @@ def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
     return bool(rows)
 
 
-def revise(connection: sqlite3.Connection, acceptance: Acceptance, event: Event, revision: int, now: float) -> bool:
-    """Write the one event of `acceptance`, of which `event` is the content."""
+def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, now: float) -> bool:
+    """Write the one event of `acceptance`."""
     ((row, joins),) = acceptance.rows
     key, text, kind = row[0], row[-1], row[2]
     if accept(connection, [acceptance]):
@@ -195,10 +194,11 @@ def revise(connection: sqlite3.Connection, acceptance: Acceptance, event: Event,
     connection.execute(sql.REVISE, {"key": key, "event": text, "type": kind, "revision": revision})
     if joins:
         connection.execute(sql.join(len(joins)), [value for join in joins for value in join])
-    if says_the_same(stored, event):
+    if says_the_same(stored, text):
         return False
     connection.execute(sql.DO_AGAIN, (key,))
     connection.execute(sql.TAKE_UP, {"key": key, "now": now})
+    connection.execute(sql.HASTEN, {"key": key, "now": now})
     return True
 
 
