@@ -74,7 +74,8 @@ class Calls:
         legs = [
             LegEvent(one.key, one.received_at if one.received_at <= now + _SKEW else 0.0, one.event) for one in found
         ]
-        due = when_to_judge(legs, grace=self._options(event).grace, longest=self._options(event).longest_call)
+        options = self._options(event)
+        due = when_to_judge(legs, grace=options.grace, longest=options.longest_call)
         if due > now and not self._another_waits(found, key, due):
             return Joined(Settlement(state="waiting", ended_at=now, due=due, reason=_waiting_for(legs)))
         if due > now:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-__all__ = ["CALL_TYPES", "EXACT_TYPE", "LEG", "Direction", "Event", "Leg", "event_key"]
+__all__ = ["CALL_TYPES", "EXACT_TYPE", "LEG", "Direction", "Event", "Leg", "LegOutcome", "event_key"]
 
 EXACT_TYPE = r"[^\s*.\x00-\x1f\x7f]+(?:\.[^\s*.\x00-\x1f\x7f]+)*"
 """How an event's type is written, in a rule as in an event: words with full stops between them, such as call.missed.
@@ -47,6 +47,9 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError("the time is outside of the years 1 to 9999 in UTC") from None
 
 
+LegOutcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail"]
+
+
 class Leg(BaseModel):
     """What one delivery says of a call that several deliveries tell of. Facts only: what they come to is judged later,
     from all legs together, in whatever order and however often they came (`sources.joining`).
@@ -63,7 +66,7 @@ class Leg(BaseModel):
     voicemail box."""
     state: Literal["started", "ringing", "answered", "ended", ""] = ""
     """Where this leg stands."""
-    outcome: Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail"] = ""
+    outcome: LegOutcome = ""
     """How it ended. `completed` says that a connection ended which somebody or something had answered; `cancelled`
     that the caller gave up."""
     detail: str = ""

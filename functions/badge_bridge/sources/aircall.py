@@ -10,7 +10,6 @@ A webhook that is refused too often is switched off, so that what does not decid
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -113,7 +112,7 @@ class Aircall(Source[AircallOptions]):
             "timestamp": over,
             "token": self._keys[0].decode(),
             "data": {
-                "id": int(hashlib.sha256(call.id.encode()).hexdigest()[:12], 16),
+                "id": int(call.digest[:12], 16),
                 "direction": "inbound",
                 "status": "done",
                 "missed_call_reason": "agents_did_not_answer" if missed else None,

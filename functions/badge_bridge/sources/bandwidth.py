@@ -18,9 +18,18 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from badge_bridge.errors import Impossible, Malformed
-from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
+from badge_bridge.sources.base import (
+    EMPTY_DOCUMENT,
+    CorrelatingOptions,
+    Delivery,
+    Part,
+    Reading,
+    Reply,
+    SampleCall,
+    Source,
+)
 from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, is_resolved, keys
 from badge_bridge.sources.event_types import check_type
@@ -31,7 +40,6 @@ from badge_bridge.sources.signatures import StaticToken
 __all__ = ["Bandwidth", "BandwidthOptions"]
 
 State = Literal["started", "answered", "ended"]
-Outcome = Literal["completed", "no_answer", "cancelled", "busy", "rejected", "failed"]
 
 _STATES: Mapping[str, State] = {
     "initiate": "started",
@@ -41,7 +49,7 @@ _STATES: Mapping[str, State] = {
     "transferDisconnect": "ended",
     "disconnect": "ended",
 }
-_CAUSES: Mapping[str, Outcome] = {
+_CAUSES: Mapping[str, LegOutcome] = {
     "busy": "busy",
     "cancel": "cancelled",
     "rejected": "rejected",
@@ -141,11 +149,11 @@ class Bandwidth(Source[BandwidthOptions]):
 
     def reply(self) -> Reply:
         # An empty document does nothing where Bandwidth waits for instructions, and is ignored elsewhere.
-        return Reply(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', media_type="application/xml")
+        return Reply(body=EMPTY_DOCUMENT, media_type="application/xml")
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         began, ended = (_written(at) for at in (call.at, call.now))
-        digits = hashlib.sha256(call.id.encode()).hexdigest()
+        digits = call.digest
         whole = {"accountId": "55555555", "applicationId": "sample", "callId": f"c-{digits[:8]}-{digits[8:40]}"}
         whole |= {"from": call.caller, "to": call.line, "direction": "inbound", "startTime": began}
         steps = [{**whole, "eventType": "initiate", "eventTime": began}]

@@ -6,6 +6,7 @@ write `reply`. Nothing of a delivery is believed before `verify` returned.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from badge_bridge.events import Event
 from badge_bridge.sources.countries import check_country
 
 __all__ = [
+    "EMPTY_DOCUMENT",
     "CorrelatingOptions",
     "Delivery",
     "NoSample",
@@ -66,6 +68,10 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+EMPTY_DOCUMENT = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
+"""Does nothing where a provider waits for instructions (TwiML, cXML, Plivo XML, BXML), and is ignored elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One event read from a delivery, and the values that make it unique within its source.
@@ -94,6 +100,11 @@ class SampleCall:
     """Unix seconds at which it is signed."""
     caller: str = "+4930901820"
     line: str = "+4989654321"
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits that are the call's own, for ids of a provider's form."""
+        return hashlib.sha256(self.id.encode()).hexdigest()
 
 
 class SourceOptions(BaseModel):

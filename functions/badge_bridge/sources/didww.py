@@ -117,7 +117,7 @@ class Didww(Source[DidwwOptions]):
             "id": hashlib.sha256(f"{call.id}.{kind}".encode()).hexdigest()[:32],
             "type": kind,
             "ts": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "global_tag": hashlib.sha256(call.id.encode()).hexdigest()[:32],
+            "global_tag": call.digest[:32],
             "data": {},
         }
         body, timestamp = json.dumps(envelope).encode(), str(int(call.now))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -135,7 +134,7 @@ class FreeSwitch(Source[FreeSwitchOptions]):
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         answered = call.outcome == "answered"
-        digest = hashlib.sha256(call.id.encode()).hexdigest()
+        digest = call.digest
         at = str(int(call.at))
         variables = {
             "uuid": _uuid(digest[:32]),

@@ -6,7 +6,6 @@ and the time of the request, and nothing of what it says: the body only repeats 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
@@ -119,7 +118,7 @@ class JustCall(Source[JustCallOptions]):
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         answered = call.outcome == "answered"
         date, _, time = wall_clock(call.at, self.options.time_zone).partition(" ")
-        digest = hashlib.sha256(call.id.encode()).hexdigest()
+        digest = call.digest
         body = {
             "request_id": digest[:26].upper(),
             "webhook_url": self.options.public_url,

@@ -129,7 +129,7 @@ class Mango(Source[MangoOptions]):
         answered = call.outcome == "answered"
         at = int(call.at)
         told = {
-            "entry_id": hashlib.sha256(call.id.encode()).hexdigest()[:24],
+            "entry_id": call.digest[:24],
             "call_direction": 1,
             "from": {"number": call.caller},
             "to": {"extension": "101", "number": "sip:sample@vpbx.mangosip.ru"},

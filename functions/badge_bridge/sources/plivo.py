@@ -21,9 +21,18 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Malformed, Unauthenticated
-from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
+from badge_bridge.sources.base import (
+    EMPTY_DOCUMENT,
+    CorrelatingOptions,
+    Delivery,
+    Part,
+    Reading,
+    Reply,
+    SampleCall,
+    Source,
+)
 from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import Notes, strict_text_at, text_at, whole_number
@@ -36,11 +45,10 @@ _SIGNATURE, _NONCE = "x-plivo-signature-v3", "x-plivo-signature-v3-nonce"
 _NONCE_TEXT = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 State = Literal["started", "ringing", "answered", "ended", ""]
-Outcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed"]
 
 _DIRECTIONS: Mapping[str, Direction] = {"inbound": "inbound", "outbound": "outbound"}
 
-_STATUSES: Mapping[str, tuple[State, Outcome]] = {
+_STATUSES: Mapping[str, tuple[State, LegOutcome]] = {
     "queued": ("started", ""),
     "initiated": ("started", ""),
     "early media": ("ringing", ""),
@@ -59,7 +67,7 @@ _STATUSES: Mapping[str, tuple[State, Outcome]] = {
     "timeout": ("ended", "no_answer"),
     "no-answer": ("ended", "no_answer"),
 }
-_CAUSES: Mapping[str, Outcome] = {
+_CAUSES: Mapping[str, LegOutcome] = {
     "CALL_REJECTED": "rejected",
     "NO_ANSWER": "no_answer",
     "ORIGINATOR_CANCEL": "cancelled",
@@ -139,7 +147,7 @@ class Plivo(Source[PlivoOptions]):
 
     def reply(self) -> Reply:
         # An empty document does nothing where Plivo waits for instructions, and is ignored elsewhere.
-        return Reply(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', media_type="application/xml")
+        return Reply(body=EMPTY_DOCUMENT, media_type="application/xml")
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         def named(part: str) -> str:
@@ -253,7 +261,7 @@ def _dialled(told: Mapping[str, str], direction: Direction, *, call: str, over: 
     )
 
 
-def _status(word: str, field: str) -> tuple[State, Outcome]:
+def _status(word: str, field: str) -> tuple[State, LegOutcome]:
     known = _STATUSES.get(word)
     if known is None:
         raise Impossible("is not a status of a call that is documented", field=field)

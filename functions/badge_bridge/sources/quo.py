@@ -8,7 +8,6 @@ and what cannot be told from them is unknown.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -174,7 +173,7 @@ class Quo(Source[QuoOptions]):
         return Reply(status=200)
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        digest = hashlib.sha256(call.id.encode()).hexdigest()[:32]
+        digest = call.digest[:32]
         began, over = (
             datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             for at in (call.at, call.now)

@@ -10,7 +10,6 @@ is passed over, and `data.notes` says so.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Unauthenticated
-from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
 from badge_bridge.sources.calls import leg_event
@@ -44,7 +43,6 @@ _SESSIONS = re.compile(r"/telephony/sessions(?:/[^/?]*)?(?:\?.*)?", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 State = Literal["started", "ringing", "answered", "ended", ""]
-Outcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail"]
 
 _STATES: Mapping[str, State] = {
     "Setup": "started",
@@ -59,7 +57,7 @@ _STATES: Mapping[str, State] = {
     "Gone": "ended",
 }
 _BOXES = frozenset({"VoiceMail", "VoiceMailScreening", "FaxReceive"})
-_REASONS: Mapping[str, Outcome] = {
+_REASONS: Mapping[str, LegOutcome] = {
     "NoAnswer": "no_answer",
     "Timeout": "no_answer",
     "Rejected": "rejected",
@@ -164,7 +162,7 @@ class RingCentral(Source[RingCentralOptions]):
         return [self._made(call, number, *step) for number, step in enumerate(steps, start=1)]
 
     def _made(self, call: SampleCall, sequence: int, code: str, reason: str) -> Delivery:
-        digest = hashlib.sha256(call.id.encode()).hexdigest()[:32]
+        digest = call.digest[:32]
         began = datetime.fromtimestamp(call.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         party = {
             "accountId": "1",
@@ -230,7 +228,7 @@ def _facts(session_id: str, party_id: str, party: Mapping[str, Any], direction: 
     state = _STATES.get(code, "")
     ours = _extension_of_a_person(party)
     outgoing = direction == "outbound"
-    outcome: Outcome = ""
+    outcome: LegOutcome = ""
     if code in ("VoiceMail", "VoiceMailScreening"):
         outcome = "voicemail"
     elif state == "ended":

@@ -24,38 +24,32 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Unauthenticated
-from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
+from badge_bridge.sources.base import (
+    EMPTY_DOCUMENT,
+    CorrelatingOptions,
+    Delivery,
+    Part,
+    Reading,
+    Reply,
+    SampleCall,
+    Source,
+)
 from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, strict_text_at, text_at, whole_number
 from badge_bridge.sources.public_url import check_public_url
 from badge_bridge.sources.signatures import BASE64, HEX, HeaderPart, Hmac
-from badge_bridge.sources.twilio_calls import direction_of
+from badge_bridge.sources.twilio_calls import OUTCOMES, STATES, direction_of
 
 __all__ = ["SignalWire", "SignalWireOptions"]
 
 _SIGNATURE, _ALIAS, _SHA256 = "x-signalwire-signature", "x-twilio-signature", "x-signalwire-sha256-signature"
 
-Outcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail"]
 
-_ENDED: Mapping[str, Outcome] = {
-    "completed": "completed",
-    "answered": "completed",
-    "no-answer": "no_answer",
-    "canceled": "cancelled",
-    "busy": "busy",
-    "failed": "failed",
-}
-_RUNNING: Mapping[str, Literal["started", "ringing", "answered"]] = {
-    "queued": "started",
-    "initiated": "started",
-    "ringing": "ringing",
-    "in-progress": "answered",
-}
-_END_REASONS: Mapping[str, Outcome] = {
+_END_REASONS: Mapping[str, LegOutcome] = {
     "hangup": "completed",  # said of calls that nobody answered too, so it proves no missed call
     "cancel": "cancelled",
     "busy": "busy",
@@ -165,7 +159,7 @@ class SignalWire(Source[SignalWireOptions]):
 
     def reply(self) -> Reply:
         # An empty cXML document does nothing where SignalWire waits for instructions, and is ignored elsewhere.
-        return Reply(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', media_type="text/xml")
+        return Reply(body=EMPTY_DOCUMENT, media_type="text/xml")
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         def named(part: str) -> str:
@@ -257,11 +251,11 @@ _DECIDING = (
 
 def _form_leg(told: Mapping[str, str], direction: Direction) -> Leg:
     call, status = told["CallSid"], told.get("CallStatus", "")
-    if status and status not in _RUNNING and status not in _ENDED:
+    if status and status not in STATES and status not in OUTCOMES:
         raise Impossible("is not a status of a call that is documented", field="CallStatus")
-    over: Literal["call", ""] = "call" if status in _ENDED else ""
+    over: Literal["call", ""] = "call" if status in OUTCOMES else ""
     if "DialCallStatus" in told:
-        outcome = _ENDED[_word(told, "DialCallStatus", _ENDED)]
+        outcome = OUTCOMES[_word(told, "DialCallStatus", OUTCOMES)]
         return Leg(
             call=call,
             leg=told.get("DialCallSid") or f"{call} dialled",
@@ -285,8 +279,8 @@ def _form_leg(told: Mapping[str, str], direction: Direction) -> Leg:
         call=parent or call,
         leg=call,
         party="machine" if _by_machine(told) else "agent" if parent else "customer",
-        state=_RUNNING.get(status, "ended"),
-        outcome=_ENDED.get(status, ""),
+        state=STATES.get(status, "ended"),
+        outcome=OUTCOMES.get(status, ""),
         detail=status,
         ends="leg" if parent and over else over,
         human=bool(parent) and status in ("in-progress", "completed") and not _by_machine(told),

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator
 
 from badge_bridge.errors import Impossible, Unauthenticated
-from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
 from badge_bridge.sources.calls import leg_event
@@ -39,16 +39,15 @@ _TIMESTAMP = "x-timestamp"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z", re.ASCII)
 
 State = Literal["started", "ringing", "answered", "ended", ""]
-Outcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail"]
 
 _STATES: Mapping[str, State] = {"ice": "started", "ace": "answered", "dice": "ended"}
-_RESULTS: Mapping[str, Outcome] = {
+_RESULTS: Mapping[str, LegOutcome] = {
     "ANSWERED": "completed",
     "BUSY": "busy",
     "NOANSWER": "no_answer",
     "FAILED": "failed",
 }
-_REASONS: Mapping[str, Outcome] = {"TIMEOUT": "no_answer", "CALLERHANGUP": "cancelled", "CANCEL": "cancelled"}
+_REASONS: Mapping[str, LegOutcome] = {"TIMEOUT": "no_answer", "CALLERHANGUP": "cancelled", "CANCEL": "cancelled"}
 """Where the result is N/A."""
 
 
@@ -203,7 +202,7 @@ class Sinch(Source[SinchOptions]):
             datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             for at in (call.at, call.now)
         )
-        known = {"callid": hashlib.sha256(call.id.encode()).hexdigest()[:32], "version": 1}
+        known = {"callid": call.digest[:32], "version": 1}
         ends = {"cli": call.caller, "to": {"type": "did", "endpoint": call.line}}
         ice = {**known, "event": "ice", "timestamp": began, **ends}
         dice = {**known, "event": "dice", "timestamp": over, "from": call.caller, "to": ends["to"]}
@@ -253,7 +252,7 @@ class Sinch(Source[SinchOptions]):
         )
 
 
-def _outcome(result: str, reason: str) -> Outcome:
+def _outcome(result: str, reason: str) -> LegOutcome:
     """How a call ended; a result that is not known is taken as a connection, which proves nothing missed."""
     if result in ("", "N/A"):
         return _REASONS.get(reason, "failed")

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from badge_bridge.errors import Impossible, Malformed
-from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import CorrelatingOptions, Delivery, NoSample, Part, Reading, Reply, SampleCall, Source
 from badge_bridge.sources.calls import leg_event
@@ -31,9 +31,8 @@ __all__ = ["Telnyx", "TelnyxOptions"]
 
 _KEY_SIZE = 32
 
-Outcome = Literal["completed", "no_answer", "cancelled", "busy", "rejected", "failed"]
 
-_CAUSES: Mapping[str, Outcome] = {
+_CAUSES: Mapping[str, LegOutcome] = {
     "call_rejected": "rejected",
     "no_answer": "no_answer",
     "normal_clearing": "completed",

@@ -20,7 +20,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
+from badge_bridge.sources.base import (
+    EMPTY_DOCUMENT,
+    CorrelatingOptions,
+    Delivery,
+    Part,
+    Reading,
+    Reply,
+    SampleCall,
+    Source,
+)
 from badge_bridge.sources.bodies import Fields
 from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
@@ -144,13 +153,13 @@ class Twilio(Source[TwilioOptions]):
 
     def reply(self) -> Reply:
         # An empty TwiML document does nothing where Twilio waits for instructions, and is ignored elsewhere.
-        return Reply(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', media_type="text/xml")
+        return Reply(body=EMPTY_DOCUMENT, media_type="text/xml")
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         began = datetime.fromtimestamp(call.at, UTC)
         fields = {
             "AccountSid": "AC" + "0" * 32,
-            "CallSid": "CA" + hashlib.sha256(call.id.encode()).hexdigest()[:32],
+            "CallSid": "CA" + call.digest[:32],
             "CallStatus": "in-progress",
             "DialCallStatus": "no-answer",
             "Direction": "inbound",

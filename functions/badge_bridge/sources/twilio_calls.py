@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from badge_bridge.events import Direction, Leg
+from badge_bridge.events import Direction, Leg, LegOutcome
 from badge_bridge.sources.judgement import Judgement, unanswered
 
-__all__ = ["JUDGED", "direction_of", "ended_unanswered", "leg_of"]
+__all__ = ["JUDGED", "OUTCOMES", "STATES", "direction_of", "ended_unanswered", "leg_of"]
 
 JUDGED = (
     "CallStatus",
@@ -30,13 +30,13 @@ JUDGED = (
 )
 """The fields that this module reads, beside the call's id."""
 
-_STATES: Mapping[str, Literal["started", "ringing", "answered"]] = {
+STATES: Mapping[str, Literal["started", "ringing", "answered"]] = {
     "queued": "started",
     "initiated": "started",
     "ringing": "ringing",
     "in-progress": "answered",
 }
-_OUTCOMES: Mapping[str, Literal["completed", "no_answer", "cancelled", "busy", "failed"]] = {
+OUTCOMES: Mapping[str, LegOutcome] = {
     "completed": "completed",
     "answered": "completed",
     "no-answer": "no_answer",
@@ -66,7 +66,7 @@ def _is_dialled(data: Mapping[str, str]) -> bool:
 def ended_unanswered(data: Mapping[str, str]) -> Judgement | None:
     """How the whole call ended, where nothing ever answered it: no TwiML, so nobody that TwiML could have rung at."""
     status = data.get("CallStatus", "")
-    if _is_dialled(data) or status in ("", "completed") or status not in _OUTCOMES:
+    if _is_dialled(data) or status in ("", "completed") or status not in OUTCOMES:
         return None
     if {"DialCallStatus", "RecordingSid", "RecordingUrl"} & data.keys():
         return None
@@ -80,16 +80,16 @@ def leg_of(call: str, data: Mapping[str, str]) -> Leg:
     status = data.get("CallStatus", "")
     if _is_dialled(data):
         human = status in ("in-progress", "completed")
-        ends: Literal["leg", ""] = "leg" if status in _OUTCOMES else ""
+        ends: Literal["leg", ""] = "leg" if status in OUTCOMES else ""
         return _leg(data.get("ParentCallSid") or call, call, status, party="agent", human=human, ends=ends)
-    over: Literal["call", ""] = "call" if status in _OUTCOMES else ""
+    over: Literal["call", ""] = "call" if status in OUTCOMES else ""
     if "DialCallStatus" in data:
         dialled, bridged = data["DialCallStatus"], data.get("DialBridged", "")
         connected = dialled in ("completed", "answered") and bridged != "false"
         name = data.get("DialCallSid") or f"{call} dialled"
         party: Literal["agent", "customer"] = "customer" if direction_of(data) == "outbound" else "agent"
         ended: Literal["call", "leg"] = over or "leg"
-        return _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in _OUTCOMES else over)
+        return _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in OUTCOMES else over)
     if "RecordingSid" in data or "RecordingUrl" in data:
         return _recording(call, data)
     return _leg(call, call, status, party="customer", human=False, ends=over)
@@ -121,8 +121,8 @@ def _leg(
         call=call,
         leg=leg,
         party=party,
-        state=_STATES.get(status, "ended" if status in _OUTCOMES else ""),
-        outcome=_OUTCOMES.get(status, ""),
+        state=STATES.get(status, "ended" if status in OUTCOMES else ""),
+        outcome=OUTCOMES.get(status, ""),
         detail=status,
         ends=ends,
         human=human,

@@ -10,9 +10,7 @@ ends `completed` whether or not somebody was there: what became of the legs to o
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
@@ -21,7 +19,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Malformed
-from badge_bridge.events import Event, Leg
+from badge_bridge.events import Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, SampleCall, Source
 from badge_bridge.sources.calls import leg_event
@@ -33,10 +31,9 @@ from badge_bridge.sources.signatures import Jwt
 
 __all__ = ["Vonage", "VonageOptions"]
 
-Outcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed"]
 State = Literal["started", "ringing", "answered", "ended"]
 
-_STATUSES: Mapping[str, tuple[State, Outcome]] = {
+_STATUSES: Mapping[str, tuple[State, LegOutcome]] = {
     "started": ("started", ""),
     "ringing": ("ringing", ""),
     "answered": ("answered", ""),
@@ -151,7 +148,7 @@ class Vonage(Source[VonageOptions]):
             "iss": "Vonage",
             "payload_hash": hashlib.sha256(content).hexdigest(),
         }
-        token = _signed_token(claims, self._keys[0])
+        token = self._scheme.sign(self._keys[0], claims)
         headers = [("content-type", bodies.JSON), ("authorization", f"Bearer {token}")]
         return Delivery("POST", "", headers, content, call.now)
 
@@ -189,14 +186,6 @@ class Vonage(Source[VonageOptions]):
             data={**body, **notes.data()},
             may_lack_plus=True,
         )
-
-
-def _signed_token(claims: Mapping[str, Any], key: bytes) -> str:
-    """A JWT (RFC 7519) with HS256."""
-    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
-    signed = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in parts)
-    signature = urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
-    return f"{signed.decode()}.{signature.decode()}"
 
 
 def _name(body: Mapping[str, Any]) -> str:

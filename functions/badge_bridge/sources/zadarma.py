@@ -175,7 +175,7 @@ class Zadarma(Source[NotificationOptions]):
         fields = {
             "event": "NOTIFY_END",
             "call_start": wall_clock(call.at, self.options.time_zone),
-            "pbx_call_id": "in_" + hashlib.sha256(call.id.encode()).hexdigest()[:32],
+            "pbx_call_id": "in_" + call.digest[:32],
             "caller_id": call.caller,
             "called_did": call.line,
             **({"internal": "100"} if answered else {}),

@@ -9,7 +9,6 @@ did. So each event is a leg of the call.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import re
@@ -20,7 +19,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import ConfigDict
 
 from badge_bridge.errors import DeliveryRefused, Impossible, Unauthenticated
-from badge_bridge.events import Direction, Event, Leg
+from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
 from badge_bridge.sources.calls import leg_event
@@ -40,14 +39,13 @@ _PLAIN_TOKEN = re.compile(r"[!-9;-~]{1,500}")
 token the answer would be the signature of a delivery."""
 
 State = Literal["started", "ringing", "answered", "ended", ""]
-Outcome = Literal["", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail"]
 
 
 class _Step(NamedTuple):
     """What an event says of its leg, before its words are looked at."""
 
     state: State
-    outcome: Outcome = ""
+    outcome: LegOutcome = ""
 
 
 _STEPS: Mapping[str, _Step] = {
@@ -62,7 +60,7 @@ _STEPS: Mapping[str, _Step] = {
 }
 _VOICEMAIL = "phone.voicemail_received"
 
-_RESULTS: Mapping[str, Outcome] = {
+_RESULTS: Mapping[str, LegOutcome] = {
     "no answer": "no_answer",
     "call cancel": "cancelled",
     "busy": "busy",
@@ -191,7 +189,7 @@ class Zoom(Source[ZoomOptions]):
             for at in (call.at, call.now)
         )
         told_of_call = {
-            "call_id": str(int(hashlib.sha256(call.id.encode()).hexdigest()[:15], 16)),
+            "call_id": str(int(call.digest[:15], 16)),
             "caller": {"extension_type": _OUTSIDE, "phone_number": call.caller},
             "callee": {"extension_type": "user", "user_id": "sample", "phone_number": call.line},
             "ringing_start_time": began,

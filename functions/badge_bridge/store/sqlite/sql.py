@@ -45,7 +45,6 @@ __all__ = [
     "PEEK",
     "PROMOTE",
     "READY",
-    "REDRIVE",
     "RELATED",
     "RESUME",
     "REVISE",
@@ -155,14 +154,7 @@ RETURNING id
 """
 GIVE_BACK_ATTEMPT = "UPDATE attempts SET result = 'given back' WHERE event = ? AND number = ?"
 
-REDRIVE = """
-UPDATE events
-SET state = 'waiting', ready = 1, due = :now, lane = '', failures = 0, reason = '', settled_at = NULL,
-    since_attempt = attempts
-WHERE key = :key AND state IN ('done', 'ignored', 'joined', 'dead')
-"""
-
-REVISED = "SELECT event, revision, state FROM events WHERE key = ?"
+REVISED = "SELECT event, revision FROM events WHERE key = ?"
 FIRST_REVISION = "UPDATE events SET revision = :revision, due = :now WHERE key = :key"
 REVISE = "UPDATE events SET event = :event, type = :type, revision = :revision WHERE key = :key"
 DO_AGAIN = "UPDATE events SET failures = 0, since_attempt = attempts WHERE key = ?"

@@ -188,7 +188,7 @@ def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int
     if accept(connection, [acceptance]):
         connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
         return True
-    stored, known, _ = connection.execute(sql.REVISED, (key,)).fetchone()
+    stored, known = connection.execute(sql.REVISED, (key,)).fetchone()
     if not 0 < known < revision:
         return False
     connection.execute(sql.REVISE, {"key": key, "event": text, "type": kind, "revision": revision})
@@ -207,7 +207,10 @@ def hasten(connection: sqlite3.Connection, keys: Sequence[str], now: float) -> N
 
 
 def redrive(connection: sqlite3.Connection, key: str, now: float) -> bool:
-    return connection.execute(sql.REDRIVE, {"key": key, "now": now}).rowcount == 1
+    if not connection.execute(sql.TAKE_UP, {"key": key, "now": now}).rowcount:
+        return False
+    connection.execute(sql.DO_AGAIN, (key,))
+    return True
 
 
 def pause(connection: sqlite3.Connection, lane: str, until: float, reason: str) -> Pause:
