@@ -69,7 +69,7 @@ class Reply:
 
 
 EMPTY_DOCUMENT = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
-"""Does nothing where a provider waits for instructions (TwiML, cXML, Plivo XML, BXML), and is ignored elsewhere."""
+"""Has no instruction for a provider that waits for one (TwiML, cXML, Plivo XML, BXML), and is ignored elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

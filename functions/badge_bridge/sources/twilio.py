@@ -152,7 +152,6 @@ class Twilio(Source[TwilioOptions]):
         return (Reading(event, judged_identity(data["CallSid"]), final=True),)
 
     def reply(self) -> Reply:
-        # An empty TwiML document does nothing where Twilio waits for instructions, and is ignored elsewhere.
         return Reply(body=EMPTY_DOCUMENT, media_type="text/xml")
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
