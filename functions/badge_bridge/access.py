@@ -32,7 +32,16 @@ from badge_bridge.portal_address import host_of, on_this_machine
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Access", "application", "credential", "handlers", "limiter_of", "open_beside", "subscriptions_beside"]
+__all__ = [
+    "Access",
+    "application",
+    "credential",
+    "handlers",
+    "limiter_of",
+    "open_beside",
+    "subscriptions_beside",
+    "tokens_of",
+]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -66,12 +75,7 @@ class Access:
             StoreUnavailable: the store cannot be read or written.
         """
         opening = _Opening(stack, rules, store, keys, clock, random, transport, installed)
-        vaults = {
-            name: open_vault(app, store=store, keys=keys)
-            for name, portal in rules.portals.items()
-            if (app := application(portal)) is not None
-        }
-        access = cls({}, {}, ApplicationTokens(vaults, clock=clock))
+        access = cls({}, {}, tokens_of(rules, store=store, keys=keys, clock=clock))
         portals, installers = {}, {}
         for name, entry in rules.portals.items():
             portals[name], installer = await opening.portal(entry, access.tokens)
@@ -97,6 +101,20 @@ class Access:
                 await installer.subscriptions.ensure()
             except (PortalError, StoreUnavailable) as error:
                 logger.warning("portal %s: its application could not be looked after, later again: %s", name, error)
+
+
+def tokens_of(rules: RulesFile, *, store: Store, keys: Sequence[str], clock: Callable[[], float]) -> ApplicationTokens:
+    """What events of the portals' applications are checked by.
+
+    Raises:
+        SettingsError: an application needs a key, and there is none.
+    """
+    vaults = {
+        name: open_vault(app, store=store, keys=keys)
+        for name, portal in rules.portals.items()
+        if (app := application(portal)) is not None
+    }
+    return ApplicationTokens(vaults, clock=clock)
 
 
 async def open_beside(

@@ -17,8 +17,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from badge_bridge import retry
 from badge_bridge.calls import FINAL, Calls, call_join
 from badge_bridge.cards import BUDGET, Cards, Reached
@@ -26,11 +24,9 @@ from badge_bridge.errors import (
     BridgeError,
     CallRefused,
     Impossible,
-    MethodNotAllowed,
     OutcomeUnknown,
     StoreUnavailable,
     Unauthenticated,
-    UnknownSource,
 )
 from badge_bridge.events import Event, event_key
 from badge_bridge.observability.event_line import log_accept, log_event, log_left_out
@@ -38,7 +34,8 @@ from badge_bridge.outcomes import Role
 from badge_bridge.portal import Portal, refusal_in
 from badge_bridge.rulesfile import Judgement, Rule, RulesFile
 from badge_bridge.settling import Progress, settle
-from badge_bridge.sources.base import Delivery, Reading, Reply, Source
+from badge_bridge.sources.base import Delivery, Reply, Source
+from badge_bridge.sources.receiving import find, read
 from badge_bridge.store.protocol import Accepted, Attachment, Claim, Settlement, Store
 
 __all__ = ["Pipeline"]
@@ -89,18 +86,8 @@ class Pipeline:
         self._budget = budget
 
     def source(self, name: str, method: str, path: str = "") -> Source[Any]:
-        """The source behind `/hooks/{name}`; `path` is what follows that, for providers that add to the URL.
-
-        Raises:
-            UnknownSource: the rules file has no such source.
-            MethodNotAllowed: the provider never sends such a request.
-        """
-        source = self._sources.get(name)
-        if source is None or (path and not source.subpaths):
-            raise UnknownSource("there is no such source")
-        if method not in source.methods:
-            raise MethodNotAllowed(f"this source takes {' and '.join(sorted(source.methods))}", allowed=source.methods)
-        return source
+        """The source behind `/hooks/{name}`, as `sources.receiving.find`."""
+        return find(self._sources, name, method, path)
 
     async def accept(self, source: Source[Any], delivery: Delivery) -> Reply:
         """Check, read and store one delivery; the reply is what its provider expects.
@@ -113,7 +100,7 @@ class Pipeline:
         if handshake is not None:
             return handshake
         verified = await self._verify(source, delivery)
-        readings = _read(source, delivery)
+        readings = read(source, delivery)
         batch = [
             Accepted(
                 event_key(source.name, reading.identity),
@@ -325,15 +312,6 @@ class Pipeline:
         if not isinstance(error, BridgeError):
             logger.error("%s: %s failed unexpectedly", progress.claim.key, what, exc_info=error)
         return retry.decide(error, failures=progress.claim.failures, now=self._clock(), random=self._random)
-
-
-def _read(source: Source[Any], delivery: Delivery) -> Sequence[Reading]:
-    try:
-        return source.read(delivery)
-    except ValidationError as error:
-        # What no provider could foresee, such as a time outside of all calendars.
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise Impossible(first["msg"], field=".".join(map(str, first["loc"]))) from error
 
 
 def _out_of_time(rule: Rule, *, was_sent: bool) -> BridgeError:

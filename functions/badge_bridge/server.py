@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
@@ -40,6 +39,7 @@ from badge_bridge.observability.event_line import log_accept
 from badge_bridge.observability.trace import bind_request
 from badge_bridge.portal.oauth import InstallationBusy
 from badge_bridge.sources.base import Delivery, Reply
+from badge_bridge.sources.receiving import HOOK
 
 __all__ = ["create_app", "handle"]
 
@@ -50,9 +50,6 @@ BODY_TIMEOUT = 15.0
 
 RETRY_AFTER = "5"
 _LONGEST_NUMBER = 12
-
-_HOOK = re.compile(r"/hooks/([a-z0-9][a-z0-9_-]{0,62})((?:/[A-Za-z0-9._-]{1,100}){0,8})")
-"""A source's path, and what some providers add to it (Mango: `/events/summary`)."""
 
 
 async def handle(request: Request, bridge: Bridge) -> Response:
@@ -70,7 +67,7 @@ async def _route(request: Request, bridge: Bridge) -> Response:
     if path == "/install" and bridge.installers:
         with bind_request(request.headers):
             return await _refusing(path, _install(request, bridge))
-    hook = _HOOK.fullmatch(path)
+    hook = HOOK.fullmatch(path)
     if hook is None:
         return JSONResponse({"error": "there is nothing at this path"}, status_code=404)
     with bind_request(request.headers):

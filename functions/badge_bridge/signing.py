@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 from collections.abc import Sequence
+from typing import Literal
 
 from badge_bridge.errors import BridgeError
 from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError
@@ -11,7 +13,7 @@ from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall, SourceOptions
 
-__all__ = ["SampleNotSent", "as_curl", "samples", "send"]
+__all__ = ["SampleNotSent", "as_curl", "made_up", "samples", "send", "url_of"]
 
 RINGING = 25.0
 """Seconds ago at which the call of a sample began."""
@@ -21,6 +23,15 @@ SEND_TIMEOUT = 20.0
 
 class SampleNotSent(BridgeError):
     """A sample could not be sent."""
+
+
+def made_up(
+    *, outcome: Literal["missed", "answered"], now: float, call: str = "", caller: str, line: str
+) -> SampleCall:
+    """A call that has just ended; without an id it is a new one."""
+    return SampleCall(
+        id=call or secrets.token_hex(8), outcome=outcome, at=now - RINGING, now=now, caller=caller, line=line
+    )
 
 
 def samples(rules: RulesFile, name: str, call: SampleCall) -> Sequence[Delivery]:

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.protocol import Attempt, Pause, StoredEvent
+from badge_bridge.terminal_text import plain
 
-__all__ = ["print_life", "print_table"]
+__all__ = ["clock", "outcome_line", "print_life", "print_table"]
 
 _ROW = 180
 """Characters: a source's name may have 63, its key 96."""
@@ -40,13 +41,13 @@ def print_table(found: Sequence[StoredEvent]) -> None:
         table.add_column(heading, no_wrap=heading != "reason")
     for stored in found:
         table.add_row(
-            _clock(stored.received_at),
+            clock(stored.received_at),
             stored.key,
-            Text(stored.event.type),
-            Text(stored.event.caller),
+            plain(stored.event.type),
+            plain(stored.event.caller),
             Text(stored.state, style=_COLOURS[stored.state]),
             str(stored.attempts),
-            Text(stored.reason),
+            plain(stored.reason),
         )
     console.print(table)
 
@@ -57,17 +58,17 @@ def print_life(stored: StoredEvent, pause: Pause | None) -> None:
     event = stored.event
     console.print(Text(stored.key, style="bold"), Text(stored.state, style=_COLOURS[stored.state]))
     for name, value in _facts(stored):
-        console.print(Text(f"  {name:<10}"), Text(value), sep="")
+        console.print(Text(f"  {name:<10}"), plain(value), sep="")
     for attempt in stored.history:
         console.print(Text(f"attempt {attempt.number}", style="bold"), Text(_when(attempt)))
         for exchange in attempt.asked:
-            console.print(Text(f"  asked     {_exchange(exchange)}"))
+            console.print(plain(f"  asked     {_exchange(exchange)}"))
         for outcome in stored.outcomes:
             if outcome.attempt == attempt.number:
-                console.print(Text(f"  rule      {_outcome(outcome)}"))
-        console.print(Text(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
+                console.print(plain(f"  rule      {outcome_line(outcome)}"))
+        console.print(plain(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
     if stored.state == "waiting":
-        console.print(Text(f"next try {_next_try(stored, pause)}"))
+        console.print(plain(f"next try {_next_try(stored, pause)}"))
     if event.data:
         console.print(Text("data", style="bold"))
         console.print_json(data=dict(event.data))
@@ -75,21 +76,21 @@ def print_life(stored: StoredEvent, pause: Pause | None) -> None:
 
 def _next_try(stored: StoredEvent, pause: Pause | None) -> str:
     if not stored.lane:
-        return f"at {_clock(stored.due)}"
+        return f"at {clock(stored.due)}"
     if pause is None:
-        return f"at {_clock(stored.due)}, or at once where that is over"
-    return f"when {stored.lane} is usable again; it is paused until {_clock(pause.until)}: {pause.reason}"
+        return f"at {clock(stored.due)}, or at once where that is over"
+    return f"when {stored.lane} is usable again; it is paused until {clock(pause.until)}: {pause.reason}"
 
 
 def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
     event = stored.event
     facts = [
-        ("received", _clock(stored.received_at)),
+        ("received", clock(stored.received_at)),
         ("verified", stored.verified),
         ("source", f"{event.source} ({event.provider})"),
         ("type", event.type),
         ("reason", event.reason),
-        ("happened", _clock(event.time.timestamp())),
+        ("happened", clock(event.time.timestamp())),
         ("id", event.id),
         ("caller", event.caller),
         ("callee", event.callee),
@@ -102,8 +103,8 @@ def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
 
 def _when(attempt: Attempt) -> str:
     if attempt.ended_at is None:
-        return f"{_clock(attempt.started_at)}"
-    return f"{_clock(attempt.started_at)}, {(attempt.ended_at - attempt.started_at) * 1000:.0f} ms"
+        return f"{clock(attempt.started_at)}"
+    return f"{clock(attempt.started_at)}, {(attempt.ended_at - attempt.started_at) * 1000:.0f} ms"
 
 
 def _exchange(exchange: Exchange) -> str:
@@ -111,12 +112,12 @@ def _exchange(exchange: Exchange) -> str:
     return f"{exchange.method} -> {exchange.answer} ({exchange.milliseconds:.0f} ms{together})"
 
 
-def _outcome(outcome: Outcome) -> str:
+def outcome_line(outcome: Outcome) -> str:
     said = f" ({outcome.reason})" if outcome.reason else ""
     where = f" on {outcome.owner}, activity {outcome.activity}" if outcome.activity is not None else ""
     return f"{outcome.rule}: {outcome.result} {outcome.badge}{where}{said}"
 
 
-def _clock(unix: float) -> str:
+def clock(unix: float) -> str:
     """In the operator's own time zone."""
     return datetime.fromtimestamp(unix, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

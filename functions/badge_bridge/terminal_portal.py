@@ -12,6 +12,7 @@ from badge_bridge.portal.badges import Text as BadgeText
 from badge_bridge.portal.badges import WantedBadge
 from badge_bridge.portal.doctor import Check
 from badge_bridge.portal.sync import Done, Plan
+from badge_bridge.terminal_text import plain
 
 __all__ = ["print_checks", "print_done", "print_plan"]
 
@@ -27,14 +28,14 @@ def print_plan(portal: str, plan: Plan, *, to_stderr: bool = False) -> None:
     for wraps in (False, False, True):
         table.add_column(no_wrap=not wraps, overflow="fold")
     for badge in plan.missing:
-        table.add_row(_plain(f"  {badge.code}"), Text("missing", style="yellow"), Text(_shown(badge)))
+        table.add_row(plain(f"  {badge.code}"), Text("missing", style="yellow"), Text(_shown(badge)))
     for one in plan.different:
         told = "\n".join(
             f"{d.field}: {_text(d.wanted)} in the rules file, {_text(d.found)} in the portal" for d in one.differences
         )
-        table.add_row(_plain(f"  {one.wanted.code}"), Text("different", style="yellow"), Text(told))
+        table.add_row(plain(f"  {one.wanted.code}"), Text("different", style="yellow"), Text(told))
     for badge in plan.unused:
-        table.add_row(_plain(f"  {badge.code}"), Text("unused", style="bright_black"), Text(_shown(badge)))
+        table.add_row(plain(f"  {badge.code}"), Text("unused", style="bright_black"), Text(_shown(badge)))
     if table.row_count:
         console.print(table)
 
@@ -42,9 +43,9 @@ def print_plan(portal: str, plan: Plan, *, to_stderr: bool = False) -> None:
 def print_done(done: Done) -> None:
     console = Console(highlight=False, soft_wrap=True)
     if done.done:
-        console.print(Text("  ✓", style="green"), _plain(f"{_DID[done.action]} {done.code}{_aside(done.told)}"))
+        console.print(Text("  ✓", style="green"), plain(f"{_DID[done.action]} {done.code}{_aside(done.told)}"))
     else:
-        console.print(Text("  ✗", style="bold red"), _plain(f"{done.code} was not {_DID[done.action]}: {done.told}"))
+        console.print(Text("  ✗", style="bold red"), plain(f"{done.code} was not {_DID[done.action]}: {done.told}"))
 
 
 def print_checks(groups: Mapping[str, Sequence[Check]]) -> None:
@@ -57,9 +58,9 @@ def print_checks(groups: Mapping[str, Sequence[Check]]) -> None:
             table.add_column(no_wrap=not wraps, overflow="fold")
         for check in checks:
             mark, colour = _STATUS[check.status]
-            told = _plain(check.found, style="bright_black" if check.status == "skipped" else "")
+            told = plain(check.found, style="bright_black" if check.status == "skipped" else "")
             if check.mend:
-                told.append_text(_plain(f"\n→ {check.mend}", style=colour))
+                told.append_text(plain(f"\n→ {check.mend}", style=colour))
             table.add_row(Text(f"  {mark}", style=colour), Text(check.name), told)
         console.print(table)
     console.print(_summary([check for checks in groups.values() for check in checks]))
@@ -81,11 +82,6 @@ def _text(text: BadgeText) -> str:
     if isinstance(text, str):
         return repr(text)
     return "{" + ", ".join(f"{language}: {words!r}" for language, words in text.items()) + "}"
-
-
-def _plain(text: str, style: str = "") -> Text:
-    """Text that a portal may have had a part in: no markup, and nothing that a terminal would obey."""
-    return Text("".join(one if one.isprintable() or one == "\n" else "?" for one in text), style=style)
 
 
 def _aside(told: str) -> str:

@@ -1,5 +1,7 @@
 """The rules file: reading it, checking it, and telling which of its rules an event meets."""
 
+from badge_bridge.rulesfile.deciding import Read, Weighed, deciding_parts
+from badge_bridge.rulesfile.explaining import RuleExplained, explain_rules
 from badge_bridge.rulesfile.expressions import Expression
 from badge_bridge.rulesfile.loading import load, parse
 from badge_bridge.rulesfile.model import OwnerKind
@@ -29,11 +31,16 @@ __all__ = [
     "OAuthApp",
     "OwnerKind",
     "Portal",
+    "Read",
     "Rule",
+    "RuleExplained",
     "RulesFile",
     "Template",
     "Usage",
+    "Weighed",
     "customer_join",
+    "deciding_parts",
+    "explain_rules",
     "json_schema",
     "load",
     "parse",

@@ -1,127 +1,87 @@
-"""From pydantic's errors to findings: where they are in the file, and which of them are worth telling."""
+"""What every rule of the file says to an event, and why: those that it does not concern included."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Literal
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from badge_bridge.cel import EvaluationError
+from badge_bridge.events import Event
+from badge_bridge.rulesfile.deciding import Weighed, weigh
+from badge_bridge.rulesfile.index import Index
+from badge_bridge.rulesfile.rules import Attach, Rule, RulesFile
 
-from badge_bridge.cel import CelError
-from badge_bridge.errors import Finding
-from badge_bridge.rulesfile import wording
-from badge_bridge.rulesfile.document import Document, Path
-from badge_bridge.rulesfile.expressions import findings_of
-from badge_bridge.rulesfile.positions import Place
-from badge_bridge.rulesfile.secrets import Resolution
+__all__ = ["RuleExplained", "explain_rules"]
 
-__all__ = ["Explaining"]
+Result = Literal["matched", "not matched", "error", "other type", "other source"]
 
 
 @dataclass(frozen=True, slots=True)
-class Explaining:
-    """The errors of validating what stands `below` a path with a model."""
+class RuleExplained:
+    """What one rule says to an event. `error`: its condition gave neither true nor false."""
 
-    document: Document
-    resolution: Resolution
-    model: type[BaseModel]
-    below: Path
-
-    def findings(self, error: ValidationError) -> list[Finding]:
-        details = error.errors(include_url=False)
-        paths = [self._path(detail["loc"]) for detail in details]
-        return [
-            finding
-            for detail, path in zip(details, paths, strict=True)
-            if not self._is_noise(detail, path, paths)
-            for finding in self._explained(detail, path)
-        ]
-
-    def _path(self, loc: Sequence[str | int]) -> Path:
-        """Pydantic's location without what is not in the file: names of union members, validators, missing keys."""
-        path = self.below
-        for part in loc:
-            if (*path, part) in self.document.values:
-                path = (*path, part)
-        return path
-
-    def _is_noise(self, detail: ErrorDetails, path: Path, paths: Sequence[Path]) -> bool:
-        """A consequence of something that is reported by itself."""
-        if _is_in_one_of(path, self.document.unreadable):
-            return True
-        if detail["type"] == "too_short":
-            return any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-        if detail["type"] in ("missing", "extra_forbidden") or isinstance(_cause(detail), CelError):
-            return False
-        # What a source's options say of each other cannot be judged while one of them is a placeholder.
-        unsure = path[:1] == ("sources",) and path in self.resolution.around_unknown
-        return unsure or _is_in_one_of(path, self.resolution.unknown)
-
-    def _explained(self, detail: ErrorDetails, path: Path) -> Iterator[Finding]:
-        cause = _cause(detail)
-        if isinstance(cause, CelError):
-            yield from findings_of(cause, self.document, path)
-            return
-        name = str(detail["loc"][-1]) if detail["loc"] else ""
-        if detail["type"] == "missing":
-            yield self.document.finding(self._owner_place(path), f"'{name}' is missing here; add it")
-        elif detail["type"] == "extra_forbidden":
-            message = wording.unknown_key(path, self._keys_at(detail["loc"][:-1]))
-            yield self.document.finding(self.document.keys[path], message)
-        elif detail["type"] == "union_tag_invalid":
-            tag = (*path, str(detail["ctx"]["discriminator"]).strip("'"))
-            place = self.document.values.get(tag) or self._owner_place(path)
-            yield self.document.finding(place, wording.explain(detail, path))
-        else:
-            place = self.document.keys[path] if name == "[key]" else self._value_place(path)
-            yield self.document.finding(place, wording.explain(detail, path))
-
-    def _owner_place(self, path: Path) -> Place:
-        return self.document.keys.get(path) or self.document.values[path]
-
-    def _value_place(self, path: Path) -> Place:
-        """A mapping is pointed at by its key, since it begins with its first entry."""
-        return self._owner_place(path) if isinstance(self.document.at(path), dict) else self.document.values[path]
-
-    def _keys_at(self, loc: Sequence[str | int]) -> list[str]:
-        """The keys that a mapping may have, for suggestions."""
-        annotations: list[Any] = [self.model]
-        for part in loc:
-            # The name of a union's member leads nowhere and is skipped.
-            annotations = [inner for one in annotations for inner in _inside(one, part)] or annotations
-        return list(dict.fromkeys(name for one in annotations for model in _models(one) for name in model.model_fields))
+    rule: Rule
+    result: Result
+    condition: Weighed | None = None
+    """Every part of the condition; None where the rule has none, or the event is none of its."""
+    card: str = ""
+    """Where a rule that matches would put its badge."""
+    title: str | Mapping[str, str] = ""
+    """What the entry would say."""
+    clears: bool = False
+    """Whether the event takes this rule's badge away, where `same` is that of the event it was put there for."""
+    same: str = ""
+    """What joins the event with others for this rule; empty where nothing does."""
 
 
-def _cause(detail: ErrorDetails) -> Any:
-    return detail.get("ctx", {}).get("error")
+def explain_rules(rules: RulesFile, event: Event) -> Sequence[RuleExplained]:
+    """All rules, in the order of the file. Never raises."""
+    judged = {judgement.rule.name: judgement for judgement in rules.judge(event)}
+    clearing = {rule.name for rule in rules.clearing(event)}
+    explained = []
+    for written in rules.rules:
+        judgement = judged.get(written.name)
+        rule = judgement.rule if judgement else written
+        result: Result = judgement.result if judgement else _unconcerned(rule, event)
+        matched = result == "matched"
+        explained.append(
+            RuleExplained(
+                rule=rule,
+                result=result,
+                condition=weigh(rule.condition, event) if judgement and rule.condition else None,
+                card=_card(rule.attach, event) if matched and rule.attach else "",
+                title=rule.attach.title.fill(event) if matched and rule.attach else "",
+                clears=rule.name in clearing,
+                same=_same(rule, event) if rule.clear and (matched or rule.name in clearing) else "",
+            )
+        )
+    return explained
 
 
-def _is_in_one_of(path: Path, tops: AbstractSet[Path]) -> bool:
-    return any(path[:length] in tops for length in range(len(path) + 1))
+def _unconcerned(rule: Rule, event: Event) -> Result:
+    for_type = Index([(rule, rule.on, ())]).concerned(event.type)
+    return "other source" if any(for_type) else "other type"
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) not in (dict, list, tuple):
-        for argument in get_args(annotation):
-            yield from _models(argument)
+def _card(attach: Attach, event: Event) -> str:
+    try:
+        given = attach.given(event)
+    except EvaluationError as error:
+        return f"cannot be told: {error.message}"
+    if given is not None:
+        return f"{given[0]} {given[1]}, which the event names"
+    first = f"the first of {', '.join(attach.to)}" if len(attach.to) > 1 else f"the {attach.to[0]}"
+    if event.provider == "bitrix24" and event.type.startswith("call."):
+        return f"{first} of the customer whom the portal names for this call, else of {event.customer or 'nobody'}"
+    if not event.customer:
+        return "none: the event has no phone number and no e-mail address to find a customer by"
+    return f"{first} of the customer {event.customer}"
 
 
-def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
-    """What a key or an index leads to."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is dict:
-        yield arguments[1]
-    elif origin in (list, tuple):
-        yield arguments[0]
-    elif isinstance(annotation, type):
-        fields = annotation.model_fields if issubclass(annotation, BaseModel) else {}
-        if part in fields:
-            yield fields[str(part)].annotation
-    else:
-        for argument in arguments:
-            yield from _inside(argument, part)
+def _same(rule: Rule, event: Event) -> str:
+    try:
+        joined = rule.join(event)
+    except EvaluationError:
+        return ""
+    return joined.partition("\n")[2]

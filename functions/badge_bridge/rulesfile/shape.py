@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from badge_bridge.errors import Finding
 from badge_bridge.rulesfile.document import Document, Path
-from badge_bridge.rulesfile.explaining import Explaining
+from badge_bridge.rulesfile.findings import Explaining
 from badge_bridge.rulesfile.model import Badge, DocumentModel, Rule
 from badge_bridge.rulesfile.portal_model import Portal
 from badge_bridge.rulesfile.secrets import Resolution

@@ -1,0 +1,137 @@
+"""Deliveries in files: as `badge-bridge sign --json` writes them, or as one HTTP request goes over the wire.
+
+    [{"method": "POST", "url": "https://host/hooks/reception", "headers": {"content-type": "..."}, "body": "..."}]
+
+    POST /hooks/reception HTTP/1.1
+    Content-Type: application/x-www-form-urlencoded
+
+    CallSid=CA123&...
+
+The request is what a proxy or a packet capture shows. A signature covers every byte: the body is taken as it stands,
+but for what an editor has added at its end, which Content-Length tells.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from badge_bridge.errors import BridgeError
+from badge_bridge.sources.base import Delivery
+from badge_bridge.sources.receiving import HOOK
+
+__all__ = ["NotADelivery", "parse", "record"]
+
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (\S{1,16384}) HTTP/[0-9.]+\r?\n")
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+
+
+class NotADelivery(BridgeError):
+    """What was given is no delivery in a form that can be read."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    method: str = "POST"
+    url: str
+    headers: dict[str, str] | list[tuple[str, str]] = Field(default_factory=dict)
+    body: str = ""
+    body_base64: Base64Bytes = b""
+
+
+_RECORDS = TypeAdapter(list[_Record])
+
+
+def record(delivery: Delivery, url: str) -> dict[str, Any]:
+    """A delivery as `parse` reads it. A body that is no UTF-8 stands under `body_base64` instead of `body`."""
+    repeats = len({name for name, _ in delivery.headers}) < len(delivery.headers)
+    body: Mapping[str, str]
+    try:
+        body = {"body": delivery.body.decode("utf-8")}
+    except UnicodeDecodeError:
+        body = {"body_base64": base64.b64encode(delivery.body).decode("ascii")}
+    headers = [list(pair) for pair in delivery.headers] if repeats else dict(delivery.headers)
+    return {"method": delivery.method, "url": url, "headers": headers, **body}
+
+
+def parse(content: bytes, *, at: float) -> Sequence[tuple[str, Delivery]]:
+    """The deliveries in a file, each with the name of the source that its path names; received `at` unix seconds.
+
+    Raises:
+        NotADelivery: says what stands there instead.
+    """
+    if content.lstrip()[:1] in (b"[", b"{"):
+        return [_delivery(one, at) for one in _records(content)]
+    return [_request(content, at)]
+
+
+def _records(content: bytes) -> Sequence[_Record]:
+    try:
+        value = json.loads(content)
+        return _RECORDS.validate_python(value if isinstance(value, list) else [value])
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise NotADelivery(
+                f"this JSON is no delivery as `badge-bridge sign --json` writes it ({where}: {first['msg']}); "
+                "for a body alone, write the request's line and its headers before it"
+            ) from error
+        raise NotADelivery(f"this begins as JSON and is none: {error}") from error
+
+
+def _delivery(one: _Record, at: float) -> tuple[str, Delivery]:
+    pairs = one.headers.items() if isinstance(one.headers, dict) else one.headers
+    body = one.body_base64 or one.body.encode()
+    return _addressed(one.method, one.url, [(name.lower(), value) for name, value in pairs], body, at)
+
+
+def _request(content: bytes, at: float) -> tuple[str, Delivery]:
+    line = _REQUEST_LINE.match(content)
+    if line is None:
+        raise NotADelivery(
+            "this is no HTTP request: it begins with a line such as POST /hooks/reception HTTP/1.1, then its headers, "
+            "an empty line, and the body"
+        )
+    end = _END_OF_HEAD.search(content, line.end() - len(b"\r\n"))
+    head, body = (content[line.end() : end.start()], content[end.end() :]) if end else (content[line.end() :], b"")
+    headers = []
+    for number, text in enumerate(head.decode("latin-1").splitlines(), start=2):
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise NotADelivery(f"line {number} is no header: one is written as Name: value")
+        headers.append((name.strip().lower(), value.strip()))
+    return _addressed(line[1].decode(), line[2].decode("latin-1"), headers, _whole(body, dict(headers)), at)
+
+
+def _whole(body: bytes, headers: Mapping[str, str]) -> bytes:
+    if "transfer-encoding" in headers:
+        raise NotADelivery("the body is in chunks (Transfer-Encoding); write it in one piece, without that header")
+    declared = headers.get("content-length", "")
+    if not (declared.isascii() and declared.isdigit()):
+        return body
+    if len(body) < int(declared[:12]):
+        raise NotADelivery(f"the body has {len(body)} bytes, and Content-Length says {declared}: the rest is missing")
+    return body[: int(declared[:12])]
+
+
+def _addressed(
+    method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes, at: float
+) -> tuple[str, Delivery]:
+    try:
+        split = urlsplit(url)
+    except ValueError as error:
+        raise NotADelivery(f"this is no URL: {url[:200]}") from error
+    path = unquote(split.path)
+    # A proxy may have taken it in below a path of its own.
+    hook = HOOK.fullmatch(path[max(path.rfind("/hooks/"), 0) :])
+    if hook is None:
+        raise NotADelivery(f"a delivery goes to /hooks/ and the name of a source; this one goes to {split.path[:200]}")
+    return hook[1], Delivery(method=method, query=split.query, headers=headers, body=body, received_at=at, path=hook[2])

@@ -1,0 +1,165 @@
+"""The whole judgement of deliveries or of a stored event, step by step, with nothing stored and nothing sent.
+
+    deliveries -> how each was verified -> what it was read as -> the call that its legs come to -> what each rule says
+
+The steps are those of `pipeline.accept` and `pipeline.process`, made of the same parts; one that fails does not hide
+those after it: of a delivery that would be refused it is told as well what it would have meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from badge_bridge.calls import call_join
+from badge_bridge.errors import DeliveryRefused
+from badge_bridge.events import Event, event_key
+from badge_bridge.rulesfile import RuleExplained, RulesFile, explain_rules
+from badge_bridge.sources import Delivery, Reading, Reply, Source
+from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity
+from badge_bridge.sources.receiving import find, read
+from badge_bridge.store.protocol import Store, StoredEvent
+
+__all__ = ["DeliveryExplained", "EventExplained", "Explanation", "Made", "explain_deliveries", "explain_stored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One event that was read from a delivery."""
+
+    key: str
+    event: Event
+    repeats: bool = False
+    """Another delivery of these has the same key: one of them is a duplicate."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryExplained:
+    """What would become of one delivery."""
+
+    source: str
+    delivery: Delivery
+    verified: str = ""
+    """How, in a few words; empty where it would be refused, or is a handshake."""
+    status: int = 0
+    """What it would be answered with."""
+    refused: str = ""
+    """Why it would be refused. The sender of an unsigned one is not told."""
+    handshake: Reply | None = None
+    """The answer to a check of the endpoint, which makes no event."""
+    unreadable: str = ""
+    """Why no event can be read from it."""
+    made: Sequence[Made] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventExplained:
+    """What the rules say to one event. `legs` are the keys of those that it was judged from."""
+
+    key: str
+    event: Event
+    rules: Sequence[RuleExplained]
+    legs: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer to `explain`."""
+
+    rules: RulesFile
+    deliveries: Sequence[DeliveryExplained] = ()
+    stored: StoredEvent | None = None
+    """The event that was asked for, where it is a stored one."""
+    events: Sequence[EventExplained] = ()
+    known: Mapping[str, StoredEvent] | None = None
+    """Which of the events the store has already, by key; None where no store was looked at."""
+
+    @property
+    def genuine(self) -> bool:
+        """Whether every delivery would be taken."""
+        return all(not one.refused and not one.unreadable for one in self.deliveries)
+
+
+async def explain_deliveries(
+    rules: RulesFile,
+    sources: Mapping[str, Source[Any]],
+    deliveries: Sequence[tuple[str, Delivery]],
+    *,
+    store: Store | None = None,
+) -> Explanation:
+    """Explain deliveries, each with the name of its source. Those that tell of one call are judged together."""
+    seen: set[str] = set()
+    told = [_explain_delivery(sources, name, delivery, seen) for name, delivery in deliveries]
+    events = _judged([(one.delivery.received_at, made) for one in told for made in one.made], rules)
+    known = None
+    if store is not None:
+        keys = {made.key for one in told for made in one.made} | {one.key for one in events}
+        known = {key: stored for key in keys if (stored := await store.get(key)) is not None}
+    return Explanation(rules, deliveries=told, events=events, known=known)
+
+
+async def explain_stored(rules: RulesFile, stored: StoredEvent, *, store: Store) -> Explanation:
+    """Explain a stored event by the rules of now. Of a leg, the whole call is explained, as far as it is told yet."""
+    if stored.event.leg is None:
+        events = [EventExplained(stored.key, stored.event, explain_rules(rules, stored.event))]
+        return Explanation(rules, stored=stored, events=events)
+    legs = await store.related(call_join(stored.event), limit=MOST_LEGS)
+    made = [(leg.received_at, Made(leg.key, leg.event)) for leg in legs if leg.event.leg is not None]
+    return Explanation(rules, stored=stored, events=_judged(made, rules))
+
+
+def _explain_delivery(
+    sources: Mapping[str, Source[Any]], name: str, delivery: Delivery, seen: set[str]
+) -> DeliveryExplained:
+    try:
+        source = find(sources, name, delivery.method, delivery.path)
+        handshake = source.handshake(delivery)
+    except DeliveryRefused as refusal:
+        return DeliveryExplained(name, delivery, status=refusal.status, refused=str(refusal))
+    if handshake is not None:
+        return DeliveryExplained(name, delivery, status=handshake.status, handshake=handshake)
+    verified, refused, status, unreadable = "", "", source.reply().status, ""
+    made: Sequence[Made] = ()
+    try:
+        verified = source.verify(delivery)
+    except DeliveryRefused as refusal:
+        refused, status = str(refusal), refusal.status
+    try:
+        made = [_made(source.name, reading, seen) for reading in read(source, delivery)]
+    except DeliveryRefused as refusal:
+        unreadable = str(refusal)
+        status = status if refused else refusal.status
+    except Exception:
+        if not refused:
+            raise
+        # Providers read what was verified; of anything else, nothing is promised.
+        unreadable = "what only the provider can have signed is not there"
+    return DeliveryExplained(
+        name, delivery, verified=verified, status=status, refused=refused, unreadable=unreadable, made=made
+    )
+
+
+def _made(source: str, reading: Reading, seen: set[str]) -> Made:
+    key = event_key(source, reading.identity)
+    repeats = key in seen
+    seen.add(key)
+    return Made(key, reading.event, repeats)
+
+
+def _judged(made: Iterable[tuple[float, Made]], rules: RulesFile) -> list[EventExplained]:
+    """The events that rules meet: those that are no legs, and one for each call, unless it is said for good how that
+    ended.
+    """
+    whole: dict[str, EventExplained] = {}
+    calls: dict[str, dict[str, LegEvent]] = {}
+    for received_at, one in made:
+        if one.event.leg is None:
+            whole.setdefault(one.key, EventExplained(one.key, one.event, explain_rules(rules, one.event)))
+        else:
+            calls.setdefault(call_join(one.event), {}).setdefault(one.key, LegEvent(one.key, received_at, one.event))
+    for legs in calls.values():
+        event = judged_event(list(legs.values()))
+        key = event_key(event.source, judged_identity(event.id))
+        whole.setdefault(key, EventExplained(key, event, explain_rules(rules, event), legs=tuple(legs)))
+    return list(whole.values())

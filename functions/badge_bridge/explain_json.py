@@ -1,0 +1,99 @@
+"""An explanation as JSON: the same that the terminal shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
+from badge_bridge.life import life
+from badge_bridge.rulesfile import Read, RuleExplained, Weighed
+
+__all__ = ["as_json"]
+
+
+def as_json(explanation: Explanation) -> dict[str, Any]:
+    """Everything that is told, in the order in which it happens."""
+    return {
+        "rules_file": explanation.rules.filename,
+        "rules_hash": explanation.rules.hash,
+        "genuine": explanation.genuine,
+        "deliveries": [_delivery(one, explanation) for one in explanation.deliveries],
+        "stored": life(explanation.stored) if explanation.stored else None,
+        "events": [_event(one) for one in explanation.events],
+    }
+
+
+def _delivery(one: DeliveryExplained, explanation: Explanation) -> dict[str, Any]:
+    return {
+        "source": one.source,
+        "method": one.delivery.method,
+        "path": one.delivery.path,
+        "bytes": len(one.delivery.body),
+        "status": one.status,
+        "verified": one.verified,
+        "refused": one.refused,
+        "handshake": one.handshake is not None,
+        "unreadable": one.unreadable,
+        "events": [_made(made, explanation) for made in one.made],
+    }
+
+
+def _made(made: Made, explanation: Explanation) -> dict[str, Any]:
+    known = (explanation.known or {}).get(made.key)
+    return {
+        "key": made.key,
+        "repeats": made.repeats,
+        "stored_as": known.state if known else None,
+        "event": made.event.model_dump(mode="json"),
+    }
+
+
+def _event(one: EventExplained) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "joined_from": list(one.legs),
+        "customer": one.event.customer,
+        "event": one.event.model_dump(mode="json"),
+        "rules": [_rule(rule) for rule in one.rules],
+    }
+
+
+def _rule(one: RuleExplained) -> dict[str, Any]:
+    rule = one.rule
+    return {
+        "rule": rule.name,
+        "line": rule.line,
+        "result": one.result,
+        "on": list(rule.on),
+        "sources": list(rule.sources),
+        "when": rule.when,
+        "condition": _weighed(one.condition) if one.condition else None,
+        "badge": rule.badge,
+        "portal": rule.portal,
+        "card": one.card,
+        "title": one.title,
+        "clears": one.clears,
+        "same": one.same,
+    }
+
+
+def _weighed(one: Weighed) -> dict[str, Any]:
+    return {
+        "text": one.text,
+        "line": one.line,
+        "column": one.column,
+        "value": one.value,
+        "decides": one.decides,
+        "problem": str(one.problem) if one.problem else "",
+        "operator": one.operator,
+        "reads": [_read(read) for read in one.reads],
+        "parts": [_weighed(part) for part in one.parts],
+    }
+
+
+def _read(read: Read) -> dict[str, Any]:
+    return {"field": read.field, "there": read.there, "value": _value(read.value)}
+
+
+def _value(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)

@@ -1,0 +1,12 @@
+"""Text for a terminal that others may have had a part in."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+__all__ = ["plain"]
+
+
+def plain(text: str, style: str = "") -> Text:
+    """No markup, and nothing that a terminal would obey."""
+    return Text("".join(one if one.isprintable() or one == "\n" else "?" for one in text), style=style)

@@ -1,0 +1,372 @@
+"""`badge-bridge explain`: what would become of a delivery, what became of an event, and which part of a rule decided."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from badge_bridge import cli
+from badge_bridge.delivery_files import parse, record
+from badge_bridge.explain import explain_deliveries, explain_stored
+from badge_bridge.explain_json import as_json
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.rulesfile import parse as parse_rules
+from badge_bridge.signing import made_up, samples
+from badge_bridge.sources import OPTIONS, build
+from badge_bridge.sources.base import Delivery, SourceOptions
+from badge_bridge.store import open_store
+from badge_bridge.store.protocol import Accepted, Settlement
+from support.company import RULES as COMPANY
+from support.company import open_company
+from support.every_source import NEVER_JUDGED, OPTIONS_OF, SAMPLED
+from support.portals import run_virtually, virtual_clock
+
+RULES = """\
+portals:
+  main: {url: https://acme.bitrix24.com, oauth: {client_id: app.1, client_secret: "${CLIENT_SECRET}"}}
+sources:
+  reception:
+    provider: twilio
+    secrets: ["${TWILIO}"]
+    public_url: https://b.example.com/hooks/reception
+    country: DE
+  phones: {provider: zoom, secrets: ["${ZOOM}"]}
+  office: {provider: mango, secrets: ["${MANGO}"]}
+badges:
+  missedCall: {title: Call, value: Missed, type: failure}
+rules:
+  - name: missed call
+    on: call.missed
+    when: "!(event.caller.startsWith('+49800') || event.caller == '+4930901820')"
+    badge: missedCall
+    attach: {title: "Missed call from {caller}"}
+    clear: {on: [call.answered]}
+  - name: long
+    on: call.missed
+    when: |
+      event.direction == 'inbound'
+      && event.data.queue.name == 'sales'
+    badge: missedCall
+  - name: phones only
+    on: [call.missed, call.busy]
+    source: phones
+    badge: missedCall
+"""
+ENVIRON = {
+    "CLIENT_SECRET": "secret-0123456789",
+    "TWILIO": "0123456789abcdef0123456789abcdef",
+    "ZOOM": "zoom-secret-token-0123456789",
+    "MANGO": "key0123456789:salt0123456789",
+}
+Explain = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Explain:
+    """Runs `badge-bridge explain` beside the rules file: its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, value in {**ENVIRON, "RULES": "rules.yaml", "STATE": "sqlite:///state.db"}.items():
+        monkeypatch.setenv(name, value)
+    Path("rules.yaml").write_text(RULES)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["badge-bridge", "explain", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    return run
+
+
+def rules() -> RulesFile:
+    return parse_rules(RULES, "rules.yaml", providers=OPTIONS, environ=ENVIRON)
+
+
+def sampled(source: str, *, outcome: Any = "missed", now: float | None = None, caller: str = "+4930901821") -> Delivery:
+    """The last delivery of a made-up call."""
+    call = made_up(outcome=outcome, now=now or time.time(), caller=caller, line="+4989654321", call="abc")
+    return samples(rules(), source, call)[-1]
+
+
+def as_request(source: str, delivery: Delivery, *, line_end: bytes = b"\r\n") -> bytes:
+    """The delivery as it goes over the wire."""
+    query = f"?{delivery.query}" if delivery.query else ""
+    head = [f"{delivery.method} /hooks/{source}{delivery.path}{query} HTTP/1.1", "Host: b.example.com"]
+    head += [f"{name}: {value}" for name, value in delivery.headers]
+    return line_end.join([*(line.encode("latin-1") for line in head), b"", delivery.body])
+
+
+def test_sample_is_explained_from_its_signature_to_the_card(explain: Explain) -> None:
+    """How it was verified, the call that it tells of, each rule with what decided, and what a rule would do."""
+    code, out, _ = explain("reception", "--caller", "+49 30 901825")
+    assert code == 0
+    assert "verified   hmac-sha1 over url and form" in out
+    assert "event call.missed judged from 1 leg" in out
+    assert "✓ missed call (line 14) matched" in out
+    assert "rules.yaml:16:14: event.caller.startsWith('+49800')  is false: event.caller is \"+4930901825\"" in out
+    assert "puts badge missedCall (bb_missedCall) on a card: the first of deal, lead, contact, company" in out
+    assert "titled Missed call from +4930901825" in out
+    assert "! long (line 20) does not match: its condition cannot be evaluated" in out
+    assert "rules.yaml:24:21: event.data.queue.name == 'sales'  cannot be evaluated: there is no 'queue'" not in out
+    assert "there is no 'queue'" in out
+    assert "there is no event.data.queue.name" in out
+    assert "· phones only (line 26) is for phones, and this is from reception" in out
+
+
+def test_part_that_decided_is_named_and_no_other(explain: Explain) -> None:
+    """Of two parts of an ||, the one that is true is the reason."""
+    code, out, _ = explain("reception")
+    assert code == 0
+    assert "✗ missed call (line 14) not matched" in out
+    assert "event.caller == '+4930901820'  is true" in out
+    assert "startsWith" not in out
+
+
+def test_answered_call_is_told_what_it_clears(explain: Explain) -> None:
+    """A rule that is for other types is listed with what the event takes away of it."""
+    code, out, _ = explain("phones", "--outcome", "answered")
+    assert code == 0
+    assert "event call.answered" in out
+    assert "· missed call (line 14) is for call.missed, and this is call.answered" in out
+    assert "takes away what this rule has put on cards before for the same: +4930901820" in out
+
+
+@pytest.mark.parametrize("provider", SAMPLED)
+async def test_sample_of_every_provider_is_genuine_and_judged(provider: str) -> None:
+    """Whatever a provider's samples are made of, an explanation of them comes to the call that they tell of."""
+    given = OPTIONS[provider].model_validate({"provider": provider, **OPTIONS_OF[provider]})
+    assert isinstance(given, SourceOptions)
+    source = build("s", given)
+    call = made_up(outcome="missed", now=time.time(), caller="+4930901821", line="+4989654321")
+    explained = await explain_deliveries(rules(), {"s": source}, [("s", one) for one in source.sample(call)])
+    assert explained.genuine
+    assert all(one.verified for one in explained.deliveries)
+    types = {event.event.type for event in explained.events}
+    assert (types == {"call.missed"}) is (provider not in NEVER_JUDGED)
+    json.dumps(as_json(explained))
+
+
+@pytest.mark.parametrize("provider", SAMPLED)
+async def test_forged_delivery_of_any_provider_is_explained_and_not_believed(provider: str) -> None:
+    """Without what proves it, a delivery is refused with the reason, and reading it all the same never fails."""
+    given = OPTIONS[provider].model_validate({"provider": provider, **OPTIONS_OF[provider]})
+    assert isinstance(given, SourceOptions)
+    source = build("s", given)
+    (first, *_) = source.sample(made_up(outcome="missed", now=time.time(), caller="+4930901821", line="+4989654321"))
+    for forged in (
+        replace(first, headers=[pair for pair in first.headers if pair[0] == "content-type"], body=b"{}"),
+        replace(first, headers=(), body=b"", query=""),
+        replace(first, body=first.body[: len(first.body) // 2]),
+    ):
+        explained = await explain_deliveries(rules(), {"s": source}, [("s", forged)])
+        (told,) = explained.deliveries
+        assert not told.verified or not {"body", "form", "fields"} & set(source.binds)
+        assert told.refused or told.unreadable or told.made
+
+
+def test_captured_request_is_read_as_it_goes_over_the_wire(explain: Explain) -> None:
+    """With either line end, below a proxy's own path, and with the line that an editor has added at the end."""
+    delivery = sampled("office")
+    Path("call.http").write_bytes(as_request("office", delivery).replace(b" /hooks", b" /telephony/hooks", 1))
+    assert explain("call.http")[0] == 0
+    with_length = replace(delivery, headers=[*delivery.headers, ("content-length", str(len(delivery.body)))])
+    Path("call.http").write_bytes(as_request("office", with_length, line_end=b"\n") + b"\n")
+    code, out, _ = explain("call.http")
+    assert code == 0
+    assert "delivery to office/events/summary" in out
+
+
+def test_what_sign_prints_is_what_explain_reads() -> None:
+    """A delivery survives the way through a file, bodies that are no text and repeated headers included."""
+    repeated = (("x-a", "1"), ("x-a", "2"), ("content-type", "text/plain"))
+    odd = Delivery("PUT", "a=%20b", repeated, b"\xff\x00", 5.0, "/events/call")
+    for delivery in (sampled("office", now=5.0), odd):
+        ((name, read),) = parse(json.dumps(record(delivery, _url(delivery))).encode(), at=5.0)
+        assert name == "office"
+        assert replace(read, headers=tuple(read.headers)) == replace(delivery, headers=tuple(delivery.headers))
+
+
+def _url(delivery: Delivery) -> str:
+    return f"https://h/hooks/office{delivery.path}" + (f"?{delivery.query}" if delivery.query else "")
+
+
+def test_altered_delivery_is_refused_and_still_explained(explain: Explain) -> None:
+    """What it would have meant is told as well, and the exit code says that it would not be taken."""
+    delivery = sampled("reception")
+    Path("call.http").write_bytes(as_request("reception", delivery).replace(b"901821", b"901822"))
+    code, out, _ = explain("call.http")
+    assert code == 1
+    assert "refused    401" in out
+    assert "if it were genuine" in out
+    assert "caller     +4930901822" in out
+
+
+def test_old_delivery_is_checked_as_of_when_it_was_received(explain: Explain) -> None:
+    """A capture of last year is stale now, and is not as of then."""
+    Path("call.http").write_bytes(as_request("phones", sampled("phones", now=1_763_778_605.0)))
+    code, out, _ = explain("call.http")
+    assert code == 1
+    assert "refused    401" in out
+    assert explain("call.http", "--at", "2025-11-22T02:30:05Z")[0] == 0
+    assert explain("call.http", "--at", "yesterday")[0] == 2
+
+
+def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None:
+    """Zoom's challenge is recognised where it is signed."""
+    body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"abc"},"event_ts":1}'
+    stamp = str(int(time.time()))
+    signature = hmac.new(ENVIRON["ZOOM"].encode(), b"v0:%b:%b" % (stamp.encode(), body), hashlib.sha256).hexdigest()
+    headers = [
+        ("content-type", "application/json"),
+        ("x-zm-request-timestamp", stamp),
+        ("x-zm-signature", f"v0={signature}"),
+    ]
+    request = as_request("phones", Delivery("POST", "", headers, body, 0.0))
+    (tmp_path / "check.http").write_bytes(request)
+    code, out, _ = explain("check.http")
+    assert code == 0
+    assert "a check of the endpoint, answered with 200" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "this is no HTTP request"),
+        (b"\x00\xff\xfe", "this is no HTTP request"),
+        (b"{", "begins as JSON and is none"),
+        (b"[" * 100_000, "begins as JSON and is none"),
+        (b'{"CallSid": "CA1"}', "url: Field required"),
+        (b'[{"url": "https://h/elsewhere"}]', "this one goes to /elsewhere"),
+        (b"POST / HTTP/1.1\r\n\r\n", "this one goes to /"),
+        (b"POST /hooks/reception HTTP/1.1\r\nno header\r\n\r\n", "line 2 is no header"),
+        (b"POST /hooks/reception HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", "the rest is missing"),
+        (b"POST /hooks/reception HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "in one piece"),
+    ],
+)
+def test_file_that_is_no_delivery_gets_a_clear_word(explain: Explain, content: bytes, said: str) -> None:
+    """Half an upload, an empty file, a body without its headers: one line, no traceback."""
+    Path("odd").write_bytes(content)
+    code, _, err = explain("odd")
+    assert code == 1
+    assert err.startswith("badge-bridge: odd: ")
+    assert said in err
+
+
+def test_what_is_neither_event_nor_source_nor_file_is_told_what_there_is(explain: Explain) -> None:
+    """The message has an example of a key, the sources, and why no file could be read."""
+    code, _, err = explain("nothing")
+    assert code == 2
+    assert "nor a source (reception, phones, office)" in err
+    assert "No such file" in err
+    code, _, err = explain("reception:" + "0" * 32)
+    assert code == 2
+    assert "there is no store" in err
+
+
+def test_delivery_to_an_unknown_source_would_be_answered_with_404(explain: Explain) -> None:
+    """As a running bridge would."""
+    Path("call.http").write_bytes(as_request("elsewhere", sampled("reception")))
+    code, out, _ = explain("call.http")
+    assert code == 1
+    assert "refused    404: there is no such source" in out
+
+
+def test_nothing_that_a_terminal_obeys_is_printed(explain: Explain) -> None:
+    """A sender may have put an escape sequence anywhere."""
+    body = b"CallSid=CA1&CallStatus=no-answer&Direction=inbound&From=%1b%5b2J&To=%1b%5d0;x%07"
+    request = b"POST /hooks/reception HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n" + body
+    Path("call.http").write_bytes(request)
+    _, out, _ = explain("call.http")
+    assert "\x1b" not in out
+    assert "\x07" not in out
+
+
+async def _store(accepted: Sequence[Accepted], settle: Settlement | None = None) -> None:
+    store = open_store("sqlite:///state.db")
+    await store.open()
+    await store.accept(accepted)
+    if settle is not None:
+        (claim,) = await store.claim_due(now=settle.ended_at, lease=5.0, limit=1)
+        await store.settle(claim, settle)
+    await store.close()
+
+
+def test_stored_event_is_explained_with_the_rules_of_now(explain: Explain) -> None:
+    """What the rules say now stands beside what came of it then, and that the rules have changed is said."""
+    (_, made) = _explained_sample("reception", caller="+4930901821")
+    received = time.time() - 60
+    accepted = Accepted(made.key, made.event, "hmac-sha1 over url and form", received)
+    asyncio.run(
+        _store([accepted], Settlement(state="ignored", ended_at=received + 1, reason="no rule", rules_hash="0" * 16))
+    )
+    code, out, _ = explain(made.key)
+    assert code == 0
+    assert "verified   hmac-sha1 over url and form" in out
+    assert "state      ignored: no rule" in out
+    assert "✓ missed call (line 14) matched" in out
+    assert "That was with other rules (hash 0000000000000000)" in out
+    shown = json.loads(explain(made.key, "--json")[1])
+    assert shown["stored"]["state"] == "ignored"
+    (rule, *_) = shown["events"][0]["rules"]
+    assert rule["result"] == "matched"
+    assert [part["value"] for part in rule["condition"]["parts"][0]["parts"]] == [False, False]
+    code, _, err = explain("reception:" + "0" * 32)
+    assert (code, "events list prints the keys" in err) == (1, True)
+
+
+def test_delivery_that_is_stored_already_is_recognised(explain: Explain) -> None:
+    """Sent again, it would be a duplicate; nothing of looking at it changes the store."""
+    delivery = sampled("office")
+    (made, _) = _explained_sample("office", delivery=delivery)
+    asyncio.run(_store([Accepted(made.key, made.event, "sha256 over body", time.time())]))
+    Path("call.http").write_bytes(as_request("office", delivery))
+    before = Path("state.db").read_bytes()
+    code, out, _ = explain("call.http")
+    assert code == 0
+    assert "(a duplicate: stored on " in out
+    assert Path("state.db").read_bytes() == before
+
+
+def _explained_sample(source: str, *, delivery: Delivery | None = None, caller: str = "+4930901821") -> tuple[Any, Any]:
+    """The event that a sample makes, and the event that the rules meet."""
+    file = rules()
+    built = {source: build(source, file.sources[source])}  # type: ignore[arg-type]
+    told = asyncio.run(explain_deliveries(file, built, [(source, delivery or sampled(source, caller=caller))]))
+    return told.deliveries[0].made[0], told.events[0]
+
+
+def test_leg_of_a_stored_call_is_explained_with_the_whole_call() -> None:
+    """Asked for any leg, the judgement of all that came is told, as it was made."""
+    phones = 'sources:\n  phones: {provider: zoom, secrets: ["${PBX_TOKEN}"]}\n'
+
+    async def story() -> None:
+        async with open_company(rules=COMPANY.replace("sources:\n", phones, 1)) as company:
+            bridge = company.bridge
+            call = made_up(outcome="missed", now=virtual_clock(), caller="+4930901821", line="+4989654321")
+            source = bridge.pipeline.source("phones", "POST")
+            for delivery in samples(bridge.rules, "phones", call):
+                await bridge.pipeline.accept(source, delivery)
+            stored = await company.ended()
+            legs = [event for event in stored if event.event.leg is not None]
+            (judged,) = [event for event in stored if event.event.leg is None]
+            for leg in legs:
+                explained = await explain_stored(bridge.rules, leg, store=bridge.store)
+                (event,) = explained.events
+                assert event.key == judged.key
+                assert sorted(event.legs) == sorted(one.key for one in legs)
+                assert event.event.type == judged.event.type == "call.missed"
+
+    run_virtually(story())
