@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,13 @@ def _problem(name: str, path: str) -> str:
         and subprocess.run([path, "-o", os.devnull, "true"], capture_output=True, check=False).returncode
     ):
         return "may not trace here (ptrace is not permitted)"
+    if name == "kamailio":
+        said = subprocess.run([path, "-I"], capture_output=True, text=True, check=False).stdout
+        folders = [
+            folder for line in said.splitlines() if "modules: " in line for folder in line.split(": ")[1].split(":")
+        ]
+        if not any(Path(folder, "http_client.so").exists() for folder in folders):
+            return "has no module http_client (Debian's kamailio-utils-modules)"
     return ""
 
 
@@ -24,7 +32,8 @@ def optional_program() -> object:
     """Gives a function that returns a program's path, or skips the test; where REQUIRE_OPTIONAL is set, it fails."""
 
     def find(name: str) -> str:
-        path = shutil.which(name)
+        # Daemons are in /usr/sbin, which is not on the path of everybody who may run them.
+        path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin")))
         problem = "is not installed" if path is None else _problem(name, path)
         if problem:
             if os.environ.get("REQUIRE_OPTIONAL"):

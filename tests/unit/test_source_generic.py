@@ -335,6 +335,43 @@ def test_token_is_refused_when_headers_contradict() -> None:
         source(**BEARER, event={"type": "'x'", "id": "'1'"}).verify(request)
 
 
+IN_BODY: Mapping[str, Any] = {"verify": {"scheme": "token", "field": "key"}, "secrets": ["tökén"]}
+
+
+@pytest.mark.parametrize(
+    ("written", "body", "accepted"),
+    [
+        ("json", '{"key": "tökén", "id": 1}', True),
+        ("json", '{"key": "tökén2", "id": 1}', False),
+        ("json", '{"key": "", "id": 1}', False),
+        ("json", '{"key": 5, "id": 1}', False),
+        ("json", '{"key": ["tökén"], "id": 1}', False),
+        ("json", '{"a": {"key": "tökén"}, "id": 1}', False),
+        ("json", '{"id": 1}', False),
+        ("form", "key=t%C3%B6k%C3%A9n&id=1", True),
+        ("form", "key=token&id=1", False),
+        ("form", "key=t%C3%B6k%C3%A9n&key=t%C3%B6k%C3%A9n&id=1", False),
+        ("form", "key=&id=1", False),
+    ],
+)
+def test_token_in_the_body_counts_as_a_whole(written: str, body: str, accepted: bool) -> None:
+    """A sender that can fill in no header puts the token into one field of its body, once and as text."""
+    generic = source(**IN_BODY, format=written, event={"type": "'x'", "id": "body.id"})
+    request = raw(body.encode(), JSON if written == "json" else ("content-type", FORM))
+    if accepted:
+        assert generic.verify(request) == "token"
+    else:
+        with pytest.raises(Unauthenticated, match="the field key of the sender's body"):
+            generic.verify(request)
+
+
+def test_token_in_the_body_is_not_part_of_the_event() -> None:
+    """Neither expressions nor conditions, the store or the log see it."""
+    body = {"key": "tökén", "id": 1}
+    found = read({"id": "body.id", "reason": "'key' in body ? 'seen' : 'hidden'"}, body, **IN_BODY)
+    assert (found.reason, found.data) == ("hidden", {"id": 1})
+
+
 # Reading
 
 
@@ -416,6 +453,17 @@ def test_form_is_read_like_json() -> None:
     generic = source(**BEARER, format="form", event={"type": "body.kind", "id": "body.ids[1]"})
     (reading,) = generic.read(raw(b"kind=order&ids=1&ids=2", ("content-type", FORM)))
     assert (reading.event.type, reading.event.id) == ("order", "2")
+
+
+def test_id_can_be_made_of_the_time_of_receipt() -> None:
+    """A sender without ids of its own: what it tells within a minute is one event, later it is another."""
+    generic = source(**BEARER, event={"type": "'x'", "id": "body.id + '@' + string(received / 60)"})
+    requests = [replace(raw(b'{"id": "o-1"}', JSON), received_at=AT + later) for later in (0.9, 59.9, 60.0)]
+    assert [identity(generic, one) for one in requests] == [
+        ("x", f"o-1@{AT // 60}"),
+        ("x", f"o-1@{AT // 60}"),
+        ("x", f"o-1@{AT // 60 + 1}"),
+    ]
 
 
 def test_credentials_are_not_among_the_headers() -> None:
@@ -619,7 +667,9 @@ def test_event_is_identified_by_type_and_id_when_both_are_mapped() -> None:
 
 
 @pytest.mark.parametrize("verify", [GITHUB, STRIPE, STANDARD["verify"]], ids=lambda verify: verify["scheme"])
-@pytest.mark.parametrize("expression", ["headers['x-id']", "query.id", "has(body.id) ? body.id : headers['x-id']"])
+@pytest.mark.parametrize(
+    "expression", ["headers['x-id']", "query.id", "string(received)", "has(body.id) ? body.id : headers['x-id']"]
+)
 def test_unsigned_id_is_refused_when_the_file_is_loaded(verify: dict[str, str], expression: str) -> None:
     """With a signature over the body, an id from a header would let anybody repeat old deliveries."""
     with pytest.raises(ValidationError, match="not signed") as refused:
@@ -627,13 +677,15 @@ def test_unsigned_id_is_refused_when_the_file_is_loaded(verify: dict[str, str], 
     assert [error["loc"] for error in refused.value.errors()] == [("event", "id")]
 
 
-@pytest.mark.parametrize("scheme", ["bearer", "basic"])
-def test_id_is_required_with_a_token(scheme: str) -> None:
+@pytest.mark.parametrize(
+    "verify", [{"scheme": "bearer"}, {"scheme": "basic"}, IN_BODY["verify"]], ids=lambda verify: verify["scheme"]
+)
+def test_id_is_required_with_a_token(verify: dict[str, str]) -> None:
     """A token covers nothing of the request; an id of the sender is all there is, and it may be in a header."""
     with pytest.raises(ValidationError, match="id is missing"):
-        source(verify={"scheme": scheme}, secrets=["a:b"])
+        source(verify=verify, secrets=["a:b"])
     event = {"type": "'x'", "id": "headers['x-id']"}
-    assert source(verify={"scheme": scheme}, secrets=["a:b"], event=event).options.event.id == "headers['x-id']"
+    assert source(verify=verify, secrets=["a:b"], event=event).options.event.id == "headers['x-id']"
 
 
 # What the log says

@@ -79,7 +79,10 @@ class CloudEventsOptions(SourceOptions):
     secrets: Secrets
     event: CloudEventsMapping = Field(
         default=CloudEventsMapping(),
-        description="CEL expressions over body (the event's data), headers and query, one for each field.",
+        description=(
+            "CEL expressions over body (the event's data), headers, query and received (unix seconds), "
+            "one for each field."
+        ),
     )
 
     @field_validator("secrets")

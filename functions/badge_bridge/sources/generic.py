@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
@@ -14,7 +14,7 @@ from badge_bridge.events import CALL_TYPES, Event
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, NoSample, Part, Reading, SampleCall, Source, SourceOptions
 from badge_bridge.sources.credentials import Secrets, is_resolved
-from badge_bridge.sources.generic_verify import Verify
+from badge_bridge.sources.generic_verify import TokenVerify, Verify
 from badge_bridge.sources.mapping import EventFields, EventMapping, EventReader, is_signed
 from badge_bridge.sources.phone_numbers import parties, read_number
 
@@ -29,12 +29,14 @@ class GenericOptions(SourceOptions):
     names_types: ClassVar = True
 
     provider: Literal["generic"]
-    verify: Verify
+    verify: Annotated[Verify | TokenVerify, Field(discriminator="scheme", description="How deliveries are checked.")]
     secrets: Secrets
     format: Literal["json", "form"] = Field(
         default="json", description="How the body is written: json, or form (application/x-www-form-urlencoded)."
     )
-    event: EventMapping = Field(description="CEL expressions over body, headers and query, one for each field.")
+    event: EventMapping = Field(
+        description="CEL expressions over body, headers, query and received (unix seconds), one for each field."
+    )
 
     @field_validator("secrets")
     @classmethod
@@ -61,8 +63,8 @@ class GenericOptions(SourceOptions):
             raise _at("id", ValueError(missing))
         if verify.signed and event.id is not None and not is_signed(event.id):
             unsigned = (
-                "headers and query are not signed, so that an old delivery could be sent again under a new id; "
-                "take the id from body, or remove it"
+                "headers, query and received are not signed, so that an old delivery could be sent again under a new "
+                "id; take the id from body, or remove it"
             )
             raise _at("id", ValueError(unsigned))
         return event
@@ -127,7 +129,12 @@ class Generic(Source[GenericOptions]):
         )
 
     def _body(self, delivery: Delivery) -> dict[str, Any]:
-        """The parsed body. The header Content-Type is not signed, so it may contradict the rules file, not choose."""
+        """The parsed body without a token in it, which is for no expression, store or log."""
+        verify, body = self.options.verify, self._parsed(delivery)
+        return {key: value for key, value in body.items() if not isinstance(verify, TokenVerify) or key != verify.field}
+
+    def _parsed(self, delivery: Delivery) -> dict[str, Any]:
+        """The header Content-Type is not signed, so it may contradict the rules file, not choose."""
         media = bodies.media_type(delivery)
         if self.options.format == "form":
             if media != bodies.FORM:

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from badge_bridge.sources import standard_webhooks
+from badge_bridge.sources import bodies, standard_webhooks
 from badge_bridge.sources.base import Delivery, Part
 from badge_bridge.sources.credentials import keys
 from badge_bridge.sources.signatures import (
@@ -30,7 +30,7 @@ from badge_bridge.sources.signatures import (
     raw_body,
 )
 
-__all__ = ["Verifier", "Verify"]
+__all__ = ["TokenVerify", "Verifier", "Verify"]
 
 Verifier = Callable[[Delivery], str]
 
@@ -155,6 +155,20 @@ class BasicVerify(_Verify):
         return partial(StaticToken(name="basic credentials", token=_basic, hint=hint).verify, keys=keys(secrets))
 
 
+class TokenVerify(_Verify):
+    """A secret in a field of the body, for senders that can fill in a body and no header."""
+
+    binds: ClassVar[tuple[Part, ...]] = ()
+
+    scheme: Literal["token"]
+    field: str = Field(min_length=1, description="The field of the body with the token, such as token.")
+
+    def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
+        hint = f"; compare the field {self.field} of the sender's body with secrets"
+        token = StaticToken(name="token", token=partial(_field, name=self.field), hint=hint)
+        return partial(token.verify, keys=keys(secrets))
+
+
 Verify = Annotated[
     StandardWebhooksVerify | HmacVerify | HmacTimestampedVerify | BearerVerify | BasicVerify,
     Field(discriminator="scheme", description="How deliveries are checked."),
@@ -176,6 +190,18 @@ def _basic(delivery: Delivery) -> bytes | None:
         return BASE64.decode(encoded.decode("ascii")) if encoded else None
     except ValueError:
         return None
+
+
+def _field(delivery: Delivery, name: str) -> bytes | None:
+    """Text of a form or of JSON, as the header says; that it may say so is judged when the body is read.
+
+    Raises:
+        Malformed: the body cannot be parsed.
+    """
+    is_form = bodies.media_type(delivery) == bodies.FORM
+    body = bodies.flat(bodies.form(delivery.body)) if is_form else bodies.json_object(delivery.body)
+    value = body.get(name)
+    return value.encode() or None if isinstance(value, str) else None
 
 
 def _credentials(delivery: Delivery, scheme: str) -> bytes | None:

@@ -1,7 +1,7 @@
 """How the generic provider makes an event of a delivery: one CEL expression for each field.
 
-Expressions read `body` (the parsed body), `headers` (names in lower case, without credentials) and `query`. They are
-compiled and checked when the rules file is loaded and evaluated when a delivery is received.
+Expressions read `body` (the parsed body), `headers` (names in lower case, without credentials), `query` and `received`
+(unix seconds). They are compiled and checked when the rules file is loaded and evaluated when a delivery is received.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EventFields", "EventMapping", "EventReader", "is_signed"]
 
-_VARIABLES = ("body", "headers", "query")
+_VARIABLES = {"body": "map", "headers": "map", "query": "map", "received": "int"}
+"""`received` is for senders that neither number nor time what they tell: it is new for each delivery."""
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
@@ -37,7 +38,8 @@ _MAX_NAME = 500
 def _compile(text: str, *names: str, returns: str = "dyn") -> Program:
     from badge_bridge.cel import CelType, compile_expression  # noqa: PLC0415 - loaded only where expressions are used
 
-    return compile_expression(text, dict.fromkeys(names or _VARIABLES, CelType.MAP), returns=CelType(returns))
+    variables = {name: CelType(kind) for name, kind in _VARIABLES.items() if not names or name in names}
+    return compile_expression(text, variables, returns=CelType(returns))
 
 
 def _check_any(text: str) -> str:
@@ -137,7 +139,13 @@ class EventReader:
         """
         from badge_bridge.cel import Activation  # noqa: PLC0415 - the engine is loaded only where it is used
 
-        values = Activation({"body": body, "headers": _headers(delivery), "query": _query(delivery)})
+        variables = {
+            "body": body,
+            "headers": _headers(delivery),
+            "query": _query(delivery),
+            "received": int(delivery.received_at),
+        }
+        values = Activation(variables)
         found = {name: self._value(name, program, values) for name, program in self._programs.items()}
         return EventFields(**{name: value for name, value in found.items() if value is not None})
 
