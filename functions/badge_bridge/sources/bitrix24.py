@@ -39,7 +39,7 @@ from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import MAX_SECONDS, Notes, group_at, text_at, whole_number
 from badge_bridge.sources.judgement import Judgement, unanswered
-from badge_bridge.sources.public_url import check_public_url
+from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import StaticToken
 
 __all__ = ["Bitrix24", "Bitrix24Options", "judge"]
@@ -79,11 +79,13 @@ _FAILURES: Mapping[str, str] = {
 """What the docs say about the codes that are left for `failed`."""
 
 
-def _public_url(value: str) -> str:
-    check_public_url(value, whose="as the portal is to call it")
+def _reached_by_a_portal(value: str) -> str:
     if not value.startswith("https://") and not on_this_machine(value):
         raise ValueError("a portal calls https only; write https:// (http:// only on this machine)")
     return value
+
+
+_PublicUrl = Annotated[str, seen_from_outside("as the portal is to call it"), AfterValidator(_reached_by_a_portal)]
 
 
 class Bitrix24Options(SourceOptions):
@@ -99,7 +101,7 @@ class Bitrix24Options(SourceOptions):
         description="The application token, as the portal shows it; any of several may match. May be left out where "
         "the portal has oauth.client_id: its installation brings the token.",
     )
-    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+    public_url: _PublicUrl | None = Field(
         default=None,
         description="This source's URL from outside, https://host/hooks/name: with it the portal's application binds "
         "the events of calls to this source when it is installed.",
