@@ -34,7 +34,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert line
     (tmp_path / f"{line[3]}.py").write_text(module[1], "utf-8")
     monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path)])
-    monkeypatch.setitem(sources._MODULES, line[1], line[2])  # type: ignore[arg-type]
+    monkeypatch.setitem(sources._MODULES, line[1], line[2])
     monkeypatch.delitem(sys.modules, f"{sources.__name__}.{line[3]}", raising=False)
     monkeypatch.delattr(sources, line[3], raising=False)
 
