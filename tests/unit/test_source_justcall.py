@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from badge_bridge.errors import DeliveryRefused, Impossible, Unauthenticated
+from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall
@@ -136,12 +135,6 @@ def test_odd_fields_do_not_lose_a_call() -> None:
     assert read(call(call_duration={"total_duration": "12"})).duration == 12
 
 
-def test_other_events_keep_their_type() -> None:
-    """Rules can name whatever JustCall tells of."""
-    event = read(posted({**BODY, "type": "sms.received"}))
-    assert (event.type, event.id) == ("justcall.sms.received", BODY["request_id"])
-
-
 def test_identity_is_that_of_the_request() -> None:
     """A repeat comes with a new time and counts once; another request is another event."""
     phone = source()
@@ -150,87 +143,6 @@ def test_identity_is_that_of_the_request() -> None:
     assert phone.read(again)[0].identity == phone.read(call())[0].identity
     other = posted({**BODY, "request_id": "01HSGZRD0PHRCCHM46JRCRYMC5"})
     assert phone.read(other)[0].identity != phone.read(call())[0].identity
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"type": "call.updated"},
-        {"type": None},
-        {"webhook_url": "https://elsewhere.example.com/hooks/just(call)"},
-        {"webhook_url": URL + "/"},
-        {"webhook_url": [URL]},
-        {"webhook_url": "ü"},
-    ],
-)
-def test_changed_part_that_is_signed_is_refused(change: dict[str, Any]) -> None:
-    """Type and URL are covered, and the URL must be this source's."""
-    with pytest.raises(Unauthenticated):
-        source().verify(replace(call(), body=json.dumps({**BODY, **change}).encode()))
-
-
-def test_signature_of_another_url_is_refused() -> None:
-    """What was signed for another endpoint of the same account is nothing here."""
-    with pytest.raises(Unauthenticated, match="public_url"):
-        source(public_url="https://bridge.example.com/hooks/other").verify(call())
-
-
-@pytest.mark.parametrize(
-    "name", ["x-justcall-signature", "x-justcall-signature-version", "x-justcall-request-timestamp"]
-)
-@pytest.mark.parametrize(
-    "value", [None, "", "v2", "2025-11-22 02:30:01", "ab" * 32, "1763778600", "2025-02-30 02:30:00"]
-)
-def test_missing_or_changed_header_is_refused(name: str, value: str | None) -> None:
-    """Each of the three headers is needed, as it was sent."""
-    kept = [pair for pair in call().headers if pair[0] != name]
-    with pytest.raises(Unauthenticated):
-        source().verify(replace(call(), headers=kept if value is None else [*kept, (name, value)]))
-
-
-@pytest.mark.parametrize(
-    "name", ["x-justcall-signature", "x-justcall-signature-version", "x-justcall-request-timestamp"]
-)
-def test_contradicting_headers_are_refused(name: str) -> None:
-    """Which of two counts cannot be told."""
-    with pytest.raises(Unauthenticated):
-        source().verify(replace(call(), headers=[*call().headers, (name, "other")]))
-
-
-@pytest.mark.parametrize(
-    ("at", "accepted"),
-    [
-        ("2025-11-22 02:25:00", True),
-        ("2025-11-22 02:24:59", False),
-        ("2025-11-22 02:35:00", True),
-        ("2025-11-22 02:35:01", False),
-    ],
-)
-def test_request_has_five_minutes(at: str, accepted: bool) -> None:
-    """An old capture and a clock that is far off are refused."""
-    if accepted:
-        assert source().verify(posted(BODY, at))
-    else:
-        with pytest.raises(Unauthenticated):
-            source().verify(posted(BODY, at))
-
-
-def test_secrets_can_be_rotated() -> None:
-    """Any of several secrets counts, another does not."""
-    assert source(secrets=["old", SECRET]).verify(call())
-    assert source(secrets=[SECRET, "new"]).verify(call())
-    with pytest.raises(Unauthenticated):
-        source(secrets=["old"]).verify(call())
-
-
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"null", b'{"type": NaN}', b"{" * 5_000, b'{"a":1,"a":2}'])
-def test_broken_body_is_refused(body: bytes) -> None:
-    """Nothing that cannot be read is believed, or gets any further."""
-    broken = replace(call(), body=body)
-    with pytest.raises(Unauthenticated):
-        source().verify(broken)
-    with pytest.raises(DeliveryRefused):
-        source().read(broken)
 
 
 @pytest.mark.parametrize(
@@ -261,19 +173,3 @@ def test_sample_tells_of_its_call(zone: str | None, outcome: Any) -> None:
     assert event.type == f"call.{outcome}"
     assert event.time.timestamp() == (NOW - 20 if zone else NOW)
     assert (event.caller, event.callee) == ("+4930901820", "+4989654321")
-
-
-@pytest.mark.parametrize("url", ["bridge.example.com", "https://host/x?y=1", "https://user@host/"])
-def test_public_url_is_a_plain_url(url: str) -> None:
-    """A URL that JustCall cannot have signed is found when the rules file is loaded, without telling the secret."""
-    with pytest.raises(ValidationError, match="public_url") as caught:
-        source(public_url=url)
-    assert SECRET not in str(caught.value)
-
-
-def test_secret_shows_nowhere() -> None:
-    """Neither the event nor the options give the secret away, and the weakness is told."""
-    phone, event = source(), read(call())
-    assert SECRET not in repr(event) + repr(phone.options) + event.model_dump_json()
-    assert any("not what it says" in caution for caution in phone.options.cautions())
-    assert phone.reply().status == 200

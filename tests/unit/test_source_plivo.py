@@ -104,16 +104,13 @@ def test_forms_are_judged_as_the_library_does(extra: list[tuple[str, str]], quer
         assert not of_library(forged)
 
 
-def test_any_signature_and_any_secret_counts() -> None:
-    """The header lists one signature for each token while tokens change; ours may be several too."""
+def test_any_signature_of_the_header_counts() -> None:
+    """The header lists one signature for each token while tokens change."""
     request = posted(FIELDS)
     name, signature = request.headers[1]
     several = replace(request, headers=[FORM, (name, f"{'A' * 43}=,{signature}"), request.headers[2]])
     assert of_bridge(several)
     assert of_library(several)
-    assert source(secrets=["other", TOKEN]).verify(request)
-    with pytest.raises(Unauthenticated, match="Auth Token"):
-        source(secrets=["other"]).verify(request)
 
 
 def test_what_is_signed_cannot_be_changed() -> None:
@@ -216,11 +213,10 @@ def test_facts_of_a_leg(fields: dict[str, str], expected: tuple[Any, ...]) -> No
 
 
 def test_time_and_numbers_are_read() -> None:
-    """Times are UTC without saying so, numbers are international without a plus; an odd time is noted."""
+    """Times are UTC without saying so, numbers are international without a plus."""
     event = read(posted({**FIELDS, "From": "13103384645", "To": "13105678901"}))
     assert event.time.timestamp() == NOW
     assert (event.caller, event.line) == ("+13103384645", "+13105678901")
-    assert read(posted({**FIELDS, "EndTime": "now"})).data["notes"] == ["EndTime cannot be read: 'now'"]
 
 
 @pytest.mark.parametrize(
@@ -254,5 +250,3 @@ def test_sample_is_genuine(outcome: Any) -> None:
     assert len({leg.call for leg in legs}) == 1
     assert [leg.human for leg in legs] == [outcome == "answered", False]
     assert [leg.ends for leg in legs] == ["leg", "call"]
-    assert TOKEN not in repr(ours.options) + repr([ours.read(delivery) for delivery in deliveries])
-    assert ours.reply().media_type == "application/xml"

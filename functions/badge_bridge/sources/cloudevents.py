@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, cast
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from badge_bridge.errors import Impossible, Malformed, MethodNotAllowed, UnsupportedMediaType
 from badge_bridge.events import CALL_TYPES, Event
@@ -22,14 +22,7 @@ from badge_bridge.sources.base import Delivery, NoSample, Part, Reading, Reply, 
 from badge_bridge.sources.credentials import Secrets, is_resolved
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.generic_verify import Verify
-from badge_bridge.sources.mapping import (
-    AnyExpression,
-    EventFields,
-    EventMapping,
-    EventReader,
-    NumberExpression,
-    TextExpression,
-)
+from badge_bridge.sources.mapping import AnyExpression, EventExpressions, EventFields, EventReader, NumberExpression
 from badge_bridge.sources.phone_numbers import parties, read_number
 
 __all__ = ["CloudEvents", "CloudEventsMapping", "CloudEventsOptions"]
@@ -45,10 +38,8 @@ _ESCAPED = re.compile(r"\\(.)")
 _BODY = ("data", "data_base64")
 
 
-class CloudEventsMapping(BaseModel):
+class CloudEventsMapping(EventExpressions):
     """The expressions under `event:`. Type, id and source are the event's own."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     subject: NumberExpression | None = Field(
         default=None,
@@ -57,14 +48,6 @@ class CloudEventsMapping(BaseModel):
     time: AnyExpression | None = Field(
         default=None, description="CEL for when it happened; by default the event's time, or now."
     )
-    direction: TextExpression | None = Field(default=None, description="CEL for inbound, outbound or internal.")
-    outcome: TextExpression | None = Field(default=None, description="CEL for how a call ended, such as missed.")
-    reason: NumberExpression | None = Field(default=None, description="CEL for why.")
-    caller: NumberExpression | None = Field(default=None, description="CEL for the caller's phone number.")
-    callee: NumberExpression | None = Field(default=None, description="CEL for the called phone number.")
-    line: NumberExpression | None = Field(default=None, description="CEL for our own phone number.")
-    duration: AnyExpression | None = Field(default=None, description="CEL for the seconds of conversation.")
-    email: TextExpression | None = Field(default=None, description="CEL for the customer's e-mail address.")
 
 
 class CloudEventsOptions(SourceOptions):
@@ -112,9 +95,7 @@ class CloudEvents(Source[CloudEventsOptions]):
     def __init__(self, name: str, options: CloudEventsOptions) -> None:
         super().__init__(name, options)
         self._verifier = options.verify.verifier(options.secrets)
-        # The reader wants a type, which here is the event's own.
-        expressions = {"type": "'cloudevent'", **options.event.model_dump(exclude_none=True)}
-        self._reader = EventReader(EventMapping.model_validate(expressions))
+        self._reader = EventReader(options.event)
 
     @property
     def binds(self) -> tuple[Part, ...]:

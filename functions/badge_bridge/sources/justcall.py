@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Malformed, Unauthenticated
 from badge_bridge.events import Direction, Event
@@ -24,7 +24,7 @@ from badge_bridge.sources.credentials import Secrets
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import MAX_SECONDS, Notes, group_at, text_at, whole_number
 from badge_bridge.sources.judgement import Judgement, unanswered
-from badge_bridge.sources.public_url import check_public_url
+from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import HEX, HeaderPart, Hmac, SignedTime, verify_any
 from badge_bridge.sources.wall_clock import TimeZone, read_wall_clock, wall_clock
 
@@ -39,10 +39,6 @@ _DIRECTIONS: Mapping[str, Direction] = {"incoming": "inbound", "outgoing": "outb
 _UNANSWERED: Mapping[str, str] = {"missed": "no_answer", "abandoned": "caller_cancelled", "unanswered": "no_answer"}
 
 
-def _public_url(value: str) -> str:
-    return check_public_url(value, whose="as it is entered at JustCall")
-
-
 class JustCallOptions(SourceOptions):
     """A source that JustCall calls."""
 
@@ -50,7 +46,7 @@ class JustCallOptions(SourceOptions):
 
     provider: Literal["justcall"]
     secrets: Secrets
-    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+    public_url: Annotated[str, seen_from_outside("as it is entered at JustCall")] = Field(
         description="This source's URL as it is entered at JustCall: JustCall signs the URL."
     )
     time_zone: TimeZone = None

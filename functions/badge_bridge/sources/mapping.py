@@ -25,7 +25,7 @@ from badge_bridge.sources.fields import MAX_SECONDS
 if TYPE_CHECKING:
     from badge_bridge.cel import Program
 
-__all__ = ["EventFields", "EventMapping", "EventReader", "is_signed"]
+__all__ = ["EventExpressions", "EventFields", "EventMapping", "EventReader", "is_signed"]
 
 _VARIABLES = {"body": "map", "headers": "map", "query": "map", "received": "int"}
 """`received` is for senders that neither number nor time what they tell: it is new for each delivery."""
@@ -82,13 +82,11 @@ TextExpression = Annotated[str, AfterValidator(_check_text)]
 NumberExpression = Annotated[str, AfterValidator(_check_text_or_number)]
 
 
-class EventMapping(BaseModel):
-    """The expressions under `event:`."""
+class EventExpressions(BaseModel):
+    """The expressions under `event:` for what an event says beside its type and its id."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    type: TextExpression = Field(description="CEL for the event's type, such as 'order.' + body.status; required.")
-    id: NumberExpression | None = Field(default=None, description="CEL for the sender's own id of the event.")
     subject: NumberExpression | None = Field(
         default=None, description="CEL for whom it is about; by default the customer's phone number."
     )
@@ -106,11 +104,18 @@ class EventMapping(BaseModel):
     email: TextExpression | None = Field(default=None, description="CEL for the customer's e-mail address.")
 
 
+class EventMapping(EventExpressions):
+    """All expressions under `event:`, where the sender has no type and no id of its own."""
+
+    type: TextExpression = Field(description="CEL for the event's type, such as 'order.' + body.status; required.")
+    id: NumberExpression | None = Field(default=None, description="CEL for the sender's own id of the event.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFields:
     """What the expressions gave. Phone numbers are as received; what was not given is "" or None."""
 
-    type: str
+    type: str = ""
     id: str = ""
     subject: str = ""
     time: datetime | None = None
@@ -127,7 +132,7 @@ class EventFields:
 class EventReader:
     """A compiled mapping."""
 
-    def __init__(self, mapping: EventMapping) -> None:
+    def __init__(self, mapping: EventExpressions) -> None:
         expressions = mapping.model_dump(exclude_none=True)
         self._programs = {name: _compile(text) for name, text in expressions.items()}
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Malformed, Unauthenticated
 from badge_bridge.events import Direction, Event, Leg, LegOutcome
@@ -36,7 +36,7 @@ from badge_bridge.sources.base import (
 from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import Notes, strict_text_at, text_at, whole_number
-from badge_bridge.sources.public_url import check_public_url
+from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac
 
 __all__ = ["Plivo", "PlivoOptions"]
@@ -76,10 +76,6 @@ _CAUSES: Mapping[str, LegOutcome] = {
 """They count for a call without duration: what nobody answered ends `completed` too."""
 
 
-def _public_url(value: str) -> str:
-    return check_public_url(value, whose="as Plivo calls it")
-
-
 class PlivoOptions(CorrelatingOptions):
     """A source that Plivo calls."""
 
@@ -87,7 +83,7 @@ class PlivoOptions(CorrelatingOptions):
 
     provider: Literal["plivo"]
     secrets: Secrets = Field(description="The Auth Token of the account or subaccount; any of several may match.")
-    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+    public_url: Annotated[str, seen_from_outside("as Plivo calls it")] = Field(
         description="This source's URL as it is entered at Plivo, without its query: Plivo signs the URL."
     )
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
-__all__ = ["check_public_url"]
+from pydantic import AfterValidator
+
+__all__ = ["seen_from_outside"]
 
 
-def check_public_url(value: str, *, whose: str) -> str:
-    """The URL, which is http or https and has no query, fragment or user.
+def seen_from_outside(whose: str) -> AfterValidator:
+    """Makes an option the URL of its source: http or https, without query, fragment and user.
 
-    Raises:
-        ValueError: says what to write instead; `whose` tells where it can be seen: `as Twilio calls it`.
+    As in `public_url: Annotated[str, seen_from_outside("as Twilio calls it")]`: what is no such URL is refused with a
+    text that says what to write instead, and whose view of the URL counts.
     """
+    return AfterValidator(partial(_check, whose=whose))
+
+
+def _check(value: str, *, whose: str) -> str:
     example = f"this is not a URL; write it {whose}, such as https://host/hooks/name"
     try:
         url = urlsplit(value)

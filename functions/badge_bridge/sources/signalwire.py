@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Direction, Event, Leg, LegOutcome
@@ -40,7 +40,7 @@ from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, strict_text_at, text_at, whole_number
-from badge_bridge.sources.public_url import check_public_url
+from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HEX, HeaderPart, Hmac
 from badge_bridge.sources.twilio_calls import OUTCOMES, STATES, direction_of
 
@@ -67,10 +67,6 @@ _DIRECTIONS: Mapping[str, Direction] = {"inbound": "inbound", "outbound": ""}
 """A leg that goes out may be one to somebody of ours, within a call that came in."""
 
 
-def _public_url(value: str) -> str:
-    return check_public_url(value, whose="as SignalWire calls it")
-
-
 class SignalWireOptions(CorrelatingOptions):
     """A source that SignalWire calls."""
 
@@ -78,7 +74,7 @@ class SignalWireOptions(CorrelatingOptions):
 
     provider: Literal["signalwire"]
     secrets: Secrets = Field(description="The project's Signing Key, PSK...; any of several may match.")
-    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+    public_url: Annotated[str, seen_from_outside("as SignalWire calls it")] = Field(
         description="This source's URL as it is entered at SignalWire, without its query: SignalWire signs the URL."
     )
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Direction, Event, Leg, LegOutcome
@@ -29,7 +29,7 @@ from badge_bridge.sources.credentials import Secrets, is_resolved
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, text_at
 from badge_bridge.sources.moments import content_digest, iso_time, seconds_told, told
-from badge_bridge.sources.public_url import check_public_url
+from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac, SignedTime
 
 __all__ = ["Sinch", "SinchOptions"]
@@ -69,10 +69,6 @@ def _read_secret(secret: str) -> tuple[str, bytes]:
     return application, key
 
 
-def _public_url(value: str) -> str:
-    return check_public_url(value, whose="as it is entered at Sinch")
-
-
 class SinchOptions(CorrelatingOptions):
     """A source that Sinch Voice calls."""
 
@@ -82,7 +78,7 @@ class SinchOptions(CorrelatingOptions):
     secrets: Secrets = Field(
         description="The application's key and secret with a colon between them; any of several may match."
     )
-    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+    public_url: Annotated[str, seen_from_outside("as it is entered at Sinch")] = Field(
         description="This source's URL as it is entered at Sinch: Sinch signs its path."
     )
 

@@ -15,7 +15,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, urlencode, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event
@@ -36,7 +36,7 @@ from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import strict_seconds_at, strict_text_at
 from badge_bridge.sources.joining import judged_identity
 from badge_bridge.sources.judgement import Judgement
-from badge_bridge.sources.public_url import check_public_url
+from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac
 from badge_bridge.sources.twilio_calls import JUDGED, direction_of, ended_unanswered, leg_of
 from badge_bridge.sources.twilio_identity import check_fields, check_query, identity_of
@@ -48,10 +48,6 @@ _SETTINGS = "x-twilio-webhooks-signature-settings"
 """`key=<id>,algorithm=HMAC_SHA256`; without it the Auth Token and SHA-1 are meant."""
 
 Shape = Literal["query", "form", "json"]
-
-
-def _public_url(value: str) -> str:
-    return check_public_url(value, whose="as Twilio calls it")
 
 
 class TwilioVerify(BaseModel):
@@ -74,7 +70,7 @@ class TwilioOptions(CorrelatingOptions):
 
     provider: Literal["twilio"]
     secrets: Secrets
-    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+    public_url: Annotated[str, seen_from_outside("as Twilio calls it")] = Field(
         description="This source's URL as it is entered at Twilio, without its query: Twilio signs the URL."
     )
     verify: TwilioVerify = Field(default=TwilioVerify(), description="How Twilio signs for this source.")

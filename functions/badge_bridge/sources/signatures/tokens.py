@@ -1,0 +1,121 @@
+"""Tokens that are sent along: the secret itself, or claims that are signed with it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from badge_bridge.errors import Unauthenticated
+from badge_bridge.sources.base import Delivery, Part
+from badge_bridge.sources.signatures.places import WINDOW
+from badge_bridge.sources.signatures.scheme import any_equal, enumerated
+
+__all__ = ["Jwt", "StaticToken"]
+
+_MAX_TOKEN = 1024 * 1024
+_LATEST = 100_000_000_000
+"""Unix seconds of the year 5138: what is more is no time, and may be too much for a float."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticToken:
+    """A secret that the sender sends along. It proves who sends, and protects nothing of what is sent."""
+
+    name: str
+    """How the log calls it: `bearer token`."""
+    token: Callable[[Delivery], bytes | None]
+    """Finds the token in a delivery; None where there is none. May raise Unauthenticated."""
+    binds: tuple[Part, ...] = ()
+    hint: str = ""
+    """What a person should compare when the token is missing or wrong, said after it in the log."""
+
+    def verify(self, delivery: Delivery, keys: Sequence[bytes]) -> str:
+        token = self.token(delivery)
+        if token is None:
+            raise Unauthenticated(f"the {self.name} is missing{self.hint}")
+        if not any_equal([token], keys):
+            raise Unauthenticated(f"the {self.name} is wrong{self.hint}")
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jwt:
+    """A signed token with claims. Only HMAC-SHA256 is taken: `none` and every other algorithm is refused, whatever the
+    token says of itself.
+    """
+
+    token: Callable[[Delivery], str | None]
+    """Finds the token in a delivery; None where there is none. May raise Unauthenticated."""
+    binds: tuple[Part, ...]
+    max_age: float | None = WINDOW
+    """Seconds that the claim `iat` may differ from our time, both ways; None: the scheme has no time."""
+    body_claim: str = ""
+    """The claim that has the SHA-256 of the body in hex; empty: none, the token is the body."""
+    hint: str = ""
+
+    def verify(self, delivery: Delivery, keys: Sequence[bytes]) -> str:
+        self.claims(delivery, keys)
+        return f"jwt HS256 over {enumerated(self.binds)}"
+
+    @staticmethod
+    def sign(key: bytes, claims: Mapping[str, Any]) -> str:
+        """The token as a sender makes it. Not by the library, which warns of secrets that are shorter than the RFC
+        recommends: the provider chose them.
+        """
+        parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+        signed = b".".join(map(_base64url, parts))
+        return b".".join((signed, _base64url(hmac.digest(key, signed, "sha256")))).decode()
+
+    def claims(self, delivery: Delivery, keys: Sequence[bytes]) -> dict[str, Any]:
+        """The claims of a token that is genuine.
+
+        Raises:
+            Unauthenticated: it is missing, not signed with one of the keys, too old, or of another body.
+        """
+        token = self.token(delivery)
+        if not token or len(token) > _MAX_TOKEN:
+            raise Unauthenticated(f"the token is missing or too long{self.hint}")
+        found = [claims for claims in (_claims(token, key) for key in keys) if claims is not None]
+        if not found:
+            raise Unauthenticated(f"the token is not signed with HS256 and one of the secrets{self.hint}")
+        claims = found[0]
+        if self.body_claim:
+            named, digest = claims.get(self.body_claim), hashlib.sha256(delivery.body).hexdigest()
+            if not isinstance(named, str) or not hmac.compare_digest(named.lower().encode(), digest.encode()):
+                raise Unauthenticated(f"the claim {self.body_claim} is missing or is not the digest of the body")
+        if self.max_age is not None:
+            self._check_age(claims.get("iat"), delivery.received_at, self.max_age)
+        return claims
+
+    @staticmethod
+    def _check_age(issued: Any, now: float, most: float) -> None:
+        if isinstance(issued, bool) or not isinstance(issued, int | float) or not 0 <= issued < _LATEST:
+            raise Unauthenticated("the claim iat, which says when the token was issued, is missing or no time")
+        if not abs(now - issued) <= most:
+            raise Unauthenticated(f"the token is genuine, but issued {now - issued:.0f} s ago; {most:g} s are allowed")
+
+
+def _base64url(data: bytes) -> bytes:
+    """Without padding, as in a token (RFC 7515)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _claims(token: str, key: bytes) -> dict[str, Any] | None:
+    """The claims of a token under one key, or None."""
+    import jwt  # noqa: PLC0415 - a cost for those only who use it
+
+    # Times are checked by our clock and with our window, not by the library's.
+    options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
+    options |= {"verify_iss": False, "verify_sub": False, "verify_jti": False, "enforce_minimum_key_length": False}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of keys shorter than the RFC recommends: the provider chose them
+            return jwt.decode(token, key, algorithms=["HS256"], options=options)
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return None
