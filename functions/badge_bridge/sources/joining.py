@@ -134,17 +134,19 @@ def _ended_legs(legs: Sequence[LegEvent]) -> set[str]:
 def _human_answered(legs: Sequence[LegEvent]) -> bool:
     """Whether a leg proves a human, and nothing says that it was a machine after all. A machine counts that is found
     behind a leg that had been answered, unless the human is known to have come after it, as one who takes the call
-    while a message is being left.
+    while a message is being left, or the machine's own words prove the human, as a queue's that an agent took the call.
     """
     machines = dict[str, float]()
     for leg in (one.leg for one in legs):
         picked_up = leg.state == "answered" or leg.outcome in ("completed", "voicemail")
         if leg.leg and leg.party == "machine" and picked_up and not leg.human:
             machines[leg.leg] = max(machines.get(leg.leg, -math.inf), math.inf if leg.order is None else leg.order)
-    return any(
-        leg.human and (leg.leg not in machines or (leg.order is not None and leg.order > machines[leg.leg]))
-        for leg in (one.leg for one in legs)
-    )
+
+    def stands(leg: Leg) -> bool:
+        later = leg.order is not None and leg.order > machines.get(leg.leg, -math.inf)
+        return leg.party == "machine" or leg.leg not in machines or later
+
+    return any(one.leg.human and stands(one.leg) for one in legs)
 
 
 def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
