@@ -220,12 +220,12 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
     "nobody knows who answered": (
         [BEGUN, gave_up("a"), told("x", state="answered", at=9.0), OVER],
         "unknown",
-        "answered, and nothing says whether by a human",
+        "it may have been answered, and nothing says by whom",
     ),
     "nobody knows who was connected": (
         [BEGUN, gave_up("a"), told("x", state="ended", ends="leg", outcome="completed", at=9.0), OVER],
         "unknown",
-        "answered, and nothing says whether by a human",
+        "it may have been answered, and nothing says by whom",
     ),
 }
 

@@ -174,7 +174,7 @@ def _no_human_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgem
             return Judgement("unknown", "a voicemail box answered the outgoing call")
         return Judgement("voicemail")
     if _unknown_answered(legs):
-        return Judgement("unknown", "answered, and nothing says whether by a human")
+        return Judgement("unknown", "it may have been answered, and nothing says by whom")
     return _nobody_answered(legs, direction)
 
 
