@@ -283,6 +283,7 @@ def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
             outcome=draw(st.sampled_from(OUTCOMES)),
             ends=draw(st.sampled_from(("", "leg", "call"))),
             human=draw(st.integers(0, 5)) == 0,
+            human_if_outbound=draw(st.integers(0, 5)) == 0,
             order=draw(st.sampled_from((None, 1.0, 2.0, 3.0))),
         )
         for number in range(draw(st.integers(1, 8)))
@@ -331,6 +332,8 @@ def test_machine_takes_back_only_what_its_own_leg_said_before(legs: list[LegEven
     after = judge_legs([*legs, *taken])
     humans = {one.leg.leg for one in legs if one.leg.human}
     proven = humans - machines_of(legs) or any(one.leg.human and one.leg.party == "machine" for one in legs)
+    # One that counts only of an outgoing call proves no other.
+    proven = proven or (any(one.leg.human_if_outbound for one in legs) and judged_event(legs).direction == "outbound")
     assert (after.outcome == "answered") <= bool(proven)
     later = [told(leg, key=f"h:{leg}", human=True, order=last[leg] + 2) for leg in machines_of(legs)]
     if later and all(one.leg.order is not None for one in legs):
@@ -353,6 +356,15 @@ def test_missed_is_inbound_ended_and_unanswered(legs: list[LegEvent]) -> None:
 
 
 @given(legs_of_a_call())
+def test_answer_that_counts_on_outgoing_calls_only_answers_no_other(legs: list[LegEvent]) -> None:
+    """And none in which it is not known at whom it rang."""
+    legs = [one for one in legs if not one.leg.human]
+    if legs and judge_legs(legs).outcome == "answered":
+        assert judged_event(legs).direction == "outbound"
+        assert len({one.leg.leg for one in legs}) == 1
+
+
+@given(legs_of_a_call())
 def test_call_goes_on_while_a_leg_that_had_ended_rings_again(legs: list[LegEvent]) -> None:
     """Only an end of the whole call, or a later one of the leg, is stronger."""
     legs = [leg for leg in legs if leg.leg.ends != "call" and (leg.leg.order or not leg.leg.ends)]
@@ -368,6 +380,7 @@ def test_further_leg_never_takes_an_answer_back(legs: list[LegEvent], seen: int)
     leg; where it tells that somebody is still connected, its end is not known any more.
     """
     before = legs[: seen + 1]
-    if judge_legs(before).outcome == "answered" and not machines_of(legs):
+    proven = any(one.leg.human for one in before)
+    if judge_legs(before).outcome == "answered" and proven and not machines_of(legs):
         after = judge_legs(legs)
         assert after.outcome == "answered" or after.reason == "answered, but its end was never reported"

@@ -146,7 +146,8 @@ def _human_answered(legs: Sequence[LegEvent]) -> bool:
         later = leg.order is not None and leg.order > machines.get(leg.leg, -math.inf)
         return leg.party == "machine" or leg.leg not in machines or later
 
-    return any(one.leg.human and stands(one.leg) for one in legs)
+    alone = len({one.leg.leg for one in legs}) == 1 and _direction(legs) == "outbound"
+    return any((one.leg.human or (alone and one.leg.human_if_outbound)) and stands(one.leg) for one in legs)
 
 
 def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
