@@ -166,6 +166,11 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
         "missed",
         "no_answer",
     ),
+    "of one moment the end is the last": (
+        [of_handset(20, "ended"), of_handset(20, "ringing")],
+        "missed",
+        "no_answer",
+    ),
     "an end of which no order is known is the last": (
         [of_handset(25, "ringing"), gave_up("a")],
         "missed",

@@ -233,6 +233,7 @@ def test_retry_is_the_same_event() -> None:
 def test_other_events_keep_their_name_and_odd_times_lose_nothing() -> None:
     """A recording is an event that a rule can name; a time that cannot be read is noted."""
     assert read(told("call.recording.saved")).type == "telnyx.call.recording.saved"
+    assert read(told("call.machine.detection.ended", result="human")).type == "telnyx.call.machine.detection.ended"
     odd = read(told(start_time="yesterday"))
     assert odd.data["notes"] == ["start_time cannot be read: 'yesterday'"]
     assert odd.time.isoformat() == "2025-11-22T02:29:58.521992+00:00"

@@ -188,7 +188,7 @@ class SignalWire(Source[SignalWireOptions]):
         if not kind:
             raise Impossible("is missing", field="event_type")
         params = group_at(data, "params")
-        leg = relay_leg(kind, data)
+        leg = relay_leg(kind, params)
         if leg is None:
             return Event(
                 id=identity[:32],

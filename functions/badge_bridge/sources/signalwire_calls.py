@@ -82,19 +82,16 @@ def relay_direction(params: Mapping[str, Any]) -> Direction:
     return _DIRECTIONS[_word(params, "direction", _DIRECTIONS)] if params.get("direction") else ""
 
 
-def relay_leg(kind: str, data: Mapping[str, Any]) -> Leg | None:
+def relay_leg(kind: str, params: Mapping[str, Any]) -> Leg | None:
     """The leg of an event of a call's state, of its connection to another or of what has picked up; None for others.
 
     Raises:
         Impossible: it does not say which call this is or how it stands; names the field.
     """
-    params = group_at(data, "params")
     if kind == "calling.call.state":
         return _of_state(params)
     if kind == "calling.call.connect":
-        moment = data.get("timestamp")
-        is_moment = isinstance(moment, int | float) and not isinstance(moment, bool)
-        return _of_connection(params, order=moment if is_moment else None)
+        return _of_connection(params)
     return _of_machine(params) if kind == "calling.call.detect" else None
 
 
@@ -115,17 +112,17 @@ def _of_state(params: Mapping[str, Any]) -> Leg:
     )
 
 
-def _of_connection(params: Mapping[str, Any], *, order: float | None) -> Leg:
+def _of_connection(params: Mapping[str, Any]) -> Leg:
     """A connection that has been made is told of the leg that was reached. One that is tried for is no leg yet: what
     fails to be made does not say whom it was tried with, so that nothing could end that leg.
     """
     call, state = _call(params), strict_text_at(params, "connect_state")
     peer = text_at(group_at(params, "peer"), "call_id") or f"{call} connected"
     if state == "connected":
-        return Leg(call=call, leg=peer, state="answered", detail=state, human=True, order=order)
+        return Leg(call=call, leg=peer, state="answered", detail=state, human=True)
     if state == "disconnected":
         # Whether it had been connected before is what another event says.
-        return Leg(call=call, leg=peer, state="ended", outcome="completed", detail=state, ends="leg", order=order)
+        return Leg(call=call, leg=peer, state="ended", outcome="completed", detail=state, ends="leg")
     if state != "failed":
         return Leg(call=call, leg=call, detail=state)
     reason = text_at(params, "failed_reason")
