@@ -76,6 +76,12 @@ class Leg(BaseModel):
     human: bool = False
     """Proves that two people were connected: somebody of ours on an inbound call, the called party on an outbound one.
     A menu or a voicemail box that picks up is none."""
+    human_if_outbound: bool = False
+    """Proves the same should the call turn out to be an outgoing one with no other leg: the provider says in one
+    delivery that somebody picked up, and in another which way the call goes."""
+    order: float | None = None
+    """Where this stands among what is told of the same leg, in the provider's own measure: a moment, a number that
+    grows. Only where a leg that has ended can ring again, or a human can take over from a machine. None: not known."""
 
 
 class Event(BaseModel):

@@ -182,6 +182,30 @@ def test_repeated_delivery_of_a_leg_is_one_leg() -> None:
     run_virtually(story())
 
 
+@pytest.mark.parametrize("late", [0, 3])
+def test_handset_of_a_queue_that_rings_again_is_not_missed_meanwhile(late: int) -> None:
+    """The queue goes round: the same handset rings again after it was missed, and is picked up; whichever comes first."""
+
+    async def story() -> None:
+        async with open_company(customers=1, rules=WITH_PHONES) as company:
+            await deliver(company, leg(company, "phone.callee_ringing", user="anna"))
+            await asyncio.sleep(20)
+            steps = [("phone.callee_missed", 20, "No Answer"), ("phone.callee_ringing", 22, "")]
+            for name, at, result in steps[::-1] if late else steps:
+                await deliver(company, leg(company, name, user="anna", at=at, result=result))
+                await asyncio.sleep(late)
+            await asyncio.sleep(40)
+            _, judged = split(await company.events())
+            assert not judged
+            await deliver(company, leg(company, "phone.callee_answered", user="anna", at=62))
+            await deliver(company, leg(company, "phone.callee_ended", user="anna", at=64, result="Call connected"))
+            _, (judgement,) = split(await company.ended())
+            assert judgement.event.type == "call.answered"
+            assert not company.activities()
+
+    run_virtually(story())
+
+
 def test_leg_of_a_call_is_no_event_for_rules() -> None:
     """Not even a rule for every call event meets a leg."""
 

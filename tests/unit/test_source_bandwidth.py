@@ -16,6 +16,7 @@ from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.bandwidth import Bandwidth, BandwidthOptions
 from badge_bridge.sources.base import Delivery, SampleCall
+from badge_bridge.sources.joining import LegEvent, judged_event
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
 OURS = [vector for vector in VECTORS if vector["provider"] == "bandwidth"]
@@ -121,6 +122,17 @@ def test_wrong_credentials_are_refused(headers: list[tuple[str, str]]) -> None:
             sent({**TRANSFER, "eventType": "transferComplete", "cause": "timeout"}),
             ("inbound", f"{CALL} transfer", "agent", "ended", "no_answer", "leg", False),
         ),
+        *(
+            (
+                sent({**TRANSFER, "eventType": "transferComplete", "cause": cause}),
+                ("inbound", f"{CALL} lost", "", "ended", "completed", "leg", False),
+            )
+            for cause in ("unknown", "something-new", "")
+        ),
+        (
+            sent({**TRANSFER, "eventType": "transferComplete", "cause": "invalid-bxml"}),
+            ("inbound", f"{CALL} transfer", "agent", "ended", "failed", "leg", False),
+        ),
         (
             told("transferAnswer", callId="b", parentCallId=CALL, cause=None),
             ("", "b", "agent", "answered", "", "", True),
@@ -154,6 +166,16 @@ def test_retry_is_the_same_event() -> None:
     first, again, second = (told("transferComplete", eventTime=f"2025-11-22T02:3{at}:00Z") for at in (1, 1, 2))
     assert source().read(first)[0].identity == source().read(again)[0].identity
     assert source().read(first)[0].identity != source().read(second)[0].identity
+
+
+@pytest.mark.parametrize("cause", ["unknown", "something-new"])
+@pytest.mark.parametrize("tried", [[], ["timeout"]])
+def test_transfer_that_ended_for_an_unknown_cause_is_neither_missed_nor_answered(cause: str, tried: list[str]) -> None:
+    """Whether somebody took it cannot be told, even where others did not or the caller gave up in the end."""
+    causes = enumerate([*tried, cause])
+    steps = [told("transferComplete", cause=each, eventTime=f"2025-11-22T02:30:0{at}Z") for at, each in causes]
+    legs = [LegEvent(str(number), NOW, read(each)) for number, each in enumerate([*steps, told()])]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == "call.unknown"
 
 
 def test_hidden_caller_is_noted() -> None:

@@ -54,6 +54,12 @@ def picked_up(name: str, at: float = 10.0) -> LegEvent:
     return told(name, party="agent", state="answered", human=True, at=at)
 
 
+def of_handset(order: float, state: str, **fields: Any) -> LegEvent:
+    """One of the states of a handset that a queue rings at again and again; the provider says their order."""
+    fields = {"ends": "leg", "outcome": "no_answer", **fields} if state == "ended" else fields
+    return told("a", at=order, order=order, direction="inbound", party="agent", state=state, **fields)
+
+
 BEGUN = incoming(state="started")
 OVER = incoming(state="ended", ends="call", outcome="completed", at=30.0)
 CANCELLED = incoming(state="ended", ends="call", outcome="cancelled", at=30.0)
@@ -140,6 +146,92 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
         "missed",
         "caller_cancelled",
     ),
+    "the same handset rings again": (
+        [of_handset(1, "ringing"), of_handset(20, "ended"), of_handset(25, "ringing")],
+        "unknown",
+        "its end is not known",
+    ),
+    "the same handset rings again, and again nobody": (
+        [of_handset(1, "ringing"), of_handset(20, "ended"), of_handset(25, "ringing"), of_handset(45, "ended")],
+        "missed",
+        "no_answer",
+    ),
+    "the same handset rings again, and somebody picks up": (
+        [of_handset(20, "ended"), of_handset(30, "answered", human=True)],
+        "unknown",
+        "answered, but its end was never reported",
+    ),
+    "the same handset rings again after the call was over": (
+        [of_handset(20, "ended"), of_handset(25, "ringing"), OVER],
+        "missed",
+        "no_answer",
+    ),
+    "of one moment the end is the last": (
+        [of_handset(20, "ended"), of_handset(20, "ringing")],
+        "missed",
+        "no_answer",
+    ),
+    "an end of which no order is known is the last": (
+        [of_handset(25, "ringing"), gave_up("a")],
+        "missed",
+        "no_answer",
+    ),
+    "what picked up was a machine": (
+        [BEGUN, picked_up("a"), told("a", party="machine", state="answered", outcome="voicemail", at=12.0), OVER],
+        "voicemail",
+        "",
+    ),
+    "what picked up was a fax, the next did not pick up": (
+        [BEGUN, picked_up("a"), told("a", party="machine", state="answered", at=12.0), gave_up("b"), OVER],
+        "missed",
+        "no_answer",
+    ),
+    "a box took the call and a human took it over": (
+        [
+            BEGUN,
+            told("a", party="machine", state="answered", outcome="voicemail", order=3),
+            told("a", party="agent", state="answered", human=True, order=4),
+            OVER,
+        ],
+        "answered",
+        "",
+    ),
+    "a human answered first, and a box is told of the same leg later": (
+        [
+            BEGUN,
+            told("a", party="agent", state="answered", human=True, order=3),
+            told("a", party="machine", state="answered", outcome="voicemail", order=4),
+            OVER,
+        ],
+        "voicemail",
+        "",
+    ),
+    "a queue answered, and says that an agent took the call": (
+        [
+            BEGUN,
+            told("q", party="machine", state="answered"),
+            told("q", party="machine", state="ended", ends="leg", human=True, at=9.0),
+            gave_up("a"),
+            OVER,
+        ],
+        "answered",
+        "",
+    ),
+    "a machine that only rang takes nothing back": (
+        [BEGUN, picked_up("a"), told("a", party="machine", state="ringing"), OVER],
+        "answered",
+        "",
+    ),
+    "nobody knows who answered": (
+        [BEGUN, gave_up("a"), told("x", state="answered", at=9.0), OVER],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
+    "nobody knows who was connected": (
+        [BEGUN, gave_up("a"), told("x", state="ended", ends="leg", outcome="completed", at=9.0), OVER],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
 }
 
 
@@ -196,9 +288,16 @@ def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
             outcome=draw(st.sampled_from(OUTCOMES)),
             ends=draw(st.sampled_from(("", "leg", "call"))),
             human=draw(st.integers(0, 5)) == 0,
+            human_if_outbound=draw(st.integers(0, 5)) == 0,
+            order=draw(st.sampled_from((None, 1.0, 2.0, 3.0))),
         )
         for number in range(draw(st.integers(1, 8)))
     ]
+
+
+def machines_of(legs: list[LegEvent]) -> set[str]:
+    """The legs of which anything says that a machine is at their far end."""
+    return {one.leg.leg for one in legs if one.leg.party == "machine"}
 
 
 @given(legs_of_a_call(), st.randoms(use_true_random=False))
@@ -211,13 +310,39 @@ def test_order_changes_nothing(legs: list[LegEvent], rng: random.Random) -> None
 
 
 @given(legs_of_a_call(), st.data())
+def test_repeats_change_nothing(legs: list[LegEvent], data: st.DataObject) -> None:
+    """However often a leg is told of."""
+    again = [data.draw(st.sampled_from(legs)) for _ in range(3)]
+    assert judge_legs([*legs, *again]) == judge_legs(legs)
+
+
+@given(legs_of_a_call(), st.data())
 def test_lost_legs_never_make_an_answered_call_missed(legs: list[LegEvent], data: st.DataObject) -> None:
-    """As long as one leg is left that knows of a human, the call is not missed, busy or rejected."""
+    """As long as one leg is left that knows of a human, and was no machine, the call is not missed, busy or rejected."""
+    machines = machines_of(legs)
     left = [leg for leg in legs if leg.leg.human or data.draw(st.booleans())]
-    judgement = judge_legs(left) if left else None
-    if any(leg.leg.human for leg in left):
-        assert judgement is not None
-        assert judgement.outcome in ("answered", "unknown")
+    if any(leg.leg.human and leg.leg.leg not in machines for leg in left):
+        assert judge_legs(left).outcome in ("answered", "unknown")
+
+
+@given(legs_of_a_call())
+def test_machine_takes_back_only_what_its_own_leg_said_before(legs: list[LegEvent]) -> None:
+    """A human on another leg, or one who came later on the same, stays; one who came before it was the machine."""
+    last = {
+        leg: max((one.leg.order for one in legs if one.leg.leg == leg and one.leg.order), default=0.0) for leg in "abc"
+    }
+    taken = [
+        told(leg, key=f"m:{leg}", party="machine", state="answered", order=last[leg] + 1) for leg in machines_of(legs)
+    ]
+    after = judge_legs([*legs, *taken])
+    humans = {one.leg.leg for one in legs if one.leg.human}
+    proven = humans - machines_of(legs) or any(one.leg.human and one.leg.party == "machine" for one in legs)
+    # One that counts only of an outgoing call proves no other.
+    proven = proven or (any(one.leg.human_if_outbound for one in legs) and judged_event(legs).direction == "outbound")
+    assert (after.outcome == "answered") <= bool(proven)
+    later = [told(leg, key=f"h:{leg}", human=True, order=last[leg] + 2) for leg in machines_of(legs)]
+    if later and all(one.leg.order is not None for one in legs):
+        assert judge_legs([*legs, *taken, *later]).outcome in ("answered", "unknown")
 
 
 @given(legs_of_a_call())
@@ -228,13 +353,39 @@ def test_missed_is_inbound_ended_and_unanswered(legs: list[LegEvent]) -> None:
         assert event.direction == "inbound"
         assert any(leg.event.direction == "inbound" for leg in legs)
         assert any(leg.leg.ends for leg in legs)
-        assert not any(leg.leg.human for leg in legs)
+        assert not any(leg.leg.human for leg in legs if leg.leg.leg not in machines_of(legs))
         assert not any(leg.leg.outcome == "voicemail" for leg in legs)
+        for name in {leg.leg.leg for leg in legs}:
+            own = [leg.leg for leg in legs if leg.leg.leg == name]
+            assert any(leg.party for leg in own) or all(leg.state != "answered" for leg in own)
+
+
+@given(legs_of_a_call())
+def test_answer_that_counts_on_outgoing_calls_only_answers_no_other(legs: list[LegEvent]) -> None:
+    """And none in which it is not known at whom it rang."""
+    legs = [one for one in legs if not one.leg.human]
+    if legs and judge_legs(legs).outcome == "answered":
+        assert judged_event(legs).direction == "outbound"
+        assert len({one.leg.leg for one in legs}) == 1
+
+
+@given(legs_of_a_call())
+def test_call_goes_on_while_a_leg_that_had_ended_rings_again(legs: list[LegEvent]) -> None:
+    """Only an end of the whole call, or a later one of the leg, is stronger."""
+    legs = [leg for leg in legs if leg.leg.ends != "call" and (leg.leg.order or not leg.leg.ends)]
+    again = [told(leg, key=f"r:{leg}", state="ringing", order=4.0) for leg in "abc"]
+    assert judge_legs([*legs, *again]).outcome == "unknown"
+    over = [told(leg, key=f"e:{leg}", direction="inbound", ends="leg", party="agent", order=5.0) for leg in "abc"]
+    assert judge_legs([*legs, *again, *over]).reason != "its end is not known"
 
 
 @given(legs_of_a_call(), st.integers(0, 7))
 def test_further_leg_never_takes_an_answer_back(legs: list[LegEvent], seen: int) -> None:
-    """What was judged as answered stays so when the rest becomes known."""
+    """What was judged as answered stays so when the rest becomes known, as long as that tells of no machine behind the
+    leg; where it tells that somebody is still connected, its end is not known any more.
+    """
     before = legs[: seen + 1]
-    if judge_legs(before).outcome == "answered":
-        assert judge_legs(legs).outcome == "answered"
+    proven = any(one.leg.human for one in before)
+    if judge_legs(before).outcome == "answered" and proven and not machines_of(legs):
+        after = judge_legs(legs)
+        assert after.outcome == "answered" or after.reason == "answered, but its end was never reported"

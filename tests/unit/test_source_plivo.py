@@ -18,6 +18,7 @@ from badge_bridge.errors import DeliveryRefused, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall
+from badge_bridge.sources.joining import LegEvent, judged_event
 from badge_bridge.sources.plivo import Plivo, PlivoOptions
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -31,6 +32,8 @@ FIELDS: dict[str, str] = {key: values[0] for key, values in parse_qs(OURS[0]["bo
 CALL = FIELDS["CallUUID"]
 DIALLED = {"CallUUID": CALL, "CallStatus": "in-progress", "Direction": "inbound", "From": "14157654321"}
 DIALLED |= {"DialStatus": "completed", "DialBLegUUID": "b", "DialALegUUID": CALL}
+RECORDED = {"CallUUID": CALL, "CallStatus": "in-progress", "Direction": "inbound", "From": "14157654321"}
+RECORDED |= {"RecordUrl": "https://media.plivo.com/r.mp3", "RecordingID": "r", "RecordingDuration": "7"}
 
 
 def source(**options: Any) -> Plivo:
@@ -200,6 +203,27 @@ def test_retry_is_the_same_event() -> None:
             {"CallUUID": "b", "ParentCallUUID": CALL, "CallStatus": "in-progress", "Machine": "true"},
             ("", "b", "machine", "answered", "", "", False),
         ),
+        (RECORDED, ("inbound", f"{CALL} recorded", "machine", "ended", "voicemail", "leg", False)),
+        (
+            {**RECORDED, "CallStatus": "completed"},
+            ("inbound", f"{CALL} recorded", "machine", "ended", "voicemail", "call", False),
+        ),
+        (
+            {"CallUUID": CALL, "RecordingID": "r"},
+            ("", f"{CALL} recorded", "machine", "ended", "voicemail", "leg", False),
+        ),
+        (
+            {**RECORDED, "RecordingDuration": "-1"},
+            ("inbound", f"{CALL} recorded", "machine", "ended", "", "leg", False),
+        ),
+        (
+            {**RECORDED, "RecordingDuration": "0"},
+            ("inbound", f"{CALL} recorded", "machine", "ended", "", "leg", False),
+        ),
+        (
+            {**RECORDED, "Direction": "outbound"},
+            ("outbound", f"{CALL} recorded", "machine", "ended", "", "leg", False),
+        ),
     ],
 )
 def test_facts_of_a_leg(fields: dict[str, str], expected: tuple[Any, ...]) -> None:
@@ -210,6 +234,20 @@ def test_facts_of_a_leg(fields: dict[str, str], expected: tuple[Any, ...]) -> No
     assert leg.call == CALL
     assert (event.direction, leg.leg, leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
     assert bool(event.caller) is bool(event.direction)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([{**DIALLED, "DialStatus": "no-answer"}, RECORDED, FIELDS], "call.voicemail"),
+        ([{**DIALLED, "DialStatus": "no-answer"}, {**RECORDED, "RecordingDuration": "0"}, FIELDS], "call.missed"),
+        ([DIALLED, RECORDED, FIELDS], "call.answered"),
+    ],
+)
+def test_message_is_a_voicemail_where_nobody_answered(steps: list[dict[str, str]], expected: str) -> None:
+    """A message after a dial that nobody answered; the recording of people who talk is none."""
+    legs = [LegEvent(str(number), NOW, read(posted(fields))) for number, fields in enumerate(steps)]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
 
 
 def test_time_and_numbers_are_read() -> None:

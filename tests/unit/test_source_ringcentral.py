@@ -9,6 +9,7 @@ import pytest
 
 from badge_bridge.events import Event
 from badge_bridge.sources import Delivery
+from badge_bridge.sources.joining import LegEvent, judged_event
 from support.provider_checks import (
     NOW,
     assert_refused,
@@ -95,7 +96,12 @@ def test_token_is_taken_under_both_names_and_others_are_refused() -> None:
         (party("Proceeding"), ("agent", "ringing", "", "", False)),
         (party("Answered"), ("agent", "answered", "", "", True)),
         (party("Hold"), ("agent", "answered", "", "", True)),
-        (party("Answered", extensionId="809"), ("", "answered", "", "", False)),
+        (party("Answered", extensionId="809"), ("machine", "answered", "", "", False)),
+        (party("Answered", to={"extensionId": "810"}), ("agent", "answered", "", "", True)),
+        (party("Answered", to={"extensionId": "810"}, queueCall=True), ("machine", "answered", "", "", False)),
+        (party("Answered", to={"extensionId": "900"}, queueCall=True), ("agent", "answered", "", "", True)),
+        (party("Disconnected", "AgentAnswered"), ("machine", "ended", "completed", "leg", True)),
+        (party("Disconnected", "CallerInputRedirect"), ("machine", "ended", "completed", "leg", False)),
         (party("Answered", extensionId=None), ("", "answered", "", "", False)),
         (party("VoiceMail"), ("machine", "answered", "voicemail", "", False)),
         (party("VoiceMailScreening"), ("machine", "answered", "voicemail", "", False)),
@@ -121,6 +127,42 @@ def test_party_is_a_leg(told_party: dict[str, Any], expected: tuple[Any, ...]) -
     leg = event.leg
     assert (leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
     assert (leg.call, leg.leg, event.direction) == ("s-1", "p-2", "inbound")
+
+
+QUEUE: dict[str, Any] = {"extensionId": "900", "to": {"phoneNumber": "+19043014558", "extensionId": "900"}, "id": "p-1"}
+AGENT = {**QUEUE, "extensionId": "810", "id": "p-2", "queueCall": True}
+GONE = party("Disconnected", **QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("parties", "expected"),
+    [
+        ([party("Answered", queueCall=True, **QUEUE), party("Disconnected", "NoAnswer", **AGENT), GONE], "call.missed"),
+        ([party("Answered", queueCall=True, **QUEUE), party("Answered", **AGENT), party("Disconnected", **AGENT), GONE], "call.answered"),
+        ([party("Disconnected", "NoAnswer", **AGENT), party("Disconnected", "AgentAnswered", **QUEUE)], "call.answered"),
+        ([party("Answered", **QUEUE), party("Disconnected", "CallerInputRedirect", **QUEUE), party("Disconnected", "NoAnswer", **AGENT)], "call.missed"),
+        ([party("Answered"), party("VoiceMail"), party("Disconnected")], "call.voicemail"),
+        ([party("VoiceMailScreening"), party("Answered"), party("Disconnected")], "call.answered"),
+        ([party("Answered", extensionId=None), party("Disconnected", "NoAnswer", **AGENT | {"id": "p-3"}), party("Disconnected", extensionId=None)], "call.unknown"),
+        ([party("Proceeding"), party("Disconnected", "NoAnswer"), party("Proceeding")], "call.unknown"),
+    ],
+)  # fmt: skip
+def test_queue_menu_and_voicemail_are_no_human(parties: list[dict[str, Any]], expected: str) -> None:
+    """Whatever is told in which sequence: a call is answered by people only, and what cannot be told is not missed."""
+    source = made("ringcentral", TOKEN)
+    readings = [
+        source.read(posted(told(each, uuid=str(number), sequence=number)))[0] for number, each in enumerate(parties)
+    ]
+    legs = [LegEvent(reading.identity[0], NOW, reading.event) for reading in readings]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+
+
+@pytest.mark.parametrize(("sequence", "order"), [(7, 7.0), ("7", None), (True, None), (None, None)])
+def test_sequence_is_the_order_of_a_party(sequence: Any, order: float | None) -> None:
+    """A session's notifications overtake each other; one that is not counted is in no order."""
+    leg = event_of(party("Setup"), sequence=sequence).leg
+    assert leg
+    assert leg.order == order
 
 
 @pytest.mark.parametrize(

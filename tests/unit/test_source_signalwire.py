@@ -20,6 +20,7 @@ from badge_bridge.errors import DeliveryRefused, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall
+from badge_bridge.sources.joining import LegEvent, judged_event
 from badge_bridge.sources.signalwire import SignalWire, SignalWireOptions
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -56,6 +57,22 @@ def sent(document: Any, *algorithms: str) -> Delivery:
     names = {"sha1": "x-signalwire-signature", "sha256": "x-signalwire-sha256-signature"}
     signed = [(names[each], hmac.new(KEY.encode(), URL.encode() + body, each).hexdigest()) for each in algorithms]
     return Delivery("POST", "", [("content-type", JSON), *signed], body, NOW)
+
+
+def connection(state: str, **params: Any) -> Delivery:
+    return sent({"event_type": "calling.call.connect", "params": {"call_id": "1", "connect_state": state, **params}})
+
+
+MACHINE = sent(
+    {
+        "event_type": "calling.call.detect",
+        "params": {
+            "call_id": "2",
+            "parent": {"call_id": "1"},
+            "detect": {"type": "machine", "params": {"event": "MACHINE"}},
+        },
+    }
+)
 
 
 def read(delivery: Delivery) -> Event:
@@ -197,7 +214,15 @@ def test_a_request_that_is_cut_anew_is_the_same_event() -> None:
         (posted({**CHILD, "CallStatus": "in-progress"}), (CALL, "child", "agent", "answered", "", "", True)),
         (
             posted({**CHILD, "CallStatus": "completed", "AnsweredBy": "machine_start"}),
+            (CALL, "child", "machine", "ended", "voicemail", "leg", False),
+        ),
+        (
+            posted({**CHILD, "CallStatus": "completed", "AnsweredBy": "fax"}),
             (CALL, "child", "machine", "ended", "completed", "leg", False),
+        ),
+        (
+            posted({**CHILD, "CallStatus": "busy", "AnsweredBy": "machine_start"}),
+            (CALL, "child", "machine", "ended", "busy", "leg", False),
         ),
         (
             posted({**FIELDS, "CallStatus": "in-progress", "RecordingUrl": "u"}),
@@ -220,11 +245,52 @@ def test_a_request_that_is_cut_anew_is_the_same_event() -> None:
             sent({"event_type": "calling.call.connect", "params": {"call_id": "1", "connect_state": "connected"}}),
             ("1", "1 connected", "", "answered", "", "", True),
         ),
+        (connection("connected", peer={"call_id": "2"}), ("1", "2", "", "answered", "", "", True)),
+        (connection("connecting", peer={"call_id": "2"}), ("1", "1", "", "", "", "", False)),
+        (connection("failed"), ("1", "1 not connected", "agent", "ended", "no_answer", "leg", False)),
+        (connection("failed", failed_reason="busy"), ("1", "1 not connected", "agent", "ended", "busy", "leg", False)),
+        (
+            connection("failed", failed_reason="hangup"),
+            ("1", "1 not connected", "agent", "ended", "no_answer", "leg", False),
+        ),
+        (connection("disconnected", peer={"call_id": "2"}), ("1", "2", "", "ended", "completed", "leg", False)),
+        (MACHINE, ("1", "2", "machine", "answered", "voicemail", "", False)),
     ],
 )
 def test_facts_of_a_leg(delivery: Delivery, expected: tuple[Any, ...]) -> None:
     """Each delivery says which leg of which call stands how; only a leg that was dialled proves a human."""
     assert facts(delivery) == expected
+
+
+HUNG_UP = sent({**STATE, "params": {"call_id": "1", "call_state": "ended", "end_reason": "hangup"}})
+BEGUN = sent({**STATE, "params": {**STATE["params"], "call_state": "created"}})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "expected"),
+    [
+        ([BEGUN, connection("connecting"), connection("failed"), HUNG_UP], "call.missed"),
+        ([BEGUN, connection("connecting", peer={"call_id": "2"}), connection("failed")], "call.unknown"),
+        ([BEGUN, connection("failed"), connection("connected"), connection("disconnected"), HUNG_UP], "call.answered"),
+        ([BEGUN, connection("failed"), connection("disconnected"), HUNG_UP], "call.unknown"),
+        ([BEGUN, connection("connected", peer={"call_id": "2"}), MACHINE, HUNG_UP], "call.voicemail"),
+        ([posted(DIALLED), posted({**CHILD, "CallSid": "dialled", "CallStatus": "completed", "AnsweredBy": "machine_start"}), posted({**FIELDS, "CallStatus": "completed"})], "call.voicemail"),
+        ([posted(DIALLED), posted({**CHILD, "CallSid": "dialled", "CallStatus": "completed", "AnsweredBy": "human"}), posted({**FIELDS, "CallStatus": "completed"})], "call.answered"),
+    ],
+)  # fmt: skip
+def test_call_is_judged_by_what_became_of_its_connections(deliveries: list[Delivery], expected: str) -> None:
+    """A connection that fails is over, one that may have been made is not missed, and a machine is nobody."""
+    legs = [LegEvent(str(number), NOW, read(delivery)) for number, delivery in enumerate(deliveries)]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"call_id": "2", "detect": {"params": {"event": "MACHINE"}}}, {"parent": {"call_id": "1"}, "call_id": "2"}],
+)
+def test_detection_that_cannot_be_joined_or_found_nothing_is_no_leg(params: dict[str, Any]) -> None:
+    """It stays an event that a rule can name, and opens no call of its own."""
+    assert read(sent({"event_type": "calling.call.detect", "params": params})).type == "signalwire.calling.call.detect"
 
 
 def test_direction_and_numbers_are_those_of_the_whole_call() -> None:

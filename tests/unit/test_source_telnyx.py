@@ -18,6 +18,7 @@ from badge_bridge.errors import DeliveryRefused, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, NoSample, SampleCall
+from badge_bridge.sources.joining import LegEvent, judged_event
 from badge_bridge.sources.telnyx import Telnyx, TelnyxOptions
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -114,9 +115,15 @@ def test_what_is_signed_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> No
         (
             "call.initiated",
             {"direction": "outgoing", "call_leg_id": "b"},
-            ("", "agent", "started", "", "", False),
+            ("outbound", "agent", "started", "", "", False),
         ),
         ("call.answered", {}, ("", "", "answered", "", "", False)),
+        ("call.machine.detection.ended", {"result": "machine"}, ("", "machine", "answered", "voicemail", "", False)),
+        (
+            "call.machine.premium.detection.ended",
+            {"result": "fax_detected"},
+            ("", "machine", "answered", "", "", False),
+        ),
         ("call.bridged", {"call_leg_id": "b"}, ("", "", "answered", "", "", True)),
         ("call.hangup", {}, ("", "", "ended", "cancelled", "leg", False)),
         *(
@@ -143,7 +150,55 @@ def test_facts_of_a_leg(kind: str, payload: dict[str, Any], expected: tuple[Any,
     assert leg.call == SESSION
     assert leg.leg == payload.get("call_leg_id", SESSION)
     assert (event.direction, leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
-    assert bool(event.caller) is (leg.leg == SESSION)
+    assert bool(event.caller) is (leg.leg == SESSION or bool(event.direction))
+
+
+OUT = {"direction": "outgoing", "from": "+13129457420", "to": "+35319605860"}
+LEGS = ("call_leg_id", SESSION), ("call_leg_id", "another")
+INCOMING = told("call.initiated", direction="incoming", call_leg_id="in", start_time="2025-11-22T02:29:00Z")
+
+
+@pytest.mark.parametrize("leg", LEGS, ids=["leg of the session's id", "leg of its own id"])
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([("call.initiated", OUT), ("call.answered", {}), ("call.hangup", {"hangup_cause": "normal_clearing"})], "call.answered"),
+        ([("call.initiated", OUT), ("call.hangup", {"hangup_cause": "timeout"})], "call.failed"),
+        ([("call.initiated", OUT), ("call.hangup", {"hangup_cause": "normal_clearing"})], "call.unknown"),
+        ([("call.initiated", OUT), ("call.answered", {}), ("call.machine.detection.ended", {"result": "machine"}), ("call.hangup", {})], "call.unknown"),
+        ([("call.hangup", {"hangup_cause": "timeout"})], "call.unknown"),
+    ],
+)  # fmt: skip
+def test_outgoing_call_is_answered_by_whom_it_called(
+    steps: list[tuple[str, dict[str, Any]]], expected: str, leg: tuple[str, str]
+) -> None:
+    """Only its beginning says that it goes out; it is about the number called, and never missed."""
+    judged = judged_of([told(kind, **{**payload, leg[0]: leg[1]}) for kind, payload in steps])
+    assert judged.type == expected
+    if len(steps) > 1:
+        assert (judged.direction, judged.subject) == ("outbound", "+35319605860")
+
+
+@pytest.mark.parametrize(
+    ("bridged", "expected"), [([], "call.missed"), ([told("call.bridged", call_leg_id="b")], "call.answered")]
+)
+def test_leg_that_goes_out_within_an_incoming_call_is_none_of_its_own(bridged: list[Delivery], expected: str) -> None:
+    """A telephone of ours that picks up is not yet connected, and the call keeps its direction and its customer."""
+    steps = [told("call.initiated", **OUT, call_leg_id="b"), told("call.answered", call_leg_id="b"), *bridged]
+    ends = [
+        told(call_leg_id="b", hangup_cause="normal_clearing"),
+        told(call_leg_id="in", hangup_cause="originator_cancel"),
+    ]
+    judged = judged_of([INCOMING, told("call.answered", call_leg_id="in"), *steps, *ends])
+    assert (judged.type, judged.direction, judged.subject) == (expected, "inbound", "+35319605860")
+
+
+def judged_of(deliveries: list[Delivery]) -> Event:
+    """Whatever came first."""
+    legs = [LegEvent(str(number), NOW, read(each)) for number, each in enumerate(deliveries)]
+    judged = judged_event(legs)
+    assert judged.type == judged_event(legs[::-1]).type
+    return judged
 
 
 def test_retry_is_the_same_event() -> None:
@@ -152,6 +207,11 @@ def test_retry_is_the_same_event() -> None:
     identity = source().read(sent(HANGUP))[0].identity
     assert source().read(sent(again, at=NOW + 5))[0].identity == identity
     assert source().read(told(event_id="e2"))[0].identity != identity
+
+
+def test_detection_of_a_human_keeps_its_name() -> None:
+    """That no machine was found is an event that a rule can name, and no leg."""
+    assert read(told("call.machine.detection.ended", result="human")).type == "telnyx.call.machine.detection.ended"
 
 
 def test_time_is_that_of_the_event_where_its_own_cannot_be_read() -> None:

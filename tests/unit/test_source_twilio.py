@@ -20,7 +20,7 @@ from badge_bridge.errors import BodyTooLarge, Impossible, Malformed, Unauthentic
 from badge_bridge.events import Event
 from badge_bridge.sources import bodies, build
 from badge_bridge.sources.base import Delivery
-from badge_bridge.sources.joining import LegEvent, judged_event, judged_identity
+from badge_bridge.sources.joining import LegEvent, judge_legs, judged_event, judged_identity
 from badge_bridge.sources.twilio import Twilio, TwilioOptions, sign
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -386,6 +386,13 @@ RECORDED = {"CallStatus": "completed", "RecordingSid": RECORDING}
         case("unknown", "its end is not known", Direction="inbound", ParentCallSid=CALL, CallSid=CHILD),
         case("unknown", "answered, but its end was never reported", Direction="outbound-dial", CallStatus="completed"),
         case("failed", "no_answer", **OUTBOUND, CallStatus="no-answer"),
+        case(
+            "unknown",
+            "a voicemail box answered the outgoing call",
+            **OUTBOUND,
+            CallStatus="completed",
+            AnsweredBy="machine_end_beep",
+        ),
         case("failed", "caller_cancelled", **OUTBOUND, CallStatus="canceled"),
         case("busy", "busy", **OUTBOUND, CallStatus="busy"),
         case("unknown", "it ended, and nothing says whether somebody answered", **OUTBOUND, CallStatus="completed"),
@@ -415,6 +422,19 @@ def test_call_is_judged_from_one_event(fields: dict[str, str], expected: str, re
 
 
 @pytest.mark.parametrize(
+    ("answered_by", "expected"), [("human", "answered"), ("machine_start", "voicemail"), ("fax", "unknown")]
+)
+def test_machine_behind_a_leg_that_was_dialled_is_no_human(answered_by: str, expected: str) -> None:
+    """What the dial calls completed was the voicemail box of the telephone, as the leg's own callback says."""
+    child = {**MISSED, "CallSid": CHILD, "ParentCallSid": CALL, "Direction": "outbound-dial", "CallStatus": "completed"}
+    told = [{**MISSED, **DIAL, "DialCallStatus": "completed"}, {**child, "AnsweredBy": answered_by}]
+    told.append({**MISSED, "CallStatus": "completed"})
+    readings = [source().read(posted(fields))[0] for fields in told]
+    legs = [LegEvent(str(number), NOW.timestamp(), each.event) for number, each in enumerate(readings)]
+    assert judge_legs(legs).outcome == judge_legs(legs[::-1]).outcome == expected
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("CallSid", ""),
@@ -437,6 +457,7 @@ def test_call_is_judged_from_one_event(fields: dict[str, str], expected: str, re
         ("ParentCallSid", ""),
         ("DialBridged", "maybe"),
         ("RecordingSource", "two words"),
+        ("AnsweredBy", "machine_startApiVersion2010"),
         ("CallDuration", "-5"),
         ("CallDuration", "abc"),
         ("CallDuration", "9999999999"),

@@ -19,6 +19,7 @@ from badge_bridge.errors import DeliveryRefused, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall
+from badge_bridge.sources.joining import LegEvent, judged_event
 from badge_bridge.sources.vonage import Vonage, VonageOptions
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -141,7 +142,7 @@ def test_only_one_algorithm_and_one_header_count() -> None:
                 ("ringing", "", "agent", "ringing", "", "", False),
                 ("answered", "", "agent", "answered", "", "", True),
                 ("human", "", "agent", "answered", "", "", True),
-                ("machine", "", "machine", "answered", "", "", False),
+                ("machine", "", "machine", "answered", "voicemail", "", False),
                 ("completed", "5", "agent", "ended", "completed", "leg", True),
                 ("completed", "0", "agent", "ended", "completed", "leg", False),
                 ("unanswered", "", "agent", "ended", "no_answer", "leg", False),
@@ -163,6 +164,19 @@ def test_facts_of_a_leg(change: dict[str, Any], expected: tuple[Any, ...]) -> No
     assert (leg.call, leg.leg) == (CONVERSATION, BODY["uuid"])
     assert (event.direction, leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
     assert bool(event.caller) is (event.direction == "inbound")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"), [(["human"], "call.answered"), (["machine"], "call.voicemail"), ([], "call.answered")]
+)
+def test_machine_that_is_found_after_an_answer_takes_it_back(found: list[str], expected: str) -> None:
+    """Detection comes after `answered`, and the voicemail box of a telephone lasts as a human's call does."""
+    steps = [("answered", "outbound"), *((status, "outbound") for status in found), ("completed", "outbound")]
+    told_of = [told(status=status, direction=way, uuid="b", duration="9") for status, way in steps]
+    legs = [
+        LegEvent(str(number), NOW, read(each)) for number, each in enumerate([told(status="started"), *told_of, told()])
+    ]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
 
 
 def test_retry_is_the_same_event() -> None:

@@ -186,9 +186,8 @@ def test_recording_is_an_event_of_its_own(provider: str) -> None:
         {**END, "pbx_call_id": "in_another"},
         {**END, "disposition": "answered", "internal": "100"},
         {**OUT_END, "internal": "+74951234567", "destination": "74997654321"},
-        {"event": "NOTIFY_RECORD", "pbx_call_id": "+7495123", "call_id_with_rec": "4567749976543212025-11-22 05:29:40"},
     ],
-    ids=["cut elsewhere", "another id", "another ending", "as an outgoing call", "as a recording"],
+    ids=["cut elsewhere", "another id", "another ending", "as an outgoing call"],
 )
 def test_captured_signature_makes_no_second_event(recut: dict[str, str]) -> None:
     """Whatever is made of a signature, it is the event that its text stands for."""
@@ -196,6 +195,30 @@ def test_captured_signature_makes_no_second_event(recut: dict[str, str]) -> None
     forged = replace(genuine, body=urlencode(recut).encode())
     assert pbx.verify(forged)
     assert [reading.identity for reading in pbx.read(forged)] == [pbx.read(genuine)[0].identity]
+
+
+@pytest.mark.parametrize("began", ["2025-11-22 05:29:40", "2015-11-22 05:29:40"])
+def test_signature_of_a_call_is_none_of_a_recording(began: str) -> None:
+    """What comes before a call's end makes no event, so that its signature would be new as a recording's, and at any age."""
+    fields = {"event": "NOTIFY_RECORD", "pbx_call_id": "+74951234567", "call_id_with_rec": f"100{began}"}
+    with pytest.raises(Unauthenticated, match="not of its recording"):
+        source().verify(posted(fields, f"+74951234567100{began}"))
+
+
+def test_old_recording_is_the_event_that_it_was() -> None:
+    """Its signature has no time, and all that is signed is its identity, whatever else is sent along."""
+    pbx, genuine = source(), posted(RECORD, "in_01231458832388.1585217")
+    later = replace(genuine, body=genuine.body + b"&note=1", received_at=NOW + 10 * 365 * 86400)
+    assert pbx.verify(later)
+    assert pbx.read(later)[0].identity == pbx.read(genuine)[0].identity
+
+
+def test_callers_who_hide_in_one_second_are_one_event_without_a_customer() -> None:
+    """The id that would tell them from each other is not signed; neither could have a badge."""
+    pbx = source()
+    first, second = (pbx.read(end(caller_id="anonymous", pbx_call_id=call))[0] for call in ("in_1", "in_2"))
+    assert first.identity == second.identity
+    assert (first.event.customer, first.event.data["caller_withheld"]) == ("", True)
 
 
 def test_other_calls_have_other_identities() -> None:

@@ -118,6 +118,16 @@ def test_event_is_a_leg(name: str, call: dict[str, Any], expected: tuple[Any, ..
     assert (leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
 
 
+def test_states_of_a_handset_are_ordered_by_their_moment() -> None:
+    """Zoom says when each event happened; one that does not is in no order."""
+    assert leg_of("phone.callee_missed").order == NOW
+    for event_ts in (None, "soon"):
+        body = json.loads(told("phone.callee_missed")) | {"event_ts": event_ts}
+        (reading,) = made("zoom", SECRET).read(signed(json.dumps(body).encode()))
+        assert reading.event.leg
+        assert reading.event.leg.order is None
+
+
 @pytest.mark.parametrize(
     ("name", "call", "direction"),
     [

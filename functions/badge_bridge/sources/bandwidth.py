@@ -59,6 +59,11 @@ _CAUSES: Mapping[str, LegOutcome] = {
 }
 """Every other cause is a failure: of the application's answers, of an account's limits, of Bandwidth."""
 
+_FAILURES = frozenset(
+    {"account-limit", "application-error", "callback-error", "error", "invalid-bxml", "node-capacity-exceeded"}
+)
+"""Those that are documented. A transfer that ended for another reason may have been answered."""
+
 _DIRECTIONS: Mapping[str, Direction] = {"inbound": "inbound", "outbound": "outbound"}
 
 
@@ -194,6 +199,8 @@ def _leg(body: Mapping[str, Any], kind: str) -> Leg:
     transfer = kind.startswith("transfer") or bool(parent)
     ended = _STATES[kind] == "ended"
     outcome = _CAUSES.get(cause, "failed") if ended else ""
+    if transfer and ended and (cause == "unknown" or cause not in _FAILURES | _CAUSES.keys()):
+        return Leg(call=parent or own, leg=f"{own} lost", state="ended", outcome="completed", detail=cause, ends="leg")
     answered = bool(strict_text_at(body, "answerTime"))
     # Of a transfer's end, answerTime may be that of the call; hangup says that the transfer was answered.
     reached = kind == "transferAnswer" or (transfer and answered and outcome == "completed")

@@ -2,11 +2,13 @@
 
 The answer depends on which legs are known and on nothing else: neither on the order in which they came nor on how often
 each came. A human who answered is never argued away by another leg: such a call is answered, or unknown as long as its
-end is not known, and never missed.
+end is not known, and never missed. What is told of one and the same leg may correct itself: it rings again after it had
+ended, or it was a machine that had answered.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,17 +63,12 @@ def judge_legs(legs: Sequence[LegEvent]) -> Judgement:
     """How the call ended, as far as these legs tell."""
     if len(legs) >= MOST_LEGS:
         return Judgement("unknown", f"the call is said to have {MOST_LEGS} legs or more")
+    answered = _human_answered(legs)
     if not _has_ended(legs):
-        answered = any(one.leg.human for one in legs)
         return Judgement("unknown", "answered, but its end was never reported" if answered else "its end is not known")
-    if any(one.leg.human for one in legs):
+    if answered:
         return Judgement("answered")
-    direction = _direction(legs)
-    if any(one.leg.outcome == "voicemail" for one in legs):
-        if direction == "outbound":
-            return Judgement("unknown", "a voicemail box answered the outgoing call")
-        return Judgement("voicemail")
-    return _nobody_answered(legs, direction)
+    return _no_human_answered(legs, _direction(legs))
 
 
 def judged_event(legs: Sequence[LegEvent]) -> Event:
@@ -114,11 +111,51 @@ def _has_ended(legs: Sequence[LegEvent]) -> bool:
     """A leg says so, or the one by which the customer came in has ended; or the direction is known, so that it is no
     stray leg that we see, and every leg has ended.
     """
-    ended = {one.leg.leg for one in legs if one.leg.ends}
+    ended = _ended_legs(legs)
     came_in = {one.leg.leg for one in legs if one.leg.party == "customer" and one.event.direction == "inbound"}
     if any(one.leg.ends == "call" for one in legs) or ended & came_in:
         return True
     return bool(ended) and bool(_direction(legs)) and ended == {one.leg.leg for one in legs}
+
+
+def _ended_legs(legs: Sequence[LegEvent]) -> set[str]:
+    """The legs that have ended, without those that are known to have gone on after it: the handset of a queue that
+    goes round rings again.
+    """
+    ended, going_on = dict[str, float](), dict[str, float]()
+    for leg in (one.leg for one in legs):
+        if leg.ends:
+            ended[leg.leg] = max(ended.get(leg.leg, -math.inf), math.inf if leg.order is None else leg.order)
+        elif leg.state and leg.order is not None:
+            going_on[leg.leg] = max(going_on.get(leg.leg, -math.inf), leg.order)
+    return {name for name, order in ended.items() if order >= going_on.get(name, -math.inf)}
+
+
+def _human_answered(legs: Sequence[LegEvent]) -> bool:
+    """Whether a leg proves a human, and nothing says that it was a machine after all. A machine counts that is found
+    behind a leg that had been answered, unless the human is known to have come after it, as one who takes the call
+    while a message is being left, or the machine's own words prove the human, as a queue's that an agent took the call.
+    """
+    machines = dict[str, float]()
+    for leg in (one.leg for one in legs):
+        picked_up = leg.state == "answered" or leg.outcome in ("completed", "voicemail")
+        if leg.leg and leg.party == "machine" and picked_up and not leg.human:
+            machines[leg.leg] = max(machines.get(leg.leg, -math.inf), math.inf if leg.order is None else leg.order)
+
+    def stands(leg: Leg) -> bool:
+        later = leg.order is not None and leg.order > machines.get(leg.leg, -math.inf)
+        return leg.party == "machine" or leg.leg not in machines or later
+
+    alone = len({one.leg.leg for one in legs}) == 1 and _direction(legs) == "outbound"
+    return any((one.leg.human or (alone and one.leg.human_if_outbound)) and stands(one.leg) for one in legs)
+
+
+def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
+    """Whether a leg was answered of which nothing says who is at its far end."""
+    known = {one.leg.leg for one in legs if one.leg.party}
+    return any(
+        one.leg.leg not in known and (one.leg.state == "answered" or one.leg.outcome == "completed") for one in legs
+    )
 
 
 def _direction(legs: Sequence[LegEvent]) -> Direction:
@@ -129,6 +166,17 @@ def _direction(legs: Sequence[LegEvent]) -> Direction:
     if not known:
         return ""
     return min(known, key=lambda one: (one.event.time, one.event.direction != "inbound", one.key)).event.direction
+
+
+def _no_human_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgement:
+    """A call of which no human is known."""
+    if any(one.leg.outcome == "voicemail" for one in legs):
+        if direction == "outbound":
+            return Judgement("unknown", "a voicemail box answered the outgoing call")
+        return Judgement("voicemail")
+    if _unknown_answered(legs):
+        return Judgement("unknown", "it may have been answered, and nothing says by whom")
+    return _nobody_answered(legs, direction)
 
 
 def _nobody_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgement:

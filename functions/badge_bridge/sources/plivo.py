@@ -1,6 +1,6 @@
 """Plivo: callbacks of voice calls as forms, with a signature of version 3.
 
-Sources: Plivo docs, "Signature validation", "Call states", "Dial XML"; the signature as in
+Sources: Plivo docs, "Signature validation", "Call states", "Dial XML", "Record XML"; the signature as in
 `plivo.utils.validate_v3_signature` of Plivo's Python library. Signed is the URL with its sorted query, the sorted
 fields without anything between them, a full stop and a nonce. Version 2 covers no field and is not taken.
 
@@ -172,7 +172,7 @@ class Plivo(Source[PlivoOptions]):
         direction = _DIRECTIONS.get(told.get("Direction", ""), "")
         leg = _leg(told, direction)
         notes = Notes()
-        ours = leg.leg == leg.call or bool(told.get("DialStatus"))
+        ours = leg.leg in (leg.call, f"{leg.call} recorded") or bool(told.get("DialStatus"))
         return leg_event(
             self,
             id=leg.leg,
@@ -204,6 +204,9 @@ _DECIDING = (
     "HangupCause",
     "Machine",
     "ParentCallUUID",
+    "RecordUrl",
+    "RecordingDuration",
+    "RecordingID",
 )
 """The fields that decide which call a callback is about and how that ended."""
 
@@ -217,9 +220,11 @@ def _leg(told: Mapping[str, str], direction: Direction) -> Leg:
     whole = _status(status, "CallStatus") if status else ("", "")
     if dialled:
         return _dialled(told, direction, call=told.get("DialALegUUID") or call, over=whole[0] == "ended")
+    parent = told.get("ParentCallUUID") or told.get("ALegUUID") or call
+    if told.get("RecordUrl") or told.get("RecordingID"):
+        return _recorded(told, direction, call=parent, over=whole[0] == "ended")
     if not status:
         raise Impossible("is missing", field="CallStatus")
-    parent = told.get("ParentCallUUID") or told.get("ALegUUID") or call
     state, outcome = whole
     lasted = told.get("Duration", "0") != "0"
     if state == "ended" and not lasted:
@@ -254,6 +259,22 @@ def _dialled(told: Mapping[str, str], direction: Direction, *, call: str, over: 
         detail=cause or told[key],
         ends="" if state != "ended" else "call" if over and key == "DialStatus" else "leg",
         human=state == "answered" or (key == "DialStatus" and outcome == "completed"),
+    )
+
+
+def _recorded(told: Mapping[str, str], direction: Direction, *, call: str, over: bool) -> Leg:
+    """What `<Record>` recorded: a message, unless a human is known to have answered. Its action has no duration but -1
+    where it goes on recording in the background; nothing at all is no message either.
+    """
+    message = direction != "outbound" and told.get("RecordingDuration") not in ("-1", "0")
+    return Leg(
+        call=call,
+        leg=f"{call} recorded",
+        party="machine",
+        state="ended",
+        outcome="voicemail" if message else "",
+        detail="recording",
+        ends="call" if over else "leg",
     )
 
 

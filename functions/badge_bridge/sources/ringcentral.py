@@ -1,8 +1,12 @@
 """RingCentral: the telephony sessions of an account or extension, which tell of each party of a call.
 
 Sources: RingCentral developer docs, "Creating webhooks" (the Validation-Token handshake), "Subscription" in the API
-reference (`deliveryMode.verificationToken`) and "Call session notifications". Nothing is signed: a token that was
-chosen when the subscription was made comes with each delivery, in one of two headers.
+reference (`deliveryMode.verificationToken`) and "Telephony session notifications"; `queueCall` as in RingCentral's
+published samples. Nothing is signed: a token that was chosen when the subscription was made comes with each delivery,
+in one of two headers.
+
+An incoming party is Answered "when the call is answered on a target endpoint". What a queue or a menu says of itself is
+no human all the same: it may say it in a later notification of the same party.
 
 A subscription that is answered with anything but 200 is switched off for good, so that what does not decide anything
 is passed over, and `data.notes` says so.
@@ -66,6 +70,11 @@ _REASONS: Mapping[str, LegOutcome] = {
     "Voicemail": "voicemail",
     "VoiceMail": "voicemail",
 }
+
+_QUEUE_TO_AGENT = "AgentAnswered"
+"""Ends the party of a queue: an agent has taken the call."""
+_MENU_TO_OTHER = "CallerInputRedirect"
+"""Ends the party of a greeting or a menu: the caller has chosen somebody else."""
 
 
 class RingCentralOptions(CorrelatingOptions):
@@ -210,7 +219,7 @@ class RingCentral(Source[RingCentralOptions]):
             self,
             id=f"{uuid}.{party_id}",
             time=iso_time(session, "eventTime", notes) or self._sent(body, received_at, notes),
-            leg=_facts(session_id, party_id, party, direction),
+            leg=_facts(session, session_id, party_id, party, direction),
             direction=direction,
             caller=_number(caller, notes),
             callee=_number(callee, notes),
@@ -222,35 +231,46 @@ class RingCentral(Source[RingCentralOptions]):
         return iso_time(body, "timestamp", notes) or datetime.fromtimestamp(received_at, UTC)
 
 
-def _facts(session_id: str, party_id: str, party: Mapping[str, Any], direction: Direction) -> Leg:
+def _facts(
+    session: Mapping[str, Any], session_id: str, party_id: str, party: Mapping[str, Any], told_as: Direction
+) -> Leg:
     status = group_at(party, "status")
     code, reason = text_at(status, "code"), text_at(status, "reason")
     state = _STATES.get(code, "")
-    ours = _extension_of_a_person(party)
-    outgoing = direction == "outbound"
+    outgoing = told_as == "outbound"
     outcome: LegOutcome = ""
     if code in ("VoiceMail", "VoiceMailScreening"):
         outcome = "voicemail"
     elif state == "ended":
         # A party without a reason was connected, or has been replaced by another; neither says that nobody answered.
         outcome = _REASONS.get(reason) or ("no_answer" if party.get("missedCall") is True else "completed")
-    box = code in _BOXES or outcome == "voicemail"
+    machine = code in _BOXES or outcome == "voicemail" or _is_machine(party, reason)
+    ours = bool(told(party, "extensionId", Notes()))
+    sequence = session.get("sequence")
     return Leg(
         call=session_id,
         leg=party_id,
-        party="machine" if box else "customer" if outgoing else "agent" if ours else "",
+        party="machine" if machine else "customer" if outgoing else "agent" if ours else "",
         state=state,
         outcome=outcome,
         detail=" ".join(filter(None, (code, reason))),
         ends="leg" if state == "ended" else "",
-        human=state == "answered" and not box and (outgoing or ours),
+        human=reason == _QUEUE_TO_AGENT or (state == "answered" and not machine and (outgoing or ours)),
+        order=sequence if isinstance(sequence, int) and not isinstance(sequence, bool) else None,
     )
 
 
-def _extension_of_a_person(party: Mapping[str, Any]) -> bool:
-    """Whether the party is an extension and not the account itself, whose extension is the menu of the company."""
+def _is_machine(party: Mapping[str, Any], reason: str) -> bool:
+    """Whether the party is known to be a menu or a queue: the account itself, whose extension is the menu of the
+    company; what the caller left by pressing a key; of a queue's call the party that is the extension which was called.
+    The party of an agent whom a queue rings at has an extension of its own, and `to` names the queue.
+    """
     extension = told(party, "extensionId", Notes())
-    return bool(extension) and extension != told(party, "accountId", Notes())
+    if not extension:
+        return False
+    called = told(group_at(party, "to"), "extensionId", Notes())
+    itself = party.get("queueCall") is True and extension == called
+    return itself or reason in (_QUEUE_TO_AGENT, _MENU_TO_OTHER) or extension == told(party, "accountId", Notes())
 
 
 def _direction(party: Mapping[str, Any], caller: Mapping[str, Any], callee: Mapping[str, Any]) -> Direction:

@@ -1,6 +1,6 @@
 """SignalWire: status callbacks of the Compatibility API (cXML) as forms, events of calls (SWML, RELAY) as JSON.
 
-Sources: SignalWire docs, "Compatibility API: Webhook security" and "Calling: call states"; the signatures as in
+Sources: SignalWire docs, "Compatibility API: Webhook security"; the signatures as in
 `signalwire.core.security.webhook_validator` of SignalWire's Python SDK. A form's is base64 of HMAC-SHA1 over the URL
 and the fields, sorted by name only; a JSON body's is hex of HMAC-SHA1 over the URL and the body, with a twin of SHA-256
 that is preferred where it is sent. Neither has a time.
@@ -24,7 +24,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from badge_bridge.errors import Impossible, Unauthenticated
-from badge_bridge.events import Direction, Event, Leg, LegOutcome
+from badge_bridge.events import Event
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import (
     EMPTY_DOCUMENT,
@@ -41,30 +41,13 @@ from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, strict_text_at, text_at, whole_number
 from badge_bridge.sources.public_url import seen_from_outside
+from badge_bridge.sources.signalwire_calls import DECIDING, form_leg, relay_direction, relay_leg
 from badge_bridge.sources.signatures import BASE64, HEX, HeaderPart, Hmac
-from badge_bridge.sources.twilio_calls import OUTCOMES, STATES, direction_of
+from badge_bridge.sources.twilio_calls import direction_of
 
 __all__ = ["SignalWire", "SignalWireOptions"]
 
 _SIGNATURE, _ALIAS, _SHA256 = "x-signalwire-signature", "x-twilio-signature", "x-signalwire-sha256-signature"
-
-
-_END_REASONS: Mapping[str, LegOutcome] = {
-    "hangup": "completed",  # said of calls that nobody answered too, so it proves no missed call
-    "cancel": "cancelled",
-    "busy": "busy",
-    "noAnswer": "no_answer",
-    "decline": "rejected",
-    "error": "failed",
-}
-_STATES: Mapping[str, Literal["started", "ringing", "answered", "ended"]] = {
-    "created": "started",
-    "ringing": "ringing",
-    "answered": "answered",
-    "ended": "ended",
-}
-_DIRECTIONS: Mapping[str, Direction] = {"inbound": "inbound", "outbound": ""}
-"""A leg that goes out may be one to somebody of ours, within a call that came in."""
 
 
 class SignalWireOptions(CorrelatingOptions):
@@ -179,18 +162,17 @@ class SignalWire(Source[SignalWireOptions]):
         return Delivery("POST", "", [*unsigned.headers, (_SIGNATURE, signature)], unsigned.body, now)
 
     def _from_form(self, data: Mapping[str, Any], received: datetime) -> Event:
-        told = {key: strict_text_at(data, key) for key in _DECIDING if data.get(key)}
+        told = {key: strict_text_at(data, key) for key in DECIDING if data.get(key)}
         if not told.get("CallSid"):
             raise Impossible("is missing: this is not about a voice call", field="CallSid")
         notes = Notes()
         parent = told.get("ParentCallSid")
-        direction = "" if parent else direction_of(told)
         return leg_event(
             self,
             id=told["CallSid"],
             time=_time(data, notes) or received,
-            leg=_form_leg(told, direction),
-            direction=direction,
+            leg=form_leg(told),
+            direction=direction_of(told),
             caller="" if parent else text_at(data, "From"),
             callee="" if parent else text_at(data, "To"),
             duration=whole_number(text_at(data, "DialCallDuration")),
@@ -202,7 +184,7 @@ class SignalWire(Source[SignalWireOptions]):
         if not kind:
             raise Impossible("is missing", field="event_type")
         params = group_at(data, "params")
-        leg = _json_leg(kind, params)
+        leg = relay_leg(kind, params)
         if leg is None:
             return Event(
                 id=identity[:32],
@@ -212,7 +194,7 @@ class SignalWire(Source[SignalWireOptions]):
                 time=received,
                 data=data,
             )
-        direction = _DIRECTIONS[_word(params, "direction", _DIRECTIONS)] if params.get("direction") else ""
+        direction = relay_direction(params)
         numbers = group_at(group_at(params, "device"), "params") if direction else {}
         return leg_event(
             self,
@@ -224,119 +206,6 @@ class SignalWire(Source[SignalWireOptions]):
             callee=text_at(numbers, "to_number"),
             data=data,
         )
-
-
-_DECIDING = (
-    "AnsweredBy",
-    "CallDuration",
-    "CallSid",
-    "CallStatus",
-    "CallbackSource",
-    "DialBridged",
-    "DialCallSid",
-    "DialCallStatus",
-    "Direction",
-    "ParentCallSid",
-    "RecordingSid",
-    "RecordingSource",
-    "RecordingStatus",
-    "RecordingUrl",
-)
-"""The fields of a form that decide which call it is about and how that ended."""
-
-
-def _form_leg(told: Mapping[str, str], direction: Direction) -> Leg:
-    call, status = told["CallSid"], told.get("CallStatus", "")
-    if status and status not in STATES and status not in OUTCOMES:
-        raise Impossible("is not a status of a call that is documented", field="CallStatus")
-    over: Literal["call", ""] = "call" if status in OUTCOMES else ""
-    if "DialCallStatus" in told:
-        outcome = OUTCOMES[_word(told, "DialCallStatus", OUTCOMES)]
-        return Leg(
-            call=call,
-            leg=told.get("DialCallSid") or f"{call} dialled",
-            party="agent" if direction == "inbound" else "",
-            state="ended",
-            outcome=outcome,
-            detail=told["DialCallStatus"],
-            ends=over or "leg",
-            human=outcome == "completed" and told.get("DialBridged") != "false",
-        )
-    if "RecordingSid" in told or "RecordingUrl" in told:
-        voicemail = _is_voicemail(told, direction)
-        if voicemail or not status:
-            outcome = "voicemail" if voicemail else ""
-            recorded = f"{call} recorded"
-            return Leg(call=call, leg=recorded, party="machine", state="ended", outcome=outcome, ends=over or "leg")
-    if not status:
-        raise Impossible("is missing", field="CallStatus")
-    parent = told.get("ParentCallSid")
-    return Leg(
-        call=parent or call,
-        leg=call,
-        party="machine" if _by_machine(told) else "agent" if parent else "customer",
-        state=STATES.get(status, "ended"),
-        outcome=OUTCOMES.get(status, ""),
-        detail=status,
-        ends="leg" if parent and over else over,
-        human=bool(parent) and status in ("in-progress", "completed") and not _by_machine(told),
-    )
-
-
-def _by_machine(told: Mapping[str, str]) -> bool:
-    return told.get("AnsweredBy", "").startswith(("machine", "fax"))
-
-
-def _is_voicemail(told: Mapping[str, str], direction: Direction) -> bool:
-    """A recording is a voicemail where `<Record>` made it: it says so, or it is that verb's action, which has no
-    status of its own. The recording of a whole call comes with the call's duration.
-    """
-    if direction == "outbound" or told.get("RecordingStatus", "completed") != "completed":
-        return False
-    if "RecordingSource" in told:
-        return told["RecordingSource"] == "RecordVerb"
-    return not {"RecordingStatus", "CallDuration", "CallbackSource"} & told.keys()
-
-
-def _json_leg(kind: str, params: Mapping[str, Any]) -> Leg | None:
-    """The leg of an event of a call's state or of its connection to another, None for any other event."""
-    if kind not in ("calling.call.state", "calling.call.connect"):
-        return None
-    call = strict_text_at(params, "call_id")
-    if not call:
-        raise Impossible("is missing", field="params.call_id")
-    if kind == "calling.call.connect":
-        state = strict_text_at(params, "connect_state")
-        connected = state == "connected"
-        peer = text_at(group_at(params, "peer"), "call_id")
-        return Leg(
-            call=call,
-            leg=peer or f"{call} connected",
-            party="agent" if params.get("direction") == "inbound" else "",
-            state="answered" if connected else "",
-            detail=state,
-            human=connected,
-        )
-    said = strict_text_at(params, "call_state")
-    if said != "ending" and said not in _STATES:
-        raise Impossible("is not a state of a call that is documented", field="params.call_state")
-    reason = strict_text_at(params, "end_reason")
-    return Leg(
-        call=text_at(group_at(params, "parent"), "call_id") or call,
-        leg=call,
-        party="customer" if params.get("direction") == "inbound" else "",
-        state=_STATES.get(said, ""),
-        outcome=_END_REASONS.get(reason, "completed") if said == "ended" else "",
-        detail=reason or said,
-        ends="leg" if said == "ended" else "",
-    )
-
-
-def _word(fields: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> str:
-    word = strict_text_at(fields, key)
-    if word not in known:
-        raise Impossible(f"must be one of {', '.join(known)}", field=key)
-    return word
 
 
 def _is_json(delivery: Delivery) -> bool:

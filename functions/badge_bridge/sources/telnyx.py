@@ -5,7 +5,8 @@ Sources: Telnyx docs, "Receiving webhooks" and "Voice API webhooks"; the signatu
 `timestamp|body`; deliveries come late, twice and in any order.
 
 Only `call.initiated` says in which direction a leg goes. An application that takes a call answers it before anybody of
-ours does, so that `call.answered` proves no human; `call.bridged`, which says that two legs were connected, does.
+ours does, so that `call.answered` proves no human; `call.bridged`, which says that two legs were connected, does. On an
+outgoing call of one leg it was the called party who answered, unless machine detection says otherwise.
 """
 
 from __future__ import annotations
@@ -44,12 +45,15 @@ _CAUSES: Mapping[str, LegOutcome] = {
 }
 """`unspecified`, and a cause that is new, count as completed: they do not prove that nobody answered."""
 
+_DIRECTIONS: Mapping[str, Direction] = {"incoming": "inbound", "outgoing": "outbound"}
 _STATES: Mapping[str, Literal["started", "answered", "ended"]] = {
     "call.initiated": "started",
     "call.answered": "answered",
     "call.bridged": "answered",
     "call.hangup": "ended",
 }
+_DETECTIONS = frozenset({"call.machine.detection.ended", "call.machine.premium.detection.ended"})
+_MACHINES: Mapping[str, LegOutcome] = {"machine": "voicemail", "fax_detected": ""}
 
 
 def _public_keys(secrets: list[SecretStr]) -> list[SecretStr]:
@@ -125,7 +129,7 @@ class Telnyx(Source[TelnyxOptions]):
             raise Impossible("is missing", field="data.event_type")
         notes = Notes()
         occurred = iso_time(told, "occurred_at", notes) or datetime.fromtimestamp(delivery.received_at, UTC)
-        if kind in _STATES:
+        if kind in _STATES or (kind in _DETECTIONS and _found(body) in _MACHINES):
             event = self._leg(body, kind, event_id, occurred, notes)
         else:
             event = Event(
@@ -152,8 +156,12 @@ class Telnyx(Source[TelnyxOptions]):
         if not call:
             raise Impossible("is missing", field="data.payload.call_session_id")
         said = strict_text_at(payload, "direction")
-        first = leg == call or said == "incoming"
+        machine = kind in _DETECTIONS
+        # That of the call, unless an incoming leg is told of too, which began before it (`joining`).
+        direction = _DIRECTIONS.get(said, "")
+        speaks = bool(direction) or leg == call
         cause = strict_text_at(payload, "hangup_cause")
+        ended: LegOutcome = _CAUSES.get(cause, "completed") if kind == "call.hangup" else ""
         return leg_event(
             self,
             id=event_id,
@@ -161,29 +169,28 @@ class Telnyx(Source[TelnyxOptions]):
             leg=Leg(
                 call=call,
                 leg=leg or call,
-                party=_party(said, first=first),
-                state=_STATES[kind],
-                outcome=_CAUSES.get(cause, "completed") if kind == "call.hangup" else "",
+                party="machine" if machine else _party(said, first=leg == call),
+                state=_STATES.get(kind, "answered"),
+                outcome=_MACHINES[_found(body)] if machine else ended,
                 detail=cause,
                 ends="leg" if kind == "call.hangup" else "",
                 human=kind == "call.bridged",
+                human_if_outbound=kind == "call.answered",
             ),
-            direction=_direction(said, first=first),
-            caller=text_at(payload, "from") if first else "",
-            callee=text_at(payload, "to") if first else "",
+            direction=direction,
+            caller=text_at(payload, "from") if speaks else "",
+            callee=text_at(payload, "to") if speaks else "",
             data={**body, **notes.data()},
         )
 
 
 def _party(said: str, *, first: bool) -> Literal["customer", "agent", ""]:
     """Who is at the far end; a leg that goes out and is not the call's first is one to somebody of ours."""
-    if said not in ("incoming", "outgoing"):
+    if said not in _DIRECTIONS:
         return ""
-    return "customer" if first else "agent"
+    return "customer" if first or said == "incoming" else "agent"
 
 
-def _direction(said: str, *, first: bool) -> Direction:
-    """The call's direction: a leg that comes in says it, one that goes out only where the call began with it."""
-    if said == "incoming":
-        return "inbound"
-    return "outbound" if said == "outgoing" and first else ""
+def _found(body: Mapping[str, Any]) -> str:
+    """What machine detection found."""
+    return text_at(group_at(group_at(body, "data"), "payload"), "result")

@@ -230,6 +230,7 @@ def _data(delivery: Delivery) -> dict[str, Any]:
 
 
 _WORDS: Mapping[str, re.Pattern[str]] = {
+    "AnsweredBy": re.compile(r"[a-z_]{1,40}"),
     "DialBridged": re.compile("true|false"),
     "RecordingSource": re.compile(r"[A-Za-z]{1,40}"),
 }

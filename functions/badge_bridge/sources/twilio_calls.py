@@ -9,7 +9,7 @@ one that failed, or a `<Record>`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from badge_bridge.events import Direction, Leg, LegOutcome
 from badge_bridge.sources.judgement import Judgement, unanswered
@@ -17,6 +17,7 @@ from badge_bridge.sources.judgement import Judgement, unanswered
 __all__ = ["JUDGED", "OUTCOMES", "STATES", "direction_of", "ended_unanswered", "leg_of"]
 
 JUDGED = (
+    "AnsweredBy",
     "CallStatus",
     "DialBridged",
     "DialCallSid",
@@ -81,7 +82,8 @@ def leg_of(call: str, data: Mapping[str, str]) -> Leg:
     if _is_dialled(data):
         human = status in ("in-progress", "completed")
         ends: Literal["leg", ""] = "leg" if status in OUTCOMES else ""
-        return _leg(data.get("ParentCallSid") or call, call, status, party="agent", human=human, ends=ends)
+        leg = _leg(data.get("ParentCallSid") or call, call, status, party="agent", human=human, ends=ends)
+        return _by_machine(leg, data.get("AnsweredBy", ""))
     over: Literal["call", ""] = "call" if status in OUTCOMES else ""
     if "DialCallStatus" in data:
         dialled, bridged = data["DialCallStatus"], data.get("DialBridged", "")
@@ -92,7 +94,17 @@ def leg_of(call: str, data: Mapping[str, str]) -> Leg:
         return _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in OUTCOMES else over)
     if "RecordingSid" in data or "RecordingUrl" in data:
         return _recording(call, data)
-    return _leg(call, call, status, party="customer", human=False, ends=over)
+    leg = _leg(call, call, status, party="customer", human=False, ends=over)
+    return _by_machine(leg, data.get("AnsweredBy", ""))
+
+
+def _by_machine(leg: Leg, answered_by: str) -> Leg:
+    """The leg, as machine detection corrects it: what picks up the telephone that was dialled may be its voicemail."""
+    if not answered_by.startswith(("machine", "fax")):
+        return leg
+    box = answered_by.startswith("machine") and (leg.state == "answered" or leg.outcome == "completed")
+    told: dict[str, Any] = {"party": "machine", "human": False, "detail": f"{leg.detail} by {answered_by}"}
+    return leg.model_copy(update=told | ({"outcome": "voicemail"} if box else {}))
 
 
 def _recording(call: str, data: Mapping[str, str]) -> Leg:

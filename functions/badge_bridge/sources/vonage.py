@@ -4,7 +4,8 @@ Sources: Vonage docs, "Voice API webhook reference" and "Validating inbound mess
 `vonage-jwt` checks them. That library does not compare `payload_hash`; here it is compared, and `iat` with our clock.
 
 The statuses busy, cancelled, unanswered, rejected, failed and timeout are told of legs that go out. An incoming call
-ends `completed` whether or not somebody was there: what became of the legs to our people decides.
+ends `completed` whether or not somebody was there: what became of the legs to our people decides. Where machines are
+looked for, `machine` comes after `answered` and takes it back.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _STATUSES: Mapping[str, tuple[State, LegOutcome]] = {
     "ringing": ("ringing", ""),
     "answered": ("answered", ""),
     "human": ("answered", ""),
-    "machine": ("answered", ""),
+    "machine": ("answered", "voicemail"),
     "busy": ("ended", "busy"),
     "cancelled": ("ended", "cancelled"),
     "completed": ("ended", "completed"),

@@ -5,7 +5,10 @@ signature covers two or three fields and no time, and never how the call ended. 
 anything between them, so that the same signature fits several notifications of a call, and other cuts of the text.
 
 So the text itself is the identity of an event, whatever the notification calls itself, and only one notification of a
-call makes an event: its end. A captured signature can then never make a second one.
+call makes an event: its end. A captured signature can then never make a second one, however old it is: the store knows
+its identity for as long as the source is there. `pbx_call_id` is no part of it, since whoever changed it in a captured
+end would double the call. What that costs: two callers who hide, at one line in one second, are one event; without a
+number neither has a card that a badge could be on.
 """
 
 from __future__ import annotations
@@ -54,6 +57,7 @@ _ENDS: Mapping[str, Direction] = {"NOTIFY_END": "inbound", "NOTIFY_OUT_END": "ou
 _RECORD = "NOTIFY_RECORD"
 
 _CALL_START = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", re.ASCII)
+_CALL_START_LENGTH = len("2025-11-22 05:29:40")
 _OLDEST = timedelta(days=3)
 _LATEST = timedelta(days=1)
 """`call_start` is the only time that is signed. Its zone is the account's, and a call may last for hours."""
@@ -265,8 +269,12 @@ def _signed_text(fields: Mapping[str, Any]) -> str:
 
 
 def _check_age(fields: Mapping[str, Any], now: float) -> None:
-    """Refuse a signature of a call of long ago: the store does not remember events for ever."""
+    """Refuse a signature of a call of long ago. That of a recording has no time: an old one is a duplicate; and that of
+    a call, which may have made no event yet, is not a recording's.
+    """
     if text_at(fields, "event") == _RECORD:
+        if _CALL_START.fullmatch(_signed_text(fields)[-_CALL_START_LENGTH:]):
+            raise Unauthenticated("the signature is that of a call and not of its recording")
         return
     began = read_wall_clock(text_at(fields, "call_start"), "UTC")
     if began is None:

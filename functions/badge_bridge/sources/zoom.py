@@ -223,6 +223,7 @@ class Zoom(Source[ZoomOptions]):
         word = told(call, "handup_result", notes)
         step = _STEPS[name]
         outcome = _RESULTS.get(word.lower(), step.outcome) if step.state == "ended" else ""
+        sent = unix_time(body, "event_ts", notes, per_second=1000)
         connected = step.state == "answered" or (step.state == "ended" and bool(call.get("answer_start_time")))
         leg = Leg(
             call=call_id,
@@ -234,11 +235,13 @@ class Zoom(Source[ZoomOptions]):
             ends="leg" if step.state == "ended" else "",
             human=word.lower() == _BY_COLLEAGUE
             or (connected and (_party(callee) == "agent" or direction == "outbound") and outcome != "voicemail"),
+            # A queue that goes round rings at the same handset again.
+            order=sent.timestamp() if sent else None,
         )
         return leg_event(
             self,
             id=f"{call_id}.{name.removeprefix('phone.')}",
-            time=iso_time(call, "ringing_start_time", notes) or self._sent(body, received_at, notes),
+            time=iso_time(call, "ringing_start_time", notes) or sent or datetime.fromtimestamp(received_at, UTC),
             leg=leg,
             direction=direction,
             caller=_number(caller, notes),
