@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from badge_bridge.sources import Source
 from badge_bridge.sources.base import Delivery
 
-__all__ = ["garbage", "mutated", "proofs"]
+__all__ = ["CHANGES", "STALE", "garbage", "mutated", "proofs"]
 
 FORM = "application/x-www-form-urlencoded"
 STALE = 1_000.0
@@ -131,6 +131,21 @@ def _signature_field_changed(delivery: Delivery, source: Source[Any], rng: rando
     return replace(delivery, body=urlencode(pairs).encode())
 
 
+def _bound_field_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
+    """Where some fields of the body are signed: the notifications of Zadarma and Novofon, and what JustCall names."""
+    names = _BOUND_FIELDS.get(source.options.provider, ())
+    if not names:
+        return None
+    if delivery.header("content-type") == FORM:
+        fields = dict(parse_qsl(delivery.body.decode(), keep_blank_values=True))
+    else:
+        fields = json.loads(delivery.body)
+    name = rng.choice(names)
+    fields[name] = _changed_at(fields[name], rng.randrange(len(fields[name])), rng)
+    body = urlencode(fields) if delivery.header("content-type") == FORM else json.dumps(fields)
+    return replace(delivery, body=body.encode())
+
+
 def _url_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if "url" not in source.binds:
         return None
@@ -173,6 +188,8 @@ def _unsigned(token: str, rng: random.Random) -> str:
 
 
 _SIGNED_FIELDS = ("sign", "json", "vpbx_api_key")
+_CALL_FIELDS = ("caller_id", "called_did", "call_start")
+_BOUND_FIELDS = {"justcall": ("type", "webhook_url"), "novofon": _CALL_FIELDS, "zadarma": _CALL_FIELDS}
 
 CHANGES: Sequence[Change] = (
     _header_changed,
@@ -185,6 +202,7 @@ CHANGES: Sequence[Change] = (
     _body_cut,
     _field_changed,
     _signature_field_changed,
+    _bound_field_changed,
     _url_changed,
     _too_late,
     _secret_changed,

@@ -24,6 +24,7 @@ from badge_bridge.sources.base import Delivery, SampleCall
 from badge_bridge.sources.signatures import Jwt
 from badge_bridge.sources.wall_clock import wall_clock
 from support.every_source import OPTIONS_OF, WHSEC
+from support.mutations import proofs
 
 __all__ = ["SENDERS", "Sender", "with_body"]
 
@@ -58,6 +59,13 @@ class Sender:
 
     def signed(self, content: bytes, now: float) -> Delivery:
         return self.sign(self.source, content, now)
+
+    @property
+    def reads_first(self) -> bool:
+        """Whether a body has to be read before it is known who sent it: its fields are signed, or the token is inside."""
+        delivery = self.signed(b"", 0)
+        fields = {"fields"} | ({"form"} if delivery.header("content-type") == FORM else set())
+        return bool(fields & set(self.source.binds)) or not proofs(delivery)
 
 
 def with_body(delivery: Delivery, body: bytes) -> Delivery:
