@@ -8,6 +8,7 @@ import functools
 import inspect
 import logging
 import resource
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -136,6 +137,16 @@ def connection(server: Server) -> HttpProtocol:
 
 def seconds() -> float:
     return asyncio.get_running_loop().time()
+
+
+@on_both_loops
+async def test_answer_is_not_held_back() -> None:
+    """No Nagle's delay: with it the body of an answer would wait 40 ms for its head to be acknowledged."""
+    async with serving(Application()) as server, connected(server) as client:
+        await client.send(GET % 1)
+        assert await client.answer() == (200, "/1 0\n")
+        taken = connection(server).transport.get_extra_info("socket")
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 ENDLESS = {

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from support.every_source import SAMPLED
+from badge_bridge.sources import PROVIDERS
 from support.fuzz_run import run
+from support.senders import SENDERS
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_nothing_but_the_controls_is_accepted_and_nothing_ends_in_5xx(seed: int) -> None:
-    """Every provider meets controls, valid deliveries with one change, and garbage."""
+    """Every provider, in each of its formats and ways of signing, meets controls, valid deliveries with one change, and garbage."""
     report = await run(6_000, seed)
     assert not report.wrong, report.wrong[:3]
     assert report.of("one change") >= 3_000
     assert report.of("control") >= 40
-    for provider in SAMPLED:
-        assert all(report.sent[provider, kind] for kind in ("control", "one change", "garbage")), report.table()
+    for name in SENDERS:
+        assert all(report.sent[name, kind] for kind in ("control", "one change", "garbage")), report.table()
+
+
+def test_every_provider_has_a_sender() -> None:
+    """A provider that is new here is not forgotten by the run, and what a sender tells is what its provider does."""
+    assert {sender.provider for sender in SENDERS.values()} == set(PROVIDERS)
 
 
 async def test_run_notices_a_source_that_accepts_what_it_must_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from badge_bridge.server import handle
 from badge_bridge.sources import OPTIONS, Source
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.memory import MemoryStore
-from support.every_source import NOW, SAMPLED, call, source_of
+from support.every_source import NOW, call
 from support.mutations import garbage, mutated
+from support.senders import SENDERS
 
 CONTROLS = 0.01
 MUTATIONS = 0.6
@@ -35,7 +36,7 @@ rules: [{name: r, on: call.missed, badge: b}]
 
 @dataclass
 class Report:
-    """What was sent, by provider and kind, and what was wrong with the answers."""
+    """What was sent, by sender and kind, and what was wrong with the answers."""
 
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -46,17 +47,15 @@ class Report:
 
     def table(self) -> str:
         kinds = sorted({kind for _, kind in self.sent})
-        providers = sorted({provider for provider, _ in self.sent})
-        lines = [f"{'provider':14}" + "".join(f"{kind:>16}" for kind in kinds)]
-        lines += [
-            f"{provider:14}" + "".join(f"{self.sent[provider, kind]:>16,}" for kind in kinds) for provider in providers
-        ]
-        lines.append(f"{'all':14}" + "".join(f"{self.of(kind):>16,}" for kind in kinds))
+        senders = sorted({sender for sender, _ in self.sent})
+        lines = [f"{'sender':38}" + "".join(f"{kind:>12}" for kind in kinds)]
+        lines += [f"{sender:38}" + "".join(f"{self.sent[sender, kind]:>12,}" for kind in kinds) for sender in senders]
+        lines.append(f"{'all':38}" + "".join(f"{self.of(kind):>12,}" for kind in kinds))
         return "\n".join(lines)
 
 
 class Surface:
-    """The HTTP surface of a bridge with one source of each provider, without a network and with a clock in hand."""
+    """The HTTP surface of a bridge with these sources, without portals and with a clock in hand."""
 
     def __init__(self, sources: dict[str, Source[Any]]) -> None:
         rules = parse(RULES, providers=OPTIONS, environ={"HOOK": "http://127.0.0.1:1/rest/1/x/", "TOKEN": "t" * 20})
@@ -74,7 +73,7 @@ class Surface:
         parts = SimpleNamespace(
             pipeline=pipeline, bodies=BodyBudget(), installers={}, clock=lambda: self.now, store=self.store
         )
-        self._bridge = cast("Bridge", parts)
+        self.bridge = cast("Bridge", parts)
 
     async def send(self, name: str, delivery: Delivery) -> int:
         """The status of the answer; an error that is not ours is raised."""
@@ -91,7 +90,7 @@ class Surface:
         async def receive() -> dict[str, Any]:
             return next(parts)
 
-        return (await handle(Request(scope, receive), self._bridge)).status_code
+        return (await handle(Request(scope, receive), self.bridge)).status_code
 
 
 async def _nobody(keys: Sequence[str]) -> None:
@@ -99,23 +98,22 @@ async def _nobody(keys: Sequence[str]) -> None:
 
 
 async def run(requests: int, seed: int) -> Report:
-    """So many requests, spread over all sources; 1 % are valid deliveries, at least half valid ones with one change."""
+    """So many requests, spread over all senders; 1 % are valid deliveries, at least half valid ones with one change."""
     rng = random.Random(seed)  # noqa: S311 - repeatable, not secret
-    sources = {provider: source_of(provider) for provider in SAMPLED}
-    surface, report = Surface(sources), Report()
+    surface, report = Surface({name: sender.source for name, sender in SENDERS.items()}), Report()
     await surface.store.open()
     valid = {
-        provider: [
+        name: [
             delivery
             for number in range(20)
-            for delivery in source.sample(call(("missed", "answered")[number % 2], number=number))
+            for delivery in sender.calls(call(("missed", "answered")[number % 2], number=number))
         ]
-        for provider, source in sources.items()
+        for name, sender in SENDERS.items()
     }
-    names = list(sources)
+    names = list(SENDERS)
     for number in range(requests):
-        provider = names[number % len(names)]
-        source, base = sources[provider], rng.choice(valid[provider])
+        name = names[number % len(names)]
+        source, base = SENDERS[name].source, rng.choice(valid[name])
         chance = rng.random()
         if chance < CONTROLS or number < len(names):
             kind, what, delivery = "control", "control", base
@@ -125,13 +123,13 @@ async def run(requests: int, seed: int) -> Report:
             kind, what, delivery = "garbage", "garbage", replace(garbage(NOW, rng), path=base.path)
         before = len(surface.store._rows)
         try:
-            status = await surface.send(provider, delivery)
+            status = await surface.send(name, delivery)
         except Exception as error:  # noqa: BLE001 - what would have been a 500
             status, what = 500, f"{what}: {type(error).__name__}: {error}"
-        report.sent[provider, kind] += 1
+        report.sent[name, kind] += 1
         report.statuses[status] += 1
         stored = len(surface.store._rows) > before
         accepted = 200 <= status < 300
         if status >= 500 or accepted != (kind == "control") or (stored and kind != "control"):
-            report.wrong.append(f"number {number}, {provider}, {what}: {status} {delivery}"[:1500])
+            report.wrong.append(f"number {number}, {name}, {what}: {status} {delivery}"[:1500])
     return report

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from badge_bridge.sources import Source
 from badge_bridge.sources.base import Delivery
 
-__all__ = ["garbage", "mutated"]
+__all__ = ["CHANGES", "STALE", "garbage", "mutated", "proofs"]
 
 FORM = "application/x-www-form-urlencoded"
 STALE = 1_000.0
@@ -41,13 +41,15 @@ def _changed_at(text: str, position: int, rng: random.Random) -> str:
     return text[:position] + _other(text[position], rng) + text[position + 1 :]
 
 
-def _proofs(delivery: Delivery) -> list[int]:
-    return [index for index, (name, _) in enumerate(delivery.headers) if name != "content-type"]
+def proofs(delivery: Delivery) -> list[int]:
+    """Where the headers stand that a check looks at: neither what the body is, nor attributes of a CloudEvent."""
+    names = [name for name, _ in delivery.headers]
+    return [index for index, name in enumerate(names) if name != "content-type" and not name.startswith("ce-")]
 
 
 def _header_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     """One character of a signature, a token or a signed time."""
-    places = _proofs(delivery)
+    places = proofs(delivery)
     if not places:
         return None
     index = rng.choice(places)
@@ -62,7 +64,7 @@ def _header_changed(delivery: Delivery, source: Source[Any], rng: random.Random)
 
 
 def _header_missing(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
-    places = _proofs(delivery)
+    places = proofs(delivery)
     if not places:
         return None
     gone = rng.choice(places)
@@ -71,7 +73,7 @@ def _header_missing(delivery: Delivery, source: Source[Any], rng: random.Random)
 
 def _header_doubled(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     """A second one that says something else."""
-    places = _proofs(delivery)
+    places = proofs(delivery)
     if not places:
         return None
     name, value = delivery.headers[rng.choice(places)]
@@ -105,7 +107,7 @@ def _body_cut(delivery: Delivery, source: Source[Any], rng: random.Random) -> De
 
 
 def _field_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
-    if "form" not in source.binds:
+    if "form" not in source.binds or delivery.header("content-type") != FORM:
         return None
     pairs = parse_qsl(delivery.body.decode(), keep_blank_values=True)
     index = rng.randrange(len(pairs))
@@ -127,6 +129,21 @@ def _signature_field_changed(delivery: Delivery, source: Source[Any], rng: rando
     else:
         pairs[index] = (name, _changed_at(value, rng.randrange(len(value)), rng))
     return replace(delivery, body=urlencode(pairs).encode())
+
+
+def _bound_field_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
+    """Where some fields of the body are signed: the notifications of Zadarma and Novofon, and what JustCall names."""
+    names = _BOUND_FIELDS.get(source.options.provider, ())
+    if not names:
+        return None
+    if delivery.header("content-type") == FORM:
+        fields = dict(parse_qsl(delivery.body.decode(), keep_blank_values=True))
+    else:
+        fields = json.loads(delivery.body)
+    name = rng.choice(names)
+    fields[name] = _changed_at(fields[name], rng.randrange(len(fields[name])), rng)
+    body = urlencode(fields) if delivery.header("content-type") == FORM else json.dumps(fields)
+    return replace(delivery, body=body.encode())
 
 
 def _url_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
@@ -171,6 +188,8 @@ def _unsigned(token: str, rng: random.Random) -> str:
 
 
 _SIGNED_FIELDS = ("sign", "json", "vpbx_api_key")
+_CALL_FIELDS = ("caller_id", "called_did", "call_start")
+_BOUND_FIELDS = {"justcall": ("type", "webhook_url"), "novofon": _CALL_FIELDS, "zadarma": _CALL_FIELDS}
 
 CHANGES: Sequence[Change] = (
     _header_changed,
@@ -183,6 +202,7 @@ CHANGES: Sequence[Change] = (
     _body_cut,
     _field_changed,
     _signature_field_changed,
+    _bound_field_changed,
     _url_changed,
     _too_late,
     _secret_changed,
@@ -201,7 +221,7 @@ _KINDS = (
 _NAMES = (
     "authorization", "signature", "webhook-signature", "webhook-id", "webhook-timestamp", "x-twilio-signature", "x-zm-signature",
     "x-zm-request-timestamp", "x-plivo-signature-v3", "x-plivo-signature-v3-nonce", "verification-token", "telnyx-timestamp",
-    "telnyx-signature-ed25519", "x-ps-signature", "openphone-signature", "x-signalwire-signature", "x-justcall-signature",
+    "telnyx-signature-ed25519", "x-ps-signature", "openphone-signature", "x-signalwire-signature", "x-justcall-signature", "x-signature",
 )  # fmt: skip
 _VALUES = (
     "", "0", "v1,AAAA", "Bearer x", "Basic eDp5", "Basic ****", "t=1,v1=00", "hmac;1;0;AAAA", "v0=" + "0" * 64, "A" * 28, "\u00ff",

@@ -20,11 +20,11 @@ NOW = 1_763_778_600.0
 BROKEN = (b"", b"{", b"[]", b"null", b"{}", b"\xff", b'{"a":1,"a":2}', b'{"a":NaN}', b'{"a":"\\ud800"}', b"[" * 5000)
 """Bodies that are no event of anybody."""
 
-_ALL: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
+ALL_VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
 
 
 def vectors(provider: str) -> list[dict[str, Any]]:
-    return [vector for vector in _ALL if vector["provider"] == provider]
+    return [vector for vector in ALL_VECTORS if vector["provider"] == provider]
 
 
 def of_vector(vector: dict[str, Any], at: float = NOW) -> Delivery:

@@ -171,8 +171,8 @@ def test_json_is_read_as_it_was_written(document: dict[str, Any]) -> None:
         (b'{"\\udc00":1}', "surrogate"),
         (b'{"a":' * 31 + b"{}" + b"}" * 31, ""),
         (b'{"a":' * 32 + b"{}" + b"}" * 32, "deeper than 32"),
-        (b'{"a":' * 150_000, "deeper than 32"),
-        (b'{"a":' + b"[" * 500_000, "deeper than 32"),
+        (b'{"a":' * 4_000 + b"1" + b"}" * 4_000, "deeper than 32"),
+        (b'{"a":' + b"[" * 4_000 + b"]" * 4_000 + b"}", "deeper than 32"),
         (json.dumps({str(number): 1 for number in range(10_000)}).encode(), "more than 5,000 values"),
         (json.dumps({"a": [0] * 10_000}).encode(), "more than 5,000 values"),
     ],
@@ -220,3 +220,23 @@ def test_media_type_is_none_when_headers_contradict() -> None:
 def test_json_is_recognised_by_its_suffix(media: str, expected: bool) -> None:
     """Formats that are built on JSON are read as JSON."""
     assert bodies.is_json(media) is expected
+
+
+WIDE = (b'{"a":[' + b"0," * 5_001 + b"0]}", b'{"a":' + b"[" * 5_001, b"{" + b'"a":{},' * 5_001 + b'"b":1}')
+
+
+@pytest.mark.parametrize("body", WIDE)
+def test_no_value_is_made_of_a_body_that_has_too_many(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes a body cheap to send and dear to read is counted before it is read."""
+    monkeypatch.setattr(json, "loads", lambda *_args, **_options: pytest.fail("the body was read"))
+    with pytest.raises(Malformed, match="more than 5,000 values"):
+        bodies.json_object(body)
+
+
+def test_marks_inside_a_text_are_no_values() -> None:
+    """Commas and brackets of a text count for nothing, escaped quotes do not end it, and no text makes counting slow."""
+    inside = ',[{"\\' * 6_000
+    assert bodies.json_object(json.dumps({"a": inside}).encode()) == {"a": inside}
+    for endless in (b'{"a":"' + b'\\"' * 500_000, b'{"a":"' + b"," * 1_000_000, b'"\\' * 300_000 + b"," * 6_000):
+        with pytest.raises(Malformed):
+            bodies.json_object(endless)

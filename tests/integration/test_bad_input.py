@@ -1,0 +1,241 @@
+"""Bad input for every way of sending, over real sockets: nothing of it is accepted, costs much, or ends in 5xx.
+
+What a scheme protects is what its source says of itself (`Source.binds`): a change of that is refused, and a change of
+anything else cannot be noticed by anybody.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from badge_bridge.server import create_app
+from badge_bridge.serving import Server, bind
+from badge_bridge.sources import bodies
+from badge_bridge.sources.base import Delivery
+from support.every_source import NOW, call
+from support.fuzz_run import Surface
+from support.hostile import BOMB, HOSTILE
+from support.mutations import CHANGES, STALE, proofs
+from support.senders import SENDERS, Sender
+
+pytestmark = pytest.mark.slow
+
+CHUNK = 65_536
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Loading the certificates of all authorities for each client takes longer than its requests."""
+PART_OF: Mapping[str, str] = {
+    "_body_changed": "body",
+    "_body_longer": "body",
+    "_body_cut": "body",
+    "_field_changed": "body",
+    "_signature_field_changed": "fields",
+    "_bound_field_changed": "fields",
+    "_url_changed": "url",
+    "_too_late": "time",
+}
+"""The part of a request that a change is one of; the others change the proof itself."""
+
+every_sender = pytest.mark.parametrize("sender", SENDERS.values(), ids=SENDERS)
+
+
+class Bridge:
+    """A bridge with one source on a loopback port, and what was sent to it."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.surface = Surface({sender.name: sender.source})
+        self.read = 0
+        """Bytes of bodies that the application took from the network."""
+        self.parsed = 0
+        """Bodies that were parsed, as a form or as JSON."""
+        self._path = f"/hooks/{sender.name}"
+        self._client = httpx.AsyncClient(trust_env=False, timeout=20, verify=NO_TLS)
+        self._url = ""
+
+    @property
+    def stored(self) -> int:
+        return len(self.surface.store._rows)
+
+    async def send(self, delivery: Delivery, *, chunked: bool = False) -> httpx.Response:
+        self.surface.now = delivery.received_at
+        self.read = self.parsed = 0
+        query = f"?{delivery.query}" if delivery.query else ""
+        return await self._client.request(
+            delivery.method,
+            f"{self._url}{self._path}{delivery.path}{query}",
+            headers=[(name.encode(), value.encode("latin-1")) for name, value in delivery.headers],
+            content=_pieces(delivery.body) if chunked else delivery.body,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, sender: Sender, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bridge]:
+        bridge = cls(sender)
+        await bridge.surface.store.open()
+        app = create_app(bridge.surface.bridge)
+
+        async def counting(scope: Any, receive: Callable[[], Any], send: Any) -> None:
+            async def counted() -> Any:
+                message = await receive()
+                bridge.read += len(message.get("body", b""))
+                return message
+
+            await app(scope, counted, send)
+
+        def counted_in(module: Any, name: str) -> None:
+            parse = getattr(module, name)
+
+            def parsed(text: Any, *rest: Any, **options: Any) -> Any:
+                bridge.parsed += bool(text)
+                return parse(text, *rest, **options)
+
+            monkeypatch.setattr(module, name, parsed)
+
+        counted_in(bodies, "parse_qsl")
+        counted_in(json, "loads")
+        async with Server(counting, bind("127.0.0.1", 0)) as server, bridge._client:
+            bridge._url = server.url
+            yield bridge
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), CHUNK):
+        yield body[start : start + CHUNK]
+
+
+def genuine(sender: Sender) -> Sequence[Delivery]:
+    return [delivery for number in (1, 2, 3) for delivery in sender.calls(call(number=number))]
+
+
+def bound(sender: Sender) -> set[str]:
+    """What the source says that it protects; of JSON that is the body where of a form it is its fields."""
+    return {"body" if part == "form" else part for part in sender.source.binds}
+
+
+@every_sender
+async def test_any_change_of_what_is_protected_is_refused(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Body, fields, URL, time, signature, token, missing and doubled headers, `alg: none`: 401 and nothing is kept."""
+    rng = random.Random(sender.name)  # noqa: S311 - repeatable, not secret
+    attacked: set[str] = set()
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        for delivery in genuine(sender):
+            for change in dict.fromkeys(CHANGES):
+                changed = change(delivery, sender.source, rng)
+                if changed is None:
+                    continue
+                answer = await bridge.send(changed)
+                assert (answer.status_code, answer.content) == (401, b""), (change.__name__, changed)
+                attacked.add(PART_OF.get(change.__name__, "proof"))
+        assert bridge.stored == 0
+    assert attacked - {"proof"} == bound(sender)
+    assert "proof" in attacked or sender.provider == "mango"  # whose signature is one of the fields
+
+
+@every_sender
+async def test_what_is_not_protected_decides_nothing(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query, a later moment and another media type either are protected, or make no second event of a first."""
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        (first, *_) = genuine(sender)
+        assert (await bridge.send(first)).is_success
+        once = bridge.stored
+        for part, changed in (
+            ("url", replace(first, query="&".join(filter(None, (first.query, "added=1"))))),
+            ("time", replace(first, received_at=NOW + STALE)),
+            ("time", replace(first, received_at=NOW - STALE)),
+        ):
+            status = (await bridge.send(changed)).status_code
+            assert status == 401 if part in bound(sender) else 200 <= status < 300, (part, status)
+        for media in ("text/plain", "image/png", "multipart/form-data; boundary=x", "application/json; charset=utf-16"):
+            headers = [(name, media if name == "content-type" else value) for name, value in first.headers]
+            status = (await bridge.send(replace(first, headers=headers))).status_code
+            assert status in (200, 204) or 400 <= status < 500, (media, status)
+        assert bridge.stored == once
+
+
+@every_sender
+async def test_a_delivery_that_comes_again_is_the_same_event(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender hears what it wants, so that it stops sending, and there is nothing new."""
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        sent = genuine(sender)
+        first = [(await bridge.send(delivery)).status_code for delivery in sent]
+        once = bridge.stored
+        assert once
+        assert [(await bridge.send(delivery)).status_code for delivery in sent] == first
+        assert bridge.stored == once
+
+
+WEAKER = [sender for sender in SENDERS.values() if sender.downgraded]
+
+
+@pytest.mark.parametrize("sender", WEAKER, ids=lambda sender: sender.name)
+async def test_weaker_way_of_signing_is_refused(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request cannot choose a weaker way than the one that is set up, or than the one that it also names."""
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        assert sender.downgraded
+        for delivery in genuine(sender):
+            answer = await bridge.send(sender.downgraded(delivery))
+            assert answer.status_code == 401
+        assert bridge.stored == 0
+
+
+@every_sender
+async def test_hostile_body_that_is_rightly_signed_is_refused(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the secret still cannot send what is too deep, too large, ambiguous or in no encoding."""
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        for name, content in HOSTILE[sender.syntax].items():
+            answer = await bridge.send(sender.signed(content, NOW))
+            expected = {400, 401, 413} if sender.reads_first else {400}
+            assert answer.status_code in expected, (name, answer.status_code, answer.text)
+            assert bridge.parsed <= 4, name  # of a token its header and its claims, and what it is of
+        assert bridge.stored == 0
+
+
+@every_sender
+async def test_hostile_body_that_is_not_signed_is_refused_unread(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the proof stands in headers, a body is not even parsed before it is known who sent it."""
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        signed = sender.signed(b'{"a":1}' if sender.syntax == "json" else b"a=1", NOW)
+        kept = [header for index, header in enumerate(signed.headers) if index not in proofs(signed)]
+        for syntax in HOSTILE:
+            for name, content in HOSTILE[syntax].items():
+                answer = await bridge.send(replace(signed, headers=kept, body=content, query=""))
+                assert answer.status_code == 401, name
+                assert answer.content == b""
+                assert sender.reads_first or bridge.parsed == 0, name
+        assert bridge.stored == 0
+
+
+@every_sender
+async def test_body_over_the_cap_is_refused_and_not_read_further(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Declared or in chunks: 413, nothing of it is parsed, and no more than the cap is taken from the network."""
+    most = sender.source.max_body
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        (first, *_) = genuine(sender)
+        declared = await bridge.send(replace(first, body=b"x" * (most + 1)))
+        assert (declared.status_code, bridge.read, bridge.parsed) == (413, 0, 0)
+        chunked = await bridge.send(replace(first, body=b"x" * (4 * most)), chunked=True)
+        assert (chunked.status_code, bridge.parsed) == (413, 0)
+        assert bridge.read <= most + 2 * CHUNK
+        assert bridge.stored == 0
+
+
+@every_sender
+async def test_compressed_body_is_refused(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bomb is not inflated, signed or not."""
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        for delivery in (sender.signed(BOMB, NOW), replace(sender.signed(b"", NOW), body=BOMB)):
+            answer = await bridge.send(replace(delivery, headers=[*delivery.headers, ("content-encoding", "gzip")]))
+            assert answer.status_code == 415
+            assert (bridge.read, bridge.parsed, bridge.stored) == (0, 0, 0)

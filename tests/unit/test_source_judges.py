@@ -1,0 +1,214 @@
+"""The published libraries as judges: what is signed and changed at test time is accepted and refused alike.
+
+A judge is an implementation that is not ours. The tests of each provider ask it about details; here it is asked about
+every way of sending for which there is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs
+
+import jwt
+import plivo.utils
+import pytest
+import standardwebhooks
+import stripe
+import svix.webhooks
+from cloudevents.http import from_http
+from signalwire.core.security.webhook_validator import validate_request, validate_webhook_signature_sha256
+from telnyx.lib.webhook_verification import WebhookVerificationError, verify_webhook_signature
+from twilio.request_validator import RequestValidator
+from vonage_jwt.verify_jwt import verify_signature
+
+from badge_bridge.errors import Unauthenticated
+from badge_bridge.sources import PROVIDERS
+from badge_bridge.sources.base import Delivery
+from support.every_source import OPTIONS_OF, WHSEC, call
+from support.senders import PUBLIC, SENDERS, TOKEN, URL
+
+Judge = Callable[[Delivery], bool]
+
+
+def _header(delivery: Delivery, name: str) -> str:
+    return delivery.header(name) or ""
+
+
+def _url(delivery: Delivery) -> str:
+    return f"{URL}?{delivery.query}" if delivery.query else URL
+
+
+def _secret(provider: str) -> str:
+    return str(OPTIONS_OF[provider]["secrets"][0])
+
+
+def _form(delivery: Delivery) -> dict[str, Any]:
+    fields = parse_qs(delivery.body.decode(), keep_blank_values=True)
+    return {key: values[0] if len(values) == 1 else values for key, values in fields.items()}
+
+
+def _twilio(delivery: Delivery) -> bool:
+    told = delivery.body.decode() if "json" in _header(delivery, "content-type") else _form(delivery)
+    signature = _header(delivery, "x-twilio-signature")
+    return bool(RequestValidator(_secret("twilio")).validate(_url(delivery), told, signature))
+
+
+def _signalwire(delivery: Delivery) -> bool:
+    body, sha256 = delivery.body.decode(), delivery.header("x-signalwire-sha256-signature")
+    if sha256 is not None:
+        return bool(validate_webhook_signature_sha256(_secret("signalwire"), sha256, URL, body))
+    return bool(
+        validate_request(_secret("signalwire"), _header(delivery, "x-signalwire-signature"), _url(delivery), body)
+    )
+
+
+def _telnyx(delivery: Delivery) -> bool:
+    try:
+        verify_webhook_signature(delivery.body, dict(delivery.headers), PUBLIC)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def _vonage(delivery: Delivery) -> bool:
+    """The library looks at the token; what it says of the body is documented to be compared by the receiver."""
+    token = _header(delivery, "authorization").removeprefix("Bearer ")
+    if not verify_signature(token, _secret("vonage")):
+        return False
+    claims = jwt.decode(token, _secret("vonage"), algorithms=["HS256"], options={"verify_iat": False})
+    return bool(claims["payload_hash"] == hashlib.sha256(delivery.body).hexdigest())
+
+
+def _plivo(delivery: Delivery) -> bool:
+    signature, nonce = _header(delivery, "x-plivo-signature-v3"), _header(delivery, "x-plivo-signature-v3-nonce")
+    fields = _form(delivery)
+    return bool(plivo.utils.validate_v3_signature("POST", _url(delivery), nonce, _secret("plivo"), signature, fields))
+
+
+def _dialpad(delivery: Delivery) -> bool:
+    try:
+        jwt.decode(delivery.body, _secret("dialpad"), algorithms=["HS256"])
+    except jwt.InvalidTokenError:
+        return False
+    return True
+
+
+def _stripe(secret: str, header: str) -> Judge:
+    def judge(delivery: Delivery) -> bool:
+        signature = _header(delivery, header)
+        try:
+            stripe.WebhookSignature.verify_header(delivery.body.decode(), signature, secret, tolerance=300)
+        except stripe.SignatureVerificationError:
+            return False
+        return True
+
+    return judge
+
+
+def _standard(delivery: Delivery) -> bool:
+    try:
+        standardwebhooks.Webhook(WHSEC).verify(delivery.body.decode(), dict(delivery.headers))
+    except standardwebhooks.WebhookVerificationError:
+        return False
+    return True
+
+
+def _svix(delivery: Delivery) -> bool:
+    try:
+        svix.webhooks.Webhook(WHSEC).verify(delivery.body, dict(delivery.headers))
+    except svix.webhooks.WebhookVerificationError:
+        return False
+    return True
+
+
+JUDGES: Mapping[str, tuple[str, Judge]] = {
+    "twilio": ("twilio", _twilio),
+    "twilio-json": ("twilio", _twilio),
+    "signalwire": ("signalwire-sdk", _signalwire),
+    "signalwire-json": ("signalwire-sdk", _signalwire),
+    "signalwire-sha256": ("signalwire-sdk", _signalwire),
+    "telnyx": ("telnyx", _telnyx),
+    "vonage": ("vonage-jwt", _vonage),
+    "plivo": ("plivo", _plivo),
+    "dialpad": ("PyJWT", _dialpad),
+    "didww": ("stripe", _stripe(_secret("didww"), "x-ps-signature")),
+    "quo": ("standardwebhooks", _standard),
+    "generic-standard-webhooks": ("standardwebhooks", _standard),
+    "generic-hmac-timestamped": ("stripe", _stripe(TOKEN, "x-signature")),
+    "cloudevents-standard-webhooks": ("svix", _svix),
+    "cloudevents-hmac-timestamped": ("stripe", _stripe(TOKEN, "x-signature")),
+}
+"""The library that judges a sender's deliveries."""
+
+WITHOUT_LIBRARY: Mapping[str, str] = {
+    "aircall": "a token in the body is compared",
+    "bandwidth": "Basic (RFC 7617)",
+    "bitrix24": "a token in the body is compared",
+    "freeswitch": "Basic (RFC 7617)",
+    "justcall": "none for Python; the example of the documentation is a vector",
+    "mango": "none; the vector is computed from the documentation",
+    "novofon": "none for notifications; signs as Zadarma does",
+    "ringcentral": "a token in a header is compared",
+    "sinch": "none that checks webhooks in Python; the documentation's example is a vector",
+    "zadarma": "none that checks notifications in Python; the vectors were made with openssl",
+    "zoom": "none for Python; the vectors are those of Zoom's library for Node",
+}
+
+
+def test_every_provider_has_a_judge_or_a_reason() -> None:
+    """A provider that is new here gets the one or the other."""
+    judged = {SENDERS[name].provider for name in JUDGES}
+    assert judged | set(WITHOUT_LIBRARY) == set(PROVIDERS)
+    assert not judged & set(WITHOUT_LIBRARY)
+
+
+def _in_last_proof(delivery: Delivery) -> Delivery:
+    """The signature with another character in it, or the token in the body."""
+    if delivery.header("content-type") == "application/jwt":
+        return replace(delivery, body=_other(delivery.body.decode(), -20).encode())
+    *before, (name, value) = delivery.headers
+    return replace(delivery, headers=[*before, (name, _other(value, -20))])
+
+
+def _other(text: str, at: int) -> str:
+    return text[:at] + ("b" if text[at] == "a" else "a") + text[at + 1 :]
+
+
+def _in_body(delivery: Delivery) -> Delivery:
+    return replace(delivery, body=_other(delivery.body.decode(), len(delivery.body) // 2).encode())
+
+
+@pytest.mark.parametrize("name", JUDGES)
+@pytest.mark.parametrize("outcome", ["missed", "answered"])
+def test_library_and_bridge_agree(name: str, outcome: Any) -> None:
+    """What the sender signs is genuine to both; one changed character of the signature or of the body is to neither."""
+    sender, (_, judge) = SENDERS[name], JUDGES[name]
+
+    def bridge(delivery: Delivery) -> bool:
+        try:
+            return bool(sender.source.verify(delivery))
+        except Unauthenticated:
+            return False
+
+    for genuine in sender.calls(call(outcome, now=time.time())):  # the libraries know no other clock
+        assert bridge(genuine)
+        assert judge(genuine)
+        for forged in (_in_last_proof(genuine), _in_body(genuine)):
+            assert not bridge(forged), forged
+            assert not judge(forged), forged
+
+
+def test_attributes_are_those_of_the_library() -> None:
+    """CloudEvents' own library reads the same event from what the bridge takes, in both modes."""
+    for name in ("cloudevents-bearer", "cloudevents-binary"):
+        (delivery,) = SENDERS[name].calls(call())
+        theirs = from_http(dict(delivery.headers), delivery.body)
+        (reading,) = SENDERS[name].source.read(delivery)
+        assert reading.event.type == theirs["type"]
+        assert reading.identity == (theirs["source"], theirs["id"])
+        assert reading.event.data["cloudevent"]["source"] == theirs["source"]
+        assert theirs.data.items() <= reading.event.data.items()
