@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from badge_bridge.cli_options import (
     read_settings,
     run,
 )
+from badge_bridge.errors import SettingsError
 
 __all__ = ["register"]
 
@@ -37,6 +39,20 @@ def sign(
     call: Annotated[
         str, typer.Option(help="An id for the call; the same again makes the same deliveries. Default: a new one.")
     ] = "",
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the body to send, or - for standard input: for generic and cloudevents.",
+            show_default=False,
+        ),
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with a private key for trying, made where it is missing: for what is checked by a public key.",
+            show_default=False,
+        ),
+    ] = None,
     to: Annotated[
         str, typer.Option(help="Where the bridge is; what goes there is under /hooks.")
     ] = "http://127.0.0.1:8080",
@@ -45,9 +61,17 @@ def sign(
 ) -> None:
     """Make a delivery as the provider of a source would sign it, and print it as curl or send it."""
     from badge_bridge.delivery_files import record
-    from badge_bridge.signing import as_curl, made_up, samples, send, url_of
+    from badge_bridge.signing import as_curl, made_up, samples, send, trial_key, url_of
 
-    told = made_up(outcome=outcome.value, now=time.time(), call=call, caller=caller, line=line)
+    told = made_up(
+        outcome=outcome.value,
+        now=time.time(),
+        call=call,
+        caller=caller,
+        line=line,
+        body=_content(body) if body else b"",
+        private_key=trial_key(key_file) if key_file else b"",
+    )
     deliveries = samples(load_rules(read_settings(rules, None)), source, told)
     if send_it:
         answers = run(send(to, source, deliveries))
@@ -63,3 +87,10 @@ def sign(
     else:
         for one in deliveries:
             print(as_curl(to, source, one))
+
+
+def _content(file: Path) -> bytes:
+    content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    if not content:
+        raise SettingsError(f"--body {file} is empty")
+    return content

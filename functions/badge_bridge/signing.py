@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import secrets
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from badge_bridge.errors import BridgeError
@@ -13,12 +16,15 @@ from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall, SourceOptions
 
-__all__ = ["SampleNotSent", "as_curl", "made_up", "samples", "send", "url_of"]
+__all__ = ["SampleNotSent", "as_curl", "made_up", "samples", "send", "trial_key", "url_of"]
 
 RINGING = 25.0
 """Seconds ago at which the call of a sample began."""
 
 SEND_TIMEOUT = 20.0
+
+_KEY_SIZE = 32
+"""Bytes of an Ed25519 private key."""
 
 
 class SampleNotSent(BridgeError):
@@ -26,12 +32,50 @@ class SampleNotSent(BridgeError):
 
 
 def made_up(
-    *, outcome: Literal["missed", "answered"], now: float, call: str = "", caller: str, line: str
+    *,
+    outcome: Literal["missed", "answered"],
+    now: float,
+    caller: str,
+    line: str,
+    call: str = "",
+    body: bytes = b"",
+    private_key: bytes = b"",
 ) -> SampleCall:
-    """A call that has just ended; without an id it is a new one."""
+    """A call that has just ended; without an id it is a new one. `body` and `private_key` as in `SampleCall`."""
     return SampleCall(
-        id=call or secrets.token_hex(8), outcome=outcome, at=now - RINGING, now=now, caller=caller, line=line
+        id=call or secrets.token_hex(8),
+        outcome=outcome,
+        at=now - RINGING,
+        now=now,
+        caller=caller,
+        line=line,
+        body=body,
+        private_key=private_key,
     )
+
+
+def trial_key(path: Path) -> bytes:
+    """The private key in a file; a new one where there is no file yet.
+
+    Raises:
+        SampleNotSent: something else stands there.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        try:
+            key = base64.b64decode(path.read_bytes().strip(), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != _KEY_SIZE:
+            raise SampleNotSent(
+                f"{path} has no private key, the base64 of {_KEY_SIZE} bytes; name a new file"
+            ) from None
+        return key
+    key = secrets.token_bytes(_KEY_SIZE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(key) + b"\n")
+    return key
 
 
 def samples(rules: RulesFile, name: str, call: SampleCall) -> Sequence[Delivery]:
@@ -44,7 +88,10 @@ def samples(rules: RulesFile, name: str, call: SampleCall) -> Sequence[Delivery]
     options = rules.sources.get(name)
     if not isinstance(options, SourceOptions):
         raise SampleNotSent(f"there is no source {name}; there are: {', '.join(rules.sources)}")
-    return build(name, options).sample(call)
+    source = build(name, options)
+    if call.body and not source.takes_any_body:
+        raise SampleNotSent(f"source {name}: {options.provider} has bodies of its own; leave out --body")
+    return source.sample(call)
 
 
 def url_of(base: str, name: str, delivery: Delivery) -> str:

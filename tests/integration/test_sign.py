@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from httpx import ASGITransport
@@ -13,13 +16,16 @@ from typer.testing import CliRunner
 from badge_bridge import signing
 from badge_bridge.cli import app
 from badge_bridge.errors import BridgeError
-from badge_bridge.rulesfile import RulesFile, load
+from badge_bridge.rulesfile import RulesFile, load, parse
 from badge_bridge.server import create_app
 from badge_bridge.signing import SampleNotSent, as_curl, samples, send, url_of
-from badge_bridge.sources import OPTIONS
-from badge_bridge.sources.base import NoSample, SampleCall
+from badge_bridge.sources import OPTIONS, PROVIDERS, Source, build
+from badge_bridge.sources.base import NoSample, SampleCall, SourceOptions
+from badge_bridge.sources.joining import LegEvent, judged_event
 from support.company import RULES, open_company
+from support.every_source import NOW, WHSEC
 from support.portals import run_virtually, virtual_clock
+from support.senders import PRIVATE, PUBLIC
 
 PHONES = RULES.replace(
     "sources:\n",
@@ -122,6 +128,120 @@ def test_command_prints_curl_or_json_and_fails_where_it_cannot(
     assert {"method", "url", "headers", "body"} == parts[0].keys()
     failed = runner.invoke(app, ["sign", "pbx", *rules])
     assert isinstance(failed.exception, BridgeError)
+
+
+BODIES = """\
+portals:
+  main: {webhook: "https://acme.bitrix24.com/rest/1/${B24_HOOK}/"}
+sources:
+  shop: {provider: generic, verify: VERIFY, secrets: ["${SHOP}"], event: {type: "'order.' + body.status", id: body.id}}
+  producer: {provider: cloudevents, verify: VERIFY, secrets: ["${SHOP}"]}
+badges:
+  paid: {title: Order, value: Paid, type: success}
+rules:
+  - {name: paid, on: order.paid, badge: paid}
+"""
+BODY = b'{"status": "paid", "id": "o-1"}'
+EVENT = json.dumps({"specversion": "1.0", "id": "1", "source": "/shop", "type": "order.paid"}).encode()
+
+
+def built(rules: RulesFile, name: str) -> Source[Any]:
+    options = rules.sources[name]
+    assert isinstance(options, SourceOptions)
+    return build(name, options)
+
+
+def verify(rules: RulesFile, name: str, told: SampleCall) -> tuple[str, str]:
+    """How a sample is verified, and the type of the event that it makes."""
+    (delivery,) = samples(rules, name, told)
+    source = built(rules, name)
+    return source.verify(delivery), source.read(delivery)[0].event.type
+
+
+def with_bodies(scheme: str, secret: str) -> RulesFile:
+    environ = {"SHOP": secret, "B24_HOOK": "abcdefabcdefabcd"}
+    return parse(BODIES.replace("VERIFY", scheme), providers=OPTIONS, environ=environ)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "secret", "said"),
+    [
+        ("{scheme: standard-webhooks}", WHSEC, "hmac-sha256 over body and time"),
+        ("{scheme: hmac, header: X-Hub-Signature-256, prefix: 'sha256='}", "s-0123456789", "hmac-sha256 over body"),
+        ("{scheme: hmac, header: X-S, algorithm: sha512, encoding: base64}", "s-0123456789", "hmac-sha512 over body"),
+        ("{scheme: hmac-timestamped, header: S}", "s-0123456789", "hmac-sha256 over body and time"),
+        ("{scheme: bearer}", "s-0123456789", "bearer token"),
+        ("{scheme: basic}", "user:pass word", "basic credentials"),
+    ],
+)
+@pytest.mark.parametrize(("name", "body"), [("shop", BODY), ("producer", EVENT)])
+def test_body_of_the_senders_own_is_signed_as_the_rules_file_says(
+    scheme: str, secret: str, said: str, name: str, body: bytes
+) -> None:
+    """What is given with --body is a delivery that the source takes."""
+    rules = with_bodies(scheme, secret)
+    assert verify(rules, name, replace(call(NOW), body=body)) == (said, "order.paid")
+    with pytest.raises(NoSample, match="--body FILE"):
+        samples(rules, name, call(NOW))
+
+
+def test_token_in_the_body_has_to_be_written_there() -> None:
+    """The body is sent as it is given, so its token must be the source's."""
+    one = BODIES.replace("VERIFY", "{scheme: token, field: token}", 1).replace("VERIFY", "{scheme: bearer}")
+    rules = parse(one, providers=OPTIONS, environ={"SHOP": "s-0123456789", "B24_HOOK": "abcdefabcdefabcd"})
+    body = b'{"token": "s-0123456789", "status": "paid", "id": "1"}'
+    assert verify(rules, "shop", replace(call(NOW), body=body))[1] == "order.paid"
+    with pytest.raises(NoSample, match="field token of the body"):
+        samples(rules, "shop", replace(call(NOW), body=BODY))
+
+
+def test_source_with_bodies_of_its_own_takes_none(rules_file: Path) -> None:
+    """A body for a provider whose form is known would not be what it is taken for."""
+    with pytest.raises(SampleNotSent, match="zoom has bodies of its own"):
+        samples(loaded(rules_file), "phones", replace(call(NOW), body=BODY))
+
+
+@pytest.mark.parametrize(("name", "body"), [("trunk", b""), ("shop", BODY)])
+def test_public_key_is_tried_with_a_key_pair_of_ones_own(tmp_path: Path, name: str, body: bytes) -> None:
+    """Telnyx and v1a keys: the error says which public key to add, and with it a sample is genuine."""
+    key = signing.trial_key(tmp_path / "try.key")
+    assert signing.trial_key(tmp_path / "try.key") == key
+    assert (tmp_path / "try.key").stat().st_mode & 0o777 == 0o600
+    told = replace(call(NOW), private_key=key, body=body)
+    other = base64.b64encode(bytes(32)).decode()
+    trunk = 'sources:\n  trunk: {provider: telnyx, secrets: ["${TRUNK}"]}\n'
+    schemes = BODIES.replace("VERIFY", "{scheme: standard-webhooks}").replace("sources:\n", trunk)
+
+    def rules_with(secret: str) -> RulesFile:
+        environ = {"TRUNK": other, "SHOP": f"whpk_{other}", "B24_HOOK": "abcdefabcdefabcd", name.upper(): secret}
+        return parse(schemes, providers=OPTIONS, environ=environ)
+
+    before = rules_with(f"whpk_{other}" if name == "shop" else other)
+    with pytest.raises(NoSample, match="--key-file FILE makes another pair"):
+        samples(before, name, replace(told, private_key=b""))
+    with pytest.raises(NoSample, match="add this public key") as error:
+        samples(before, name, told)
+    after = rules_with(str(error.value).rpartition(": ")[2])
+    for delivery in samples(after, name, told):
+        assert built(after, name).verify(delivery) == "ed25519 over body and time"
+
+
+@pytest.mark.parametrize("outcome", ["missed", "answered"])
+def test_call_that_telnyx_would_tell_of_is_judged(outcome: Literal["missed", "answered"]) -> None:
+    """Its legs come to the outcome that was asked for."""
+    options = OPTIONS["telnyx"].model_validate({"provider": "telnyx", "secrets": [PUBLIC]})
+    source = PROVIDERS["telnyx"]("trunk", options)
+    told = replace(call(NOW), outcome=outcome, private_key=PRIVATE.private_bytes_raw())
+    legs = [LegEvent(str(at), NOW, source.read(one)[0].event) for at, one in enumerate(source.sample(told))]
+    assert judged_event(legs).type == f"call.{outcome}"
+
+
+def test_file_that_is_no_private_key_is_left_alone(tmp_path: Path) -> None:
+    """A name that was mistaken costs nobody a file."""
+    (tmp_path / "notes").write_text("dear diary")
+    with pytest.raises(SampleNotSent, match="name a new file"):
+        signing.trial_key(tmp_path / "notes")
+    assert (tmp_path / "notes").read_text() == "dear diary"
 
 
 def test_address_is_put_together_with_path_and_query(rules_file: Path) -> None:

@@ -34,7 +34,7 @@ from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, is_resolved, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, strict_text_at, text_at
-from badge_bridge.sources.moments import iso_time
+from badge_bridge.sources.moments import iso_text, iso_time
 from badge_bridge.sources.signatures import StaticToken
 
 __all__ = ["Bandwidth", "BandwidthOptions"]
@@ -217,4 +217,4 @@ def _leg(body: Mapping[str, Any], kind: str) -> Leg:
 
 
 def _written(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_text(at)

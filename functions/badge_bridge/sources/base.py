@@ -100,6 +100,10 @@ class SampleCall:
     """Unix seconds at which it is signed."""
     caller: str = "+4930901820"
     line: str = "+4989654321"
+    body: bytes = b""
+    """What to send to a source whose sender writes the bodies; others make their own."""
+    private_key: bytes = b""
+    """That of a key pair for trying (Ed25519, 32 bytes), for a source that checks with a public key."""
 
     @property
     def digest(self) -> str:
@@ -157,6 +161,8 @@ class Source(ABC, Generic[Options]):
 
     options_type: ClassVar[type[SourceOptions]]
     """The options that the rules file takes for this provider."""
+    takes_any_body: ClassVar[bool] = False
+    """Whether the sender writes the bodies, and the rules file says how they are read."""
     methods: ClassVar[frozenset[str]] = frozenset({"POST"})
     max_body: ClassVar[int] = 1024 * 1024
     """Bytes that a delivery may have. Reading a form costs about twenty times as much as receiving it, and most
@@ -232,7 +238,8 @@ class Source(ABC, Generic[Options]):
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         """The deliveries by which the provider would tell of this call, in their order, signed with the first secret.
 
-        For trying a set-up before the provider is connected, and for tests. `received_at` is `call.now`.
+        For trying a set-up before the provider is connected, and for tests. `received_at` is `call.now`. A source whose
+        sender writes the bodies takes `call.body`, one that checks with a public key signs with `call.private_key`.
 
         Raises:
             NoSample: only the provider can sign for this source; says why.

@@ -18,10 +18,10 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validat
 from badge_bridge.errors import Impossible, Malformed, MethodNotAllowed, UnsupportedMediaType
 from badge_bridge.events import CALL_TYPES, Event
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import Delivery, NoSample, Part, Reading, Reply, SampleCall, Source, SourceOptions
+from badge_bridge.sources.base import Delivery, Part, Reading, Reply, SampleCall, Source, SourceOptions
 from badge_bridge.sources.credentials import Secrets, is_resolved
 from badge_bridge.sources.event_types import check_type
-from badge_bridge.sources.generic_verify import Verify
+from badge_bridge.sources.generic_verify import Verify, sample_of
 from badge_bridge.sources.mapping import AnyExpression, EventExpressions, EventFields, EventReader, NumberExpression
 from badge_bridge.sources.phone_numbers import parties, read_number
 
@@ -90,6 +90,7 @@ class CloudEvents(Source[CloudEventsOptions]):
     """Reads events; their types are the producer's."""
 
     options_type: ClassVar = CloudEventsOptions
+    takes_any_body: ClassVar = True
     methods = frozenset({"OPTIONS", "POST"})
 
     def __init__(self, name: str, options: CloudEventsOptions) -> None:
@@ -130,10 +131,9 @@ class CloudEvents(Source[CloudEventsOptions]):
         """
         return tuple(self._reading(envelope, delivery) for envelope in self._envelopes(delivery))
 
-    def sample(self, call: SampleCall) -> Sequence[Delivery]:  # noqa: ARG002 - the producer decides what a call is
-        raise NoSample(
-            f"source {self.name}: what its producer writes is not known here, so write an event of yours yourself"
-        )
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:
+        media = _BATCH if call.body.lstrip().startswith(b"[") else _STRUCTURED
+        return sample_of(self.name, self.options.verify, self.options.secrets, media, call)
 
     def _envelopes(self, delivery: Delivery) -> Sequence[Mapping[str, Any]]:
         media = bodies.media_type(delivery)

@@ -24,7 +24,7 @@ from badge_bridge.sources.base import Delivery, Part, Reading, Reply, SampleCall
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, text_at
-from badge_bridge.sources.moments import iso_time, told
+from badge_bridge.sources.moments import iso_text, iso_time, told
 from badge_bridge.sources.signatures import HEX, HeaderPart, Hmac, SignedTime
 
 __all__ = ["Didww", "DidwwOptions"]
@@ -116,7 +116,7 @@ class Didww(Source[DidwwOptions]):
         envelope = {
             "id": hashlib.sha256(f"{call.id}.{kind}".encode()).hexdigest()[:32],
             "type": kind,
-            "ts": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": iso_text(at),
             "global_tag": call.digest[:32],
             "data": {},
         }

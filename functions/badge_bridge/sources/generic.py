@@ -12,9 +12,9 @@ from pydantic_core import InitErrorDetails
 from badge_bridge.errors import UnsupportedMediaType
 from badge_bridge.events import CALL_TYPES, Event
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import Delivery, NoSample, Part, Reading, SampleCall, Source, SourceOptions
+from badge_bridge.sources.base import Delivery, Part, Reading, SampleCall, Source, SourceOptions
 from badge_bridge.sources.credentials import Secrets, is_resolved
-from badge_bridge.sources.generic_verify import TokenVerify, Verify
+from badge_bridge.sources.generic_verify import TokenVerify, Verify, sample_of
 from badge_bridge.sources.mapping import EventFields, EventMapping, EventReader, is_signed
 from badge_bridge.sources.phone_numbers import parties, read_number
 
@@ -80,6 +80,7 @@ class Generic(Source[GenericOptions]):
     """Reads deliveries as the rules file says."""
 
     options_type: ClassVar = GenericOptions
+    takes_any_body: ClassVar = True
 
     def __init__(self, name: str, options: GenericOptions) -> None:
         super().__init__(name, options)
@@ -91,10 +92,9 @@ class Generic(Source[GenericOptions]):
     def binds(self) -> tuple[Part, ...]:
         return self.options.verify.binds
 
-    def sample(self, call: SampleCall) -> Sequence[Delivery]:  # noqa: ARG002 - the sender decides what a call is
-        raise NoSample(
-            f"source {self.name}: what its sender writes is for the rules file to say, so write the body yourself"
-        )
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:
+        media = bodies.FORM if self.options.format == "form" else bodies.JSON
+        return sample_of(self.name, self.options.verify, self.options.secrets, media, call)
 
     def _verify(self, delivery: Delivery) -> str:
         return self._verifier(delivery)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from badge_bridge.sources import bodies, standard_webhooks
-from badge_bridge.sources.base import Delivery, Part
+from badge_bridge.sources.base import Delivery, NoSample, Part, SampleCall
 from badge_bridge.sources.credentials import keys
 from badge_bridge.sources.signatures import (
     BASE64,
@@ -29,8 +30,9 @@ from badge_bridge.sources.signatures import (
     StaticToken,
     raw_body,
 )
+from badge_bridge.sources.trial_keys import trial_key
 
-__all__ = ["TokenVerify", "Verifier", "Verify"]
+__all__ = ["TokenVerify", "Verifier", "Verify", "sample_of"]
 
 Verifier = Callable[[Delivery], str]
 
@@ -68,6 +70,14 @@ class _Verify(BaseModel):
         """What names a verified delivery where `event.id` is not mapped."""
         return hashlib.sha256(delivery.body).hexdigest()
 
+    @abstractmethod
+    def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:
+        """A sample with what proves it, by the first of the secrets.
+
+        Raises:
+            NoSample: only the sender can prove it.
+        """
+
 
 class StandardWebhooksVerify(_Verify):
     """Standard Webhooks and Svix: the secrets are `whsec_...`, or `whpk_...` public keys."""
@@ -83,6 +93,17 @@ class StandardWebhooksVerify(_Verify):
     def signed_id(self, delivery: Delivery) -> str:
         return standard_webhooks.message_id(delivery)
 
+    def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:
+        keys, name, timestamp = standard_webhooks.read_keys(secrets), f"msg_{call.id}", int(call.now)
+        if keys.shared:
+            secret = next(one for one in secrets if standard_webhooks.read_keys([one]).shared)
+            signature = standard_webhooks.sign(name, timestamp, delivery.body, secret)
+        else:
+            private = trial_key(call, keys.public, standard_webhooks.written_public_key)
+            signature = standard_webhooks.sign_with(private, name, timestamp, delivery.body)
+        proof = {"webhook-id": name, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
+        return _with(delivery, proof)
+
 
 class HmacVerify(_Verify):
     """A header with the HMAC of the body, such as GitHub's."""
@@ -94,7 +115,15 @@ class HmacVerify(_Verify):
     encoding: Literal["hex", "base64"] = Field(default="hex", description="How the signature is written.")
 
     def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
-        scheme = Hmac(
+        return partial(self._scheme.verify, keys=keys(secrets))
+
+    def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:  # noqa: ARG002 - others do
+        signature = self._scheme.sign(secrets[0].encode(), delivery.body)
+        return _with(delivery, {self.header: self.prefix + signature})
+
+    @property
+    def _scheme(self) -> Hmac:
+        return Hmac(
             algorithm=self.algorithm,
             signature=HeaderPart(self.header, prefix=self.prefix),
             encoding=HEX if self.encoding == "hex" else BASE64,
@@ -102,7 +131,6 @@ class HmacVerify(_Verify):
             binds=("body",),
             hint="; compare the secret, algorithm and encoding with what the sender shows for this endpoint",
         )
-        return partial(scheme.verify, keys=keys(secrets))
 
 
 class HmacTimestampedVerify(_Verify):
@@ -117,7 +145,16 @@ class HmacTimestampedVerify(_Verify):
     )
 
     def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
-        scheme = Hmac(
+        return partial(self._scheme.verify, keys=keys(secrets))
+
+    def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:
+        time = str(int(call.now))
+        (message,) = _timed_body(delivery, time)
+        return _with(delivery, {self.header: f"t={time},v1={self._scheme.sign(secrets[0].encode(), message)}"})
+
+    @property
+    def _scheme(self) -> Hmac:
+        return Hmac(
             algorithm="sha256",
             signature=HeaderPart(self.header, prefix="v1=", separator=","),
             encoding=HEX,
@@ -126,7 +163,6 @@ class HmacTimestampedVerify(_Verify):
             time=SignedTime(HeaderPart(self.header, prefix="t=", separator=","), tolerance=self.tolerance),
             hint="; compare the secret with the one that the sender shows for this endpoint",
         )
-        return partial(scheme.verify, keys=keys(secrets))
 
 
 class BearerVerify(_Verify):
@@ -139,6 +175,9 @@ class BearerVerify(_Verify):
     def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
         hint = "; compare the sender's header Authorization: Bearer ... with secrets"
         return partial(StaticToken(name="bearer token", token=_bearer, hint=hint).verify, keys=keys(secrets))
+
+    def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:  # noqa: ARG002 - the same
+        return _with(delivery, {"authorization": f"Bearer {secrets[0]}"})
 
 
 class BasicVerify(_Verify):
@@ -154,6 +193,9 @@ class BasicVerify(_Verify):
         hint = "; compare the sender's user and password with secrets"
         return partial(StaticToken(name="basic credentials", token=_basic, hint=hint).verify, keys=keys(secrets))
 
+    def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:  # noqa: ARG002 - the same
+        return _with(delivery, {"authorization": f"Basic {BASE64.encode(secrets[0].encode())}"})
+
 
 class TokenVerify(_Verify):
     """A secret in a field of the body, for senders that can fill in a body and no header."""
@@ -168,11 +210,33 @@ class TokenVerify(_Verify):
         token = StaticToken(name="token", token=partial(_field, name=self.field), hint=hint)
         return partial(token.verify, keys=keys(secrets))
 
+    def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:  # noqa: ARG002 - the same
+        if _field(delivery, self.field) != secrets[0].encode():
+            raise NoSample(f"write the source's secret into the field {self.field} of the body")
+        return delivery
+
 
 Verify = Annotated[
     StandardWebhooksVerify | HmacVerify | HmacTimestampedVerify | BearerVerify | BasicVerify,
     Field(discriminator="scheme", description="How deliveries are checked."),
 ]
+
+
+def sample_of(
+    name: str, verify: _Verify, secrets: Sequence[SecretStr], media: str, call: SampleCall
+) -> Sequence[Delivery]:
+    """What `Source.sample` gives for a source whose sender writes the bodies."""
+    if not call.body:
+        raise NoSample(f"source {name}: its sender writes the bodies; give one with --body FILE")
+    delivery = Delivery("POST", "", [("content-type", media)], call.body, call.now)
+    try:
+        return (verify.prove(delivery, [secret.get_secret_value() for secret in secrets], call),)
+    except NoSample as error:
+        raise NoSample(f"source {name}: {error}") from None
+
+
+def _with(delivery: Delivery, proof: Mapping[str, str]) -> Delivery:
+    return replace(delivery, headers=[*delivery.headers, *proof.items()])
 
 
 def _timed_body(delivery: Delivery, time: str) -> Sequence[bytes]:

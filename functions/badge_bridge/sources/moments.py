@@ -14,7 +14,7 @@ from typing import Any
 
 from badge_bridge.sources.fields import MAX_SECONDS, Notes
 
-__all__ = ["content_digest", "iso_time", "seconds_told", "told", "unix_time"]
+__all__ = ["content_digest", "iso_text", "iso_time", "seconds_told", "told", "unix_time"]
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
 _EARLIEST = 1_000_000_000
@@ -32,6 +32,11 @@ def told(body: Mapping[str, Any], key: str, notes: Notes) -> str:
     if value is not None:
         notes.passed_over(key, value)
     return ""
+
+
+def iso_text(at: float, timespec: str = "milliseconds") -> str:
+    """Unix seconds as ISO 8601 in UTC: 2026-01-31T12:00:00.000Z, or with `seconds` without their fractions."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def iso_time(body: Mapping[str, Any], key: str, notes: Notes) -> datetime | None:

@@ -25,7 +25,7 @@ from badge_bridge.sources.credentials import Secrets, is_resolved
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, text_at
 from badge_bridge.sources.judgement import Judgement, unanswered
-from badge_bridge.sources.moments import iso_time, seconds_told, told
+from badge_bridge.sources.moments import iso_text, iso_time, seconds_told, told
 from badge_bridge.sources.signatures import BASE64, Hmac, SignedTime, unix_seconds
 
 __all__ = ["Quo", "QuoOptions", "judge"]
@@ -174,10 +174,7 @@ class Quo(Source[QuoOptions]):
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         digest = call.digest[:32]
-        began, over = (
-            datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            for at in (call.at, call.now)
-        )
+        began, over = (iso_text(at) for at in (call.at, call.now))
         answered = began if call.outcome == "answered" else None
         told_of_call = {
             "id": f"AC{digest}",

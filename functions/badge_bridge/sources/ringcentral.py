@@ -30,7 +30,7 @@ from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, text_at
-from badge_bridge.sources.moments import content_digest, iso_time, told
+from badge_bridge.sources.moments import content_digest, iso_text, iso_time, told
 from badge_bridge.sources.signatures import StaticToken
 
 __all__ = ["RingCentral", "RingCentralOptions"]
@@ -172,7 +172,7 @@ class RingCentral(Source[RingCentralOptions]):
 
     def _made(self, call: SampleCall, sequence: int, code: str, reason: str) -> Delivery:
         digest = call.digest[:32]
-        began = datetime.fromtimestamp(call.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        began = iso_text(call.at)
         party = {
             "accountId": "1",
             "extensionId": "2",

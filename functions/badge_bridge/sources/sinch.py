@@ -28,7 +28,7 @@ from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, is_resolved
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, text_at
-from badge_bridge.sources.moments import content_digest, iso_time, seconds_told, told
+from badge_bridge.sources.moments import content_digest, iso_text, iso_time, seconds_told, told
 from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac, SignedTime
 
@@ -194,10 +194,7 @@ class Sinch(Source[SinchOptions]):
         return Reply(status=200, body=b"{}", media_type=bodies.JSON)
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        began, over = (
-            datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-            for at in (call.at, call.now)
-        )
+        began, over = (iso_text(at, "seconds") for at in (call.at, call.now))
         known = {"callid": call.digest[:32], "version": 1}
         ends = {"cli": call.caller, "to": {"type": "did", "endpoint": call.line}}
         ice = {**known, "event": "ice", "timestamp": began, **ends}
@@ -210,7 +207,7 @@ class Sinch(Source[SinchOptions]):
 
     def _signed(self, told_of_call: Mapping[str, Any], now: float) -> Delivery:
         body = json.dumps(told_of_call).encode()
-        timestamp = datetime.fromtimestamp(int(now), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        timestamp = iso_text(int(now), "seconds")
         application, key = self._secrets[0]
         signature = self._scheme.sign(key, _content("POST", body, bodies.JSON, timestamp, self._path))
         headers = [

@@ -23,7 +23,7 @@ from badge_bridge.sources.signatures import (
     verify_any,
 )
 
-__all__ = ["Keys", "message_id", "read_keys", "sign", "verify"]
+__all__ = ["Keys", "message_id", "read_keys", "sign", "sign_with", "verify", "written_public_key"]
 
 _SECRET = "whsec_"  # noqa: S105 - how a secret begins
 _PUBLIC_KEY = "whpk_"
@@ -143,6 +143,16 @@ def sign(identifier: str, timestamp: int, body: bytes, secret: str) -> str:
     """The `webhook-signature` of a body under a `whsec_...` secret; `timestamp` is unix seconds."""
     (key,) = read_keys([secret]).shared
     return "v1," + _hmac(_STANDARD).sign(key, _content(identifier, str(timestamp), body))
+
+
+def sign_with(private_key: bytes, identifier: str, timestamp: int, body: bytes) -> str:
+    """The `webhook-signature` of a body under an Ed25519 private key of 32 bytes."""
+    return "v1a," + _ed25519(_STANDARD).sign(private_key, _content(identifier, str(timestamp), body))
+
+
+def written_public_key(key: bytes) -> str:
+    """The `whpk_...` of a raw public key."""
+    return _PUBLIC_KEY + BASE64.encode(key)
 
 
 def _family(delivery: Delivery) -> str:

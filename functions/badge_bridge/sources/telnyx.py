@@ -11,7 +11,9 @@ outgoing call of one leg it was the called party who answered, unless machine de
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -25,13 +27,14 @@ from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, is_resolved
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, strict_text_at, text_at
-from badge_bridge.sources.moments import iso_time
+from badge_bridge.sources.moments import iso_text, iso_time
 from badge_bridge.sources.signatures import BASE64, Ed25519, HeaderPart, SignedTime
+from badge_bridge.sources.trial_keys import trial_key
 
 __all__ = ["Telnyx", "TelnyxOptions"]
 
+_SIGNATURE, _TIMESTAMP = "telnyx-signature-ed25519", "telnyx-timestamp"
 _KEY_SIZE = 32
-
 
 _CAUSES: Mapping[str, LegOutcome] = {
     "call_rejected": "rejected",
@@ -100,11 +103,11 @@ class Telnyx(Source[TelnyxOptions]):
         super().__init__(name, options)
         self._keys = tuple(_public_key(secret) for secret in options.secrets)
         self._scheme = Ed25519(
-            signature=HeaderPart("telnyx-signature-ed25519"),
+            signature=HeaderPart(_SIGNATURE),
             encoding=BASE64,
             message=_message,
             binds=self.binds,
-            time=SignedTime(HeaderPart("telnyx-timestamp")),
+            time=SignedTime(HeaderPart(_TIMESTAMP)),
             hint="; compare secrets with the public key of the Telnyx account",
         )
 
@@ -145,10 +148,34 @@ class Telnyx(Source[TelnyxOptions]):
     def reply(self) -> Reply:
         return Reply(status=200)
 
-    def sample(self, call: SampleCall) -> Sequence[Delivery]:  # noqa: ARG002 - none can be made
-        raise NoSample(
-            f"source {self.name}: Telnyx signs with a private key that only Telnyx has; call a number of the account"
-        )
+    def sample(self, call: SampleCall) -> Sequence[Delivery]:
+        try:
+            key = trial_key(call, self._keys, BASE64.encode)
+        except NoSample as error:
+            raise NoSample(f"source {self.name}: {error}") from None
+        told = {
+            "call_session_id": call.digest[:32],
+            "call_leg_id": call.digest[:32],
+            "from": call.caller,
+            "to": call.line,
+            "start_time": iso_text(call.at),
+        }
+        events = [("call.initiated", {"direction": "incoming", "state": "parked"})]
+        if call.outcome == "answered":
+            events.append(("call.bridged", {}))
+            events.append(("call.hangup", {"hangup_cause": "normal_clearing", "hangup_source": "caller"}))
+        else:
+            events.append(("call.hangup", {"hangup_cause": "originator_cancel", "hangup_source": "caller"}))
+        return [self._signed(name, {**told, **more}, call, key) for name, more in events]
+
+    def _signed(self, name: str, payload: Mapping[str, Any], call: SampleCall, key: bytes) -> Delivery:
+        event = {"record_type": "event", "event_type": name, "id": f"{name}-{call.digest[:16]}"}
+        told = {**event, "occurred_at": iso_text(call.now), "payload": payload}
+        body, time = json.dumps({"data": told}).encode(), str(int(call.now))
+        headers = [("content-type", bodies.JSON), (_TIMESTAMP, time)]
+        delivery = Delivery("POST", "", headers, body, call.now)
+        (message,) = _message(delivery, time)
+        return replace(delivery, headers=[*headers, (_SIGNATURE, self._scheme.sign(key, message))])
 
     def _leg(self, body: Mapping[str, Any], kind: str, event_id: str, occurred: datetime, notes: Notes) -> Event:
         payload = group_at(group_at(body, "data"), "payload")

@@ -26,7 +26,7 @@ from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, text_at
-from badge_bridge.sources.moments import content_digest, iso_time, told, unix_time
+from badge_bridge.sources.moments import content_digest, iso_text, iso_time, told, unix_time
 from badge_bridge.sources.signatures import HEX, HeaderPart, Hmac, SignedTime
 
 __all__ = ["Zoom", "ZoomOptions"]
@@ -184,10 +184,7 @@ class Zoom(Source[ZoomOptions]):
         return Reply(status=200)
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        began, ended = (
-            datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-            for at in (call.at, call.now)
-        )
+        began, ended = (iso_text(at, "seconds") for at in (call.at, call.now))
         told_of_call = {
             "call_id": str(int(call.digest[:15], 16)),
             "caller": {"extension_type": _OUTSIDE, "phone_number": call.caller},

@@ -7,12 +7,15 @@ import hmac
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from badge_bridge.errors import Unauthenticated
 from badge_bridge.sources.base import Delivery, Part
 from badge_bridge.sources.signatures.places import Encoding, Place, SignedTime
 from badge_bridge.sources.signatures.scheme import any_equal, enumerated
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 __all__ = ["Algorithm", "Digest", "Ed25519", "Hmac", "Message", "raw_body"]
 
@@ -139,6 +142,15 @@ class Ed25519(_Signed):
     name = "ed25519"
     size = 64
 
+    @staticmethod
+    def public_key(private_key: bytes) -> bytes:
+        """The raw public key of a raw private key of 32 bytes."""
+        return _private(private_key).public_key().public_bytes_raw()
+
+    def sign(self, private_key: bytes, message: bytes) -> str:
+        """The signature as a sender writes it, without prefix."""
+        return self.encoding.encode(_private(private_key).sign(message))
+
     def _matches(self, keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bool:
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - a cost for those only who use it
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - the same
@@ -152,3 +164,9 @@ class Ed25519(_Signed):
                         continue
                     return True  # a public key is no secret, so leaving early tells nothing
         return False
+
+
+def _private(key: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - the same
+
+    return ed25519.Ed25519PrivateKey.from_private_bytes(key)
