@@ -131,7 +131,7 @@ class MemoryStore:
         row = self._held(claim)
         if row is None:
             return False
-        if row.revision != claim.revision:
+        if row.since_attempt >= claim.attempt:
             settlement = overtaken(settlement)
         self._end(row, settlement)
         return True

@@ -207,6 +207,11 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         "CREATE TABLE holds (name TEXT PRIMARY KEY NOT NULL, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
     ),
     (_rebuild_events,),
+    (
+        # Whose card was meant, which tells whether a call that is judged anew is about somebody else.
+        "ALTER TABLE attachments ADD COLUMN customer TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attachments ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 

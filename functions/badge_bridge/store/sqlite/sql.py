@@ -49,10 +49,10 @@ __all__ = [
     "RESUME",
     "REVISE",
     "REVISED",
-    "REVISION",
     "SETTLE",
     "SET_HOLD",
     "SET_LEVEL",
+    "SINCE_ATTEMPT",
     "START_ATTEMPT",
     "TAKE_UP",
     "TRIAL",
@@ -130,7 +130,7 @@ RETURNING key, event, attempts, failures, received_at, since_attempt, lane, revi
 START_ATTEMPT = "INSERT INTO attempts (event, number, started_at) VALUES (?, ?, ?)"
 OUTCOMES_SINCE = "SELECT outcomes FROM attempts WHERE event = ? AND number > ? ORDER BY number"
 
-REVISION = "SELECT revision FROM events WHERE key = :key AND state = 'working' AND lease_token = :token"
+SINCE_ATTEMPT = "SELECT since_attempt FROM events WHERE key = :key AND state = 'working' AND lease_token = :token"
 SETTLE = """
 UPDATE events
 SET state = :state, reason = :reason, failures = failures + :failed, rules_hash = :rules_hash,
@@ -222,9 +222,12 @@ RESUME = "DELETE FROM pauses WHERE lane = ?"
 # The ledger
 
 # The columns of an Attachment, in its order.
-_ATTACHMENT = "key, rule, portal, badge, owner_type, owner_id, time, join_value, content, activity, sent_at, closed_at"
+_ATTACHMENT = (
+    "key, rule, portal, badge, owner_type, owner_id, time, join_value, content, activity, sent_at, closed_at, "
+    "customer, taken_back"
+)
 
-ATTACH = f"INSERT OR REPLACE INTO attachments ({_ATTACHMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+ATTACH = f"INSERT OR REPLACE INTO attachments ({_ATTACHMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 UNATTACH = "DELETE FROM attachments WHERE key = ? AND rule = ? AND activity IS NULL"
 ATTACHMENTS = f"SELECT {_ATTACHMENT} FROM attachments WHERE key = ? ORDER BY rule"  # noqa: S608
 OPEN_ATTACHMENTS = f"""

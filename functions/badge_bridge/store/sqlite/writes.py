@@ -161,8 +161,8 @@ def settlement_values(key: str, token: str, attempt: int, settlement: Settlement
 def settle_claim(connection: sqlite3.Connection, claim: Claim, settlement: Settlement, values: dict[str, Any]) -> bool:
     """`values` are those of `settlement`, made ready outside of the transaction."""
     if claim.revision:
-        (revision,) = connection.execute(sql.REVISION, values).fetchone() or (claim.revision,)
-        if revision != claim.revision:
+        (since,) = connection.execute(sql.SINCE_ATTEMPT, values).fetchone() or (0,)
+        if since >= claim.attempt:
             values = settlement_values(claim.key, claim.token, claim.attempt, overtaken(settlement))
     return settle(connection, values)
 
