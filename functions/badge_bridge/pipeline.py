@@ -230,7 +230,7 @@ class Pipeline:
     async def _join(self, progress: Progress) -> None:
         """Take up one leg of a call; the rules meet the judgement of the whole call."""
         try:
-            joined = await self._calls.join(progress.claim.key, progress.claim.event)
+            joined = await self._calls.join(progress.claim)
         except Exception as error:  # noqa: BLE001 - whatever fails, the leg must keep its place
             progress.decisions.append(self._decide(error, progress, "joining it"))
         else:

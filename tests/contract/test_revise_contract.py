@@ -78,9 +78,10 @@ async def test_same_content_is_not_worked_on_again(store: Store) -> None:
     """Another leg that changes nothing but what `data` lists costs no attempt."""
     await store.revise(judged("call.missed", data={"legs": 1}), revision=1, now=NOW)
     await store.settle(await claimed(store), ended())
-    assert not await store.revise(judged("call.missed", data={"legs": 2}), revision=2, now=NOW + 20)
+    more = replace(judged("call.missed", data={"legs": 2}), verified="from 2 deliveries")
+    assert not await store.revise(more, revision=2, now=NOW + 20)
     stored = await found(store)
-    assert (stored.state, stored.event.data["legs"]) == ("done", 2)
+    assert (stored.state, stored.event.data["legs"], stored.verified) == ("done", 2, "from 2 deliveries")
     assert not await store.revise(judged("call.answered"), revision=2, now=NOW + 21)
 
 

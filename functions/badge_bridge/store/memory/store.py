@@ -147,6 +147,7 @@ class MemoryStore:
             return False
         same = says_the_same(row.event, new.event)
         row.event, row.type, row.time, row.revision = new.event, new.type, new.time, revision
+        row.verified = new.verified
         for join in new.joins - row.joins:
             self._by_join.setdefault(join, []).append(row)
         row.joins |= new.joins

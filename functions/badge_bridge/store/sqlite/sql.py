@@ -156,7 +156,9 @@ GIVE_BACK_ATTEMPT = "UPDATE attempts SET result = 'given back' WHERE event = ? A
 
 REVISED = "SELECT event, revision FROM events WHERE key = ?"
 FIRST_REVISION = "UPDATE events SET revision = :revision, due = :now WHERE key = :key"
-REVISE = "UPDATE events SET event = :event, type = :type, revision = :revision WHERE key = :key"
+REVISE = """
+UPDATE events SET event = :event, type = :type, verified = :verified, revision = :revision WHERE key = :key
+"""
 DO_AGAIN = "UPDATE events SET failures = 0, since_attempt = attempts WHERE key = ?"
 TAKE_UP = """
 UPDATE events SET state = 'waiting', ready = 1, due = :now, lane = '', reason = '', settled_at = NULL

@@ -184,14 +184,15 @@ def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
 def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, now: float) -> bool:
     """Write the one event of `acceptance`."""
     ((row, joins),) = acceptance.rows
-    key, text, kind = row[0], row[-1], row[2]
+    key, _, kind, verified, _, _, text = row
     if accept(connection, [acceptance]):
         connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
         return True
     stored, known = connection.execute(sql.REVISED, (key,)).fetchone()
     if not 0 < known < revision:
         return False
-    connection.execute(sql.REVISE, {"key": key, "event": text, "type": kind, "revision": revision})
+    values = {"key": key, "event": text, "type": kind, "verified": verified, "revision": revision}
+    connection.execute(sql.REVISE, values)
     if joins:
         connection.execute(sql.join(len(joins)), [value for join in joins for value in join])
     if says_the_same(stored, text):
