@@ -80,19 +80,12 @@ class _Deed:
     portal: Portal
     join: str
     asked: Asked
+    taken_back: int = 0
+    """How often a badge of this rule was taken back from the event's card."""
 
     @property
     def customer(self) -> Customer:
-        event = self.event
-        own = event.provider == "bitrix24" and event.type.startswith("call.")
-        # A subject may be anything, such as an order's number, and must not be looked up as a telephone's.
-        subject = event.subject if E164.fullmatch(event.subject) else ""
-        party = event.callee if event.direction == "outbound" else event.caller
-        return Customer(
-            phone=subject or (party if _TELEPHONE.fullmatch(party) else ""),
-            email=event.email,
-            call_id=event.id if own else "",
-        )
+        return _customer(self.event)
 
 
 class Cards:
@@ -146,23 +139,47 @@ class Cards:
                 raise failure
         return Reached("cleared", "; ".join(told), _owner_of(rows[-1]), rows[-1].activity)
 
-    async def withdrawable(self, key: str, *, kept: Collection[str]) -> list[Attachment]:
-        """What was attached for an event, or may have been, by other rules than those that are to be `kept`."""
-        rows = await self._store.attachments(key)
-        return [row for row in rows if row.closed_at is None and row.rule not in kept and row.portal in self._portals]
+    async def withdrawable(self, key: str, event: Event, *, kept: Collection[Rule]) -> list[tuple[Attachment, str]]:
+        """What was attached for an event, or may have been, and does not belong on its card any more, each with the
+        reason: the rule is not among those to be `kept`, or the card is another customer's.
+        """
+        rules = {rule.name: rule for rule in kept}
+        rows = [row for row in await self._store.attachments(key) if row.closed_at is None]
+        found = [(row, self._why_withdrawn(row, event, rules.get(row.rule))) for row in rows]
+        return [(row, why) for row, why in found if why]
+
+    def _why_withdrawn(self, row: Attachment, event: Event, rule: Rule | None) -> str:
+        if row.rule not in self._names:
+            return f"the rules file has no rule {row.rule!r} any more, and the call was judged anew as {event.type}"
+        if rule is None:
+            return f"the call turned out as {event.type}"
+        if rule.portal != row.portal:
+            return f"the rule's portal is {rule.portal} now"
+        return "the call turned out to be another customer's" if _is_of_another(row, rule, event) else ""
 
     async def withdraw(self, row: Attachment, asked: Asked) -> Reached:
-        """Take back what was attached for an event that turned out to be another one.
+        """Take back what was attached for an event that turned out to be another one; it may be attached anew.
 
         Raises:
             PortalError, StoreUnavailable, InDoubt: it is not known to be completed.
         """
+        if row.portal not in self._portals:
+            raise CallRefused(
+                f"portal {row.portal}: it is not in the rules file any more, so that the badge on {_owner_of(row)} "
+                "stays there; name it again and redrive the event, or complete its activity by hand",
+                portal=row.portal,
+                method="",
+            )
         known: Attachment | None = row
         if row.activity is None:
             known = await self._find_doubtful(row, asked)
         if known is None:
             return Reached("cleared", "it was never added", _owner_of(row))
-        return Reached("cleared", await self.close(known, asked), _owner_of(known), known.activity)
+        how = await self._complete(known, asked)
+        await self._store.attach(
+            replace(known, activity=None, closed_at=self._clock(), taken_back=known.taken_back + 1)
+        )
+        return Reached("cleared", how, _owner_of(known), known.activity)
 
     async def close(self, row: Attachment, asked: Asked) -> str:
         """Complete one activity; says in half a sentence how that ended.
@@ -170,9 +187,13 @@ class Cards:
         Raises:
             PortalError, StoreUnavailable: it is not known to be completed.
         """
+        how = await self._complete(row, asked)
+        await self._store.close_attachment(row.key, row.rule, now=self._clock())
+        return how
+
+    async def _complete(self, row: Attachment, asked: Asked) -> str:
         assert row.activity is not None, "a row without an activity is not open"
         how = await self._portals[row.portal].activities.complete(row.activity, row.content, asked=asked)
-        await self._store.close_attachment(row.key, row.rule, now=self._clock())
         said = "completed" if how == "completed" else "was gone already"
         return f"activity {row.activity} on {_owner_of(row)} {said}"
 
@@ -182,19 +203,26 @@ class Cards:
 
     async def _attach(self, deed: _Deed) -> Reached:
         row = await self._row(deed)
-        if row is not None and row.closed_at is not None:
-            return Reached("cleared", "it was attached and cleared before", _owner_of(row), row.activity)
         if row is not None and row.activity is not None:
-            return await self._confirm(deed, row, "it was attached before")
-        if row is not None:
+            if row.closed_at is not None:
+                return Reached("cleared", "it was attached and cleared before", _owner_of(row), row.activity)
+            return await self._confirm(deed, await self._told_anew(row, deed), "it was attached before")
+        if row is not None and row.closed_at is None:
             found = await self._find_doubtful(row, deed.asked)
             if found is not None:
                 return await self._confirm(deed, found, "an earlier attempt had added it")
         later = await self._later(deed)
         if later:
             return Reached("cleared", f"never attached: {later}")
-        added, how = await self._add(deed)
+        added, how = await self._add(replace(deed, taken_back=row.taken_back if row else 0))
         return Reached("ignored", how) if added is None else await self._confirm(deed, added, how)
+
+    async def _told_anew(self, row: Attachment, deed: _Deed) -> Attachment:
+        """The row as later events shall find it, where a call that was judged anew has another time or join."""
+        known = replace(row, time=deed.event.time.timestamp(), join=deed.join)
+        if known != row:
+            await self._store.attach(known)
+        return known
 
     async def _row(self, deed: _Deed) -> Attachment | None:
         return next((row for row in await self._store.attachments(deed.key) if row.rule == deed.rule.name), None)
@@ -204,7 +232,10 @@ class Cards:
         now = self._clock()
         try:
             found = await self._portals[row.portal].activities.find(
-                origin_of(row.key, row.rule), owner_type=row.owner_type, owner_id=row.owner_id, asked=asked
+                origin_of(row.key, row.rule, row.taken_back),
+                owner_type=row.owner_type,
+                owner_id=row.owner_id,
+                asked=asked,
             )
         except CallRefused as refusal:
             # Giving up here would leave a badge on a card that nobody takes away any more: it may be possible later.
@@ -226,8 +257,15 @@ class Cards:
                 "must have ended it, nobody knows that it is not there",
                 until=sent_at + CERTAIN_AFTER,
             )
-        await self._store.unattach(row.key, row.rule)
+        await self._let_go(row)
         return None
+
+    async def _let_go(self, row: Attachment) -> None:
+        """Nothing was added. What was taken back before stays known, since the mark of the next one depends on it."""
+        if row.taken_back:
+            await self._store.attach(replace(row, sent_at=None, closed_at=self._clock()))
+        else:
+            await self._store.unattach(row.key, row.rule)
 
     async def _add(self, deed: _Deed) -> tuple[Attachment | None, str]:
         """The completed row of a new activity and how its card was found; no row where there is no card."""
@@ -261,19 +299,19 @@ class Cards:
         row = _new_row(deed, badge.code, found.owner, sent_at=self._clock() + self._budget)
         await self._store.attach(row)
         before = len(deed.asked)
-        new = NewActivity(found.owner, badge, origin_of(row.key, row.rule), row.content)
+        new = NewActivity(found.owner, badge, origin_of(row.key, row.rule, row.taken_back), row.content)
         try:
             added = await deed.portal.activities.add(new, look_first=False, asked=deed.asked)
         except OutcomeUnknown as error:
             await self._store.attach(replace(row, sent_at=None if error.is_over else self._clock()))
             raise
         except PortalError:
-            await self._store.unattach(row.key, row.rule)
+            await self._let_go(row)
             raise
         except asyncio.CancelledError:
             # Cut off; where nothing was sent that was not refused, it was certainly not added.
             if not deed.asked.under_way and all(refusal_in(one.answer) for one in deed.asked[before:]):
-                await self._store.unattach(row.key, row.rule)
+                await self._let_go(row)
             raise
         return await self._know(row, added.id), found.how
 
@@ -295,7 +333,11 @@ class Cards:
             return ""
         for key, event in await self._store.joined(deed.join, after=deed.event.time.timestamp(), limit=1000):
             clearing = self._rules.clearing(event)
-            if any((rule.name, rule.portal) == (deed.rule.name, deed.rule.portal) for rule in clearing):
+            # By what it says now: an event that was judged anew is still found by what it said before.
+            if any(
+                (rule.name, rule.portal) == (deed.rule.name, deed.rule.portal) and _join(rule, event)[0] == deed.join
+                for rule in clearing
+            ):
                 return f"{event.type} of {_moment(event)} came later ({key})"
         return ""
 
@@ -306,6 +348,36 @@ def _join(rule: Rule, event: Event) -> tuple[str, str]:
         return rule.join(event), ""
     except EvaluationError as error:
         return "", f"; nothing will clear it, since clear.same gives no value: {error.message}"
+
+
+def _is_of_another(row: Attachment, rule: Rule, event: Event) -> bool:
+    """Whether the card of a row is not that of the event's customer. What is not known moves no badge."""
+    if rule.attach is None:
+        return False
+    if row.customer:
+        meant = _meant(rule.attach, event)
+        return bool(meant) and meant != row.customer
+    join, _ = _join(rule, event)
+    return bool(join and row.join) and join != row.join
+
+
+def _meant(attach: Attach, event: Event) -> str:
+    """By what the event's card is looked for; empty where nothing is known of that."""
+    given, _ = _given(attach, event)
+    customer = _customer(event)
+    return f"{given[0]} {given[1]}" if given else customer.phone or customer.email
+
+
+def _customer(event: Event) -> Customer:
+    own = event.provider == "bitrix24" and event.type.startswith("call.")
+    # A subject may be anything, such as an order's number, and must not be looked up as a telephone's.
+    subject = event.subject if E164.fullmatch(event.subject) else ""
+    party = event.callee if event.direction == "outbound" else event.caller
+    return Customer(
+        phone=subject or (party if _TELEPHONE.fullmatch(party) else ""),
+        email=event.email,
+        call_id=event.id if own else "",
+    )
 
 
 def _given(attach: Attach, event: Event) -> tuple[tuple[OwnerKind, int] | None, str]:
@@ -336,9 +408,14 @@ def _new_row(deed: _Deed, badge: str, owner: Owner, *, sent_at: float) -> Attach
         time=event.time.timestamp(),
         join=deed.join,
         content=content(
-            badge=badge, origin_id=origin_of(deed.key, deed.rule.name), responsible=owner.responsible, layout=layout
+            badge=badge,
+            origin_id=origin_of(deed.key, deed.rule.name, deed.taken_back),
+            responsible=owner.responsible,
+            layout=layout,
         ),
         sent_at=sent_at,
+        customer=_meant(attach, event),
+        taken_back=deed.taken_back,
     )
 
 

@@ -12,7 +12,8 @@ Result = Literal["ensured", "badged", "cleared", "ignored", "failed"]
 
 Role = Literal["act", "clear", "withdraw"]
 """`act`: the event matched the rule. `clear`: the event clears what the rule has attached for earlier ones. `withdraw`:
-the event says something else than before, and the rule that had attached for it does not match any more."""
+the event says something else than before, and what the rule had attached for it does not belong on that card any more:
+the rule does not match, is not in the rules file, or the customer is another one."""
 
 
 class Exchange(BaseModel):

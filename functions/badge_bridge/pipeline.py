@@ -217,7 +217,7 @@ class Pipeline:
     async def _join(self, progress: Progress) -> None:
         """Take up one leg of a call; the rules meet the judgement of the whole call."""
         try:
-            joined = await self._calls.join(progress.claim.key, progress.claim.event)
+            joined = await self._calls.join(progress.claim)
         except Exception as error:  # noqa: BLE001 - whatever fails, the leg must keep its place
             progress.decisions.append(self._decide(error, progress, "joining it"))
         else:
@@ -243,26 +243,27 @@ class Pipeline:
             if judgement.problem is not None and (judgement.rule.name, "act") not in finished:
                 reason = f"its condition could not be evaluated: {judgement.problem}"
                 progress.reached(judgement.rule.name, "ignored", reason=reason)
+        left: Collection[str] = ()
         if progress.claim.revision and progress.claim.attempt > 1 and event.type != "call.unknown":
             # The event may have said something else before. What cannot be told any more takes nothing back.
-            kept = {judgement.rule.name for judgement in judgements if judgement.result != "not matched"}
-            await self._withdraw(kept, progress, deadline)
+            kept = [judgement.rule for judgement in judgements if judgement.result != "not matched"]
+            left = await self._withdraw(kept, progress, deadline)
         for rule, role in deeds:
-            if (rule.name, role) not in finished:
+            # A badge goes to another card only once it has left the first one.
+            if (rule.name, role) not in finished and not (role == "act" and rule.name in left):
                 await self._apply(rule, role, progress, deadline)
 
-    async def _withdraw(self, kept: Collection[str], progress: Progress, deadline: float) -> None:
-        """Take back what rules have attached that do not match any more."""
+    async def _withdraw(self, kept: Collection[Rule], progress: Progress, deadline: float) -> Collection[str]:
+        """Take back what the event does not say any more; the rules whose badges could not be taken back yet."""
         claim = progress.claim
         try:
-            rows = await self._cards.withdrawable(claim.key, kept=kept)
+            rows = await self._cards.withdrawable(claim.key, claim.event, kept=kept)
         except StoreUnavailable as error:
             progress.decisions.append(self._decide(error, progress, "withdrawing"))
-            return
-        for row in rows:
-            await self._withdraw_one(row, progress, deadline)
+            return [rule.name for rule in kept]
+        return [row.rule for row, why in rows if not await self._withdraw_one(row, why, progress, deadline)]
 
-    async def _withdraw_one(self, row: Attachment, progress: Progress, deadline: float) -> None:
+    async def _withdraw_one(self, row: Attachment, why: str, progress: Progress, deadline: float) -> bool:
         """A failure becomes a decision, as in `_apply`: the other rows still have their turn."""
         try:
             async with asyncio.timeout_at(deadline):
@@ -273,13 +274,14 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
             decision = self._decide(error, progress, row.rule)
         else:
-            told = replace(reached, reason=f"the call turned out as {progress.claim.event.type}: {reached.reason}")
+            told = replace(reached, reason=f"{why}: {reached.reason}")
             progress.reached(row.rule, role="withdraw", badge=row.badge, portal=row.portal, **asdict(told))
-            return
+            return True
         progress.decisions.append(decision)
         if isinstance(decision, retry.GiveUp):
             reason = decision.reason
             progress.reached(row.rule, "failed", role="withdraw", badge=row.badge, portal=row.portal, reason=reason)
+        return False
 
     async def _apply(self, rule: Rule, role: Role, progress: Progress, deadline: float) -> None:
         """Let one rule act or clear. A failure becomes a decision, so that the other rules still have their turn."""

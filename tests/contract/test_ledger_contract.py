@@ -189,7 +189,7 @@ async def test_attach_keeps_row_when_written(store: Store) -> None:
         row(rule="a"),
         row(rule="b", activity=None, sent_at=NOW),
         row(rule="c", closed_at=NOW + 5),
-        row("s:2", owner_id=2**40),
+        row("s:2", owner_id=2**40, customer="+4930123456", taken_back=2),
     ]
     for one in reversed(rows):
         await store.attach(one)
@@ -212,6 +212,8 @@ async def test_attach_replaces_row_when_event_and_rule_are_the_same(store: Store
         content='{"x": 1}',
         activity=7,
         closed_at=NOW + 2,
+        customer="c",
+        taken_back=1,
     )
 
     await store.attach(final)
@@ -232,7 +234,7 @@ async def test_attach_opens_row_again_when_it_is_given_open(store: Store) -> Non
 @pytest.mark.parametrize("text", ODD_TEXTS)
 async def test_attach_keeps_text_when_it_is_unusual(store: Store, text: str) -> None:
     """Any text comes back, and finds its row again."""
-    given = row(text, text, portal=text, badge=text, join=text, content=text)
+    given = row(text, text, portal=text, badge=text, join=text, content=text, customer=text)
 
     await store.attach(given)
 
@@ -244,10 +246,10 @@ async def test_attach_keeps_text_when_it_is_unusual(store: Store, text: str) -> 
 async def test_attach_replaces_when_text_is_half_a_surrogate_pair(store: Store) -> None:
     """What no encoding can carry is kept as U+FFFD, and found by either."""
     half = "x\ud800"
-    await store.attach(row(half, half, portal=half, badge=half, join=half, content=half, activity=None))
+    await store.attach(row(half, half, portal=half, badge=half, join=half, content=half, activity=None, customer=half))
 
     whole = "x\ufffd"
-    kept = row(whole, whole, portal=whole, badge=whole, join=whole, content=whole, activity=None)
+    kept = row(whole, whole, portal=whole, badge=whole, join=whole, content=whole, activity=None, customer=whole)
     assert await store.attachments(half) == await store.attachments(whole) == [kept]
     assert await store.unattach(half, half) is True
     await store.attach(replace(kept, activity=1))

@@ -78,9 +78,10 @@ async def test_same_content_is_not_worked_on_again(store: Store) -> None:
     """Another leg that changes nothing but what `data` lists costs no attempt."""
     await store.revise(judged("call.missed", data={"legs": 1}), revision=1, now=NOW)
     await store.settle(await claimed(store), ended())
-    assert not await store.revise(judged("call.missed", data={"legs": 2}), revision=2, now=NOW + 20)
+    more = replace(judged("call.missed", data={"legs": 2}), verified="from 2 deliveries")
+    assert not await store.revise(more, revision=2, now=NOW + 20)
     stored = await found(store)
-    assert (stored.state, stored.event.data["legs"]) == ("done", 2)
+    assert (stored.state, stored.event.data["legs"], stored.verified) == ("done", 2, "from 2 deliveries")
     assert not await store.revise(judged("call.answered"), revision=2, now=NOW + 21)
 
 
@@ -108,6 +109,29 @@ async def test_overtaken_attempt_does_not_count_its_failure(store: Store) -> Non
     await store.revise(judged("call.answered"), revision=2, now=NOW + 10)
     await store.settle(claim, ended("waiting", due=LATER, lane="main", failed=True))
     assert ((await found(store)).failures, (await claimed(store, now=NOW + 11)).lane) == (0, "")
+
+
+async def test_attempt_is_not_overtaken_when_only_data_changed(store: Store) -> None:
+    """Another leg that changes nothing that is acted upon neither drops a failure nor hurries a retry."""
+    await store.revise(judged("call.missed", data={"legs": 1}), revision=1, now=NOW)
+    claim = await claimed(store)
+    assert not await store.revise(judged("call.missed", data={"legs": 2}), revision=2, now=NOW + 10)
+    assert await store.settle(claim, ended("waiting", due=LATER, failed=True, reason="no"))
+    stored = await found(store)
+    assert (stored.state, stored.failures, stored.due, stored.reason) == ("waiting", 1, LATER, "no")
+    assert stored.event.data == {"legs": 2}
+
+
+@pytest.mark.parametrize("changed", [{"caller": "+4930999"}, {"duration": 12}, {"subject": "+4930999"}])
+async def test_attempt_is_overtaken_when_the_customer_or_the_duration_changed(store: Store, changed: Any) -> None:
+    """The type need not change for an attempt to have been about something else."""
+    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    claim = await claimed(store)
+    assert await store.revise(judged("call.missed", **changed), revision=2, now=NOW + 10)
+    await store.settle(claim, ended(outcomes=(Outcome(rule="r", result="badged", activity=7),)))
+    again = await claimed(store, now=NOW + 11)
+    assert (again.attempt, again.outcomes, again.event.type) == (2, (), "call.missed")
+    assert {name: getattr(again.event, name) for name in changed} == changed
 
 
 async def test_lost_lease_of_an_overtaken_attempt_leaves_the_new_content(store: Store) -> None:

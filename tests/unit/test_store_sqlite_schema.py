@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.records import write_event
 from badge_bridge.store.sqlite import SqliteStore, schema
@@ -125,3 +130,130 @@ def test_migrate_leaves_older_file_as_it_was_when_it_fails(tmp_path: Path, monke
     ]
     assert contents(path)[0] == len(MIGRATIONS)
     connection.close()
+
+
+OPERATORS_OWN = (
+    "CREATE INDEX my_callers ON events (source, rules_hash)",
+    "CREATE TABLE my_log (key TEXT)",
+    "CREATE TRIGGER my_trigger AFTER UPDATE OF state ON events BEGIN INSERT INTO my_log VALUES (new.key); END",
+    "CREATE VIEW my_view AS SELECT key, state FROM events",
+)
+
+
+def full_second_version(path: Path, count: int = 50) -> None:
+    """With an attempt at each event, ids that have gaps, and what an operator has added for himself."""
+    second_version(path, [(f"s:{number}", write_event(event(caller=f"+49301{number}"))) for number in range(count)])
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DELETE FROM events WHERE id % 7 = 3")
+    connection.execute("UPDATE events SET state = 'dead', ready = NULL, attempts = 1, reason = 'no' WHERE id % 2 = 0")
+    connection.execute(
+        "INSERT INTO attempts (event, number, started_at, result) SELECT id, 1, 1001.0, 'dead' FROM events"
+    )
+    for statement in OPERATORS_OWN:
+        connection.execute(statement)
+    connection.close()
+
+
+def everything(path: Path) -> dict[str, Any]:
+    connection = sqlite3.connect(path)
+    names = ", ".join(name for _, name, *_ in connection.execute("PRAGMA table_info(events)") if name != "revision")
+    found = {
+        "events": connection.execute(f"SELECT {names} FROM events ORDER BY id").fetchall(),  # noqa: S608 - columns
+        "attempts": connection.execute("SELECT * FROM attempts ORDER BY event").fetchall(),
+        "schema": dict(
+            connection.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL "
+                "AND name NOT LIKE 'attachments%'"
+            )
+        ),
+    }
+    connection.close()
+    return found
+
+
+def open_hardened(path: Path) -> sqlite3.Connection:
+    """A connection as a hardened build of SQLite gives it, such as the one of macOS, where Python can ask for it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+    return connection
+
+
+def test_migrate_keeps_rows_indexes_and_triggers_when_sqlite_is_hardened(tmp_path: Path) -> None:
+    """The table of events is made anew without writing into SQLite's own, and nothing of the file is lost."""
+    path = tmp_path / "state.db"
+    full_second_version(path)
+    before = everything(path)
+    connection = open_hardened(path)
+    said: list[str] = []
+    connection.set_trace_callback(said.append)
+
+    migrate(connection, "state.db")
+
+    assert not [statement for statement in said if "writable_schema" in statement]
+    assert everything(path) == before
+    assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.execute("UPDATE events SET state = 'joined' WHERE id = 1")
+    assert connection.execute("SELECT key FROM my_log").fetchall() == [("s:0",)]
+    assert ("s:0", "joined") in connection.execute("SELECT * FROM my_view").fetchall()
+    connection.execute("DELETE FROM events WHERE id = 1")
+    assert not connection.execute("SELECT 1 FROM attempts WHERE event = 1").fetchall()
+    connection.close()
+
+
+def test_migrate_refuses_older_file_when_its_events_have_another_shape(tmp_path: Path) -> None:
+    """A column that no version has made would be lost with the table that is made anew."""
+    path = tmp_path / "state.db"
+    full_second_version(path)
+    connection = open_hardened(path)
+    connection.execute("ALTER TABLE events ADD COLUMN mine TEXT")
+    with pytest.raises(StoreUnavailable, match="not as earlier versions made it"):
+        migrate(connection, "state.db")
+    assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert contents(path)[0] == 2
+    connection.close()
+
+
+def test_migrate_says_what_it_does_when_a_file_is_older(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who waits for the start learns for what; a new file has nothing to tell of."""
+    caplog.set_level(logging.INFO)
+    full_second_version(tmp_path / "old.db")
+    for name in ("old.db", "old.db", "new.db"):
+        connection = open_hardened(tmp_path / name)
+        migrate(connection, name)
+        connection.close()
+    first, last = (record.getMessage() for record in caplog.records)
+    assert first.startswith(f"old.db: bringing 43 events from schema 2 to {len(MIGRATIONS)};")
+    assert last.startswith(f"old.db: has schema {len(MIGRATIONS)} now, after ")
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+from badge_bridge.store.sqlite.schema import migrate
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 5")  # so that much of it is in the file's log already
+def begins(statement):
+    if statement.startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+connection.set_trace_callback(begins)
+migrate(connection, "state.db")
+"""
+
+
+@pytest.mark.parametrize("when", ["DROP TABLE events", "ALTER TABLE new_events", "CREATE INDEX my_callers", "COMMIT"])
+def test_migrate_begins_anew_when_it_was_killed(tmp_path: Path, when: str) -> None:
+    """Whatever moment of it the process does not survive, the file is the older one, whole."""
+    path = tmp_path / "state.db"
+    full_second_version(path, count=2000)
+    before, version = everything(path), contents(path)
+    child = subprocess.run([sys.executable, "-c", KILLED, str(path), when], check=False, timeout=60)
+    assert child.returncode == -signal.SIGKILL
+
+    assert (everything(path), contents(path)) == (before, version)
+    connection = open_hardened(path)
+    migrate(connection, "state.db")
+    connection.close()
+    assert everything(path) == before
+    assert contents(path)[0] == len(MIGRATIONS)

@@ -13,9 +13,12 @@ __all__ = ["ORIGINATOR", "lead_origin_of", "origin_of"]
 ORIGINATOR = "badge-bridge"
 
 
-def origin_of(event_key: str, rule: str) -> str:
-    """The `originId` of the activity of one event and one rule: 32 hexadecimal digits, always the same."""
-    return _digest("activity", event_key, rule)
+def origin_of(event_key: str, rule: str, taken_back: int = 0) -> str:
+    """The `originId` of the activity of one event and one rule: 32 hexadecimal digits, always the same.
+
+    What is attached after a badge was taken back is another activity, which must not be taken for the one before.
+    """
+    return _digest("activity", event_key, rule, *([str(taken_back)] if taken_back else []))
 
 
 def lead_origin_of(phone: str, email: str) -> str:

@@ -205,6 +205,11 @@ class Attachment:
     """Without an id: by when at the latest it left to be added, where no answer has come; None where the answer was a
     failure."""
     closed_at: float | None = None
+    customer: str = ""
+    """By what the card was looked for; empty where an earlier version has written the row."""
+    taken_back: int = 0
+    """How often a badge was taken back, since the event turned out to be another one or another customer's. Closed and
+    without an id: it was, and may be attached anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +265,8 @@ class Store(Protocol):
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
         """End an attempt. False, and nothing written, where the lease is no longer the claim's.
 
-        Where the event was revised meanwhile, what was settled is about a content that is no more: the attempt and its
-        outcomes are recorded, and the event is due at once, whatever `settlement` says.
+        Where the event was revised meanwhile and says something else now, what was settled is about a content that is
+        no more: the attempt and its outcomes are recorded, and the event is due at once, whatever `settlement` says.
         """
 
     async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:

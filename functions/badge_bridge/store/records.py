@@ -66,6 +66,7 @@ def plain_attachment(attachment: Attachment) -> Attachment:
         badge=plain(attachment.badge),
         join=plain(attachment.join),
         content=plain(attachment.content),
+        customer=plain(attachment.customer),
     )
 
 

@@ -131,7 +131,7 @@ class MemoryStore:
         row = self._held(claim)
         if row is None:
             return False
-        if row.revision != claim.revision:
+        if row.since_attempt >= claim.attempt:
             settlement = overtaken(settlement)
         self._end(row, settlement)
         return True
@@ -147,6 +147,7 @@ class MemoryStore:
             return False
         same = says_the_same(row.event, new.event)
         row.event, row.type, row.time, row.revision = new.event, new.type, new.time, revision
+        row.verified = new.verified
         for join in new.joins - row.joins:
             self._by_join.setdefault(join, []).append(row)
         row.joins |= new.joins

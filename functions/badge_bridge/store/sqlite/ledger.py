@@ -28,6 +28,8 @@ def attach(connection: sqlite3.Connection, row: Attachment) -> None:
         row.activity,
         row.sent_at,
         row.closed_at,
+        row.customer,
+        row.taken_back,
     )
     connection.execute(sql.ATTACH, values)
 

@@ -6,13 +6,17 @@ setting that names somebody else's database does no harm to it.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
 from collections.abc import Callable
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.records import readable
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate"]
+
+logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x42414447  # "BADG"
 
@@ -33,23 +37,61 @@ def _join_customers(connection: sqlite3.Connection) -> None:
     )
 
 
-def _let_events_be_joined(connection: sqlite3.Connection) -> None:
-    """Allow one more state. SQLite has no statement that changes a CHECK; it documents this way to change one that no
-    stored row can contradict ("Making Other Kinds Of Table Schema Changes"), which copies no table.
+def _rebuild_events(connection: sqlite3.Connection) -> None:
+    """Allow one more state, and count revisions. SQLite has no statement that changes a CHECK; of the ways that it
+    documents ("Making Other Kinds Of Table Schema Changes") this is the one that every build allows, a hardened one
+    too: make a new table, copy, drop the old one, rename. `migrate` has seen to it that foreign keys rest meanwhile.
+
+    It copies every event: a million of 1 KB each takes about half a minute, once, and as much room again on the disk.
     """
-    (version,) = connection.execute("PRAGMA schema_version").fetchone()
-    connection.execute("PRAGMA writable_schema = ON")
-    connection.execute(
-        "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE type = 'table' AND name = 'events'",
-        ("'ignored', 'dead')", "'ignored', 'joined', 'dead')"),
-    )
-    (changed,) = connection.execute(
-        "SELECT count(*) FROM sqlite_schema WHERE name = 'events' AND instr(sql, ?)", ("'joined'",)
-    ).fetchone()
-    if not changed:
+    if tuple(name for _, name, *_ in connection.execute("PRAGMA table_info(events)")) != _COPIED:
         raise StoreUnavailable("the table of events is not as earlier versions made it; name another file as the store")
-    connection.execute(f"PRAGMA schema_version = {version + 1}")
-    connection.execute("PRAGMA writable_schema = RESET")
+    # In the order in which they were made; those that SQLite makes by itself have no text.
+    beside = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE tbl_name = 'events' AND type IN ('index', 'trigger') AND sql IS NOT NULL "
+        "ORDER BY rowid"
+    ).fetchall()
+    connection.execute(_EVENTS)
+    names = ", ".join(_COPIED)
+    connection.execute(f"INSERT INTO new_events ({names}) SELECT {names} FROM events ORDER BY id")  # noqa: S608 - ours
+    connection.execute("DROP TABLE events")
+    # Renamed as SQLite once did it: today it refuses while a view or a trigger names the table that is not there yet.
+    connection.execute("PRAGMA legacy_alter_table = ON")
+    connection.execute("ALTER TABLE new_events RENAME TO events")
+    connection.execute("PRAGMA legacy_alter_table = OFF")
+    for (statement,) in beside:
+        connection.execute(statement)
+
+
+_EVENTS = """
+CREATE TABLE new_events (
+    id            INTEGER PRIMARY KEY,
+    key           TEXT NOT NULL UNIQUE,
+    source        TEXT NOT NULL,
+    type          TEXT NOT NULL,
+    verified      TEXT NOT NULL,
+    received_at   REAL NOT NULL,
+    state         TEXT NOT NULL DEFAULT 'waiting'
+                  CHECK (state IN ('waiting', 'working', 'done', 'ignored', 'joined', 'dead')),
+    reason        TEXT NOT NULL DEFAULT '',
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    failures      INTEGER NOT NULL DEFAULT 0,
+    since_attempt INTEGER NOT NULL DEFAULT 0,  -- attempts before the last redrive, or the last revision
+    due           REAL NOT NULL,
+    ready         INTEGER DEFAULT 1,           -- waiting: 1 once its time has come, else 0; NULL otherwise
+    lane          TEXT NOT NULL DEFAULT '',    -- waiting: for this lane; working: probes this lane
+    lease_token   TEXT,
+    leased_until  REAL,                        -- working only
+    settled_at    REAL,
+    rules_hash    TEXT NOT NULL DEFAULT '',
+    revision      INTEGER NOT NULL DEFAULT 0,  -- that the content was written with; 0 where it was accepted as it is
+    event         TEXT NOT NULL                -- JSON; last, so that nothing has to read past it
+)
+"""
+_COPIED = (
+    *("id", "key", "source", "type", "verified", "received_at", "state", "reason", "attempts", "failures"),
+    *("since_attempt", "due", "ready", "lane", "lease_token", "leased_until", "settled_at", "rules_hash", "event"),
+)
 
 
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
@@ -164,23 +206,45 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         "CREATE TABLE notes (name TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL)",
         "CREATE TABLE holds (name TEXT PRIMARY KEY NOT NULL, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
     ),
+    (_rebuild_events,),
     (
-        # How often the content of an event was written anew; 0 for those that never are.
-        "ALTER TABLE events ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
-        _let_events_be_joined,
+        # Whose card was meant, which tells whether a call that is judged anew is about somebody else.
+        "ALTER TABLE attachments ADD COLUMN customer TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attachments ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0",
     ),
 )
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the file to this version's schema, in one transaction.
+    """Bring the file to this version's schema, in one transaction: who is killed meanwhile leaves it as it was.
 
     Raises:
         StoreUnavailable: the file belongs to another program, or to a newer version of this one.
     """
+    # A table that others refer to can be made anew only while nobody looks, which is for the time before a transaction.
+    ((checked,),) = connection.execute("PRAGMA foreign_keys").fetchall()
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        _migrate(connection, path)
+    finally:
+        connection.execute(f"PRAGMA foreign_keys = {checked}")
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)
+        began = time.monotonic()
+        if 0 < version < len(MIGRATIONS):
+            (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
+            logger.info(
+                "%s: bringing %d events from schema %d to %d; a million may take two minutes, and as much room "
+                "on the disk as the file has; if it is stopped, the file is as before, and the next start begins anew",
+                path,
+                events,
+                version,
+                len(MIGRATIONS),
+            )
         for steps in MIGRATIONS[version:]:
             for step in steps:
                 if isinstance(step, str):
@@ -191,6 +255,8 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
+        if 0 < version < len(MIGRATIONS):
+            logger.info("%s: has schema %d now, after %.1f s", path, len(MIGRATIONS), time.monotonic() - began)
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -49,10 +49,10 @@ __all__ = [
     "RESUME",
     "REVISE",
     "REVISED",
-    "REVISION",
     "SETTLE",
     "SET_HOLD",
     "SET_LEVEL",
+    "SINCE_ATTEMPT",
     "START_ATTEMPT",
     "TAKE_UP",
     "TRIAL",
@@ -130,7 +130,7 @@ RETURNING key, event, attempts, failures, received_at, since_attempt, lane, revi
 START_ATTEMPT = "INSERT INTO attempts (event, number, started_at) VALUES (?, ?, ?)"
 OUTCOMES_SINCE = "SELECT outcomes FROM attempts WHERE event = ? AND number > ? ORDER BY number"
 
-REVISION = "SELECT revision FROM events WHERE key = :key AND state = 'working' AND lease_token = :token"
+SINCE_ATTEMPT = "SELECT since_attempt FROM events WHERE key = :key AND state = 'working' AND lease_token = :token"
 SETTLE = """
 UPDATE events
 SET state = :state, reason = :reason, failures = failures + :failed, rules_hash = :rules_hash,
@@ -156,7 +156,9 @@ GIVE_BACK_ATTEMPT = "UPDATE attempts SET result = 'given back' WHERE event = ? A
 
 REVISED = "SELECT event, revision FROM events WHERE key = ?"
 FIRST_REVISION = "UPDATE events SET revision = :revision, due = :now WHERE key = :key"
-REVISE = "UPDATE events SET event = :event, type = :type, revision = :revision WHERE key = :key"
+REVISE = """
+UPDATE events SET event = :event, type = :type, verified = :verified, revision = :revision WHERE key = :key
+"""
 DO_AGAIN = "UPDATE events SET failures = 0, since_attempt = attempts WHERE key = ?"
 TAKE_UP = """
 UPDATE events SET state = 'waiting', ready = 1, due = :now, lane = '', reason = '', settled_at = NULL
@@ -222,9 +224,12 @@ RESUME = "DELETE FROM pauses WHERE lane = ?"
 # The ledger
 
 # The columns of an Attachment, in its order.
-_ATTACHMENT = "key, rule, portal, badge, owner_type, owner_id, time, join_value, content, activity, sent_at, closed_at"
+_ATTACHMENT = (
+    "key, rule, portal, badge, owner_type, owner_id, time, join_value, content, activity, sent_at, closed_at, "
+    "customer, taken_back"
+)
 
-ATTACH = f"INSERT OR REPLACE INTO attachments ({_ATTACHMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+ATTACH = f"INSERT OR REPLACE INTO attachments ({_ATTACHMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 UNATTACH = "DELETE FROM attachments WHERE key = ? AND rule = ? AND activity IS NULL"
 ATTACHMENTS = f"SELECT {_ATTACHMENT} FROM attachments WHERE key = ? ORDER BY rule"  # noqa: S608
 OPEN_ATTACHMENTS = f"""

@@ -161,8 +161,8 @@ def settlement_values(key: str, token: str, attempt: int, settlement: Settlement
 def settle_claim(connection: sqlite3.Connection, claim: Claim, settlement: Settlement, values: dict[str, Any]) -> bool:
     """`values` are those of `settlement`, made ready outside of the transaction."""
     if claim.revision:
-        (revision,) = connection.execute(sql.REVISION, values).fetchone() or (claim.revision,)
-        if revision != claim.revision:
+        (since,) = connection.execute(sql.SINCE_ATTEMPT, values).fetchone() or (0,)
+        if since >= claim.attempt:
             values = settlement_values(claim.key, claim.token, claim.attempt, overtaken(settlement))
     return settle(connection, values)
 
@@ -184,14 +184,15 @@ def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
 def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, now: float) -> bool:
     """Write the one event of `acceptance`."""
     ((row, joins),) = acceptance.rows
-    key, text, kind = row[0], row[-1], row[2]
+    key, _, kind, verified, _, _, text = row
     if accept(connection, [acceptance]):
         connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
         return True
     stored, known = connection.execute(sql.REVISED, (key,)).fetchone()
     if not 0 < known < revision:
         return False
-    connection.execute(sql.REVISE, {"key": key, "event": text, "type": kind, "revision": revision})
+    values = {"key": key, "event": text, "type": kind, "verified": verified, "revision": revision}
+    connection.execute(sql.REVISE, values)
     if joins:
         connection.execute(sql.join(len(joins)), [value for join in joins for value in join])
     if says_the_same(stored, text):
