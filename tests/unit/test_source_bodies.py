@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import pytest
 from hypothesis import given
@@ -240,3 +240,43 @@ def test_marks_inside_a_text_are_no_values() -> None:
     for endless in (b'{"a":"' + b'\\"' * 500_000, b'{"a":"' + b"," * 1_000_000, b'"\\' * 300_000 + b"," * 6_000):
         with pytest.raises(Malformed):
             bodies.json_object(endless)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"a=1&auth[token]=x%20y+z&b=2", "x y z"),
+        (b"auth%5Btoken%5D=x", "x"),
+        (b"%61%75%74%68%5b%74%6f%6b%65%6e%5d=x", "x"),
+        (b"auth[token]=", ""),
+        (b"auth[token]", ""),
+        (b"token=x&auth[tokens]=y", None),
+        (b"auth[token]=x&auth%5Btoken%5D=x", None),
+        (b"auth[token]=%ff", None),
+        (b"auth[token]=" + b"x" * 3_001, None),
+        (b"", None),
+    ],
+)
+def test_one_field_is_found_without_reading_the_others(body: bytes, value: str | None) -> None:
+    """However its name is escaped; missing, repeated, unreadable or long, it is none."""
+    assert bodies.form_field(body, "auth[token]") == value
+
+
+def test_one_field_of_too_many_is_not_looked_for() -> None:
+    """The bound is that of forms."""
+    with pytest.raises(Malformed, match="more than 1,000 fields"):
+        bodies.form_field(b"&".join([b"a=1"] * 1_001), "a")
+
+
+def test_other_fields_are_not_decoded_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody has signed for costs next to nothing: only what can be the name, and its value, is decoded."""
+    decoded: list[str] = []
+    plain = unquote_plus
+
+    def counting(text: str, errors: str) -> str:
+        decoded.append(text)
+        return plain(text, errors=errors)
+
+    monkeypatch.setattr("badge_bridge.sources.bodies.unquote_plus", counting)
+    assert bodies.form_field(b"a=" + b"%41" * 300_000 + b"&%41%41=1&token=x", "token") == "x"
+    assert decoded == ["%41%41", "token", "x"]

@@ -12,12 +12,24 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from badge_bridge.errors import Malformed, UnsupportedMediaType
 from badge_bridge.sources.base import Delivery
 
-__all__ = ["FORM", "JSON", "Fields", "flat", "form", "is_json", "json_object", "media_type", "nested", "query"]
+__all__ = [
+    "FORM",
+    "JSON",
+    "Fields",
+    "flat",
+    "form",
+    "form_field",
+    "is_json",
+    "json_object",
+    "media_type",
+    "nested",
+    "query",
+]
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -26,6 +38,8 @@ Fields = Sequence[tuple[str, str]]
 """Decoded pairs of a form or a query in the order of arrival, repeats included."""
 
 _MAX_FIELDS = 1_000
+_LONGEST_SHORT_VALUE = 3_000
+"""Bytes, as it is written, of a value that is looked for by itself, such as a token."""
 _MAX_VALUES = 5_000
 """For JSON, containers included; a large webhook of GitHub has about 1,000."""
 _MAX_DEPTH = 32
@@ -61,6 +75,27 @@ def form(body: bytes) -> Fields:
         Malformed: not UTF-8, not pairs, or too many of them.
     """
     return _pairs(_text(body), strict=True) if body else ()
+
+
+def form_field(body: bytes, name: str) -> str | None:
+    """The one short value of a field of a form, with no other decoded; None where it is missing, repeated or long.
+
+    For what tells who sends: decoding a whole form of 1 MiB of escapes takes a third of a second, which nobody may ask
+    for without a token.
+
+    Raises:
+        Malformed: too many fields.
+    """
+    _check_count(body.count(b"&"))
+    lengths = range(len(name), 3 * len(name.encode()) + 1)  # escapes take three bytes for one
+    found = None
+    for pair in body.split(b"&"):
+        key, _, value = pair.partition(b"=")
+        if len(key) in lengths and _decoded(key) == name:
+            if found is not None:
+                return None
+            found = value
+    return _decoded(found) if found is not None and len(found) <= _LONGEST_SHORT_VALUE else None
 
 
 def query(text: str) -> Fields:
@@ -137,14 +172,25 @@ def _text(body: bytes) -> str:
 
 @lru_cache(maxsize=1)  # a delivery is verified and read in one go, and both need its form
 def _pairs(text: str, *, strict: bool) -> Fields:
-    if text.count("&") >= _MAX_FIELDS:
-        raise Malformed(f"there are more than {_MAX_FIELDS:,} fields")
+    _check_count(text.count("&"))
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=strict, errors="strict"))
     except UnicodeDecodeError as error:
         raise Malformed("a field is not UTF-8") from error
     except ValueError as error:
         raise Malformed("the body is not a form of name=value pairs") from error
+
+
+def _check_count(separators: int) -> None:
+    if separators >= _MAX_FIELDS:
+        raise Malformed(f"there are more than {_MAX_FIELDS:,} fields")
+
+
+def _decoded(written: bytes) -> str | None:
+    try:
+        return unquote_plus(written.decode("utf-8"), errors="strict")
+    except UnicodeDecodeError:
+        return None
 
 
 def _plant(tree: dict[str, Any], path: Sequence[str], value: str) -> None:

@@ -263,8 +263,7 @@ def _field(delivery: Delivery, name: str) -> bytes | None:
         Malformed: the body cannot be parsed.
     """
     is_form = bodies.media_type(delivery) == bodies.FORM
-    body = bodies.flat(bodies.form(delivery.body)) if is_form else bodies.json_object(delivery.body)
-    value = body.get(name)
+    value = bodies.form_field(delivery.body, name) if is_form else bodies.json_object(delivery.body).get(name)
     return value.encode() or None if isinstance(value, str) else None
 
 
