@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -175,6 +177,25 @@ async def test_forged_delivery_of_any_provider_is_explained_and_not_believed(pro
         (told,) = explained.deliveries
         assert not told.verified or not {"body", "form", "fields"} & set(source.binds)
         assert told.refused or told.unreadable or told.made
+
+
+def test_readme_shows_an_explanation_as_it_is(explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one in the README is of the rules file in the README, but for keys, hashes and times."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"```console\n\$ badge-bridge (explain .*?)```", readme, re.DOTALL)
+    (first, *_) = re.findall(r"   ```yaml\n(.*?)   ```", readme, re.DOTALL)
+    Path("rules.yaml").write_text(textwrap.dedent(first))
+    for name in re.findall(r"\$\{(\w+)\}", first):
+        monkeypatch.setenv(name, f"secret-of-{name}")
+    command, _, told = shown.partition("\n")
+    code, out, _ = explain(*command.split()[1:])
+    assert code == 0
+
+    def but_for_what_differs(text: str) -> str:
+        text = re.sub(r"(CA|reception:|hash )[0-9a-f]+…?", r"\1…", text)
+        return re.sub(r"\d{4}-\d\d-\d\d [\d:]{8}", "…", text).strip()
+
+    assert but_for_what_differs(told) == but_for_what_differs(out)
 
 
 def test_captured_request_is_read_as_it_goes_over_the_wire(explain: Explain) -> None:
