@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.calls import call_join
+from badge_bridge.customers import card_of
 from badge_bridge.errors import DeliveryRefused
 from badge_bridge.events import Event, event_key
 from badge_bridge.rulesfile import RuleExplained, RulesFile, explain_rules
@@ -102,8 +103,7 @@ async def explain_deliveries(
 async def explain_stored(rules: RulesFile, stored: StoredEvent, *, store: Store) -> Explanation:
     """Explain a stored event by the rules of now. Of a leg, the whole call is explained, as far as it is told yet."""
     if stored.event.leg is None:
-        events = [EventExplained(stored.key, stored.event, explain_rules(rules, stored.event))]
-        return Explanation(rules, stored=stored, events=events)
+        return Explanation(rules, stored=stored, events=[_explained(stored.key, stored.event, rules)])
     legs = await store.related(call_join(stored.event), limit=MOST_LEGS)
     made = [(leg.received_at, Made(leg.key, leg.event)) for leg in legs if leg.event.leg is not None]
     return Explanation(rules, stored=stored, events=_judged(made, rules))
@@ -155,11 +155,15 @@ def _judged(made: Iterable[tuple[float, Made]], rules: RulesFile) -> list[EventE
     calls: dict[str, dict[str, LegEvent]] = {}
     for received_at, one in made:
         if one.event.leg is None:
-            whole.setdefault(one.key, EventExplained(one.key, one.event, explain_rules(rules, one.event)))
+            whole.setdefault(one.key, _explained(one.key, one.event, rules))
         else:
             calls.setdefault(call_join(one.event), {}).setdefault(one.key, LegEvent(one.key, received_at, one.event))
     for legs in calls.values():
         event = judged_event(list(legs.values()))
         key = event_key(event.source, judged_identity(event.id))
-        whole.setdefault(key, EventExplained(key, event, explain_rules(rules, event), legs=tuple(legs)))
+        whole.setdefault(key, _explained(key, event, rules, legs=tuple(legs)))
     return list(whole.values())
+
+
+def _explained(key: str, event: Event, rules: RulesFile, legs: Sequence[str] = ()) -> EventExplained:
+    return EventExplained(key, event, explain_rules(rules, event, card_of=card_of), legs)

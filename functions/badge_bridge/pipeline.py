@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from badge_bridge import retry
+from badge_bridge.attaching import BUDGET, Reached
 from badge_bridge.calls import FINAL, Calls, call_join
-from badge_bridge.cards import BUDGET, Cards, Reached
+from badge_bridge.cards import Cards
 from badge_bridge.errors import (
     BridgeError,
     CallRefused,
@@ -36,7 +37,7 @@ from badge_bridge.rulesfile import Judgement, Rule, RulesFile
 from badge_bridge.settling import Progress, settle
 from badge_bridge.sources.base import Delivery, Reply, Source
 from badge_bridge.sources.receiving import find, read
-from badge_bridge.store.protocol import Accepted, Attachment, Claim, Settlement, Store
+from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
 
 __all__ = ["Pipeline"]
 
@@ -47,6 +48,18 @@ LEASE = 90.0
 
 SETTLE_AGAIN = 1.0
 """Seconds between tries to write the end of an attempt while the store cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    """What an attempt does for one rule, by the names that its outcome is told with."""
+
+    rule: str
+    role: Role
+    badge: str
+    portal: str
+    because: str = ""
+    """Why, where the rule does not say it."""
 
 
 class Pipeline:
@@ -233,7 +246,7 @@ class Pipeline:
             progress.decisions.append(self._decide(error, progress, "judging it"))
             return
         clearing = self._rules.clearing(event)
-        progress.ignored_because = _explain(event, judgements, clearing)
+        progress.ignored_because = _why_ignored(event, judgements, clearing)
         deeds: list[tuple[Rule, Role]] = [
             (judgement.rule, "act") for judgement in judgements if judgement.result == "matched"
         ]
@@ -261,54 +274,48 @@ class Pipeline:
         except StoreUnavailable as error:
             progress.decisions.append(self._decide(error, progress, "withdrawing"))
             return [rule.name for rule in kept]
-        return [row.rule for row, why in rows if not await self._withdraw_one(row, why, progress, deadline)]
-
-    async def _withdraw_one(self, row: Attachment, why: str, progress: Progress, deadline: float) -> bool:
-        """A failure becomes a decision, as in `_apply`: the other rows still have their turn."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                reached = await self._cards.withdraw(row, progress.asked)
-        except TimeoutError:
-            message = f"portal {row.portal}: no answer within the time of an attempt"
-            decision = self._decide(OutcomeUnknown(message, portal=row.portal, method=""), progress, row.rule)
-        except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
-            decision = self._decide(error, progress, row.rule)
-        else:
-            told = replace(reached, reason=f"{why}: {reached.reason}")
-            progress.reached(row.rule, role="withdraw", badge=row.badge, portal=row.portal, **asdict(told))
-            return True
-        progress.decisions.append(decision)
-        if isinstance(decision, retry.GiveUp):
-            reason = decision.reason
-            progress.reached(row.rule, "failed", role="withdraw", badge=row.badge, portal=row.portal, reason=reason)
-        return False
+        left = []
+        for row, why in rows:
+            deed = _Deed(row.rule, "withdraw", row.badge, row.portal, because=why)
+            if not await self._do(self._cards.withdraw(row, progress.asked), deed, progress, deadline):
+                left.append(row.rule)
+        return left
 
     async def _apply(self, rule: Rule, role: Role, progress: Progress, deadline: float) -> None:
-        """Let one rule act or clear. A failure becomes a decision, so that the other rules still have their turn."""
-        badge = self._rules.badges[rule.badge].code
+        """Let one rule act or clear."""
+        claim, asked = progress.claim, progress.asked
+        if role == "clear":
+            work: Awaitable[Reached | None] = self._cards.clear(rule, claim.event, asked)
+        else:
+            work = self._cards.act(rule, claim.key, claim.event, asked)
+        deed = _Deed(rule.name, role, self._rules.badges[rule.badge].code, rule.portal)
+        await self._do(work, deed, progress, deadline)
+
+    async def _do(self, work: Awaitable[Reached | None], deed: _Deed, progress: Progress, deadline: float) -> bool:
+        """Whether the work came to its end. A failure becomes a decision, so that the others still have their turn."""
         try:
             async with asyncio.timeout_at(deadline):
-                reached = await self._do(rule, role, progress)
+                reached = await work
         except TimeoutError:
             # What was refused and did not come to its next try would be so again, and for ever.
             refused = any(refusal_in(one.answer) is CallRefused for one in progress.asked)
-            error = _out_of_time(rule, was_sent=progress.asked.was_cut_off or refused)
-            decision = self._decide(error, progress, rule.name)
+            error = _out_of_time(deed.portal, was_sent=progress.asked.was_cut_off or refused)
+            decision = self._decide(error, progress, deed.rule)
         except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
-            decision = self._decide(error, progress, rule.name)
+            decision = self._decide(error, progress, deed.rule)
         else:
             if reached is not None:
-                progress.reached(rule.name, role=role, badge=badge, portal=rule.portal, **asdict(reached))
-            return
+                self._tell_reached(deed, reached, progress)
+            return True
         progress.decisions.append(decision)
         if isinstance(decision, retry.GiveUp):
-            progress.reached(rule.name, "failed", role=role, badge=badge, portal=rule.portal, reason=decision.reason)
+            self._tell_reached(deed, Reached("failed", decision.reason), progress)
+        return False
 
-    async def _do(self, rule: Rule, role: Role, progress: Progress) -> Reached | None:
-        claim = progress.claim
-        if role == "clear":
-            return await self._cards.clear(rule, claim.event, progress.asked)
-        return await self._cards.act(rule, claim.key, claim.event, progress.asked)
+    def _tell_reached(self, deed: _Deed, reached: Reached, progress: Progress) -> None:
+        if deed.because and reached.result != "failed":
+            reached = replace(reached, reason=f"{deed.because}: {reached.reason}")
+        progress.reached(deed.rule, role=deed.role, badge=deed.badge, portal=deed.portal, **asdict(reached))
 
     def _decide(self, error: Exception, progress: Progress, what: str) -> retry.Decision:
         if not isinstance(error, BridgeError):
@@ -316,15 +323,15 @@ class Pipeline:
         return retry.decide(error, failures=progress.claim.failures, now=self._clock(), random=self._random)
 
 
-def _out_of_time(rule: Rule, *, was_sent: bool) -> BridgeError:
+def _out_of_time(portal: str, *, was_sent: bool) -> BridgeError:
     """The portal did not answer in time; or it was our own queue that took so long, which is not the event's fault."""
     if was_sent:
-        message = f"portal {rule.portal}: no answer within the time of an attempt"
-        return OutcomeUnknown(message, portal=rule.portal, method="")
-    return retry.NotSent(f"portal {rule.portal}: it did not come to this event's turn within the time of an attempt")
+        message = f"portal {portal}: no answer within the time of an attempt"
+        return OutcomeUnknown(message, portal=portal, method="")
+    return retry.NotSent(f"portal {portal}: it did not come to this event's turn within the time of an attempt")
 
 
-def _explain(event: Event, judgements: Sequence[Judgement], clearing: Sequence[Rule]) -> str:
+def _why_ignored(event: Event, judgements: Sequence[Judgement], clearing: Sequence[Rule]) -> str:
     """Why nothing is done, for an event that no rule matches, and for which none has anything to clear."""
     if not judgements and not clearing:
         return f"no rule is for {event.type} from {event.source}"

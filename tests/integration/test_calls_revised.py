@@ -4,6 +4,7 @@ comes to the right one. On virtual time.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,7 +62,7 @@ def with_rules(company: Company, rules: str) -> None:
     """Go on with another rules file, as after a restart."""
     known = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN}
     new, pipeline = parse(rules, "rules.yaml", providers=OPTIONS, environ=known), company.bridge.pipeline
-    portals = {name: portal for name, portal in pipeline._cards._portals.items() if name in new.portals}
+    portals = {name: portal for name, portal in company.bridge.portals.items() if name in new.portals}
     pipeline._rules = new
     pipeline._cards = Cards(rules=new, portals=portals, store=company.bridge.store, clock=virtual_clock)
 
@@ -270,7 +271,6 @@ def test_badge_that_cannot_come_off_is_told_of_when_its_portal_is_not_in_the_fil
         async with open_company(customers=1, rules=WITH_PHONES) as company:
             await told(company, "anna", caller=1)
             await judged(company)
-            portals = company.bridge.pipeline._cards._portals
             with_rules(company, ANOTHER_PORTAL)
             await told(company, "boris", caller=1, outcome="completed", human=True)
             again = await judged(company)
@@ -279,8 +279,26 @@ def test_badge_that_cannot_come_off_is_told_of_when_its_portal_is_not_in_the_fil
             assert badges(company) == [1001]
 
             with_rules(company, WITH_PHONES)
-            company.bridge.pipeline._cards._portals = portals
             await company.bridge.store.redrive(again.key, now=virtual_clock())
+            assert (await judged(company)).state == "done"
+            assert badges(company) == []
+
+    run_virtually(story())
+
+
+def test_taking_back_counts_for_nothing_while_the_portal_never_comes_to_its_turn() -> None:
+    """A queue inside the process is not the event's failure: the badge comes off whenever it is this event's turn."""
+
+    async def story() -> None:
+        async with open_company(customers=1, rules=WITH_PHONES) as company:
+            await told(company, "anna", caller=1)
+            await judged(company)
+            budget, company.bridge.pipeline._budget = company.bridge.pipeline._budget, -1.0
+            await told(company, "boris", caller=1, outcome="completed", human=True)
+            await asyncio.sleep(3_600)
+            (waiting,) = (await company.bridge.store.list(state="waiting", limit=5)).events
+            assert (waiting.event.type, waiting.failures) == ("call.answered", 0)
+            company.bridge.pipeline._budget = budget
             assert (await judged(company)).state == "done"
             assert badges(company) == []
 

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from badge_bridge.cards import CERTAIN_AFTER, Cards
+from badge_bridge.attaching import CERTAIN_AFTER
+from badge_bridge.cards import Cards
 from badge_bridge.outcomes import Asked
 from badge_bridge.portal.commands import Command, Departure, Page
 from badge_bridge.rulesfile import parse

@@ -17,7 +17,7 @@ import pytest
 from httpx import ASGITransport
 
 from badge_bridge import retry
-from badge_bridge.cards import BUDGET
+from badge_bridge.attaching import BUDGET
 from badge_bridge.errors import Impossible, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.pipeline import LEASE, Pipeline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,8 +35,10 @@ class RuleExplained:
     """What joins the event with others for this rule; empty where nothing does."""
 
 
-def explain_rules(rules: RulesFile, event: Event) -> Sequence[RuleExplained]:
-    """All rules, in the order of the file. Never raises."""
+def explain_rules(
+    rules: RulesFile, event: Event, *, card_of: Callable[[Attach, Event], str]
+) -> Sequence[RuleExplained]:
+    """All rules, in the order of the file; `card_of` says in words where a badge would be put. Never raises."""
     judged = {judgement.rule.name: judgement for judgement in rules.judge(event)}
     clearing = {rule.name for rule in rules.clearing(event)}
     explained = []
@@ -50,7 +52,7 @@ def explain_rules(rules: RulesFile, event: Event) -> Sequence[RuleExplained]:
                 rule=rule,
                 result=result,
                 condition=weigh(rule.condition, event) if judgement and rule.condition else None,
-                card=_card(rule.attach, event) if matched and rule.attach else "",
+                card=card_of(rule.attach, event) if matched and rule.attach else "",
                 title=rule.attach.title.fill(event) if matched and rule.attach else "",
                 clears=rule.name in clearing,
                 same=_same(rule, event) if rule.clear and (matched or rule.name in clearing) else "",
@@ -62,21 +64,6 @@ def explain_rules(rules: RulesFile, event: Event) -> Sequence[RuleExplained]:
 def _unconcerned(rule: Rule, event: Event) -> Result:
     for_type = Index([(rule, rule.on, ())]).concerned(event.type)
     return "other source" if any(for_type) else "other type"
-
-
-def _card(attach: Attach, event: Event) -> str:
-    try:
-        given = attach.given(event)
-    except EvaluationError as error:
-        return f"cannot be told: {error.message}"
-    if given is not None:
-        return f"{given[0]} {given[1]}, which the event names"
-    first = f"the first of {', '.join(attach.to)}" if len(attach.to) > 1 else f"the {attach.to[0]}"
-    if event.provider == "bitrix24" and event.type.startswith("call."):
-        return f"{first} of the customer whom the portal names for this call, else of {event.customer or 'nobody'}"
-    if not event.customer:
-        return "none: the event has no phone number and no e-mail address to find a customer by"
-    return f"{first} of the customer {event.customer}"
 
 
 def _same(rule: Rule, event: Event) -> str:
