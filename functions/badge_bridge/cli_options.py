@@ -67,7 +67,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def fail(message: str, code: int) -> NoReturn:
-    print(f"badge-bridge: {message}", file=sys.stderr)
+    from badge_bridge.terminal_text import harmless
+
+    print(harmless(f"badge-bridge: {message}"), file=sys.stderr)
     sys.exit(code)
 
 

@@ -89,7 +89,10 @@ def _records(content: bytes) -> Sequence[_Record]:
 
 def _delivery(one: _Record, at: float) -> tuple[str, Delivery]:
     pairs = one.headers.items() if isinstance(one.headers, dict) else one.headers
-    body = one.body_base64 or one.body.encode()
+    try:
+        body = one.body_base64 or one.body.encode()
+    except UnicodeEncodeError as error:
+        raise NotADelivery("the body has half of a surrogate pair; write it as body_base64") from error
     return _addressed(one.method, one.url, [(name.lower(), value) for name, value in pairs], body, at)
 
 

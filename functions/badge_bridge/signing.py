@@ -95,20 +95,37 @@ def samples(rules: RulesFile, name: str, call: SampleCall) -> Sequence[Delivery]
 
 
 def url_of(base: str, name: str, delivery: Delivery) -> str:
+    """Where a delivery goes; `base` is where the bridge is, or the whole URL of the source."""
     query = f"?{delivery.query}" if delivery.query else ""
-    return f"{base.rstrip('/')}/hooks/{name}{delivery.path}{query}"
+    bridge = base.rstrip("/").removesuffix(f"/hooks/{name}")
+    return f"{bridge}/hooks/{name}{delivery.path}{query}"
 
 
 def as_curl(base: str, name: str, delivery: Delivery) -> str:
-    """One command that sends the delivery, for a shell."""
+    """One command that sends the delivery, for a shell.
+
+    Raises:
+        SampleNotSent: no shell can pass its body on.
+    """
     words = ["curl", "--include"]
     if delivery.method != "POST":
         words += ["--request", delivery.method]
     for header, value in delivery.headers:
         words += ["--header", f"{header}: {value}"]
     if delivery.body:
-        words += ["--data-binary", delivery.body.decode("utf-8")]
+        # Not --data-binary, for which a body that begins with @ is the name of a file.
+        words += ["--data-raw", _for_a_shell(delivery.body)]
     return shlex.join([*words, url_of(base, name, delivery)])
+
+
+def _for_a_shell(body: bytes) -> str:
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise SampleNotSent("the body is no text that a shell could pass on; use --send, or --json")
+    return text
 
 
 async def send(

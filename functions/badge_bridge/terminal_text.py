@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from rich.text import Text
 
-__all__ = ["plain"]
+__all__ = ["harmless", "plain"]
+
+
+def harmless(text: str) -> str:
+    """Without what a terminal would obey; lines stay lines."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
 
 
 def plain(text: str, style: str = "") -> Text:
     """No markup, and nothing that a terminal would obey."""
-    return Text("".join(one if one.isprintable() or one == "\n" else "?" for one in text), style=style)
+    return Text(harmless(text), style=style)

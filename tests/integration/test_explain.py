@@ -271,6 +271,8 @@ def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None
         (b"[" * 100_000, "begins as JSON and is none"),
         (b'{"CallSid": "CA1"}', "url: Field required"),
         (b'[{"url": "https://h/elsewhere"}]', "this one goes to /elsewhere"),
+        (b'[{"url": "https://h/\\u001b]0;x\\u0007"}]', "this one goes to /?]0;x?"),
+        (b'[{"url": "https://h/hooks/shop", "body": "\\ud800"}]', "half of a surrogate pair"),
         (b"POST / HTTP/1.1\r\n\r\n", "this one goes to /"),
         (b"POST /hooks/reception HTTP/1.1\r\nno header\r\n\r\n", "line 2 is no header"),
         (b"POST /hooks/reception HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", "the rest is missing"),

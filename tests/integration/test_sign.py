@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_curl_command_carries_the_whole_delivery(rules_file: Path) -> None:
     words = shlex.split(as_curl("https://bridge.example.com/", "office", delivery))
     assert words[0] == "curl"
     assert words[-1] == "https://bridge.example.com/hooks/office/events/summary"
-    assert words[words.index("--data-binary") + 1].encode() == delivery.body
+    assert words[words.index("--data-raw") + 1].encode() == delivery.body
     assert [f"{name}: {value}" for name, value in delivery.headers] == [
         words[index + 1] for index, word in enumerate(words) if word == "--header"
     ]
@@ -195,6 +196,18 @@ def test_token_in_the_body_has_to_be_written_there() -> None:
         samples(rules, "shop", replace(call(NOW), body=BODY))
 
 
+def test_curl_command_sends_the_body_and_no_file() -> None:
+    """A body that begins with @ is what it is; one that no shell can pass on is refused with a way out."""
+    rules = with_bodies("{scheme: bearer}", "s-0123456789")
+    (delivery,) = samples(rules, "shop", replace(call(NOW), body=b"@/etc/hostname"))
+    words = shlex.split(as_curl("http://h", "shop", delivery))
+    assert words[words.index("--data-raw") + 1] == "@/etc/hostname"
+    for body in (b"\xff", b"a\0b"):
+        (delivery,) = samples(rules, "shop", replace(call(NOW), body=body))
+        with pytest.raises(SampleNotSent, match="--send, or --json"):
+            as_curl("http://h", "shop", delivery)
+
+
 def test_source_with_bodies_of_its_own_takes_none(rules_file: Path) -> None:
     """A body for a provider whose form is known would not be what it is taken for."""
     with pytest.raises(SampleNotSent, match="zoom has bodies of its own"):
@@ -219,9 +232,9 @@ def test_public_key_is_tried_with_a_key_pair_of_ones_own(tmp_path: Path, name: s
     before = rules_with(f"whpk_{other}" if name == "shop" else other)
     with pytest.raises(NoSample, match="--key-file FILE makes another pair"):
         samples(before, name, replace(told, private_key=b""))
-    with pytest.raises(NoSample, match="add this public key") as error:
+    with pytest.raises(NoSample, match="let the public key of that file stand") as error:
         samples(before, name, told)
-    after = rules_with(str(error.value).rpartition(": ")[2])
+    after = rules_with(re.findall("TRIAL_KEY=([^,]+),", str(error.value))[0])
     for delivery in samples(after, name, told):
         assert built(after, name).verify(delivery) == "ed25519 over body and time"
 
@@ -245,7 +258,9 @@ def test_file_that_is_no_private_key_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_address_is_put_together_with_path_and_query(rules_file: Path) -> None:
-    """A slash at the end of the bridge's address makes no difference."""
+    """A slash at the end of the bridge's address makes no difference, nor that it is the URL of the source."""
     (delivery,) = samples(loaded(rules_file), "office", call(0.0))
-    assert url_of("http://h/", "office", delivery) == url_of("http://h", "office", delivery)
+    whole = url_of("http://h", "office", delivery)
+    assert whole == "http://h/hooks/office/events/summary"
+    assert {url_of(base, "office", delivery) for base in ("http://h/", "http://h/hooks/office/")} == {whole}
     assert signing.RINGING > 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 
 from badge_bridge.errors import Unauthenticated
@@ -23,6 +24,7 @@ from badge_bridge.sources.signatures import (
     Encoding,
     HeaderPart,
     Hmac,
+    Jwt,
     Scheme,
     SignedTime,
     StaticToken,
@@ -280,3 +282,53 @@ def test_ed25519_refuses_a_signature_of_another_length() -> None:
     short = [(name, "aGk=" if name == "telnyx-signature-ed25519" else value) for name, value in request.headers]
     with pytest.raises(Unauthenticated):
         TELNYX.verify(replace(request, headers=short), [base64.b64decode(vector["secret"])])
+
+
+def test_ed25519_looks_at_few_signatures() -> None:
+    """Each of them hashes the whole body again for each key, which nobody has paid for with a secret."""
+    scheme = Ed25519(signature=HeaderPart("s", separator=","), encoding=HEX, message=raw_body, binds=("body",))
+    one = bytes(64).hex()
+    with pytest.raises(Unauthenticated, match="does not match"):
+        scheme.verify(delivery(b"x", ("s", ",".join([one] * 4))), [bytes(31) + b"\x01"])
+    with pytest.raises(Unauthenticated, match="has 5 signatures"):
+        scheme.verify(delivery(b"x", ("s", ",".join([one] * 5))), [bytes(31) + b"\x01"])
+
+
+def jwt_of(delivery: Delivery) -> str:
+    return delivery.body.decode()
+
+
+def test_token_that_is_not_signed_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Header and claims of a token of a megabyte are parsed only once it is known that somebody has signed them."""
+    decoded: list[str] = []
+    plain = jwt.decode
+
+    def counting(token: str, *arguments: Any, **options: Any) -> Any:
+        decoded.append(token)
+        return plain(token, *arguments, **options)
+
+    monkeypatch.setattr(jwt, "decode", counting)
+    scheme = Jwt(token=jwt_of, binds=("body",), max_age=None)
+    right = Jwt.sign(b"second", {"a": 1})
+    for wrong in (
+        Jwt.sign(b"other", {"a": 1}),
+        right[:-8],
+        f"{right}.",
+        right.rpartition(".")[0],
+        "a.b.c",
+        "",
+        "é.é.é",
+    ):
+        with pytest.raises(Unauthenticated):
+            scheme.verify(delivery(wrong.encode()), [b"first", b"second"])
+    assert decoded == []
+    assert scheme.verify(delivery(right.encode()), [b"first", b"second"]) == "jwt HS256 over body"
+    assert decoded == [right]
+
+
+def test_digest_in_a_claim_may_be_any_text() -> None:
+    """Half of a surrogate pair, which JSON can say and UTF-8 cannot, is no digest and no error of ours."""
+    scheme = Jwt(token=lambda one: one.header("t"), binds=("body",), max_age=None, body_claim="hash")
+    token = Jwt.sign(b"key", {"hash": "\ud800"})
+    with pytest.raises(Unauthenticated, match="claim hash"):
+        scheme.verify(delivery(b"x", ("t", token)), [b"key"])

@@ -365,6 +365,26 @@ def test_token_in_the_body_counts_as_a_whole(written: str, body: str, accepted: 
             generic.verify(request)
 
 
+def test_token_is_left_out_wherever_else_the_body_has_it() -> None:
+    """A sender that echoes what it was given does not get its token stored."""
+    token = "token-0123456789"
+    body = {"token": token, "echo": {"token": token, "all": ["a", token]}, "said": token}
+    given = source(verify={"scheme": "token", "field": "token"}, secrets=[token], event={"type": "'a'", "id": "'1'"})
+    (reading,) = given.read(raw(json.dumps(body).encode(), ("content-type", "application/json")))
+    assert token not in json.dumps(reading.event.model_dump(mode="json"))
+    assert reading.event.data["echo"] == {"token": "", "all": ["a", ""]}
+
+
+@pytest.mark.parametrize(
+    "scheme", [{"scheme": "hmac", "header": "X-S"}, {"scheme": "hmac-timestamped", "header": "X-S"}]
+)
+def test_body_that_names_its_event_is_cautioned_of(scheme: dict[str, str]) -> None:
+    """Without an id of the sender's, a second call of the same customer may be a duplicate of the first."""
+    told = source(verify=scheme, secrets=["key"], event={"type": "'a'"}).options.cautions()
+    assert "two deliveries with the same body are one event" in " ".join(told)
+    assert not source(verify=scheme, secrets=["key"], event={"type": "'a'", "id": "body.id"}).options.cautions()
+
+
 def test_token_in_the_body_is_not_part_of_the_event() -> None:
     """Neither expressions nor conditions, the store or the log see it."""
     body = {"key": "tökén", "id": 1}

@@ -129,9 +129,9 @@ def nested(fields: Fields) -> dict[str, Any]:
         match = _BRACKETS.fullmatch(key)
         if match is None:
             raise Malformed("a field's name has brackets that do not close")
-        path = [match[1], *match[2][1:-1].split("][")] if match[2] else [match[1]]
-        if len(path) > _MAX_DEPTH:
+        if match[2].count("[") >= _MAX_DEPTH:
             raise Malformed(f"a field is nested deeper than {_MAX_DEPTH} levels")
+        path = [match[1], *match[2][1:-1].split("][")] if match[2] else [match[1]]
         _plant(tree, path, value)
     return tree
 

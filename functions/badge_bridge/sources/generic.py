@@ -69,6 +69,15 @@ class GenericOptions(SourceOptions):
             raise _at("id", ValueError(unsigned))
         return event
 
+    def cautions(self) -> Sequence[str]:
+        if not self.verify.named_by_body or self.event.id is not None:
+            return ()
+        told = (
+            "two deliveries with the same body are one event, however much time is between them; if the sender may "
+            "write one body twice, add event.id"
+        )
+        return (told,)
+
 
 def _at(place: str | int, problem: ValueError) -> ValidationError:
     """A problem of one item below the field that is validated; pydantic puts the field's own place before it."""
@@ -131,7 +140,7 @@ class Generic(Source[GenericOptions]):
     def _body(self, delivery: Delivery) -> dict[str, Any]:
         """The parsed body without a token in it, which is for no expression, store or log."""
         verify, body = self.options.verify, self._parsed(delivery)
-        return {key: value for key, value in body.items() if not isinstance(verify, TokenVerify) or key != verify.field}
+        return verify.without_token(body) if isinstance(verify, TokenVerify) else dict(body)
 
     def _parsed(self, delivery: Delivery) -> dict[str, Any]:
         """The header Content-Type is not signed, so it may contradict the rules file, not choose."""

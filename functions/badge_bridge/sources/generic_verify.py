@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -66,6 +66,9 @@ class _Verify(BaseModel):
             ValueError: a secret is not what this scheme needs.
         """
 
+    named_by_body: ClassVar[bool] = False
+    """Whether nothing else than the body names a delivery where `event.id` is not mapped."""
+
     def signed_id(self, delivery: Delivery) -> str:
         """What names a verified delivery where `event.id` is not mapped."""
         return hashlib.sha256(delivery.body).hexdigest()
@@ -108,6 +111,8 @@ class StandardWebhooksVerify(_Verify):
 class HmacVerify(_Verify):
     """A header with the HMAC of the body, such as GitHub's."""
 
+    named_by_body: ClassVar = True
+
     scheme: Literal["hmac"]
     header: HeaderName = Field(description="The header with the signature, such as X-Hub-Signature-256.")
     prefix: str = Field(default="", description="What stands before the signature, such as sha256=.")
@@ -137,6 +142,7 @@ class HmacTimestampedVerify(_Verify):
     """A header `t=<unix seconds>,v1=<hex>`, the HMAC-SHA256 of `<t>.<body>`, such as Stripe's."""
 
     binds: ClassVar[tuple[Part, ...]] = ("body", "time")
+    named_by_body: ClassVar = True  # a sender that tries again signs another time
 
     scheme: Literal["hmac-timestamped"]
     header: HeaderName = Field(description="The header with time and signature, such as Stripe-Signature.")
@@ -205,6 +211,11 @@ class TokenVerify(_Verify):
     scheme: Literal["token"]
     field: str = Field(min_length=1, description="The field of the body with the token, such as token.")
 
+    def without_token(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body without the field, and with nothing in the place of the token wherever else it stands."""
+        token = body.get(self.field)
+        return {key: _without(token, value) for key, value in body.items() if key != self.field}
+
     def verifier(self, secrets: Sequence[SecretStr]) -> Verifier:
         hint = f"; compare the field {self.field} of the sender's body with secrets"
         token = StaticToken(name="token", token=partial(_field, name=self.field), hint=hint)
@@ -220,6 +231,16 @@ Verify = Annotated[
     StandardWebhooksVerify | HmacVerify | HmacTimestampedVerify | BearerVerify | BasicVerify,
     Field(discriminator="scheme", description="How deliveries are checked."),
 ]
+
+
+def _without(token: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        return "" if value == token else value
+    if isinstance(value, list):
+        return [_without(token, one) for one in value]
+    if isinstance(value, dict):
+        return {key: _without(token, one) for key, one in value.items()}
+    return value
 
 
 def sample_of(

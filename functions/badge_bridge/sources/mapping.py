@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["EventExpressions", "EventFields", "EventMapping", "EventReader", "is_signed"]
 
 _VARIABLES = {"body": "map", "headers": "map", "query": "map", "received": "int"}
-"""`received` is for senders that neither number nor time what they tell: it is new for each delivery."""
+"""`received`, in whole seconds, is for senders that neither number nor time what they tell."""
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""

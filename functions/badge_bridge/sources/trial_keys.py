@@ -24,5 +24,8 @@ def trial_key(call: SampleCall, public_keys: Collection[bytes], written: Callabl
         )
     public = Ed25519.public_key(call.private_key)
     if public not in public_keys:
-        raise NoSample(f"while you try, add this public key to its secrets: {written(public)}")
+        raise NoSample(
+            "while you try, and no longer, let the public key of that file stand in its secrets: put it into the "
+            f'environment, such as TRIAL_KEY={written(public)}, and write "${{TRIAL_KEY}}" beside them'
+        )
     return call.private_key

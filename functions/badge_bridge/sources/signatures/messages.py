@@ -7,7 +7,7 @@ import hmac
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from badge_bridge.errors import Unauthenticated
 from badge_bridge.sources.base import Delivery, Part
@@ -24,9 +24,6 @@ Algorithm = Literal["sha1", "sha256", "sha512"]
 Message = Callable[[Delivery, str], Sequence[bytes]]
 """Makes what is signed from a delivery and the text of its signed time ("" where there is none). Several, where it
 cannot be known which of them the sender signed."""
-
-_MAX_SIGNATURES = 16
-"""Senders that rotate a secret send two; each further one costs work that nobody has paid for with a secret."""
 
 
 def raw_body(delivery: Delivery, _time: str) -> Sequence[bytes]:
@@ -54,6 +51,10 @@ class _Signed:
     def size(self) -> int:
         """Bytes of a signature."""
 
+    most: ClassVar[int] = 16
+    """Signatures that are looked at. Senders that rotate a secret send two; each further one costs work that nobody
+    has paid for with a secret."""
+
     @abstractmethod
     def _matches(self, keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes]) -> bool: ...
 
@@ -70,7 +71,7 @@ class _Signed:
     def _signatures(self, delivery: Delivery) -> list[bytes]:
         """What stands in the header; refused here where it cannot be a signature, before its message costs anything."""
         texts = self.signature.values(delivery)
-        if not texts or len(texts) > _MAX_SIGNATURES:
+        if not texts or len(texts) > self.most:
             raise Unauthenticated(f"the {self.signature} has {len(texts)} signatures")
         try:
             signatures = [self.encoding.decode(text) for text in texts]
@@ -141,6 +142,8 @@ class Ed25519(_Signed):
 
     name = "ed25519"
     size = 64
+    most: ClassVar = 4
+    """Each of them hashes the whole message again for each key."""
 
     @staticmethod
     def public_key(private_key: bytes) -> bytes:
