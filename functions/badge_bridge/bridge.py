@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
 
 from badge_bridge.access import Access
 from badge_bridge.body_budget import BodyBudget
@@ -18,7 +17,7 @@ from badge_bridge.pipeline import Pipeline
 from badge_bridge.portal import Portal
 from badge_bridge.portal.oauth import Installer
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.sources import SourceOptions, build
+from badge_bridge.sources import build_all
 from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Store
 
@@ -80,7 +79,7 @@ async def open_bridge(
         )
         pipeline = Pipeline(
             rules=rules,
-            sources={name: build(name, cast("SourceOptions", options)) for name, options in rules.sources.items()},
+            sources=build_all(rules.sources),
             portals=access.portals,
             store=store,
             wake=lambda keys: worker.wake(keys),  # noqa: PLW0108 - the worker is made from this pipeline, below

@@ -38,6 +38,7 @@ from badge_bridge.cli_options import (
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 
 if TYPE_CHECKING:
+    from badge_bridge.on_cards import OnCard
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.sandbox.portal import SandboxPortal
     from badge_bridge.settings import Settings
@@ -298,20 +299,21 @@ def events_show(
 ) -> None:
     """Show all that is known of one event: what was received, each attempt, what each rule came to."""
     from badge_bridge.life import life
+    from badge_bridge.on_cards import on_cards
     from badge_bridge.terminal import print_life
 
-    async def look(store: Store) -> tuple[StoredEvent | None, Pause | None]:
+    async def look(store: Store) -> tuple[StoredEvent | None, Pause | None, list[OnCard]]:
         event = await store.get(key)
         pauses = await store.paused([event.lane]) if event is not None and event.lane else []
-        return event, next(iter(pauses), None)
+        return event, next(iter(pauses), None), await on_cards(store, key)
 
-    event, pause = run(_with_store(state, look))
+    event, pause, cards = run(_with_store(state, look))
     if event is None:
         fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
     if as_json:
-        print(json.dumps(life(event), indent=2))
+        print(json.dumps(life(event, cards), indent=2))
     else:
-        print_life(event, pause)
+        print_life(event, pause, cards)
 
 
 @events.command("redrive")

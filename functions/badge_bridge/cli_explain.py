@@ -6,28 +6,33 @@ import json
 import re
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from badge_bridge.cli_options import (
-    CallerOption,
     JsonOption,
-    LineOption,
-    Outcome,
-    OutcomeOption,
     RulesOption,
     StateOption,
     fail,
     load_rules,
-    missing_store,
     opened_store,
     quiet,
     read_settings,
     run,
+)
+from badge_bridge.cli_samples import (
+    BodyOption,
+    CallerOption,
+    KeyFileOption,
+    LineOption,
+    Outcome,
+    OutcomeOption,
+    made_up_call,
+    sources_at_work,
 )
 from badge_bridge.errors import SettingsError
 
@@ -37,13 +42,13 @@ if TYPE_CHECKING:
     from badge_bridge.explain import Explanation
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.sources.base import Delivery, Source
-    from badge_bridge.store.protocol import Store
+    from badge_bridge.sources.base import Delivery, SampleCall
 
 __all__ = ["register"]
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*:[0-9a-f]{32}")
-_LARGEST = 16 * 1024 * 1024
+_LARGEST = 4 * 1024 * 1024
+"""Bytes of a file: a delivery has at most one mebibyte, as JSON perhaps twice that."""
 
 
 def register(app: typer.Typer) -> None:
@@ -71,29 +76,26 @@ def explain(
     outcome: OutcomeOption = Outcome.missed,
     caller: CallerOption = "+4930901820",
     line: LineOption = "+4989654321",
+    body: BodyOption = None,
+    key_file: KeyFileOption = None,
     every_rule: Annotated[
-        bool, typer.Option("--every-rule", help="List all rules that the event does not concern, however many.")
+        bool, typer.Option("--every-rule", help="List all rules that do nothing, however many.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the whole judgement of a delivery or a stored event: verified how, read as what, and what each rule says."""
     from badge_bridge.explain_json import as_json as in_json
-    from badge_bridge.signing import made_up, samples
-    from badge_bridge.terminal_explain import print_explanation
+    from badge_bridge.terminal_explain import WEIGHED, print_explanation
 
     settings = read_settings(rules, state)
-    loaded = load_rules(settings)
-    quiet(loaded)
-    now = _moment(at)
+    weighed = None if as_json or every_rule else WEIGHED
     if _KEY.fullmatch(what):
-        explanation = run(_stored(loaded, settings, what))
+        explanation = run(_stored(settings, what, weighed))
     else:
-        if what in loaded.sources:
-            call = made_up(outcome=outcome.value, now=now, caller=caller, line=line)
-            deliveries: Sequence[tuple[str, Delivery]] = [(what, one) for one in samples(loaded, what, call)]
-        else:
-            deliveries = _from_file(what, loaded, now)
-        explanation = run(_deliveries(loaded, settings, deliveries))
+        loaded, now = load_rules(settings), _moment(at)
+        quiet(loaded)
+        call = made_up_call(outcome=outcome, now=now, caller=caller, line=line, body=body, key_file=key_file)
+        explanation = run(_deliveries(loaded, settings, what, call, weighed))
     if as_json:
         print(json.dumps(in_json(explanation), indent=2))
     else:
@@ -102,49 +104,44 @@ def explain(
         sys.exit(1)
 
 
-async def _stored(rules: RulesFile, settings: Settings, key: str) -> Explanation:
+async def _stored(settings: Settings, key: str, weighed: int | None) -> Explanation:
     from badge_bridge.explain import explain_stored
+    from badge_bridge.rulesfile import load
+    from badge_bridge.sources import OPTIONS
 
+    # Nothing is verified, so that no secret has to be known.
+    rules = load(settings.rules, providers=OPTIONS, environ=None)
     async with opened_store(settings) as store:
         stored = await store.get(key)
         if stored is None:
             fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
-        return await explain_stored(rules, stored, store=store)
+        return await explain_stored(rules, stored, store=store, weighed=weighed)
 
 
-async def _deliveries(rules: RulesFile, settings: Settings, deliveries: Sequence[tuple[str, Delivery]]) -> Explanation:
+async def _deliveries(
+    rules: RulesFile, settings: Settings, what: str, call: SampleCall, weighed: int | None
+) -> Explanation:
     from badge_bridge.explain import explain_deliveries
-    from badge_bridge.sources import SourceOptions, build
+    from badge_bridge.signing import samples
 
-    async with AsyncExitStack() as stack:
-        sources = {name: build(name, cast("SourceOptions", options)) for name, options in rules.sources.items()}
-        store = None if missing_store(settings) else await stack.enter_async_context(opened_store(settings))
-        if store is not None:
-            await _offer_tokens(rules, settings, sources, store)
-        return await explain_deliveries(rules, sources, deliveries, store=store)
-
-
-async def _offer_tokens(rules: RulesFile, settings: Settings, sources: dict[str, Source[Any]], store: Store) -> None:
-    """The tokens that an installation has left, for sources that are verified by them."""
-    from badge_bridge.access import tokens_of
-
-    late = [source for source in sources.values() if source.late_secrets]
-    if late and settings.encryption_keys:
-        tokens = tokens_of(rules, store=store, keys=settings.encryption_keys, clock=time.time)
-        for source in late:
-            source.offer_secrets(await tokens.tokens(rules.portal_of[source.name]))
+    async with sources_at_work(rules, settings) as (sources, store):
+        if what in sources:
+            deliveries: Sequence[tuple[str, Delivery]] = [(what, one) for one in samples(sources, what, call)]
+        else:
+            deliveries = _from_file(what, rules, call.now)
+        return await explain_deliveries(rules, sources, deliveries, store=store, weighed=weighed)
 
 
 def _from_file(what: str, rules: RulesFile, at: float) -> Sequence[tuple[str, Delivery]]:
     from badge_bridge.delivery_files import NotADelivery, parse
 
-    path = Path(what)
     try:
-        content = sys.stdin.buffer.read(_LARGEST) if what == "-" else path.read_bytes()[:_LARGEST]
+        with nullcontext(sys.stdin.buffer) if what == "-" else Path(what).open("rb") as file:
+            content = file.read(_LARGEST)
     except OSError as error:
         fail(
-            f"{what} is neither the key of an event, such as reception:47937ddb128e28dee6df8bb71a83b0b5, nor a source "
-            f"({', '.join(rules.sources)}), nor a file that can be read ({error.strerror or error})",
+            f"{what} is neither the whole key of an event, such as reception:47937ddb128e28dee6df8bb71a83b0b5, nor a "
+            f"source ({', '.join(rules.sources)}), nor a file that can be read ({error.strerror or error})",
             2,
         )
     try:

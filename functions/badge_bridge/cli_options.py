@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
     from badge_bridge.store.protocol import Store
 
 __all__ = [
-    "CallerOption",
     "JsonOption",
-    "LineOption",
-    "Outcome",
-    "OutcomeOption",
     "PortalOption",
     "RulesOption",
     "StateOption",
@@ -53,16 +48,6 @@ StateOption = Annotated[
 PortalOption = Annotated[
     str | None, typer.Option("--portal", help="Only this portal of the rules file. Default: all.", show_default=False)
 ]
-
-
-class Outcome(StrEnum):
-    missed = "missed"
-    answered = "answered"
-
-
-OutcomeOption = Annotated[Outcome, typer.Option(help="How the made-up call ends.")]
-CallerOption = Annotated[str, typer.Option(help="Who makes the made-up call.")]
-LineOption = Annotated[str, typer.Option(help="The number that is called.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from badge_bridge.cli_options import (
+from badge_bridge.cli_options import JsonOption, RulesOption, StateOption, load_rules, read_settings, run
+from badge_bridge.cli_samples import (
+    BodyOption,
     CallerOption,
-    JsonOption,
+    KeyFileOption,
     LineOption,
     Outcome,
     OutcomeOption,
-    RulesOption,
-    load_rules,
-    read_settings,
-    run,
+    made_up_call,
+    sources_at_work,
 )
-from badge_bridge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.settings import Settings
+    from badge_bridge.sources.base import Delivery, SampleCall
 
 __all__ = ["register"]
 
@@ -33,53 +38,39 @@ def register(app: typer.Typer) -> None:
 def sign(
     source: Annotated[str, typer.Argument(help="The source, as the rules file calls it.")],
     rules: RulesOption = None,
+    state: StateOption = None,
     outcome: OutcomeOption = Outcome.missed,
     caller: CallerOption = "+4930901820",
     line: LineOption = "+4989654321",
     call: Annotated[
         str, typer.Option(help="An id for the call; the same again makes the same deliveries. Default: a new one.")
     ] = "",
-    body: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file with the body to send, or - for standard input: for generic and cloudevents.",
-            show_default=False,
-        ),
-    ] = None,
-    key_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file with a private key for trying, made where it is missing: for what is checked by a public key.",
-            show_default=False,
-        ),
-    ] = None,
+    body: BodyOption = None,
+    key_file: KeyFileOption = None,
     to: Annotated[
-        str, typer.Option(help="Where the bridge is; what goes there is under /hooks.")
+        str, typer.Option(help="Where the bridge is: its address, or the source's whole URL.")
     ] = "http://127.0.0.1:8080",
     send_it: Annotated[bool, typer.Option("--send", help="Send it instead of printing it.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a delivery as the provider of a source would sign it, and print it as curl or send it."""
     from badge_bridge.delivery_files import record
-    from badge_bridge.signing import as_curl, made_up, samples, send, trial_key, url_of
+    from badge_bridge.signing import as_curl, send, url_of
+    from badge_bridge.terminal_text import harmless
 
-    told = made_up(
-        outcome=outcome.value,
-        now=time.time(),
-        call=call,
-        caller=caller,
-        line=line,
-        body=_content(body) if body else b"",
-        private_key=trial_key(key_file) if key_file else b"",
+    settings = read_settings(rules, state)
+    loaded = load_rules(settings)
+    told = made_up_call(
+        outcome=outcome, now=time.time(), caller=caller, line=line, body=body, key_file=key_file, call=call
     )
-    deliveries = samples(load_rules(read_settings(rules, None)), source, told)
+    deliveries = run(_samples(loaded, settings, source, told))
     if send_it:
         answers = run(send(to, source, deliveries))
         if as_json:
             print(json.dumps([{"status": status, "answer": text} for status, text in answers], indent=2))
         else:
-            for status, text in answers:
-                print(f"{status} {text}".strip())
+            for one, (status, text) in zip(deliveries, answers, strict=True):
+                print(harmless(f"{status} from {url_of(to, source, one)} {text}".strip()))
         if any(status >= 300 for status, _ in answers):
             sys.exit(1)
     elif as_json:
@@ -89,8 +80,8 @@ def sign(
             print(as_curl(to, source, one))
 
 
-def _content(file: Path) -> bytes:
-    content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    if not content:
-        raise SettingsError(f"--body {file} is empty")
-    return content
+async def _samples(rules: RulesFile, settings: Settings, source: str, call: SampleCall) -> Sequence[Delivery]:
+    from badge_bridge.signing import samples
+
+    async with sources_at_work(rules, settings) as (sources, _):
+        return samples(sources, source, call)

@@ -9,13 +9,14 @@ those after it: of a delivery that would be refused it is told as well what it w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from badge_bridge.calls import call_join
 from badge_bridge.customers import card_of
 from badge_bridge.errors import DeliveryRefused
-from badge_bridge.events import Event, event_key
+from badge_bridge.events import Event, Leg, event_key
+from badge_bridge.on_cards import OnCard, on_cards
 from badge_bridge.rulesfile import RuleExplained, RulesFile, explain_rules
 from badge_bridge.sources import Delivery, Reading, Reply, Source
 from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity
@@ -56,12 +57,15 @@ class DeliveryExplained:
 
 @dataclass(frozen=True, slots=True)
 class EventExplained:
-    """What the rules say to one event. `legs` are the keys of those that it was judged from."""
+    """What the rules say to one event."""
 
     key: str
     event: Event
     rules: Sequence[RuleExplained]
-    legs: Sequence[str] = ()
+    legs: Sequence[LegEvent] = ()
+    """Those that it was judged from."""
+    cards: Sequence[OnCard] = ()
+    """Where its badges are, of a stored one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,14 @@ async def explain_deliveries(
     deliveries: Sequence[tuple[str, Delivery]],
     *,
     store: Store | None = None,
+    weighed: int | None = None,
 ) -> Explanation:
-    """Explain deliveries, each with the name of its source. Those that tell of one call are judged together."""
+    """Explain deliveries, each with the name of its source. Those that tell of one call are judged together. `weighed`
+    as in `explain_rules`.
+    """
     seen: set[str] = set()
     told = [_explain_delivery(sources, name, delivery, seen) for name, delivery in deliveries]
-    events = _judged([(one.delivery.received_at, made) for one in told for made in one.made], rules)
+    events = _judged([(one.delivery.received_at, made) for one in told for made in one.made], rules, weighed)
     known = None
     if store is not None:
         keys = {made.key for one in told for made in one.made} | {one.key for one in events}
@@ -100,13 +107,22 @@ async def explain_deliveries(
     return Explanation(rules, deliveries=told, events=events, known=known)
 
 
-async def explain_stored(rules: RulesFile, stored: StoredEvent, *, store: Store) -> Explanation:
+async def explain_stored(
+    rules: RulesFile, stored: StoredEvent, *, store: Store, weighed: int | None = None
+) -> Explanation:
     """Explain a stored event by the rules of now. Of a leg, the whole call is explained, as far as it is told yet."""
-    if stored.event.leg is None:
-        return Explanation(rules, stored=stored, events=[_explained(stored.key, stored.event, rules)])
-    legs = await store.related(call_join(stored.event), limit=MOST_LEGS)
-    made = [(leg.received_at, Made(leg.key, leg.event)) for leg in legs if leg.event.leg is not None]
-    return Explanation(rules, stored=stored, events=_judged(made, rules))
+    event = stored.event
+    legs: Sequence[LegEvent] = ()
+    if event.leg is not None or "legs" in event.data:
+        one = event if event.leg else event.model_copy(update={"leg": Leg(call=event.id)})
+        found = await store.related(call_join(one), limit=MOST_LEGS)
+        legs = [LegEvent(leg.key, leg.received_at, leg.event) for leg in found if leg.event.leg is not None]
+    if event.leg is not None:
+        (explained,) = _judged([(leg.received_at, Made(leg.key, leg.event)) for leg in legs], rules, weighed)
+    else:
+        explained = _explained(stored.key, event, rules, weighed, legs)
+    explained = replace(explained, cards=await on_cards(store, explained.key))
+    return Explanation(rules, stored=stored, events=[explained])
 
 
 def _explain_delivery(
@@ -147,7 +163,7 @@ def _made(source: str, reading: Reading, seen: set[str]) -> Made:
     return Made(key, reading.event, repeats)
 
 
-def _judged(made: Iterable[tuple[float, Made]], rules: RulesFile) -> list[EventExplained]:
+def _judged(made: Iterable[tuple[float, Made]], rules: RulesFile, weighed: int | None) -> list[EventExplained]:
     """The events that rules meet: those that are no legs, and one for each call, unless it is said for good how that
     ended.
     """
@@ -155,15 +171,17 @@ def _judged(made: Iterable[tuple[float, Made]], rules: RulesFile) -> list[EventE
     calls: dict[str, dict[str, LegEvent]] = {}
     for received_at, one in made:
         if one.event.leg is None:
-            whole.setdefault(one.key, _explained(one.key, one.event, rules))
+            whole.setdefault(one.key, _explained(one.key, one.event, rules, weighed))
         else:
             calls.setdefault(call_join(one.event), {}).setdefault(one.key, LegEvent(one.key, received_at, one.event))
     for legs in calls.values():
         event = judged_event(list(legs.values()))
         key = event_key(event.source, judged_identity(event.id))
-        whole.setdefault(key, _explained(key, event, rules, legs=tuple(legs)))
+        whole.setdefault(key, _explained(key, event, rules, weighed, legs=tuple(legs.values())))
     return list(whole.values())
 
 
-def _explained(key: str, event: Event, rules: RulesFile, legs: Sequence[str] = ()) -> EventExplained:
-    return EventExplained(key, event, explain_rules(rules, event, card_of=card_of), legs)
+def _explained(
+    key: str, event: Event, rules: RulesFile, weighed: int | None, legs: Sequence[LegEvent] = ()
+) -> EventExplained:
+    return EventExplained(key, event, explain_rules(rules, event, card_of=card_of, weighed=weighed), legs)

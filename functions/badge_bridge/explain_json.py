@@ -6,6 +6,7 @@ from typing import Any
 
 from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
 from badge_bridge.life import life
+from badge_bridge.on_cards import as_json as as_dict
 from badge_bridge.rulesfile import Read, RuleExplained, Weighed
 
 __all__ = ["as_json"]
@@ -18,8 +19,8 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "rules_hash": explanation.rules.hash,
         "genuine": explanation.genuine,
         "deliveries": [_delivery(one, explanation) for one in explanation.deliveries],
-        "stored": life(explanation.stored) if explanation.stored else None,
-        "events": [_event(one) for one in explanation.events],
+        "stored": life(explanation.stored, explanation.events[0].cards) if explanation.stored else None,
+        "events": [_event(one, explanation) for one in explanation.events],
     }
 
 
@@ -39,19 +40,28 @@ def _delivery(one: DeliveryExplained, explanation: Explanation) -> dict[str, Any
 
 
 def _made(made: Made, explanation: Explanation) -> dict[str, Any]:
-    known = (explanation.known or {}).get(made.key)
     return {
         "key": made.key,
         "repeats": made.repeats,
-        "stored_as": known.state if known else None,
+        "stored_as": _state(made.key, explanation),
         "event": made.event.model_dump(mode="json"),
     }
 
 
-def _event(one: EventExplained) -> dict[str, Any]:
+def _state(key: str, explanation: Explanation) -> str | None:
+    """The state of an event that the store has already."""
+    known = (explanation.known or {}).get(key)
+    return known.state if known else None
+
+
+def _event(one: EventExplained, explanation: Explanation) -> dict[str, Any]:
     return {
         "key": one.key,
-        "joined_from": list(one.legs),
+        "stored_as": _state(one.key, explanation),
+        "joined_from": [
+            {"key": leg.key, "time": leg.event.time.isoformat(), **leg.leg.model_dump(mode="json")} for leg in one.legs
+        ],
+        "cards": [as_dict(card) for card in one.cards],
         "customer": one.event.customer,
         "event": one.event.model_dump(mode="json"),
         "rules": [_rule(rule) for rule in one.rules],

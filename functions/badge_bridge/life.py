@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
 from badge_bridge.errors import SettingsError
+from badge_bridge.on_cards import OnCard, as_json
 from badge_bridge.store.protocol import Attempt, State, StoredEvent
 
 __all__ = ["life", "read_state", "summary"]
@@ -36,8 +38,8 @@ def summary(stored: StoredEvent) -> dict[str, Any]:
     }
 
 
-def life(stored: StoredEvent) -> dict[str, Any]:
-    """One event with everything that is known of it."""
+def life(stored: StoredEvent, cards: Sequence[OnCard]) -> dict[str, Any]:
+    """One event with everything that is known of it; `cards` as `on_cards` gives them."""
     return {
         **summary(stored),
         "verified": stored.verified,
@@ -47,6 +49,7 @@ def life(stored: StoredEvent) -> dict[str, Any]:
         "settled": None if stored.settled_at is None else _iso(stored.settled_at),
         "rules_hash": stored.rules_hash,
         "event": stored.event.model_dump(mode="json"),
+        "cards": [as_json(card) for card in cards],
         "outcomes": [outcome.model_dump() for outcome in stored.outcomes],
         "history": [_attempt(attempt) for attempt in stored.history],
     }

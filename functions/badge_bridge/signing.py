@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import secrets
 import shlex
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from badge_bridge.errors import BridgeError
 from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError
-from badge_bridge.rulesfile import RulesFile
-from badge_bridge.sources import build
-from badge_bridge.sources.base import Delivery, SampleCall, SourceOptions
+from badge_bridge.sources.base import Delivery, SampleCall, Source
 
-__all__ = ["SampleNotSent", "as_curl", "made_up", "samples", "send", "trial_key", "url_of"]
+__all__ = ["SampleNotSent", "as_curl", "made_up", "samples", "send", "url_of"]
 
 RINGING = 25.0
 """Seconds ago at which the call of a sample began."""
 
 SEND_TIMEOUT = 20.0
-
-_KEY_SIZE = 32
-"""Bytes of an Ed25519 private key."""
 
 
 class SampleNotSent(BridgeError):
@@ -54,43 +46,18 @@ def made_up(
     )
 
 
-def trial_key(path: Path) -> bytes:
-    """The private key in a file; a new one where there is no file yet.
-
-    Raises:
-        SampleNotSent: something else stands there.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        try:
-            key = base64.b64decode(path.read_bytes().strip(), validate=True)
-        except ValueError:
-            key = b""
-        if len(key) != _KEY_SIZE:
-            raise SampleNotSent(
-                f"{path} has no private key, the base64 of {_KEY_SIZE} bytes; name a new file"
-            ) from None
-        return key
-    key = secrets.token_bytes(_KEY_SIZE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
-    return key
-
-
-def samples(rules: RulesFile, name: str, call: SampleCall) -> Sequence[Delivery]:
+def samples(sources: Mapping[str, Source[Any]], name: str, call: SampleCall) -> Sequence[Delivery]:
     """The deliveries by which the provider of a source would tell of a call.
 
     Raises:
-        SampleNotSent: there is no such source.
+        SampleNotSent: there is no such source, or it takes no body of that kind.
         NoSample: only the provider can sign for it.
     """
-    options = rules.sources.get(name)
-    if not isinstance(options, SourceOptions):
-        raise SampleNotSent(f"there is no source {name}; there are: {', '.join(rules.sources)}")
-    source = build(name, options)
+    source = sources.get(name)
+    if source is None:
+        raise SampleNotSent(f"there is no source {name}; there are: {', '.join(sources)}")
     if call.body and not source.takes_any_body:
-        raise SampleNotSent(f"source {name}: {options.provider} has bodies of its own; leave out --body")
+        raise SampleNotSent(f"source {name}: {source.options.provider} has bodies of its own; leave out --body")
     return source.sample(call)
 
 

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.protocol import Attempt, Pause, StoredEvent
 from badge_bridge.terminal_text import plain
 
-__all__ = ["clock", "outcome_line", "print_life", "print_table"]
+__all__ = ["card_line", "clock", "outcome_line", "print_life", "print_table"]
 
 _ROW = 180
 """Characters: a source's name may have 63, its key 96."""
@@ -52,8 +53,10 @@ def print_table(found: Sequence[StoredEvent]) -> None:
     console.print(table)
 
 
-def print_life(stored: StoredEvent, pause: Pause | None) -> None:
-    """The life of one event, in the order in which it happened; `pause` is that of the lane it waits for."""
+def print_life(stored: StoredEvent, pause: Pause | None, cards: Sequence[OnCard]) -> None:
+    """The life of one event, in the order in which it happened; `pause` is that of the lane it waits for, `cards` tell
+    where its badges are.
+    """
     console = Console(soft_wrap=True, highlight=False)
     event = stored.event
     console.print(Text(stored.key, style="bold"), Text(stored.state, style=_COLOURS[stored.state]))
@@ -67,6 +70,8 @@ def print_life(stored: StoredEvent, pause: Pause | None) -> None:
             if outcome.attempt == attempt.number:
                 console.print(plain(f"  rule      {outcome_line(outcome)}"))
         console.print(plain(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
+    for card in cards:
+        console.print(plain(f"card      {card_line(card)}"))
     if stored.state == "waiting":
         console.print(plain(f"next try {_next_try(stored, pause)}"))
     if event.data:
@@ -110,6 +115,19 @@ def _when(attempt: Attempt) -> str:
 def _exchange(exchange: Exchange) -> str:
     together = f", {exchange.together} together" if exchange.together > 1 else ""
     return f"{exchange.method} -> {exchange.answer} ({exchange.milliseconds:.0f} ms{together})"
+
+
+def card_line(card: OnCard) -> str:
+    """Where one badge is now."""
+    there = f"{card.rule}: {card.badge} on {card.owner}"
+    if card.state == "not known":
+        return f"{there}: whether it was added is not known yet"
+    if card.state == "there":
+        return f"{there}, activity {card.activity}: it is there"
+    off = f"taken off on {clock(card.at)}" if card.at is not None else "taken off"
+    by = f" by {card.by}" if card.by else ""
+    named = f", activity {card.activity}" if card.activity is not None else ""
+    return f"{there}{named}: {off}{by}"
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from badge_bridge.events import Event
+from badge_bridge.events import Event, Leg
 from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
 from badge_bridge.rulesfile import Read, RuleExplained, RulesFile, Weighed, deciding_parts
 from badge_bridge.store.protocol import StoredEvent
-from badge_bridge.terminal import clock, outcome_line
+from badge_bridge.terminal import card_line, clock, outcome_line
 from badge_bridge.terminal_text import plain
 
-__all__ = ["print_explanation"]
+__all__ = ["WEIGHED", "print_explanation"]
 
+_PARTIES = {
+    "": "",
+    "customer": "the customer's connection",
+    "agent": "somebody of ours",
+    "machine": "a menu, a queue or a machine",
+}
 _MARKS = {"matched": ("✓", "green"), "not matched": ("✗", "yellow"), "error": ("!", "red")}
+_HIDDEN = {
+    "not matched": "did not match",
+    "other type": "are for other types of events",
+    "other source": "are for other sources",
+}
 _SHOWN = 20
-"""Rules that an event is none of which are listed; more are counted."""
+"""Rules of one of these kinds that are listed, and legs; more are counted."""
+WEIGHED = _SHOWN
+"""Conditions of rules that do not match of which anything is shown."""
 _LONGEST = 100
 """Characters of a value that are shown."""
 
 
 def print_explanation(explanation: Explanation, *, every_rule: bool = False) -> None:
-    """The whole judgement, step by step; `every_rule` lists also those of many that the event does not concern."""
+    """The whole judgement, step by step; `every_rule` lists also those of many that do nothing."""
     console = Console(soft_wrap=True, highlight=False)
     for number, delivery in enumerate(explanation.deliveries, start=1):
         _print_delivery(console, delivery, explanation, number)
     if explanation.stored is not None:
-        _print_stored(console, explanation.stored)
+        _print_stored(console, explanation.stored, explanation)
     for event in explanation.events:
         _print_event(console, event, explanation)
         _print_rules(console, event, explanation.rules, every_rule=every_rule)
-    if explanation.stored is not None:
-        _print_past(console, explanation.stored, explanation.rules)
 
 
 def _line(console: Console, name: str, value: str, style: str = "") -> None:
@@ -77,25 +89,40 @@ def _repeat(made: Made, known: Mapping[str, StoredEvent]) -> str:
 def _what(event: Event) -> str:
     if event.leg is None:
         return event.type
-    leg = event.leg
-    facts = [leg.party, leg.state, leg.outcome, "a human" if leg.human else "", f"ends the {leg.ends}" * bool(leg.ends)]
-    told = ", ".join(fact for fact in facts if fact)
-    return f"one leg of call {leg.call}" + (f" ({told})" if told else "")
+    return f"one leg of call {event.leg.call}: {_leg(event.leg)}"
 
 
-def _print_stored(console: Console, stored: StoredEvent) -> None:
+def _leg(leg: Leg) -> str:
+    ended = {"": "", "leg": "which ended", "call": "with which the call ended"}[leg.ends]
+    spoke = "two people spoke" if leg.human else ""
+    facts = [_PARTIES[leg.party], leg.state, leg.outcome.replace("_", " "), spoke, ended]
+    return ", ".join(dict.fromkeys(fact for fact in facts if fact)) or "nothing that decides"
+
+
+def _print_stored(console: Console, stored: StoredEvent, explanation: Explanation) -> None:
     console.print(Text("stored event", style="bold"), plain(stored.key))
     _line(console, "received", clock(stored.received_at))
     _line(console, "verified", stored.verified, "green")
     if stored.event.leg is not None:
         _line(console, "is", _what(stored.event))
     _line(console, "state", stored.state + (f": {stored.reason}" if stored.reason else ""))
+    for outcome in stored.outcomes:
+        _line(console, f"attempt {outcome.attempt}", outcome_line(outcome))
+    for card in (card for event in explanation.events for card in event.cards):
+        _line(console, "card", card_line(card), "" if card.state == "there" else "yellow")
+    if stored.rules_hash and stored.rules_hash != explanation.rules.hash:
+        said = f"others then (hash {stored.rules_hash}); redrive tries it again with those of now"
+        _line(console, "rules", said, "yellow")
 
 
 def _print_event(console: Console, one: EventExplained, explanation: Explanation) -> None:
     event = one.event
-    joined = f"judged from {len(one.legs)} {'leg' if len(one.legs) == 1 else 'legs'}" if one.legs else ""
-    console.print(Text("event", style="bold"), plain(event.type, "bold"), plain(joined))
+    console.print(Text("event", style="bold"), plain(event.type, "bold"), *_judged_from(one))
+    for leg in one.legs[:_SHOWN]:
+        when = clock(leg.event.time.timestamp())
+        _line(console, "leg", f"{_leg(leg.leg)} ({when}, key {leg.key})")
+    if len(one.legs) > _SHOWN:
+        _line(console, "", f"and {len(one.legs) - _SHOWN} more")
     known = (explanation.known or {}).get(one.key)
     facts = [
         ("key", one.key + (f" (stored on {clock(known.received_at)}, {known.state})" if known and one.legs else "")),
@@ -115,20 +142,32 @@ def _print_event(console: Console, one: EventExplained, explanation: Explanation
             _line(console, name, value)
 
 
+def _judged_from(one: EventExplained) -> Sequence[Text]:
+    if not one.legs:
+        return ()
+    return (plain(f"judged from {_counted(len(one.legs), 'leg')}"),)
+
+
 def _print_rules(console: Console, event: EventExplained, rules: RulesFile, *, every_rule: bool) -> None:
-    console.print(Text("rules", style="bold"), plain(f"{rules.filename} (hash {rules.hash})"))
-    others = [one for one in event.rules if one.result.startswith("other") and not one.clears]
-    listed = every_rule or len(others) <= _SHOWN
+    counted: Counter[str] = Counter(one.result for one in event.rules)
+    told = f"{counted['matched']} of {_counted(len(event.rules), 'rule')} matched"
+    console.print(Text("rules", style="bold"), plain(f"{rules.filename} (hash {rules.hash}): {told}"))
+    hidden = () if every_rule else tuple(result for result in _HIDDEN if counted[result] > _SHOWN)
     for one in event.rules:
-        if one in others and not listed:
+        if one.result in hidden and not one.clears:
             continue
         mark, style = _MARKS.get(one.result, ("·", "bright_black"))
         said = _said(one, event.event)
         console.print(Text(f"  {mark}", style), plain(one.rule.name, "bold"), plain(f"(line {one.rule.line})"), said)
-        for told, colour in _details(one, rules):
-            console.print(Text("      "), plain(told, colour), sep="")
-    if not listed:
-        console.print(plain(f"  · {len(others)} other rules are not for {event.event.type} from {event.event.source}"))
+        for line, colour in _details(one, rules):
+            console.print(Text("      "), plain(line, colour), sep="")
+    for result in hidden:
+        told = f"{counted[result]:,} rules {_HIDDEN[result]}; --every-rule lists them"
+        console.print(plain(f"  · {told}", "bright_black"))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _said(one: RuleExplained, event: Event) -> Text:
@@ -143,8 +182,8 @@ def _said(one: RuleExplained, event: Event) -> Text:
 
 def _details(one: RuleExplained, rules: RulesFile) -> Iterator[tuple[str, str]]:
     if one.condition is not None:
-        for part in deciding_parts(one.condition):
-            yield _part(part, rules.filename), ""
+        for depth, part in deciding_parts(one.condition):
+            yield f"{'  ' * depth}{'since ' if depth else ''}{_part(part, rules.filename)}", ""
     if one.result == "matched":
         badge = rules.badges[one.rule.badge]
         portal = f" in portal {one.rule.portal}" if len(rules.portals) > 1 else ""
@@ -184,17 +223,3 @@ def _short(value: Any) -> str:
 
 def _text(title: str | Mapping[str, str]) -> str:
     return title if isinstance(title, str) else ", ".join(f"{language}: {text}" for language, text in title.items())
-
-
-def _print_past(console: Console, stored: StoredEvent, rules: RulesFile) -> None:
-    outcomes: Sequence[Any] = stored.outcomes
-    if not outcomes and not stored.attempts:
-        return
-    console.print(Text("what came of it", style="bold"))
-    for outcome in outcomes:
-        console.print(plain(f"  attempt {outcome.attempt}: {outcome_line(outcome)}"))
-    if not outcomes:
-        console.print(plain(f"  {stored.state}" + (f": {stored.reason}" if stored.reason else "")))
-    if stored.rules_hash and stored.rules_hash != rules.hash:
-        said = f"  That was with other rules (hash {stored.rules_hash}); redrive tries it again with those of now."
-        console.print(plain(said, "yellow"))

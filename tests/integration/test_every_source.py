@@ -9,7 +9,7 @@ import pytest
 
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.signing import samples
-from badge_bridge.sources import PROVIDERS
+from badge_bridge.sources import PROVIDERS, build_all
 from badge_bridge.sources.base import Delivery, SampleCall
 from support.company import RULES, Company, number_of, open_company
 from support.every_source import NEVER_JUDGED, OPTIONS_OF, SAMPLED, WITHOUT_SAMPLES
@@ -29,7 +29,7 @@ async def deliver(company: Company, delivery: Delivery) -> int:
 def sampled(rules: RulesFile, outcome: Any, number: int = 1) -> list[Delivery]:
     now = virtual_clock()
     call = SampleCall(id=f"call{number}", outcome=outcome, at=now - 25, now=now, caller=number_of(1))
-    return list(samples(rules, "s", call))
+    return list(samples(build_all(rules.sources), "s", call))
 
 
 def open_badges(company: Company) -> int:

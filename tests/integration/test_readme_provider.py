@@ -14,7 +14,7 @@ from badge_bridge import sources
 from badge_bridge.errors import DeliveryRefused, Unauthenticated
 from badge_bridge.rulesfile import json_schema
 from badge_bridge.signing import samples
-from badge_bridge.sources import OPTIONS
+from badge_bridge.sources import OPTIONS, build_all
 from badge_bridge.sources.base import SampleCall
 from support.company import RULES, number_of, open_company
 from support.portals import run_virtually, virtual_clock
@@ -46,7 +46,7 @@ def test_missed_call_of_a_provider_that_was_added_gets_a_badge() -> None:
         async with open_company(customers=1, rules=WITH_ACME, environ={"SECRET": SECRET}) as company:
             now = virtual_clock()
             call = SampleCall(id="call1", outcome="missed", at=now - 25, now=now, caller=number_of(1))
-            (delivery,) = samples(company.bridge.rules, "s", call)
+            (delivery,) = samples(build_all(company.bridge.rules.sources), "s", call)
             source = company.bridge.pipeline.source("s", delivery.method, delivery.path)
             assert (await company.bridge.pipeline.accept(source, delivery)).status == 204
             with pytest.raises(Unauthenticated):

@@ -8,7 +8,7 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from httpx import ASGITransport
@@ -16,12 +16,13 @@ from typer.testing import CliRunner
 
 from badge_bridge import signing
 from badge_bridge.cli import app
-from badge_bridge.errors import BridgeError
+from badge_bridge.cli_samples import key_in
+from badge_bridge.errors import BridgeError, SettingsError
 from badge_bridge.rulesfile import RulesFile, load, parse
 from badge_bridge.server import create_app
 from badge_bridge.signing import SampleNotSent, as_curl, samples, send, url_of
-from badge_bridge.sources import OPTIONS, PROVIDERS, Source, build
-from badge_bridge.sources.base import NoSample, SampleCall, SourceOptions
+from badge_bridge.sources import OPTIONS, PROVIDERS, build_all
+from badge_bridge.sources.base import NoSample, SampleCall
 from badge_bridge.sources.joining import LegEvent, judged_event
 from support.company import RULES, open_company
 from support.every_source import NOW, WHSEC
@@ -60,7 +61,7 @@ def test_samples_are_sent_to_a_bridge_that_takes_them() -> None:
             transport = ASGITransport(create_app(company.bridge))
             for source in ("phones", "office"):
                 for _ in range(2):
-                    deliveries = samples(company.bridge.rules, source, call(virtual_clock()))
+                    deliveries = samples(build_all(company.bridge.rules.sources), source, call(virtual_clock()))
                     answers = await send("http://127.0.0.1:8080", source, deliveries, transport=transport)
                     assert [status for status, _ in answers] == [200] * len(deliveries)
             judged = [event for event in await company.ended() if event.event.leg is None]
@@ -78,7 +79,7 @@ def test_path_that_a_provider_adds_is_for_such_providers_only() -> None:
     async def story() -> None:
         async with open_company(rules=PHONES, environ={"OFFICE": ENVIRON["OFFICE"]}) as company:
             transport = ASGITransport(create_app(company.bridge))
-            (first, *_) = samples(company.bridge.rules, "phones", call(virtual_clock()))
+            (first, *_) = samples(build_all(company.bridge.rules.sources), "phones", call(virtual_clock()))
             answers = await send("http://x", "phones/events", [first], transport=transport)
             assert [status for status, _ in answers] == [404]
 
@@ -87,7 +88,7 @@ def test_path_that_a_provider_adds_is_for_such_providers_only() -> None:
 
 def test_curl_command_carries_the_whole_delivery(rules_file: Path) -> None:
     """A shell reads method, headers, body and address out of it as they are."""
-    (delivery,) = samples(loaded(rules_file), "office", call(1_763_778_600.0))
+    (delivery,) = samples(build_all(loaded(rules_file).sources), "office", call(1_763_778_600.0))
     words = shlex.split(as_curl("https://bridge.example.com/", "office", delivery))
     assert words[0] == "curl"
     assert words[-1] == "https://bridge.example.com/hooks/office/events/summary"
@@ -100,14 +101,14 @@ def test_curl_command_carries_the_whole_delivery(rules_file: Path) -> None:
 def test_source_that_is_not_there_or_cannot_be_signed_for_is_named(rules_file: Path) -> None:
     """The error says what there is, or why there is nothing."""
     with pytest.raises(SampleNotSent, match="phones, office, pbx"):
-        samples(loaded(rules_file), "nothing", call(0.0))
+        samples(build_all(loaded(rules_file).sources), "nothing", call(0.0))
     with pytest.raises(NoSample, match="source pbx"):
-        samples(loaded(rules_file), "pbx", call(0.0))
+        samples(build_all(loaded(rules_file).sources), "pbx", call(0.0))
 
 
 async def test_bridge_that_is_not_running_is_told(rules_file: Path) -> None:
     """Nobody has to read a traceback to learn that serve is not running."""
-    deliveries = samples(loaded(rules_file), "office", call(0.0))
+    deliveries = samples(build_all(loaded(rules_file).sources), "office", call(0.0))
     with pytest.raises(SampleNotSent, match="serve` running there"):
         await send("http://127.0.0.1:1", "office", deliveries)
 
@@ -146,16 +147,10 @@ BODY = b'{"status": "paid", "id": "o-1"}'
 EVENT = json.dumps({"specversion": "1.0", "id": "1", "source": "/shop", "type": "order.paid"}).encode()
 
 
-def built(rules: RulesFile, name: str) -> Source[Any]:
-    options = rules.sources[name]
-    assert isinstance(options, SourceOptions)
-    return build(name, options)
-
-
 def verify(rules: RulesFile, name: str, told: SampleCall) -> tuple[str, str]:
     """How a sample is verified, and the type of the event that it makes."""
-    (delivery,) = samples(rules, name, told)
-    source = built(rules, name)
+    (delivery,) = samples(build_all(rules.sources), name, told)
+    source = build_all(rules.sources)[name]
     return source.verify(delivery), source.read(delivery)[0].event.type
 
 
@@ -183,7 +178,7 @@ def test_body_of_the_senders_own_is_signed_as_the_rules_file_says(
     rules = with_bodies(scheme, secret)
     assert verify(rules, name, replace(call(NOW), body=body)) == (said, "order.paid")
     with pytest.raises(NoSample, match="--body FILE"):
-        samples(rules, name, call(NOW))
+        samples(build_all(rules.sources), name, call(NOW))
 
 
 def test_token_in_the_body_has_to_be_written_there() -> None:
@@ -193,17 +188,17 @@ def test_token_in_the_body_has_to_be_written_there() -> None:
     body = b'{"token": "s-0123456789", "status": "paid", "id": "1"}'
     assert verify(rules, "shop", replace(call(NOW), body=body))[1] == "order.paid"
     with pytest.raises(NoSample, match="field token of the body"):
-        samples(rules, "shop", replace(call(NOW), body=BODY))
+        samples(build_all(rules.sources), "shop", replace(call(NOW), body=BODY))
 
 
 def test_curl_command_sends_the_body_and_no_file() -> None:
     """A body that begins with @ is what it is; one that no shell can pass on is refused with a way out."""
     rules = with_bodies("{scheme: bearer}", "s-0123456789")
-    (delivery,) = samples(rules, "shop", replace(call(NOW), body=b"@/etc/hostname"))
+    (delivery,) = samples(build_all(rules.sources), "shop", replace(call(NOW), body=b"@/etc/hostname"))
     words = shlex.split(as_curl("http://h", "shop", delivery))
     assert words[words.index("--data-raw") + 1] == "@/etc/hostname"
     for body in (b"\xff", b"a\0b"):
-        (delivery,) = samples(rules, "shop", replace(call(NOW), body=body))
+        (delivery,) = samples(build_all(rules.sources), "shop", replace(call(NOW), body=body))
         with pytest.raises(SampleNotSent, match="--send, or --json"):
             as_curl("http://h", "shop", delivery)
 
@@ -211,14 +206,14 @@ def test_curl_command_sends_the_body_and_no_file() -> None:
 def test_source_with_bodies_of_its_own_takes_none(rules_file: Path) -> None:
     """A body for a provider whose form is known would not be what it is taken for."""
     with pytest.raises(SampleNotSent, match="zoom has bodies of its own"):
-        samples(loaded(rules_file), "phones", replace(call(NOW), body=BODY))
+        samples(build_all(loaded(rules_file).sources), "phones", replace(call(NOW), body=BODY))
 
 
 @pytest.mark.parametrize(("name", "body"), [("trunk", b""), ("shop", BODY)])
 def test_public_key_is_tried_with_a_key_pair_of_ones_own(tmp_path: Path, name: str, body: bytes) -> None:
     """Telnyx and v1a keys: the error says which public key to add, and with it a sample is genuine."""
-    key = signing.trial_key(tmp_path / "try.key")
-    assert signing.trial_key(tmp_path / "try.key") == key
+    key = key_in(tmp_path / "try.key")
+    assert key_in(tmp_path / "try.key") == key
     assert (tmp_path / "try.key").stat().st_mode & 0o777 == 0o600
     told = replace(call(NOW), private_key=key, body=body)
     other = base64.b64encode(bytes(32)).decode()
@@ -231,12 +226,12 @@ def test_public_key_is_tried_with_a_key_pair_of_ones_own(tmp_path: Path, name: s
 
     before = rules_with(f"whpk_{other}" if name == "shop" else other)
     with pytest.raises(NoSample, match="--key-file FILE makes another pair"):
-        samples(before, name, replace(told, private_key=b""))
+        samples(build_all(before.sources), name, replace(told, private_key=b""))
     with pytest.raises(NoSample, match="let the public key of that file stand") as error:
-        samples(before, name, told)
+        samples(build_all(before.sources), name, told)
     after = rules_with(re.findall("TRIAL_KEY=([^,]+),", str(error.value))[0])
-    for delivery in samples(after, name, told):
-        assert built(after, name).verify(delivery) == "ed25519 over body and time"
+    for delivery in samples(build_all(after.sources), name, told):
+        assert build_all(after.sources)[name].verify(delivery) == "ed25519 over body and time"
 
 
 @pytest.mark.parametrize("outcome", ["missed", "answered"])
@@ -252,14 +247,14 @@ def test_call_that_telnyx_would_tell_of_is_judged(outcome: Literal["missed", "an
 def test_file_that_is_no_private_key_is_left_alone(tmp_path: Path) -> None:
     """A name that was mistaken costs nobody a file."""
     (tmp_path / "notes").write_text("dear diary")
-    with pytest.raises(SampleNotSent, match="name a new file"):
-        signing.trial_key(tmp_path / "notes")
+    with pytest.raises(SettingsError, match="name a new file"):
+        key_in(tmp_path / "notes")
     assert (tmp_path / "notes").read_text() == "dear diary"
 
 
 def test_address_is_put_together_with_path_and_query(rules_file: Path) -> None:
     """A slash at the end of the bridge's address makes no difference, nor that it is the URL of the source."""
-    (delivery,) = samples(loaded(rules_file), "office", call(0.0))
+    (delivery,) = samples(build_all(loaded(rules_file).sources), "office", call(0.0))
     whole = url_of("http://h", "office", delivery)
     assert whole == "http://h/hooks/office/events/summary"
     assert {url_of(base, "office", delivery) for base in ("http://h/", "http://h/hooks/office/")} == {whole}

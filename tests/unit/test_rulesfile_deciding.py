@@ -75,7 +75,7 @@ def test_the_parts_come_to_what_the_whole_gives(condition: str, data: st.DataObj
     assert list(deciding_parts(weighed))
     if weighed.value is None:
         # What is to be mended. Another part that were otherwise might still have saved it.
-        assert any(leaf.problem for leaf in deciding_parts(weighed))
+        assert any(leaf.problem for _, leaf in deciding_parts(weighed))
         return
     others = [leaf for leaf in found if not leaf.decides]
     if others:
@@ -96,7 +96,7 @@ def _in_texts_and_ternaries(condition: str) -> int:
 def test_what_decides_is_told_with_what_it_read() -> None:
     """The part, its place in the file, and the values of the event that it looked at."""
     weighed = weigh(expression("event.caller != '' && event.data.order.total > 9"), EVENT)
-    (part,) = deciding_parts(weighed)
+    ((_, part),) = deciding_parts(weighed)
     assert (part.text, part.line, part.column) == ("event.data.order.total > 9", 10, 5 + len("event.caller != '' && "))
     assert part.value is False
     assert [(read.field, read.value, read.there) for read in part.reads] == [("event.data.order.total", 5, True)]
@@ -105,7 +105,7 @@ def test_what_decides_is_told_with_what_it_read() -> None:
 def test_a_value_that_is_not_there_is_said_to_be_missing() -> None:
     """A part that cannot be evaluated points at what is missing, at its place in the file."""
     weighed = weigh(expression("true && event.data.order.sum > 9"), EVENT)
-    (part,) = deciding_parts(weighed)
+    ((_, part),) = deciding_parts(weighed)
     assert part.value is None
     assert part.problem is not None
     assert (part.problem.line, part.problem.column) == (10, 5 + len("true && event.data.order."))

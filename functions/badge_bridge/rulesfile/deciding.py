@@ -75,14 +75,16 @@ def weigh(condition: Expression, event: Event) -> Weighed:
     return _marked(tree if tree.value == whole.value else whole)
 
 
-def deciding_parts(weighed: Weighed) -> Iterator[Weighed]:
-    """The innermost parts that the whole rests on, in the order in which they are written."""
+def deciding_parts(weighed: Weighed, depth: int = 0) -> Iterator[tuple[int, Weighed]]:
+    """The innermost parts that the whole rests on, in the order in which they are written. A `!(...)` around some of
+    them is told as well, and those are one level deeper: what is true inside is false outside.
+    """
     if not weighed.decides:
         return
-    if not weighed.parts:
-        yield weighed
+    if weighed.operator == "!" or not weighed.parts:
+        yield depth, weighed
     for part in weighed.parts:
-        yield from deciding_parts(part)
+        yield from deciding_parts(part, depth + (weighed.operator == "!"))
 
 
 @dataclass(frozen=True, slots=True)

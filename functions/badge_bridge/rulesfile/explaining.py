@@ -24,7 +24,7 @@ class RuleExplained:
     rule: Rule
     result: Result
     condition: Weighed | None = None
-    """Every part of the condition; None where the rule has none, or the event is none of its."""
+    """Every part of the condition; None where the rule has none, the event is none of its, or it was not weighed."""
     card: str = ""
     """Where a rule that matches would put its badge."""
     title: str | Mapping[str, str] = ""
@@ -36,9 +36,12 @@ class RuleExplained:
 
 
 def explain_rules(
-    rules: RulesFile, event: Event, *, card_of: Callable[[Attach, Event], str]
+    rules: RulesFile, event: Event, *, card_of: Callable[[Attach, Event], str], weighed: int | None = None
 ) -> Sequence[RuleExplained]:
-    """All rules, in the order of the file; `card_of` says in words where a badge would be put. Never raises."""
+    """All rules, in the order of the file; `card_of` says in words where a badge would be put. Of those that do not
+    match, so many have the parts of their conditions weighed, which takes a millisecond for each. Never raises.
+    """
+    left = len(rules.rules) if weighed is None else weighed
     judged = {judgement.rule.name: judgement for judgement in rules.judge(event)}
     clearing = {rule.name for rule in rules.clearing(event)}
     explained = []
@@ -47,11 +50,12 @@ def explain_rules(
         rule = judgement.rule if judgement else written
         result: Result = judgement.result if judgement else _unconcerned(rule, event)
         matched = result == "matched"
+        left -= result == "not matched"
         explained.append(
             RuleExplained(
                 rule=rule,
                 result=result,
-                condition=weigh(rule.condition, event) if judgement and rule.condition else None,
+                condition=weigh(rule.condition, event) if judgement and rule.condition and left >= 0 else None,
                 card=card_of(rule.attach, event) if matched and rule.attach else "",
                 title=rule.attach.title.fill(event) if matched and rule.attach else "",
                 clears=rule.name in clearing,

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
+from pydantic import BaseModel
+
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source, SourceOptions
 
-__all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "SourceOptions", "build"]
+__all__ = ["OPTIONS", "PROVIDERS", "Delivery", "Reading", "Reply", "Source", "SourceOptions", "build", "build_all"]
 
 _MODULES: Mapping[str, str] = {
     "aircall": "aircall:Aircall",
@@ -88,3 +90,8 @@ def build(name: str, options: SourceOptions) -> Source[Any]:
         ValueError: the options cannot be used; `load` has said so before.
     """
     return PROVIDERS[options.provider](name, options)
+
+
+def build_all(options: Mapping[str, BaseModel]) -> dict[str, Source[Any]]:
+    """All sources of a rules file (`RulesFile.sources`)."""
+    return {name: build(name, cast("SourceOptions", one)) for name, one in options.items()}
