@@ -21,6 +21,7 @@ from badge_bridge import cli
 from badge_bridge.delivery_files import parse, record
 from badge_bridge.explain import explain_deliveries, explain_stored
 from badge_bridge.explain_json import as_json
+from badge_bridge.on_cards import on_cards
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile import parse as parse_rules
 from badge_bridge.signing import made_up, samples
@@ -28,8 +29,9 @@ from badge_bridge.sources import OPTIONS, build, build_all
 from badge_bridge.sources.base import Delivery, SourceOptions
 from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Accepted, Settlement
+from badge_bridge.terminal import card_line
 from support.company import RULES as COMPANY
-from support.company import open_company
+from support.company import number_of, open_company
 from support.every_source import NEVER_JUDGED, OPTIONS_OF, SAMPLED
 from support.portals import run_virtually, virtual_clock
 
@@ -396,3 +398,90 @@ def test_leg_of_a_stored_call_is_explained_with_the_whole_call() -> None:
                 assert event.event.type == judged.event.type == "call.missed"
 
     run_virtually(story())
+
+
+def test_badge_is_told_of_with_who_took_it_off() -> None:
+    """Of the missed call: that the badge is there, and later which call took it off, or that it was done by hand."""
+
+    async def story() -> None:
+        async with open_company(customers=2) as company:
+            store, rules = company.bridge.store, company.bridge.rules
+            await company.report(number_of(1))
+            await company.report(number_of(2))
+            await company.ended()
+            missed, other = await company.event("call-1"), await company.event("call-2")
+            (card,) = await on_cards(store, missed.key)
+            assert (card.rule, card.owner, card.state, card.by) == ("missed call", "deal 1001", "there", "")
+
+            back = await company.report(number_of(1), "answered", at=60)
+            await company.ended()
+            (card,) = (await explain_stored(rules, missed, store=store)).events[0].cards
+            assert (card.state, card.by) == ("taken off", f"{(await company.event(back)).key} (call.answered)")
+            assert card_line(card).endswith(f"by {card.by}")
+
+            (row,) = await store.attachments(other.key)
+            await store.close_attachment(row.key, row.rule, now=virtual_clock())
+            (card,) = await on_cards(store, other.key)
+            assert (card.state, card.by) == ("taken off", "")
+
+    run_virtually(story())
+
+
+def test_judgement_that_is_stored_is_explained_with_its_legs() -> None:
+    """Who looks at the event that the rules met sees what it was judged from."""
+    phones = 'sources:\n  phones: {provider: zoom, secrets: ["${PBX_TOKEN}"]}\n'
+
+    async def story() -> None:
+        async with open_company(rules=COMPANY.replace("sources:\n", phones, 1)) as company:
+            bridge = company.bridge
+            call = made_up(outcome="answered", now=virtual_clock(), caller="+4930901821", line="+4989654321")
+            source = bridge.pipeline.source("phones", "POST")
+            for delivery in samples(build_all(bridge.rules.sources), "phones", call):
+                await bridge.pipeline.accept(source, delivery)
+            stored = await company.ended()
+            (judged,) = [event for event in stored if event.event.leg is None]
+            (event,) = (await explain_stored(bridge.rules, judged, store=bridge.store)).events
+            assert sorted(leg.key for leg in event.legs) == sorted(one.key for one in stored if one.event.leg)
+
+    run_virtually(story())
+
+
+def test_many_rules_are_counted_and_listed_when_asked_for(explain: Explain) -> None:
+    """A page of rules that do nothing hides the one that does."""
+    more = "".join(
+        f"  - {{name: rule {number}, on: call.missed, when: event.line == '{number}', badge: missedCall}}\n"
+        for number in range(30)
+    )
+    Path("rules.yaml").write_text(RULES + more)
+    code, out, _ = explain("reception", "--caller", "+4930901821")
+    assert code == 0
+    assert "1 of 33 rules matched" in out
+    assert "✓ missed call" in out
+    assert "rule 7" not in out
+    assert "30 rules did not match; --every-rule lists them" in out
+    listed = explain("reception", "--caller", "+4930901821", "--every-rule")[1]
+    assert "event.line == '7'  is false: event.line is \"+4989654321\"" in listed
+
+
+def test_stored_event_is_explained_without_secrets(explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored was verified long ago: whoever asks why need not hold the keys of all providers."""
+    (_, made) = _explained_sample("reception")
+    asyncio.run(_store([Accepted(made.key, made.event, "hmac-sha1 over url and form", time.time())]))
+    for name in ENVIRON:
+        monkeypatch.delenv(name)
+    code, out, _ = explain(made.key)
+    assert (code, "✓ missed call" in out) == (0, True)
+
+
+def test_body_of_ones_own_is_explained_as_it_would_be_signed(explain: Explain) -> None:
+    """For a source whose sender writes the bodies, a file with one is enough."""
+    shop = (
+        'sources:\n  shop: {provider: generic, verify: {scheme: bearer}, secrets: ["${ZOOM}"], '
+        "event: {type: \"'call.' + body.outcome\", id: body.id, caller: body.phone}}\n"
+    )
+    Path("rules.yaml").write_text(RULES.replace("sources:\n", shop, 1))
+    Path("call.json").write_text('{"outcome": "missed", "id": "1", "phone": "+4930901821"}')
+    code, out, _ = explain("shop", "--body", "call.json")
+    assert code == 0
+    assert "✓ missed call" in out
+    assert explain("shop")[0] == 1
