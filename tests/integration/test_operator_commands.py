@@ -213,6 +213,20 @@ def test_badge_is_taken_away_by_hand_when_the_customer_is_named(site: Site) -> N
     assert "no open badge" in again.stderr
 
 
+def test_sample_of_the_portal_is_signed_with_what_the_installation_has_left(site: Site) -> None:
+    """Once the application is installed, its calls can be tried and explained; before, it is said what is missing."""
+    with site.serve() as bridge:
+        before = site.run("sign", "portal", "--to", bridge, "--send")
+        assert before.returncode == 1
+        assert "not known before the application is installed" in before.stderr
+        site.install(bridge)
+        sent = site.run("sign", "portal", "--to", f"{bridge}/hooks/portal", "--send")
+        assert sent.stdout.startswith(f"200 from {bridge}/hooks/portal"), sent.stderr
+        explained = site.run("explain", "portal", "--caller", ANNA)
+    assert explained.returncode == 0, explained.stderr
+    assert "verified   application token" in explained.stdout
+
+
 def test_call_has_one_activity_when_the_process_is_killed_before_it_hears_that_it_was_added(site: Site) -> None:
     """The portal has carried out the add and never answers; kill -9, and another process takes over."""
     with site.process() as (running, bridge):

@@ -8,20 +8,20 @@ covers, so that it is taken only where the whole request rests on a token.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, cast
 from urllib.parse import unquote
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from badge_bridge.errors import Impossible, Malformed, MethodNotAllowed, UnsupportedMediaType
-from badge_bridge.events import CALL_TYPES, Event
+from badge_bridge.events import Event
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, Part, Reading, Reply, SampleCall, Source, SourceOptions
-from badge_bridge.sources.credentials import Secrets, is_resolved
-from badge_bridge.sources.event_types import check_type
-from badge_bridge.sources.generic_verify import Verify, sample_of
+from badge_bridge.sources.credentials import Secrets
+from badge_bridge.sources.event_types import check_type, outcome_of
+from badge_bridge.sources.generic_verify import Verify, check_secrets, sample_of
 from badge_bridge.sources.mapping import AnyExpression, EventExpressions, EventFields, EventReader, NumberExpression
 from badge_bridge.sources.phone_numbers import parties, read_number
 
@@ -68,14 +68,7 @@ class CloudEventsOptions(SourceOptions):
         ),
     )
 
-    @field_validator("secrets")
-    @classmethod
-    def _secrets_fit_the_scheme(cls, secrets: list[SecretStr], info: ValidationInfo) -> list[SecretStr]:
-        verify = info.data.get("verify")
-        known = [secret for secret in secrets if is_resolved(secret)]
-        if verify is not None and known:
-            verify.verifier(known)
-        return secrets
+    _secrets_fit_the_scheme = field_validator("secrets")(check_secrets)
 
     def cautions(self) -> Sequence[str]:
         if self.verify.signed:
@@ -129,7 +122,8 @@ class CloudEvents(Source[CloudEventsOptions]):
             Malformed: the body cannot be parsed.
             Impossible: an attribute is missing or cannot be; names it.
         """
-        return tuple(self._reading(envelope, delivery) for envelope in self._envelopes(delivery))
+        mapped = self._reader.over(delivery)
+        return tuple(self._reading(envelope, mapped, delivery.received_at) for envelope in self._envelopes(delivery))
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         media = _BATCH if call.body.lstrip().startswith(b"[") else _STRUCTURED
@@ -150,13 +144,14 @@ class CloudEvents(Source[CloudEventsOptions]):
             )
         return (_binary(delivery, media),)
 
-    def _reading(self, envelope: Mapping[str, Any], delivery: Delivery) -> Reading:
+    def _reading(
+        self, envelope: Mapping[str, Any], mapped: Callable[[Mapping[str, Any]], EventFields], received_at: float
+    ) -> Reading:
         if envelope.get("specversion") != "1.0":
             raise Impossible("must be 1.0", field="specversion")
         identifier, source = _required(envelope, "id"), _required(envelope, "source")
         kind = check_type(_required(envelope, "type"), field="type")
-        fields = self._reader.read(delivery, _data(envelope))
-        event = self._event(kind, envelope, fields, delivery.received_at)
+        event = self._event(kind, envelope, mapped(_data(envelope)), received_at)
         return Reading(event, identity=(source, identifier))
 
     def _event(self, kind: str, envelope: Mapping[str, Any], fields: EventFields, received_at: float) -> Event:
@@ -172,7 +167,7 @@ class CloudEvents(Source[CloudEventsOptions]):
             time=fields.time or _time(envelope) or datetime.fromtimestamp(received_at, UTC),
             subject=fields.subject or ends.subject or (named if isinstance(named, str) else ""),
             direction=fields.direction,
-            outcome=fields.outcome or (kind.removeprefix("call.") if kind in CALL_TYPES else ""),
+            outcome=fields.outcome or outcome_of(kind),
             reason=fields.reason,
             caller=ends.caller,
             callee=ends.callee,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from badge_bridge.errors import Impossible
-from badge_bridge.events import EXACT_TYPE
+from badge_bridge.events import CALL_TYPES, EXACT_TYPE
 
-__all__ = ["check_type"]
+__all__ = ["check_type", "outcome_of"]
 
 _EXACT_TYPE = re.compile(EXACT_TYPE)
 
@@ -23,3 +23,8 @@ def check_type(text: str, *, field: str) -> str:
             "must be words with full stops between them, without spaces and *, as rules name it", field=field
         )
     return text
+
+
+def outcome_of(kind: str) -> str:
+    """The outcome that a call's type says; empty for other types."""
+    return kind.removeprefix("call.") if kind in CALL_TYPES else ""

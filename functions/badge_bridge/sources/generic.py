@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_core import InitErrorDetails
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from badge_bridge.errors import UnsupportedMediaType
-from badge_bridge.events import CALL_TYPES, Event
+from badge_bridge.events import Event
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, Part, Reading, SampleCall, Source, SourceOptions
-from badge_bridge.sources.credentials import Secrets, is_resolved
-from badge_bridge.sources.generic_verify import TokenVerify, Verify, sample_of
+from badge_bridge.sources.credentials import Secrets
+from badge_bridge.sources.event_types import outcome_of
+from badge_bridge.sources.generic_verify import TokenVerify, Verify, check_secrets, problem_at, sample_of
 from badge_bridge.sources.mapping import EventFields, EventMapping, EventReader, is_signed
 from badge_bridge.sources.phone_numbers import parties, read_number
 
@@ -38,17 +38,7 @@ class GenericOptions(SourceOptions):
         description="CEL expressions over body, headers, query and received (unix seconds), one for each field."
     )
 
-    @field_validator("secrets")
-    @classmethod
-    def _secrets_fit_the_scheme(cls, secrets: list[SecretStr], info: ValidationInfo) -> list[SecretStr]:
-        verify = info.data.get("verify")
-        for index, secret in enumerate(secrets):
-            if verify is not None and is_resolved(secret):
-                try:
-                    verify.verifier([secret])
-                except ValueError as error:
-                    raise _at(index, error) from None
-        return secrets
+    _secrets_fit_the_scheme = field_validator("secrets")(check_secrets)
 
     @field_validator("event")
     @classmethod
@@ -60,13 +50,13 @@ class GenericOptions(SourceOptions):
             missing = (
                 f"id is missing: with {verify.scheme} nothing else tells a repeated delivery from a new one; add it"
             )
-            raise _at("id", ValueError(missing))
+            raise problem_at("id", ValueError(missing))
         if verify.signed and event.id is not None and not is_signed(event.id):
             unsigned = (
                 "headers, query and received are not signed, so that an old delivery could be sent again under a new "
                 "id; take the id from body, or remove it"
             )
-            raise _at("id", ValueError(unsigned))
+            raise problem_at("id", ValueError(unsigned))
         return event
 
     def cautions(self) -> Sequence[str]:
@@ -77,12 +67,6 @@ class GenericOptions(SourceOptions):
             "write one body twice, add event.id"
         )
         return (told,)
-
-
-def _at(place: str | int, problem: ValueError) -> ValidationError:
-    """A problem of one item below the field that is validated; pydantic puts the field's own place before it."""
-    detail = InitErrorDetails(type="value_error", loc=(place,), input=None, ctx={"error": problem})
-    return ValidationError.from_exception_data("generic", [detail])
 
 
 class Generic(Source[GenericOptions]):
@@ -110,7 +94,7 @@ class Generic(Source[GenericOptions]):
 
     def read(self, delivery: Delivery) -> Sequence[Reading]:
         body = self._body(delivery)
-        fields = self._reader.read(delivery, body)
+        fields = self._reader.over(delivery)(body)
         identifier = fields.id or self.options.verify.signed_id(delivery)
         # A type from an unsigned header must not make an old delivery a new event.
         identity = (fields.type, identifier) if self._type_is_trusted else (identifier,)
@@ -127,7 +111,7 @@ class Generic(Source[GenericOptions]):
             time=fields.time or datetime.fromtimestamp(received_at, UTC),
             subject=fields.subject or ends.subject,
             direction=fields.direction,
-            outcome=fields.outcome or _outcome_of(fields.type),
+            outcome=fields.outcome or outcome_of(fields.type),
             reason=fields.reason,
             caller=ends.caller,
             callee=ends.callee,
@@ -152,7 +136,3 @@ class Generic(Source[GenericOptions]):
         if not bodies.is_json(media):
             raise UnsupportedMediaType(f"the body must be {bodies.JSON}; for a form, the source needs format: form")
         return bodies.json_object(delivery.body)
-
-
-def _outcome_of(kind: str) -> str:
-    return kind.removeprefix("call.") if kind in CALL_TYPES else ""

@@ -14,11 +14,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails
 
 from badge_bridge.sources import bodies, standard_webhooks
 from badge_bridge.sources.base import Delivery, NoSample, Part, SampleCall
-from badge_bridge.sources.credentials import keys
+from badge_bridge.sources.credentials import is_resolved, keys
 from badge_bridge.sources.signatures import (
     BASE64,
     HEX,
@@ -32,7 +33,7 @@ from badge_bridge.sources.signatures import (
 )
 from badge_bridge.sources.trial_keys import trial_key
 
-__all__ = ["TokenVerify", "Verifier", "Verify", "sample_of"]
+__all__ = ["TokenVerify", "Verifier", "Verify", "check_secrets", "problem_at", "sample_of"]
 
 Verifier = Callable[[Delivery], str]
 
@@ -241,6 +242,24 @@ def _without(token: Any, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without(token, one) for key, one in value.items()}
     return value
+
+
+def check_secrets(secrets: list[SecretStr], info: ValidationInfo) -> list[SecretStr]:
+    """A validator of `secrets` beside `verify`: each is what the scheme needs."""
+    verify = info.data.get("verify")
+    for index, secret in enumerate(secrets):
+        if verify is not None and is_resolved(secret):
+            try:
+                verify.verifier([secret])
+            except ValueError as error:
+                raise problem_at(index, error) from None
+    return secrets
+
+
+def problem_at(place: str | int, problem: ValueError) -> ValidationError:
+    """A problem of one item below the field that is validated; pydantic puts the field's own place before it."""
+    detail = InitErrorDetails(type="value_error", loc=(place,), input=None, ctx={"error": problem})
+    return ValidationError.from_exception_data("verify", [detail])
 
 
 def sample_of(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -136,21 +137,20 @@ class EventReader:
         expressions = mapping.model_dump(exclude_none=True)
         self._programs = {name: _compile(text) for name, text in expressions.items()}
 
-    def read(self, delivery: Delivery, body: Mapping[str, Any]) -> EventFields:
-        """Evaluate the expressions over a delivery whose body is parsed.
+    def over(self, delivery: Delivery) -> Callable[[Mapping[str, Any]], EventFields]:
+        """What evaluates the expressions over the parsed body of a delivery, or over one of several events in it.
 
-        Raises:
-            Impossible: an expression gives an error, or a value that the field cannot have; names the field.
+        It raises Impossible where an expression gives an error, or a value that the field cannot have, naming it.
         """
+        if not self._programs:
+            return lambda _: EventFields()
+        told = {"headers": _headers(delivery), "query": _query(delivery), "received": int(delivery.received_at)}
+        return partial(self._read, told)
+
+    def _read(self, told: Mapping[str, Any], body: Mapping[str, Any]) -> EventFields:
         from badge_bridge.cel import Activation  # noqa: PLC0415 - the engine is loaded only where it is used
 
-        variables = {
-            "body": body,
-            "headers": _headers(delivery),
-            "query": _query(delivery),
-            "received": int(delivery.received_at),
-        }
-        values = Activation(variables)
+        values = Activation({**told, "body": body})
         found = {name: self._value(name, program, values) for name, program in self._programs.items()}
         return EventFields(**{name: value for name, value in found.items() if value is not None})
 
@@ -174,9 +174,11 @@ class EventReader:
 
 
 def _headers(delivery: Delivery) -> dict[str, str]:
-    names = {name for name, _ in delivery.headers} - _CREDENTIALS
-    headers = {name: delivery.header(name) for name in names}
-    return {name: value for name, value in headers.items() if value is not None}
+    """Those that do not contradict themselves; as `Delivery.header`, for all names at once."""
+    found: dict[str, set[str]] = {}
+    for name, value in delivery.headers:
+        found.setdefault(name, set()).add(value)
+    return {name: values.pop() for name, values in found.items() if len(values) == 1 and name not in _CREDENTIALS}
 
 
 def _query(delivery: Delivery) -> dict[str, Any]:
