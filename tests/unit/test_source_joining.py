@@ -133,6 +133,15 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
         "answered",
         "",
     ),
+    "a leg to somebody of ours is known to have begun before the customer came in": (
+        [
+            told("a", at=-1.0, direction="outbound", party="agent", state="ended", ends="leg", outcome="no_answer"),
+            BEGUN,
+            OVER,
+        ],
+        "missed",
+        "no_answer",
+    ),
     "at one moment, one came in": (
         [
             told("m", direction="outbound", party="agent", state="ended", ends="leg", outcome="no_answer"),

@@ -137,7 +137,7 @@ def test_only_one_algorithm_and_one_header_count() -> None:
         ({"status": "answered"}, ("inbound", "customer", "answered", "", "", False)),
         ({"duration": "20"}, ("inbound", "customer", "ended", "completed", "call", False)),
         *(
-            ({"direction": "outbound", "status": status, "duration": seconds}, ("", *facts))
+            ({"direction": "outbound", "status": status, "duration": seconds}, ("outbound", *facts))
             for status, seconds, *facts in [
                 ("ringing", "", "agent", "ringing", "", "", False),
                 ("answered", "", "agent", "answered", "", "", True),
@@ -157,13 +157,23 @@ def test_only_one_algorithm_and_one_header_count() -> None:
     ],
 )
 def test_facts_of_a_leg(change: dict[str, Any], expected: tuple[Any, ...]) -> None:
-    """An incoming leg is the customer's, one that goes out is ours; only that proves a human."""
+    """An incoming leg is the customer's, of one that goes out an answer proves a human."""
     event = read(told(**change))
     leg = event.leg
     assert leg is not None
     assert (leg.call, leg.leg) == (CONVERSATION, BODY["uuid"])
     assert (event.direction, leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
-    assert bool(event.caller) is (event.direction == "inbound")
+    assert event.caller == "447700900000"
+
+
+@pytest.mark.parametrize("start", ["2020-01-01T11:59:00.000Z", None], ids=["before", "after"])
+def test_leg_that_goes_out_within_an_incoming_call_is_none_of_its_own(start: str | None) -> None:
+    """The call keeps its direction and its customer, also where its first delivery was lost."""
+    inner = {"direction": "outbound", "uuid": "b", "from": "442079460000", "to": "447700900111"}
+    steps = [told(**inner, status=status) for status in ("started", "unanswered")]
+    legs = [LegEvent(str(at), NOW, read(each)) for at, each in enumerate([*steps, told(start_time=start)])]
+    judged = judged_event(legs)
+    assert (judged.type, judged.direction, judged.subject) == ("call.missed", "inbound", "447700900000")
 
 
 @pytest.mark.parametrize(

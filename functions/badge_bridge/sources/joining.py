@@ -159,12 +159,14 @@ def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
 
 
 def _direction(legs: Sequence[LegEvent]) -> Direction:
-    """That of the earliest leg which has one: a call that came in stays so when it is forwarded to a mobile phone or
-    handed to a colleague. Of several at one moment, one that came in.
+    """That of the leg by which the customer came in, else of the earliest leg which has one: a call that came in stays
+    so when it is forwarded to a mobile phone or handed to a colleague. Of several at one moment, one that came in.
     """
     known = [one for one in legs if one.event.direction]
     if not known:
         return ""
+    if any(one.leg.party == "customer" and one.event.direction == "inbound" for one in known):
+        return "inbound"
     return min(known, key=lambda one: (one.event.time, one.event.direction != "inbound", one.key)).event.direction
 
 

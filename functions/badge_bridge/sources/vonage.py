@@ -4,8 +4,9 @@ Sources: Vonage docs, "Voice API webhook reference" and "Validating inbound mess
 `vonage-jwt` checks them. That library does not compare `payload_hash`; here it is compared, and `iat` with our clock.
 
 The statuses busy, cancelled, unanswered, rejected, failed and timeout are told of legs that go out. An incoming call
-ends `completed` whether or not somebody was there: what became of the legs to our people decides. Where machines are
-looked for, `machine` comes after `answered` and takes it back.
+ends `completed` whether or not somebody was there: what became of the legs to our people decides. A leg that goes out
+is one to our people only within a call that came in; without that it is the call, and the called party is the customer.
+Where machines are looked for, `machine` comes after `answered` and takes it back.
 """
 
 from __future__ import annotations
@@ -179,11 +180,11 @@ class Vonage(Source[VonageOptions]):
                 ends="" if state != "ended" else "call" if inbound else "leg",
                 human=outbound and (status in ("answered", "human") or lasted),
             ),
-            # A leg that goes out may be one to somebody of ours, within a call that came in.
-            direction="inbound" if inbound else "",
-            caller=text_at(body, "from") if inbound else "",
-            callee=text_at(body, "to") if inbound else "",
-            duration=duration if inbound and status == "completed" else None,
+            # That of the call, unless a customer is known to have come in (`joining`).
+            direction="inbound" if inbound else "outbound" if outbound else "",
+            caller=text_at(body, "from"),
+            callee=text_at(body, "to"),
+            duration=duration if status == "completed" else None,
             data={**body, **notes.data()},
             may_lack_plus=True,
         )
