@@ -98,14 +98,14 @@ def test_wrong_credentials_are_refused(headers: list[tuple[str, str]]) -> None:
                 ("timeout", "no_answer"),
                 ("busy", "busy"),
                 ("rejected", "rejected"),
-                ("hangup", "completed"),
+                ("hangup", "cancelled"),
                 ("unknown", "completed"),
                 ("invalid-bxml", "failed"),
                 ("something-new", "failed"),
             ]
         ),
         (
-            told(answerTime="2025-11-22T02:29:45Z"),
+            told(answerTime="2025-11-22T02:29:45Z", cause="hangup"),
             ("inbound", CALL, "customer", "ended", "completed", "call", False),
         ),
         (

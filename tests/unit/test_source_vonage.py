@@ -176,6 +176,29 @@ def test_leg_that_goes_out_within_an_incoming_call_is_none_of_its_own(start: str
     assert (judged.type, judged.direction, judged.subject) == ("call.missed", "inbound", "447700900000")
 
 
+INNER = {"direction": "outbound", "uuid": "b"}
+MOVED = sent({"conversation_uuid_from": CONVERSATION, "conversation_uuid_to": "CON-other", "uuid": BODY["uuid"]})
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([told(status="started"), told(status="answered"), told(duration="12")], "call.missed"),
+        ([told(status="answered"), told(**INNER, status="ringing"), told()], "call.unknown"),
+        ([told(status="answered"), told(**INNER, status="completed", duration=None), told()], "call.unknown"),
+        ([told(status="answered"), told(**INNER, status="answered"), told()], "call.answered"),
+        ([told(status="answered"), MOVED, told()], "call.unknown"),
+        ([told()], "call.unknown"),
+    ],
+)
+def test_caller_who_gives_up_in_a_menu_is_missed_where_no_leg_is_lost(steps: list[Delivery], expected: str) -> None:
+    """Nobody was rung, and each leg would have been told of; not so in another conversation."""
+    found = [reading.event for each in steps for reading in source().read(each) if reading.event.leg]
+    legs = [LegEvent(str(at), NOW, event) for at, event in enumerate(found)]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+    assert judged_event(legs).reason == "abandoned" or expected != "call.missed"
+
+
 @pytest.mark.parametrize(
     ("found", "expected"), [(["human"], "call.answered"), (["machine"], "call.voicemail"), ([], "call.answered")]
 )
@@ -208,7 +231,7 @@ def test_retry_is_the_same_event() -> None:
 )
 def test_other_events_have_a_name(document: dict[str, Any], kind: str) -> None:
     """Events that tell of no leg can be named by a rule, and a retry of one is the same event."""
-    assert read(sent(document)).type == kind
+    assert source().read(sent(document))[0].event.type == kind
     assert source().read(sent(document))[0].identity == source().read(sent(document, jti="j2"))[0].identity
 
 

@@ -202,6 +202,8 @@ def _leg(body: Mapping[str, Any], kind: str) -> Leg:
     if transfer and ended and (cause == "unknown" or cause not in _FAILURES | _CAUSES.keys()):
         return Leg(call=parent or own, leg=f"{own} lost", state="ended", outcome="completed", detail=cause, ends="leg")
     answered = bool(strict_text_at(body, "answerTime"))
+    if kind == "disconnect" and cause == "hangup" and not answered:
+        outcome = "cancelled"  # neither somebody nor BXML had answered
     # Of a transfer's end, answerTime may be that of the call; hangup says that the transfer was answered.
     reached = kind == "transferAnswer" or (transfer and answered and outcome == "completed")
     outgoing = not transfer and strict_text_at(body, "direction") == "outbound"

@@ -191,6 +191,8 @@ def _facts(body: Mapping[str, Any], state: str, call_id: str, direction: Directi
         detail=state,
         ends="leg" if stand == "ended" else "",
         human=connected and not box and (kind == "user" or direction == "outbound"),
+        # A menu or a queue of which it says that no operator took the call.
+        tells_all=state == "hangup" and not (body.get("operator_call_id") or body.get("talk_time")),
     )
 
 

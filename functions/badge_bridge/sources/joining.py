@@ -190,12 +190,29 @@ def _nobody_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgemen
     if any(leg.outcome == "cancelled" and leg.party != "agent" for leg in telling):
         outcomes = {"cancelled"}
     if not outcomes:
+        if direction == "inbound" and _all_is_told(legs):
+            return Judgement("missed", "abandoned")
         return Judgement("unknown", "it ended, and nothing says whether somebody answered")
     reason = next(reason for reason in _REASONS if reason in outcomes)
     detail = next((leg.detail for leg in telling if leg.outcome == reason and leg.detail), "")
     if outcomes == {reason} and reason in _APART:
         return Judgement(reason, detail or _TOLD_AS.get(reason, reason))  # type: ignore[arg-type]
     return unanswered(direction, _TOLD_AS.get(reason, reason))
+
+
+def _all_is_told(legs: Sequence[LegEvent]) -> bool:
+    """Whether no human leg is proof that nobody answered, as of a caller who gives up in a menu or a queue: the call
+    is known from its beginning to its end, and so is each leg to somebody of ours, which did not end a connection.
+    """
+    told = [one.leg for one in legs]
+    begun = {leg.leg for leg in told if leg.state in ("started", "ringing", "answered")}
+    if not begun & {leg.leg for leg in told if leg.tells_all and leg.ends}:
+        return False
+    if any(leg.outcome == "completed" and not leg.tells_all for leg in told):
+        return False
+    agents = {leg.leg for leg in told if leg.party == "agent"} - {leg.leg for leg in told if leg.party == "machine"}
+    connected = {leg.leg for leg in told if leg.state == "answered" or leg.outcome == "completed"}
+    return agents <= begun & _ended_legs(legs) and not agents & connected
 
 
 def _listed(one: LegEvent) -> dict[str, Any]:

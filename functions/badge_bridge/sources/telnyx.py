@@ -5,7 +5,8 @@ Sources: Telnyx docs, "Receiving webhooks" and "Voice API webhooks"; the signatu
 `timestamp|body`; deliveries come late, twice and in any order.
 
 Only `call.initiated` says in which direction a leg goes. An application that takes a call answers it before anybody of
-ours does, so that `call.answered` proves no human; `call.bridged`, which says that two legs were connected, does. On an
+ours does, so that `call.answered` proves no human; `call.bridged`, which says that two legs were connected, does. On a
+SIP connection it is a telephone that answers, and nothing in an event tells the two apart: an option does. On an
 outgoing call of one leg it was the called party who answered, unless machine detection says otherwise.
 """
 
@@ -56,6 +57,7 @@ _STATES: Mapping[str, Literal["started", "answered", "ended"]] = {
     "call.hangup": "ended",
 }
 _DETECTIONS = frozenset({"call.machine.detection.ended", "call.machine.premium.detection.ended"})
+_CONFERENCE = "conference.participant.joined"
 _MACHINES: Mapping[str, LegOutcome] = {"machine": "voicemail", "fax_detected": ""}
 
 
@@ -85,6 +87,11 @@ class TelnyxOptions(CorrelatingOptions):
     provider: Literal["telnyx"]
     secrets: Annotated[Secrets, AfterValidator(_public_keys)] = Field(
         description="The account's public key, in base64 as Telnyx shows it; any of several may match."
+    )
+    answered_by: Literal["application", "anyone"] = Field(
+        default="anyone",
+        description="application: calls that come in are answered by a Voice API application and never by a telephone, "
+        "so that one which is not bridged to anybody was missed; anyone: they may be answered by a SIP telephone.",
     )
 
 
@@ -143,7 +150,8 @@ class Telnyx(Source[TelnyxOptions]):
                 time=occurred,
                 data={**body, **notes.data()},
             )
-        return (Reading(event, identity=(event_id,)),)
+        met = self._met(body, event_id, occurred) if kind == _CONFERENCE else None
+        return (Reading(event, identity=(event_id,)), *([Reading(met, identity=("met", event_id))] if met else []))
 
     def reply(self) -> Reply:
         return Reply(status=200)
@@ -177,6 +185,14 @@ class Telnyx(Source[TelnyxOptions]):
         (message,) = _message(delivery, time)
         return replace(delivery, headers=[*headers, (_SIGNATURE, self._scheme.sign(key, message))])
 
+    def _met(self, body: Mapping[str, Any], event_id: str, occurred: datetime) -> Event | None:
+        """A leg that joined a conference, where somebody may be to whom it is not bridged."""
+        call = strict_text_at(group_at(group_at(body, "data"), "payload"), "call_session_id")
+        if not call:
+            return None
+        there = Leg(call=call, leg="in a conference", state="ended", outcome="completed", ends="leg")
+        return leg_event(self, id=event_id, time=occurred, leg=there, direction="", caller="", callee="", data=body)
+
     def _leg(self, body: Mapping[str, Any], kind: str, event_id: str, occurred: datetime, notes: Notes) -> Event:
         payload = group_at(group_at(body, "data"), "payload")
         call, leg = strict_text_at(payload, "call_session_id"), strict_text_at(payload, "call_leg_id")
@@ -203,6 +219,7 @@ class Telnyx(Source[TelnyxOptions]):
                 ends="leg" if kind == "call.hangup" else "",
                 human=kind == "call.bridged",
                 human_if_outbound=kind == "call.answered",
+                tells_all=ended == "completed" and self.options.answered_by == "application",
             ),
             direction=direction,
             caller=text_at(payload, "from") if speaks else "",

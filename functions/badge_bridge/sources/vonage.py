@@ -115,6 +115,7 @@ class Vonage(Source[VonageOptions]):
             identity = (strict_text_at(body, "conversation_uuid"), leg, status, strict_text_at(body, "timestamp"))
             return (Reading(event, identity),)
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        moved = self._moved(body, moment)
         event = Event(
             id=text_at(body, "uuid") or text_at(body, "recording_uuid") or digest[:32],
             source=self.name,
@@ -123,7 +124,7 @@ class Vonage(Source[VonageOptions]):
             time=moment,
             data={**body, **notes.data()},
         )
-        return (Reading(event, identity=(digest,)),)
+        return (Reading(event, identity=(digest,)), *([Reading(moved, identity=("moved", digest))] if moved else []))
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         def named(part: str) -> str:
@@ -154,6 +155,16 @@ class Vonage(Source[VonageOptions]):
         headers = [("content-type", bodies.JSON), ("authorization", f"Bearer {token}")]
         return Delivery("POST", "", headers, content, call.now)
 
+    def _moved(self, body: Mapping[str, Any], moment: datetime) -> Event | None:
+        """A leg that is moved to another conversation, where somebody may be whom no leg of this one tells of."""
+        left = strict_text_at(body, "conversation_uuid_from")
+        if "status" in body or not left or "conversation_uuid_to" not in body:
+            return None
+        there = Leg(call=left, leg="in another conversation", state="ended", outcome="completed", ends="leg")
+        return leg_event(
+            self, id=f"{left}.moved", time=moment, leg=there, direction="", caller="", callee="", data=body
+        )
+
     def _leg(self, body: Mapping[str, Any], status: str, moment: datetime, notes: Notes) -> Event:
         call, leg = strict_text_at(body, "conversation_uuid"), strict_text_at(body, "uuid")
         if not call:
@@ -179,6 +190,8 @@ class Vonage(Source[VonageOptions]):
                 detail=text_at(body, "detail") or status,
                 ends="" if state != "ended" else "call" if inbound else "leg",
                 human=outbound and (status in ("answered", "human") or lasted),
+                # Each leg of the conversation is told of, those to our people too.
+                tells_all=inbound and outcome == "completed",
             ),
             # That of the call, unless a customer is known to have come in (`joining`).
             direction="inbound" if inbound else "outbound" if outbound else "",
