@@ -199,3 +199,23 @@ def test_caller_who_gives_up_in_a_menu_is_missed(change: dict[str, Any], expecte
     steps = [event_of(**known, state="connected"), event_of(**{**known, **change}, state="hangup")]
     legs = [LegEvent(str(number), 0.0, event) for number, event in enumerate(steps)]
     assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "open_for"),
+    [
+        ({}, 0),
+        ({"entry_point_call_id": 7}, 30),
+        ({"entry_point_call_id": 7, "state": "hangup"}, 30),
+        ({"master_call_id": 7}, 30),
+        ({"entry_point_call_id": 7, "state": "ringing"}, 0),
+        ({"entry_point_call_id": 7, "state": "hangup", "date_connected": 1763778590000}, 0),
+        ({"entry_point_call_id": 7, "state": "voicemail"}, 0),
+        ({"target": {"type": "department"}}, 0),
+    ],
+)
+def test_call_of_an_operator_may_ring_at_the_next(change: dict[str, Any], open_for: float) -> None:
+    """The caller waits in the call of the department, and a call to one person is over with it."""
+    leg = event_of(**change).leg
+    assert leg is not None
+    assert leg.rings_on == open_for

@@ -313,6 +313,24 @@ def test_call_is_judged_after_its_grace_or_after_the_limit() -> None:
     assert when_to_judge([BEGUN, ring("a")], grace=5, longest=100) == NOW + 100
 
 
+@pytest.mark.parametrize(
+    ("more", "grace", "seconds"),
+    [
+        ([], 5, 20 + 30),
+        ([], 60, 20 + 60),
+        ([told("b", party="agent", state="ringing", at=40.0)], 5, 600),
+        ([told("b", party="agent", state="ended", ends="leg", rings_on=30, at=60.0)], 5, 60 + 30),
+        ([told("b", party="agent", state="ended", ends="leg", at=60.0)], 5, 60 + 5),
+        ([told("q", party="machine", state="ended", ends="leg", at=21.0)], 5, 21 + 5),
+    ],
+)
+def test_call_that_may_ring_at_the_next_is_judged_later(more: list[LegEvent], grace: int, seconds: int) -> None:
+    """Unless one end leaves nothing open, as that of a queue or of a leg that had been answered."""
+    turned = told("a", direction="inbound", party="agent", state="ended", ends="leg", rings_on=30, at=20.0)
+    begun = 0 if seconds < 600 else 20
+    assert when_to_judge([turned, *more], grace=grace, longest=600) == NOW + begun + seconds
+
+
 PARTIES = ("customer", "agent", "machine", "")
 STATES = ("started", "ringing", "answered", "ended", "")
 OUTCOMES = ("", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail")
@@ -335,6 +353,7 @@ def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
             human=draw(st.integers(0, 5)) == 0,
             human_if_outbound=draw(st.integers(0, 5)) == 0,
             tells_all=draw(st.booleans()),
+            rings_on=draw(st.sampled_from((0.0, 30.0))),
             order=draw(st.sampled_from((None, 1.0, 2.0, 3.0))),
         )
         for number in range(draw(st.integers(1, 8)))

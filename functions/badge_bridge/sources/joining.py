@@ -51,11 +51,13 @@ def judged_identity(call: str) -> tuple[str, ...]:
 
 
 def when_to_judge(legs: Sequence[LegEvent], *, grace: float, longest: float) -> float:
-    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, or `longest`
-    seconds after it was first told of.
+    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, longer where
+    each end that is known leaves open whether it rings on; or `longest` seconds after it was first told of.
     """
     if _has_ended(legs):
-        return max(one.received_at for one in legs if one.leg.ends) + grace
+        ends = [one for one in legs if one.leg.ends]
+        rings_on = max(one.leg.rings_on for one in ends) if all(one.leg.rings_on for one in ends) else 0.0
+        return max(one.received_at for one in ends) + max(grace, rings_on)
     return min(one.received_at for one in legs) + longest
 
 
