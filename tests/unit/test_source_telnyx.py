@@ -271,3 +271,20 @@ def test_caller_who_gives_up_in_a_menu_is_missed_where_only_applications_answer(
     if answered_by == "anyone" and not more:
         expected = "call.unknown"
     assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+
+
+@pytest.mark.parametrize("outcome", ["missed", "answered"])
+def test_sample_looks_as_a_call_does(outcome: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telnyx's library takes it, each event has an id of its own, and a leg another one than the session."""
+    private = PRIVATE.private_bytes_raw()
+    call = SampleCall("abc", outcome, NOW - 30, NOW, private_key=private)
+    deliveries = list(source().sample(call))
+    assert all(of_library(each, monkeypatch) for each in deliveries)
+    assert len({source().read(each)[0].identity for each in deliveries}) == len(deliveries)
+    events = [read(each) for each in deliveries]
+    legs = {event.leg.leg for event in events if event.leg}
+    (session,) = {event.leg.call for event in events if event.leg}
+    assert session not in legs
+    assert len(legs) == (2 if outcome == "answered" else 1)
+    judged = judged_of(deliveries)
+    assert (judged.type, judged.subject, judged.line) == (f"call.{outcome}", call.caller, call.line)

@@ -12,11 +12,13 @@ outgoing call of one leg it was the called party who answered, unless machine de
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
@@ -161,23 +163,34 @@ class Telnyx(Source[TelnyxOptions]):
             key = trial_key(call, self._keys, BASE64.encode)
         except NoSample as error:
             raise NoSample(f"source {self.name}: {error}") from None
-        told = {
-            "call_session_id": call.digest[:32],
-            "call_leg_id": call.digest[:32],
-            "from": call.caller,
-            "to": call.line,
-            "start_time": iso_text(call.at),
-        }
-        events = [("call.initiated", {"direction": "incoming", "state": "parked"})]
+        caller, ours = (
+            {
+                "call_session_id": _uuid(call, "session"),
+                "call_leg_id": _uuid(call, leg),
+                "call_control_id": f"v3:{_uuid(call, leg)}",
+                "connection_id": "1684641123236054244",
+                "from": calling,
+                "to": called,
+                "start_time": iso_text(call.at),
+            }
+            for leg, calling, called in (
+                ("caller", call.caller, call.line),
+                ("ours", call.line, "sip:anna@sip.telnyx.com"),
+            )
+        )
+        events = [("call.initiated", {**caller, "direction": "incoming", "state": "parked"})]
+        over = {"hangup_cause": "originator_cancel", "hangup_source": "caller"}
         if call.outcome == "answered":
-            events.append(("call.bridged", {}))
-            events.append(("call.hangup", {"hangup_cause": "normal_clearing", "hangup_source": "caller"}))
-        else:
-            events.append(("call.hangup", {"hangup_cause": "originator_cancel", "hangup_source": "caller"}))
-        return [self._signed(name, {**told, **more}, call, key) for name, more in events]
+            events.append(("call.answered", caller))
+            events.append(("call.initiated", {**ours, "direction": "outgoing", "state": "bridging"}))
+            events += [("call.answered", ours), ("call.bridged", ours), ("call.bridged", caller)]
+            over["hangup_cause"] = "normal_clearing"
+            events.append(("call.hangup", {**ours, **over}))
+        events.append(("call.hangup", {**caller, **over}))
+        return [self._signed(name, payload, call, key) for name, payload in events]
 
     def _signed(self, name: str, payload: Mapping[str, Any], call: SampleCall, key: bytes) -> Delivery:
-        event = {"record_type": "event", "event_type": name, "id": f"{name}-{call.digest[:16]}"}
+        event = {"record_type": "event", "event_type": name, "id": _uuid(call, f"{name} {payload['call_leg_id']}")}
         told = {**event, "occurred_at": iso_text(call.now), "payload": payload}
         body, time = json.dumps({"data": told}).encode(), str(int(call.now))
         headers = [("content-type", bodies.JSON), (_TIMESTAMP, time)]
@@ -226,6 +239,10 @@ class Telnyx(Source[TelnyxOptions]):
             callee=text_at(payload, "to") if speaks else "",
             data={**body, **notes.data()},
         )
+
+
+def _uuid(call: SampleCall, part: str) -> str:
+    return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16], version=4))
 
 
 def _party(said: str, *, first: bool) -> Literal["customer", "agent", ""]:

@@ -127,27 +127,36 @@ class Vonage(Source[VonageOptions]):
         return (Reading(event, identity=(digest,)), *([Reading(moved, identity=("moved", digest))] if moved else []))
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        def named(part: str) -> str:
-            return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16]))
+        def named(part: str) -> UUID:
+            return UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16], version=4)
 
         began, ended = (
             datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds") for at in (call.at, call.now)
         )
-        incoming = {"from": call.caller.lstrip("+"), "to": call.line.lstrip("+"), "uuid": named("in")}
-        incoming |= {"conversation_uuid": f"CON-{named('conversation')}", "direction": "inbound"}
-        reached = "answered" if call.outcome == "answered" else "unanswered"
-        outgoing = {**incoming, "uuid": named("out"), "direction": "outbound", "status": reached, "timestamp": ended}
-        return [
-            self._posted({**incoming, "status": "started", "timestamp": began}, call),
-            self._posted(outgoing, call),
-            self._posted({**incoming, "status": "completed", "timestamp": ended, "start_time": began}, call),
+        conversation = {"conversation_uuid": f"CON-{named('conversation')}"}
+        incoming = {"from": call.caller.lstrip("+"), "to": call.line.lstrip("+"), "uuid": named("in").hex}
+        incoming |= {**conversation, "direction": "inbound"}
+        outgoing = {"from": call.line.lstrip("+"), "to": "4989654399", "uuid": named("out").hex}
+        outgoing |= {**conversation, "direction": "outbound"}
+        over = {"status": "completed", "timestamp": ended, "start_time": began, "end_time": ended}
+        over["duration"] = str(max(1, int(call.now - call.at)))
+        steps = [
+            {**incoming, "status": "started", "timestamp": began},
+            {**incoming, "status": "ringing", "timestamp": began},
+            {**outgoing, "status": "started", "timestamp": began},
+            {**outgoing, "status": "ringing", "timestamp": began},
         ]
+        if call.outcome == "answered":
+            steps += [{**outgoing, "status": "answered", "timestamp": began}, {**outgoing, **over}]
+        else:
+            steps.append({**outgoing, "status": "unanswered", "detail": "timeout", "timestamp": ended})
+        return [self._posted(step, call) for step in (*steps, {**incoming, **over})]
 
     def _posted(self, body: Mapping[str, str], call: SampleCall) -> Delivery:
         content = json.dumps(body).encode()
         claims = {
             "iat": int(call.now),
-            "jti": f"{body['uuid']}.{body['status']}",
+            "jti": str(UUID(bytes=hashlib.sha256(content).digest()[:16], version=4)),
             "iss": "Vonage",
             "payload_hash": hashlib.sha256(content).hexdigest(),
         }
