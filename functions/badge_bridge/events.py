@@ -79,6 +79,11 @@ class Leg(BaseModel):
     human_if_outbound: bool = False
     """Proves the same should the call turn out to be an outgoing one with no other leg: the provider says in one
     delivery that somebody picked up, and in another which way the call goes."""
+    rings_on: float = Field(default=0.0, ge=0)
+    """Of an end: seconds within which it may ring at the next of a queue, while the caller still waits."""
+    tells_all: bool = False
+    """Of an end: had somebody of ours picked up, it would be known from a leg of his, or from this end itself. Where it
+    is not, and the call was told of from its beginning, nobody did."""
     order: float | None = None
     """Where this stands among what is told of the same leg, in the provider's own measure: a moment, a number that
     grows. Only where a leg that has ended can ring again, or a human can take over from a machine. None: not known."""

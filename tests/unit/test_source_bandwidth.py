@@ -98,19 +98,27 @@ def test_wrong_credentials_are_refused(headers: list[tuple[str, str]]) -> None:
                 ("timeout", "no_answer"),
                 ("busy", "busy"),
                 ("rejected", "rejected"),
-                ("hangup", "completed"),
+                ("hangup", "cancelled"),
                 ("unknown", "completed"),
                 ("invalid-bxml", "failed"),
                 ("something-new", "failed"),
             ]
         ),
         (
-            told(answerTime="2025-11-22T02:29:45Z"),
+            told(answerTime="2025-11-22T02:29:45Z", cause="hangup"),
             ("inbound", CALL, "customer", "ended", "completed", "call", False),
         ),
         (
             told(direction="outbound", cause="busy"),
             ("outbound", CALL, "customer", "ended", "busy", "call", False),
+        ),
+        (
+            told("answer", cause=None, direction="outbound"),
+            ("outbound", CALL, "customer", "answered", "", "", True),
+        ),
+        (
+            told(direction="outbound", cause="hangup", answerTime="2025-11-22T02:29:45Z"),
+            ("outbound", CALL, "customer", "ended", "completed", "call", True),
         ),
         (told("initiate", cause=None), ("inbound", CALL, "customer", "started", "", "", False)),
         (told("answer", cause=None), ("inbound", CALL, "customer", "answered", "", "", False)),
@@ -148,7 +156,7 @@ def test_wrong_credentials_are_refused(headers: list[tuple[str, str]]) -> None:
     ],
 )
 def test_facts_of_a_leg(delivery: Delivery, expected: tuple[Any, ...]) -> None:
-    """An answered call proves no human, an answered transfer does; the cause says how it ended."""
+    """An answered transfer, or outgoing call, proves a human, an incoming one does not; the cause says how it ended."""
     event = read(delivery)
     leg = event.leg
     assert leg is not None

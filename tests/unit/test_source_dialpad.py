@@ -11,6 +11,7 @@ import pytest
 
 from badge_bridge.events import Event
 from badge_bridge.sources import Delivery, Reading
+from badge_bridge.sources.joining import LegEvent, judged_event
 from support.provider_checks import BROKEN, NOW, assert_refused, assert_unreadable, made, of_vector, sample, vectors
 
 SECRET = "dialpad-shared-secret-0123456789abcdef0123456789"
@@ -182,3 +183,39 @@ def test_sample_is_what_the_library_reads() -> None:
     assert jwt.decode(delivery.body, SECRET, algorithms=["HS256"])["state"] == "ringing"
     short = made("dialpad", "short")
     short.verify(short.sample(sample("missed"))[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "call.missed"),
+        ({"operator_call_id": 7}, "call.unknown"),
+        ({"talk_time": 9000}, "call.unknown"),
+    ],
+)
+def test_caller_who_gives_up_in_a_menu_is_missed(change: dict[str, Any], expected: str) -> None:
+    """A department that was connected, of which no operator took the call."""
+    known = {"target": {"type": "office"}, "date_connected": 1763778590000, "talk_time": 0}
+    steps = [event_of(**known, state="connected"), event_of(**{**known, **change}, state="hangup")]
+    legs = [LegEvent(str(number), 0.0, event) for number, event in enumerate(steps)]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "open_for"),
+    [
+        ({}, 0),
+        ({"entry_point_call_id": 7}, 30),
+        ({"entry_point_call_id": 7, "state": "hangup"}, 30),
+        ({"master_call_id": 7}, 30),
+        ({"entry_point_call_id": 7, "state": "ringing"}, 0),
+        ({"entry_point_call_id": 7, "state": "hangup", "date_connected": 1763778590000}, 0),
+        ({"entry_point_call_id": 7, "state": "voicemail"}, 0),
+        ({"target": {"type": "department"}}, 0),
+    ],
+)
+def test_call_of_an_operator_may_ring_at_the_next(change: dict[str, Any], open_for: float) -> None:
+    """The caller waits in the call of the department, and a call to one person is over with it."""
+    leg = event_of(**change).leg
+    assert leg is not None
+    assert leg.rings_on == open_for

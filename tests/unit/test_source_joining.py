@@ -62,6 +62,8 @@ def of_handset(order: float, state: str, **fields: Any) -> LegEvent:
 
 BEGUN = incoming(state="started")
 OVER = incoming(state="ended", ends="call", outcome="completed", at=30.0)
+ALL_TOLD = incoming(state="ended", ends="call", outcome="completed", tells_all=True, at=30.0)
+ENDING: tuple[tuple[Any, Any], ...] = (("answered", ""), ("ended", "leg"))
 CANCELLED = incoming(state="ended", ends="call", outcome="cancelled", at=30.0)
 
 CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
@@ -81,6 +83,40 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
     ),
     "menu answers and nothing else is known": (
         [BEGUN, OVER],
+        "unknown",
+        "it ended, and nothing says whether somebody answered",
+    ),
+    "caller gives up in a menu": ([BEGUN, ALL_TOLD], "missed", "abandoned"),
+    "caller gives up in a menu, and its beginning is not known": (
+        [ALL_TOLD],
+        "unknown",
+        "it ended, and nothing says whether somebody answered",
+    ),
+    "outgoing call of which all is told": (
+        [
+            told("o", direction="outbound", party="customer", state=state, ends=ends, tells_all=True)
+            for state, ends in ENDING
+        ],
+        "unknown",
+        "it ended, and nothing says whether somebody answered",
+    ),
+    "all is told, and nobody says why it stopped ringing": (
+        [BEGUN, ring("a"), told("a", party="agent", state="ended", ends="leg", at=20.0), ALL_TOLD],
+        "missed",
+        "abandoned",
+    ),
+    "all is told but what became of a leg": (
+        [BEGUN, ring("a"), ALL_TOLD],
+        "unknown",
+        "it ended, and nothing says whether somebody answered",
+    ),
+    "all is told but how a leg began": (
+        [BEGUN, told("a", party="agent", state="ended", ends="leg", at=20.0), ALL_TOLD],
+        "unknown",
+        "it ended, and nothing says whether somebody answered",
+    ),
+    "all is told, and another end does not tell all": (
+        [BEGUN, told("q", party="machine", state="ended", ends="leg", outcome="completed"), ALL_TOLD],
         "unknown",
         "it ended, and nothing says whether somebody answered",
     ),
@@ -132,6 +168,15 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
         ],
         "answered",
         "",
+    ),
+    "a leg to somebody of ours is known to have begun before the customer came in": (
+        [
+            told("a", at=-1.0, direction="outbound", party="agent", state="ended", ends="leg", outcome="no_answer"),
+            BEGUN,
+            OVER,
+        ],
+        "missed",
+        "no_answer",
     ),
     "at one moment, one came in": (
         [
@@ -268,6 +313,24 @@ def test_call_is_judged_after_its_grace_or_after_the_limit() -> None:
     assert when_to_judge([BEGUN, ring("a")], grace=5, longest=100) == NOW + 100
 
 
+@pytest.mark.parametrize(
+    ("more", "grace", "seconds"),
+    [
+        ([], 5, 20 + 30),
+        ([], 60, 20 + 60),
+        ([told("b", party="agent", state="ringing", at=40.0)], 5, 600),
+        ([told("b", party="agent", state="ended", ends="leg", rings_on=30, at=60.0)], 5, 60 + 30),
+        ([told("b", party="agent", state="ended", ends="leg", at=60.0)], 5, 60 + 5),
+        ([told("q", party="machine", state="ended", ends="leg", at=21.0)], 5, 21 + 5),
+    ],
+)
+def test_call_that_may_ring_at_the_next_is_judged_later(more: list[LegEvent], grace: int, seconds: int) -> None:
+    """Unless one end leaves nothing open, as that of a queue or of a leg that had been answered."""
+    turned = told("a", direction="inbound", party="agent", state="ended", ends="leg", rings_on=30, at=20.0)
+    begun = 0 if seconds < 600 else 20
+    assert when_to_judge([turned, *more], grace=grace, longest=600) == NOW + begun + seconds
+
+
 PARTIES = ("customer", "agent", "machine", "")
 STATES = ("started", "ringing", "answered", "ended", "")
 OUTCOMES = ("", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail")
@@ -289,6 +352,8 @@ def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
             ends=draw(st.sampled_from(("", "leg", "call"))),
             human=draw(st.integers(0, 5)) == 0,
             human_if_outbound=draw(st.integers(0, 5)) == 0,
+            tells_all=draw(st.booleans()),
+            rings_on=draw(st.sampled_from((0.0, 30.0))),
             order=draw(st.sampled_from((None, 1.0, 2.0, 3.0))),
         )
         for number in range(draw(st.integers(1, 8)))
@@ -323,6 +388,33 @@ def test_lost_legs_never_make_an_answered_call_missed(legs: list[LegEvent], data
     left = [leg for leg in legs if leg.leg.human or data.draw(st.booleans())]
     if any(leg.leg.human and leg.leg.leg not in machines for leg in left):
         assert judge_legs(left).outcome in ("answered", "unknown")
+
+
+@given(legs_of_a_call(), st.lists(st.sampled_from(range(3)), min_size=1))
+def test_call_is_not_abandoned_while_anything_is_known_of_whoever_answered(
+    legs: list[LegEvent], left: list[int]
+) -> None:
+    """Whatever is lost of the leg to somebody of ours who picked up, as long as it is not all of it."""
+    told_of = [
+        told("x", party="agent", state="ringing"),
+        told("x", party="agent", state="answered", human=True),
+        told("x", party="agent", state="ended", ends="leg", outcome="completed"),
+    ]
+    assert judge_legs([BEGUN, ALL_TOLD, *legs, *(told_of[each] for each in left)]).reason != "abandoned"
+
+
+@given(legs_of_a_call())
+def test_abandoned_is_inbound_and_told_from_beginning_to_end(legs: list[LegEvent]) -> None:
+    """Nobody of ours who was rung is known to have been connected, and of nobody the end is unknown."""
+    judgement = judge_legs([BEGUN, ALL_TOLD, *legs])
+    if judgement.reason == "abandoned":
+        assert judgement.outcome == "missed"
+        agents = {one.leg.leg for one in legs if one.leg.party == "agent"} - machines_of(legs)
+        for name in agents:
+            own = [one.leg for one in legs if one.leg.leg == name]
+            assert any(leg.ends for leg in own)
+            assert not any(leg.state == "answered" or leg.outcome == "completed" for leg in own)
+        assert all(one.leg.tells_all for one in legs if one.leg.outcome == "completed")
 
 
 @given(legs_of_a_call())

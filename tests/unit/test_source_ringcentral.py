@@ -31,13 +31,14 @@ PARTY = {
 }
 
 
+ACCOUNT = "/restapi/v1.0/account/809/telephony/sessions"
+
+
 def posted(body: bytes, token: str = TOKEN, header: str = "verification-token") -> Delivery:
     return Delivery("POST", "", [(header, token)], body, NOW)
 
 
-def told(
-    *parties: Any, uuid: Any = "1823", event: str = "/restapi/v1.0/account/809/telephony/sessions", **session: Any
-) -> bytes:
+def told(*parties: Any, uuid: Any = "1823", event: str = ACCOUNT, **session: Any) -> bytes:
     call = {"telephonySessionId": "s-1", "eventTime": "2025-11-22T02:29:40Z", "parties": list(parties), **session}
     return json.dumps({"uuid": uuid, "event": event, "timestamp": "2025-11-22T02:30:00Z", "body": call}).encode()
 
@@ -105,8 +106,9 @@ def test_token_is_taken_under_both_names_and_others_are_refused() -> None:
         (party("Answered", extensionId=None), ("", "answered", "", "", False)),
         (party("VoiceMail"), ("machine", "answered", "voicemail", "", False)),
         (party("VoiceMailScreening"), ("machine", "answered", "voicemail", "", False)),
-        (party("FaxReceive"), ("machine", "answered", "", "", False)),
-        (party("Disconnected"), ("agent", "ended", "completed", "leg", False)),
+        (party("FaxReceive"), ("machine", "answered", "completed", "", False)),
+        (party("Disconnected"), ("agent", "ended", "", "leg", False)),
+        (party("Disconnected", missedCall=False), ("agent", "ended", "completed", "leg", False)),
         (party("Disconnected", missedCall=True), ("agent", "ended", "no_answer", "leg", False)),
         (party("Disconnected", missedCall="yes"), ("agent", "ended", "completed", "leg", False)),
         (party("Disconnected", "NoAnswer"), ("agent", "ended", "no_answer", "leg", False)),
@@ -197,3 +199,30 @@ def test_broken_bodies_are_refused() -> None:
     """What names no event, or no session, is refused."""
     bad = [told(event="/1/2"), told(party("Setup"), telephonySessionId=None)]
     assert_unreadable(made("ringcentral", TOKEN), [posted(body) for body in bad])
+
+
+MENU = {"extensionId": "809"}
+EXTENSION = "/restapi/v1.0/account/~/extension/2/telephony/sessions"
+
+
+@pytest.mark.parametrize(
+    ("parties", "event", "expected"),
+    [
+        ([party("Proceeding"), party("Disconnected")], "", "call.missed"),
+        ([party("Proceeding"), party("Answered"), party("Disconnected")], "", "call.answered"),
+        ([party("Proceeding"), party("Disconnected", missedCall=False)], "", "call.unknown"),
+        ([party("Disconnected")], "", "call.unknown"),
+        ([party("Answered", **MENU), party("Disconnected", **MENU)], "", "call.missed"),
+        ([party("Answered", **MENU), party("Disconnected", "CallerInputRedirect", **MENU)], "", "call.unknown"),
+        ([party("FaxReceive"), party("Disconnected")], "", "call.unknown"),
+        ([party("Proceeding"), party("Disconnected")], EXTENSION, "call.unknown"),
+        ([party("Proceeding"), party("Disconnected")], f"{ACCOUNT}?missedCall=true", "call.unknown"),
+    ],
+)  # fmt: skip
+def test_caller_who_gives_up_is_missed_where_all_parties_are_told_of(
+    parties: list[dict[str, Any]], event: str, expected: str
+) -> None:
+    """Without a reason an end says nothing, and without the other parties nothing does."""
+    told_of = [event_of(each, sequence=at, event=event or ACCOUNT) for at, each in enumerate(parties)]
+    legs = [LegEvent(str(number), 0.0, one) for number, one in enumerate(told_of)]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from badge_bridge.sources import Delivery, Reading, Source
+from badge_bridge.sources.joining import LegEvent, judged_event
 from support.provider_checks import (
     NOW,
     assert_refused,
@@ -109,11 +110,51 @@ def test_callback_is_a_leg(event: str, call: dict[str, Any], expected: tuple[Any
     assert (leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
 
 
-def test_only_an_ice_tells_the_direction() -> None:
-    """A dice is sent for calls of both directions, and does not say which."""
-    ice = read("ice", cli="14083388064", to={"type": "did", "endpoint": "+15558675310"}).event
-    assert (ice.direction, ice.caller, ice.line) == ("inbound", "+14083388064", "+15558675310")
-    assert read("dice").event.direction == read("ace").event.direction == ""
+DID = {"type": "did", "endpoint": "+15558675310"}
+TELEPHONE = {"type": "number", "endpoint": "+4930901820"}
+
+
+@pytest.mark.parametrize(
+    ("event", "call", "direction"),
+    [
+        ("ice", {"to": DID, "originationType": "PSTN"}, "inbound"),
+        ("ice", {"to": TELEPHONE, "domain": "pstn"}, "inbound"),
+        ("ice", {"to": TELEPHONE, "originationType": "MXP"}, "outbound"),
+        ("ice", {"to": TELEPHONE, "domain": "mxp"}, "outbound"),
+        ("ice", {"to": {"type": "username", "endpoint": "anna"}, "domain": "mxp"}, "inbound"),
+        ("ace", {}, ""),
+        ("dice", {"to": DID}, ""),
+        ("dice", {"to": TELEPHONE}, "outbound"),
+    ],
+)
+def test_direction_is_told_by_where_a_call_comes_from_and_whom_it_calls(
+    event: str, call: dict[str, Any], direction: str
+) -> None:
+    """A call of an app to a telephone goes out; a dice is sent for calls of both directions."""
+    assert read(event, **call).event.direction == direction
+
+
+CAME_IN = ("ice", {"cli": "14083388064", "to": DID})
+PICKED_UP = ("dice", {"result": "ANSWERED", "from": "+15558675310", "to": TELEPHONE})
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([PICKED_UP], ("call.answered", "outbound", "+4930901820")),
+        ([CAME_IN, PICKED_UP], ("call.unknown", "inbound", "+14083388064")),
+        ([("ace", {"amd": {"status": "machine"}}), PICKED_UP], ("call.unknown", "outbound", "+4930901820")),
+        ([("dice", {"result": "NOANSWER", "to": TELEPHONE})], ("call.failed", "outbound", "+4930901820")),
+    ],
+)
+def test_call_to_a_telephone_that_did_not_come_in_is_ours(
+    steps: list[tuple[str, dict[str, Any]]], expected: tuple[str, ...]
+) -> None:
+    """What became of it is told by its end alone; one that came in stays so when it is connected to a telephone."""
+    legs = [LegEvent(str(at), NOW, read(name, **call).event) for at, (name, call) in enumerate(steps)]
+    for order in (legs, legs[::-1]):
+        judged = judged_event(order)
+        assert (judged.type, judged.direction, judged.subject) == expected
 
 
 def test_retry_is_the_same_event_and_others_are_not() -> None:

@@ -243,3 +243,48 @@ def test_only_telnyx_can_sign() -> None:
     """There is no sample, and the reason is said."""
     with pytest.raises(NoSample, match="private key"):
         source().sample(SampleCall("abc", "missed", NOW - 30, NOW))
+
+
+MENU = [INCOMING, told("call.answered", call_leg_id="in"), told(call_leg_id="in", hangup_cause="normal_clearing")]
+AGENT = told("call.initiated", **OUT, call_leg_id="b")
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ([], "call.missed"),
+        ([AGENT], "call.unknown"),
+        ([AGENT, told(call_leg_id="b", hangup_cause="normal_clearing")], "call.unknown"),
+        ([AGENT, told(call_leg_id="b", hangup_cause="timeout")], "call.missed"),
+        ([told("call.bridged", call_leg_id="in")], "call.answered"),
+        ([told("conference.participant.joined", call_leg_id="in")], "call.unknown"),
+    ],
+)
+@pytest.mark.parametrize("answered_by", ["application", "anyone"])
+def test_caller_who_gives_up_in_a_menu_is_missed_where_only_applications_answer(
+    answered_by: str, more: list[Delivery], expected: str
+) -> None:
+    """A SIP telephone that picks up looks as an application does, and whom a conference holds is not known."""
+    ours = source(answered_by=answered_by)
+    found = [reading.event for each in [*MENU, *more] for reading in ours.read(each) if reading.event.leg]
+    legs = [LegEvent(str(number), NOW, event) for number, event in enumerate(found)]
+    if answered_by == "anyone" and not more:
+        expected = "call.unknown"
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+
+
+@pytest.mark.parametrize("outcome", ["missed", "answered"])
+def test_sample_looks_as_a_call_does(outcome: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telnyx's library takes it, each event has an id of its own, and a leg another one than the session."""
+    private = PRIVATE.private_bytes_raw()
+    call = SampleCall("abc", outcome, NOW - 30, NOW, private_key=private)
+    deliveries = list(source().sample(call))
+    assert all(of_library(each, monkeypatch) for each in deliveries)
+    assert len({source().read(each)[0].identity for each in deliveries}) == len(deliveries)
+    events = [read(each) for each in deliveries]
+    legs = {event.leg.leg for event in events if event.leg}
+    (session,) = {event.leg.call for event in events if event.leg}
+    assert session not in legs
+    assert len(legs) == (2 if outcome == "answered" else 1)
+    judged = judged_of(deliveries)
+    assert (judged.type, judged.subject, judged.line) == (f"call.{outcome}", call.caller, call.line)

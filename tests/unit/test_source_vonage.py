@@ -137,7 +137,7 @@ def test_only_one_algorithm_and_one_header_count() -> None:
         ({"status": "answered"}, ("inbound", "customer", "answered", "", "", False)),
         ({"duration": "20"}, ("inbound", "customer", "ended", "completed", "call", False)),
         *(
-            ({"direction": "outbound", "status": status, "duration": seconds}, ("", *facts))
+            ({"direction": "outbound", "status": status, "duration": seconds}, ("outbound", *facts))
             for status, seconds, *facts in [
                 ("ringing", "", "agent", "ringing", "", "", False),
                 ("answered", "", "agent", "answered", "", "", True),
@@ -157,13 +157,46 @@ def test_only_one_algorithm_and_one_header_count() -> None:
     ],
 )
 def test_facts_of_a_leg(change: dict[str, Any], expected: tuple[Any, ...]) -> None:
-    """An incoming leg is the customer's, one that goes out is ours; only that proves a human."""
+    """An incoming leg is the customer's, of one that goes out an answer proves a human."""
     event = read(told(**change))
     leg = event.leg
     assert leg is not None
     assert (leg.call, leg.leg) == (CONVERSATION, BODY["uuid"])
     assert (event.direction, leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
-    assert bool(event.caller) is (event.direction == "inbound")
+    assert event.caller == "447700900000"
+
+
+@pytest.mark.parametrize("start", ["2020-01-01T11:59:00.000Z", None], ids=["before", "after"])
+def test_leg_that_goes_out_within_an_incoming_call_is_none_of_its_own(start: str | None) -> None:
+    """The call keeps its direction and its customer, also where its first delivery was lost."""
+    inner = {"direction": "outbound", "uuid": "b", "from": "442079460000", "to": "447700900111"}
+    steps = [told(**inner, status=status) for status in ("started", "unanswered")]
+    legs = [LegEvent(str(at), NOW, read(each)) for at, each in enumerate([*steps, told(start_time=start)])]
+    judged = judged_event(legs)
+    assert (judged.type, judged.direction, judged.subject) == ("call.missed", "inbound", "447700900000")
+
+
+INNER = {"direction": "outbound", "uuid": "b"}
+MOVED = sent({"conversation_uuid_from": CONVERSATION, "conversation_uuid_to": "CON-other", "uuid": BODY["uuid"]})
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([told(status="started"), told(status="answered"), told(duration="12")], "call.missed"),
+        ([told(status="answered"), told(**INNER, status="ringing"), told()], "call.unknown"),
+        ([told(status="answered"), told(**INNER, status="completed", duration=None), told()], "call.unknown"),
+        ([told(status="answered"), told(**INNER, status="answered"), told()], "call.answered"),
+        ([told(status="answered"), MOVED, told()], "call.unknown"),
+        ([told()], "call.unknown"),
+    ],
+)
+def test_caller_who_gives_up_in_a_menu_is_missed_where_no_leg_is_lost(steps: list[Delivery], expected: str) -> None:
+    """Nobody was rung, and each leg would have been told of; not so in another conversation."""
+    found = [reading.event for each in steps for reading in source().read(each) if reading.event.leg]
+    legs = [LegEvent(str(at), NOW, event) for at, event in enumerate(found)]
+    assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
+    assert judged_event(legs).reason == "abandoned" or expected != "call.missed"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +231,7 @@ def test_retry_is_the_same_event() -> None:
 )
 def test_other_events_have_a_name(document: dict[str, Any], kind: str) -> None:
     """Events that tell of no leg can be named by a rule, and a retry of one is the same event."""
-    assert read(sent(document)).type == kind
+    assert source().read(sent(document))[0].event.type == kind
     assert source().read(sent(document))[0].identity == source().read(sent(document, jti="j2"))[0].identity
 
 
@@ -229,5 +262,6 @@ def test_sample_is_genuine(outcome: Any) -> None:
     legs = [leg for delivery in deliveries if (leg := ours.read(delivery)[0].event.leg)]
     assert all(of_library(delivery) for delivery in deliveries)
     assert len({leg.call for leg in legs}) == 1
-    assert [leg.human for leg in legs] == [False, outcome == "answered", False]
-    assert [leg.ends for leg in legs] == ["", "" if outcome == "answered" else "leg", "call"]
+    assert len({leg.leg for leg in legs}) == 2
+    assert any(leg.human for leg in legs) is (outcome == "answered")
+    assert [leg.ends for leg in legs if leg.ends] == ["leg", "call"]

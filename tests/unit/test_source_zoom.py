@@ -13,6 +13,7 @@ import pytest
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Leg
 from badge_bridge.sources import Delivery
+from badge_bridge.sources.joining import LegEvent, when_to_judge
 from support.provider_checks import (
     NOW,
     assert_refused,
@@ -169,3 +170,41 @@ def test_broken_bodies_are_refused() -> None:
     """Whatever is signed, what cannot be an event of Zoom ends in a refusal."""
     bad = [told("phone.callee_missed", call_id=None), told("phone.callee_missed", call_id=[1]), told("a b")]
     assert_unreadable(made("zoom", SECRET), [signed(body) for body in bad])
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "open_for"),
+    [
+        ("phone.callee_ringing", {}, 0),
+        ("phone.callee_missed", {"handup_result": "No Answer"}, 30),
+        ("phone.callee_missed", {}, 30),
+        ("phone.callee_rejected", {}, 30),
+        ("phone.callee_missed", {"handup_result": "Call Cancel"}, 0),
+        ("phone.callee_missed", {"handup_result": "Voicemail"}, 0),
+        ("phone.callee_missed", {"handup_result": "Answered by Other Member"}, 0),
+        ("phone.callee_ended", {"answer_start_time": "2025-11-22T02:30:00Z"}, 0),
+        ("phone.callee_ended", {"callee": {"extension_type": "callQueue"}}, 0),
+        ("phone.callee_ended", {"callee": {"extension_type": "autoReceptionist"}}, 30),
+        ("phone.caller_ended", {"caller": AGENT, "callee": CUSTOMER, "handup_result": "No Answer"}, 0),
+    ],
+)
+def test_call_may_ring_at_the_next_of_a_queue_unless_the_caller_has_gone(
+    name: str, call: dict[str, Any], open_for: float
+) -> None:
+    """Of the caller's own end nothing is told; that he gave up, left a message or was answered, a handset's end says."""
+    assert leg_of(name, **call).rings_on == open_for
+
+
+@pytest.mark.parametrize("next_ring", [30, 3])
+def test_queue_that_rings_in_turn_is_not_missed_in_its_pauses(next_ring: float) -> None:
+    """The first did not pick up, and the second rings within the time that is waited for."""
+    source = made("zoom", SECRET, next_ring=next_ring)
+    turn = [("phone.callee_ringing", "u1", 0), ("phone.callee_missed", "u1", 15), ("phone.callee_ringing", "u2", 22)]
+    legs = [
+        LegEvent(
+            f"{name} {user}", NOW + at, source.read(signed(told(name, callee={**AGENT, "user_id": user})))[0].event
+        )
+        for name, user, at in turn
+    ]
+    assert when_to_judge(legs[:2], grace=5, longest=600) == NOW + 15 + max(5, next_ring)
+    assert when_to_judge(legs, grace=5, longest=600) == NOW + 600

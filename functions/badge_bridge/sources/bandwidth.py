@@ -2,7 +2,7 @@
 
 Sources: Bandwidth docs, "Voice webhooks": Initiate, Answer, Transfer Answer, Transfer Complete, Transfer Disconnect,
 Disconnect, and "Callback credentials". A call that BXML answered has an `answerTime`, whether or not anybody of ours
-was there: only an answered transfer proves that.
+was there: only an answered transfer proves that. On an outgoing call it was the called party who answered.
 """
 
 from __future__ import annotations
@@ -202,8 +202,11 @@ def _leg(body: Mapping[str, Any], kind: str) -> Leg:
     if transfer and ended and (cause == "unknown" or cause not in _FAILURES | _CAUSES.keys()):
         return Leg(call=parent or own, leg=f"{own} lost", state="ended", outcome="completed", detail=cause, ends="leg")
     answered = bool(strict_text_at(body, "answerTime"))
+    if kind == "disconnect" and cause == "hangup" and not answered:
+        outcome = "cancelled"  # neither somebody nor BXML had answered
     # Of a transfer's end, answerTime may be that of the call; hangup says that the transfer was answered.
     reached = kind == "transferAnswer" or (transfer and answered and outcome == "completed")
+    outgoing = not transfer and strict_text_at(body, "direction") == "outbound"
     return Leg(
         call=parent or own,
         leg=f"{own} transfer" if kind == "transferComplete" else own,
@@ -212,7 +215,7 @@ def _leg(body: Mapping[str, Any], kind: str) -> Leg:
         outcome="completed" if kind == "disconnect" and answered and outcome != "failed" else outcome,
         detail=cause,
         ends="" if not ended else "leg" if transfer else "call",
-        human=reached,
+        human=reached or (outgoing and (answered or kind == "answer")),
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Delivery",
     "NoSample",
     "Part",
+    "QueueOptions",
     "Reading",
     "Reply",
     "SampleCall",
@@ -150,6 +151,18 @@ class CorrelatingOptions(SourceOptions):
         ge=60,
         le=11 * 3600,
         description="Seconds after which a call whose end was never reported is judged as call.unknown.",
+    )
+
+
+class QueueOptions(CorrelatingOptions):
+    """Options of a provider that tells of each telephone of a queue, and not of the caller who waits meanwhile."""
+
+    next_ring: float = Field(
+        default=30.0,
+        ge=0,
+        le=600,
+        description="Seconds to wait for the next telephone of a queue to ring, after one has stopped unanswered and "
+        "nothing tells that the caller has gone.",
     )
 
 

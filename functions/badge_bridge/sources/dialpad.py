@@ -4,8 +4,8 @@ Sources: Dialpad developer docs, "Webhooks" (with a secret, the whole body is a 
 delivery" and "Call events". The media type of such a body is not documented, and is not looked at; a body that is
 bare JSON is refused. A refusal is never sent again, so that what does not decide anything is passed over.
 
-One call of a customer may be several at Dialpad: that of a department, and that of each operator. Each names the one
-through which the customer came in.
+One call of a customer may be several at Dialpad: that of a department, and that of each operator, at whom it may ring
+in turn. Each names the one through which the customer came in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import ConfigDict, Field
 from badge_bridge.errors import Impossible, Malformed
 from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
+from badge_bridge.sources.base import Delivery, Part, QueueOptions, Reading, Reply, SampleCall, Source
 from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
@@ -53,7 +53,7 @@ _BOXES = frozenset({"voicemail", "voicemail_uploaded"})
 _DIRECTIONS: Mapping[str, Direction] = {"inbound": "inbound", "outbound": "outbound"}
 
 
-class DialpadOptions(CorrelatingOptions):
+class DialpadOptions(QueueOptions):
     """A source that Dialpad calls."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -164,7 +164,7 @@ class Dialpad(Source[DialpadOptions]):
             self,
             id=f"{call_id}.{state}",
             time=unix_time(body, "date_started", notes, per_second=_MS) or moment,
-            leg=_facts(body, state, call_id, direction),
+            leg=_facts(body, state, call_id, direction, next_ring=self.options.next_ring),
             direction=direction,
             caller=caller,
             callee=callee,
@@ -173,7 +173,7 @@ class Dialpad(Source[DialpadOptions]):
         )
 
 
-def _facts(body: Mapping[str, Any], state: str, call_id: str, direction: Direction) -> Leg:
+def _facts(body: Mapping[str, Any], state: str, call_id: str, direction: Direction, *, next_ring: float) -> Leg:
     silent = Notes()
     root = next(found for key in _ROOTS if (found := told(body, key, silent)))
     kind = text_at(group_at(body, "target"), "type")
@@ -191,6 +191,10 @@ def _facts(body: Mapping[str, Any], state: str, call_id: str, direction: Directi
         detail=state,
         ends="leg" if stand == "ended" else "",
         human=connected and not box and (kind == "user" or direction == "outbound"),
+        # The caller waits in another call, until that has ended too.
+        rings_on=next_ring if outcome == "no_answer" and root != call_id else 0.0,
+        # A menu or a queue of which it says that no operator took the call.
+        tells_all=state == "hangup" and not (body.get("operator_call_id") or body.get("talk_time")),
     )
 
 

@@ -51,11 +51,13 @@ def judged_identity(call: str) -> tuple[str, ...]:
 
 
 def when_to_judge(legs: Sequence[LegEvent], *, grace: float, longest: float) -> float:
-    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, or `longest`
-    seconds after it was first told of.
+    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, longer where
+    each end that is known leaves open whether it rings on; or `longest` seconds after it was first told of.
     """
     if _has_ended(legs):
-        return max(one.received_at for one in legs if one.leg.ends) + grace
+        ends = [one for one in legs if one.leg.ends]
+        rings_on = max(one.leg.rings_on for one in ends) if all(one.leg.rings_on for one in ends) else 0.0
+        return max(one.received_at for one in ends) + max(grace, rings_on)
     return min(one.received_at for one in legs) + longest
 
 
@@ -159,12 +161,14 @@ def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
 
 
 def _direction(legs: Sequence[LegEvent]) -> Direction:
-    """That of the earliest leg which has one: a call that came in stays so when it is forwarded to a mobile phone or
-    handed to a colleague. Of several at one moment, one that came in.
+    """That of the leg by which the customer came in, else of the earliest leg which has one: a call that came in stays
+    so when it is forwarded to a mobile phone or handed to a colleague. Of several at one moment, one that came in.
     """
     known = [one for one in legs if one.event.direction]
     if not known:
         return ""
+    if any(one.leg.party == "customer" and one.event.direction == "inbound" for one in known):
+        return "inbound"
     return min(known, key=lambda one: (one.event.time, one.event.direction != "inbound", one.key)).event.direction
 
 
@@ -188,12 +192,29 @@ def _nobody_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgemen
     if any(leg.outcome == "cancelled" and leg.party != "agent" for leg in telling):
         outcomes = {"cancelled"}
     if not outcomes:
+        if direction == "inbound" and _all_is_told(legs):
+            return Judgement("missed", "abandoned")
         return Judgement("unknown", "it ended, and nothing says whether somebody answered")
     reason = next(reason for reason in _REASONS if reason in outcomes)
     detail = next((leg.detail for leg in telling if leg.outcome == reason and leg.detail), "")
     if outcomes == {reason} and reason in _APART:
         return Judgement(reason, detail or _TOLD_AS.get(reason, reason))  # type: ignore[arg-type]
     return unanswered(direction, _TOLD_AS.get(reason, reason))
+
+
+def _all_is_told(legs: Sequence[LegEvent]) -> bool:
+    """Whether no human leg is proof that nobody answered, as of a caller who gives up in a menu or a queue: the call
+    is known from its beginning to its end, and so is each leg to somebody of ours, which did not end a connection.
+    """
+    told = [one.leg for one in legs]
+    begun = {leg.leg for leg in told if leg.state in ("started", "ringing", "answered")}
+    if not begun & {leg.leg for leg in told if leg.tells_all and leg.ends}:
+        return False
+    if any(leg.outcome == "completed" and not leg.tells_all for leg in told):
+        return False
+    agents = {leg.leg for leg in told if leg.party == "agent"} - {leg.leg for leg in told if leg.party == "machine"}
+    connected = {leg.leg for leg in told if leg.state == "answered" or leg.outcome == "completed"}
+    return agents <= begun & _ended_legs(legs) and not agents & connected
 
 
 def _listed(one: LegEvent) -> dict[str, Any]:

@@ -44,6 +44,9 @@ _MOST_PARTIES = 50
 """Of one session: each becomes an event."""
 
 _SESSIONS = re.compile(r"/telephony/sessions(?:/[^/?]*)?(?:\?.*)?", re.DOTALL)
+_WHOLE_ACCOUNT = re.compile(r"/account/[^/?]+/telephony/sessions(?:/[^/?]*)?\Z")
+"""Neither of one extension, nor filtered: all parties of a call are told of."""
+
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 State = Literal["started", "ringing", "answered", "ended", ""]
@@ -219,7 +222,14 @@ class RingCentral(Source[RingCentralOptions]):
             self,
             id=f"{uuid}.{party_id}",
             time=iso_time(session, "eventTime", notes) or self._sent(body, received_at, notes),
-            leg=_facts(session, session_id, party_id, party, direction),
+            leg=_facts(
+                session,
+                session_id,
+                party_id,
+                party,
+                direction,
+                whole_account=_WHOLE_ACCOUNT.search(text_at(body, "event")) is not None,
+            ),
             direction=direction,
             caller=_number(caller, notes),
             callee=_number(callee, notes),
@@ -232,7 +242,13 @@ class RingCentral(Source[RingCentralOptions]):
 
 
 def _facts(
-    session: Mapping[str, Any], session_id: str, party_id: str, party: Mapping[str, Any], told_as: Direction
+    session: Mapping[str, Any],
+    session_id: str,
+    party_id: str,
+    party: Mapping[str, Any],
+    told_as: Direction,
+    *,
+    whole_account: bool,
 ) -> Leg:
     status = group_at(party, "status")
     code, reason = text_at(status, "code"), text_at(status, "reason")
@@ -241,11 +257,17 @@ def _facts(
     outcome: LegOutcome = ""
     if code in ("VoiceMail", "VoiceMailScreening"):
         outcome = "voicemail"
+    elif code == "FaxReceive":
+        outcome = "completed"
     elif state == "ended":
-        # A party without a reason was connected, or has been replaced by another; neither says that nobody answered.
         outcome = _REASONS.get(reason) or ("no_answer" if party.get("missedCall") is True else "completed")
     machine = code in _BOXES or outcome == "voicemail" or _is_machine(party, reason)
     ours = bool(told(party, "extensionId", Notes()))
+    # A party without a reason was connected, or has been replaced by another, or the caller gave up. Which of them, its
+    # other notifications tell, unless it says itself that it is not missed.
+    unexplained = code == "Disconnected" and not reason and outcome == "completed"
+    if unexplained and ours and not machine and "missedCall" not in party:
+        outcome = ""
     sequence = session.get("sequence")
     return Leg(
         call=session_id,
@@ -256,6 +278,7 @@ def _facts(
         detail=" ".join(filter(None, (code, reason))),
         ends="leg" if state == "ended" else "",
         human=reason == _QUEUE_TO_AGENT or (state == "answered" and not machine and (outgoing or ours)),
+        tells_all=whole_account and unexplained and (machine or not outcome),
         order=sequence if isinstance(sequence, int) and not isinstance(sequence, bool) else None,
     )
 

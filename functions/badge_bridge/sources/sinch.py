@@ -218,18 +218,19 @@ class Sinch(Source[SinchOptions]):
         return Delivery("POST", "", headers, body, now)
 
     def _leg(self, body: Mapping[str, Any], name: str, call_id: str, sent: datetime, notes: Notes) -> Event:
-        # Only an ice says which way a call goes: it is sent for calls that come in and for no others.
-        direction: Direction = "inbound" if name == "ice" else ""
+        direction = _direction(name, body)
         machine = text_at(group_at(body, "amd"), "status").lower() == "machine"
         result, reason = text_at(body, "result"), text_at(body, "reason")
         leg = Leg(
             call=call_id,
-            party="machine" if machine else "customer" if name == "ice" else "",
+            leg=call_id,
+            party="machine" if machine else "customer" if name == "ice" and direction == "inbound" else "",
             state=_STATES[name],
             outcome=_outcome(result, reason) if name == "dice" else "",
             detail=" ".join(filter(None, (result, reason))),
             ends="call" if name == "dice" else "",
             human=name == "ace" and not machine,
+            human_if_outbound=result == "ANSWERED",
         )
         return leg_event(
             self,
@@ -243,6 +244,17 @@ class Sinch(Source[SinchOptions]):
             data={**_shown(body), **notes.data()},
             may_lack_plus=True,
         )
+
+
+def _direction(name: str, body: Mapping[str, Any]) -> Direction:
+    """An ice comes for each call that reaches Sinch: from outside, or from an app of ours (`mxp`), which may call a
+    telephone number. A dice comes for all calls; without an ice, one to a telephone number is a call that we made.
+    """
+    to_telephone = text_at(group_at(body, "to"), "type").lower() == "number"
+    if name == "ice":
+        origin = text_at(body, "originationType") or text_at(body, "domain")
+        return "outbound" if to_telephone and origin.lower() == "mxp" else "inbound"
+    return "outbound" if name == "dice" and to_telephone else ""
 
 
 def _outcome(result: str, reason: str) -> LegOutcome:

@@ -5,17 +5,20 @@ Sources: Telnyx docs, "Receiving webhooks" and "Voice API webhooks"; the signatu
 `timestamp|body`; deliveries come late, twice and in any order.
 
 Only `call.initiated` says in which direction a leg goes. An application that takes a call answers it before anybody of
-ours does, so that `call.answered` proves no human; `call.bridged`, which says that two legs were connected, does. On an
+ours does, so that `call.answered` proves no human; `call.bridged`, which says that two legs were connected, does. On a
+SIP connection it is a telephone that answers, and nothing in an event tells the two apart: an option does. On an
 outgoing call of one leg it was the called party who answered, unless machine detection says otherwise.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
@@ -56,6 +59,7 @@ _STATES: Mapping[str, Literal["started", "answered", "ended"]] = {
     "call.hangup": "ended",
 }
 _DETECTIONS = frozenset({"call.machine.detection.ended", "call.machine.premium.detection.ended"})
+_CONFERENCE = "conference.participant.joined"
 _MACHINES: Mapping[str, LegOutcome] = {"machine": "voicemail", "fax_detected": ""}
 
 
@@ -85,6 +89,11 @@ class TelnyxOptions(CorrelatingOptions):
     provider: Literal["telnyx"]
     secrets: Annotated[Secrets, AfterValidator(_public_keys)] = Field(
         description="The account's public key, in base64 as Telnyx shows it; any of several may match."
+    )
+    answered_by: Literal["application", "anyone"] = Field(
+        default="anyone",
+        description="application: calls that come in are answered by a Voice API application and never by a telephone, "
+        "so that one which is not bridged to anybody was missed; anyone: they may be answered by a SIP telephone.",
     )
 
 
@@ -143,7 +152,8 @@ class Telnyx(Source[TelnyxOptions]):
                 time=occurred,
                 data={**body, **notes.data()},
             )
-        return (Reading(event, identity=(event_id,)),)
+        met = self._met(body, event_id, occurred) if kind == _CONFERENCE else None
+        return (Reading(event, identity=(event_id,)), *([Reading(met, identity=("met", event_id))] if met else []))
 
     def reply(self) -> Reply:
         return Reply(status=200)
@@ -153,29 +163,48 @@ class Telnyx(Source[TelnyxOptions]):
             key = trial_key(call, self._keys, BASE64.encode)
         except NoSample as error:
             raise NoSample(f"source {self.name}: {error}") from None
-        told = {
-            "call_session_id": call.digest[:32],
-            "call_leg_id": call.digest[:32],
-            "from": call.caller,
-            "to": call.line,
-            "start_time": iso_text(call.at),
-        }
-        events = [("call.initiated", {"direction": "incoming", "state": "parked"})]
+        caller, ours = (
+            {
+                "call_session_id": _uuid(call, "session"),
+                "call_leg_id": _uuid(call, leg),
+                "call_control_id": f"v3:{_uuid(call, leg)}",
+                "connection_id": "1684641123236054244",
+                "from": calling,
+                "to": called,
+                "start_time": iso_text(call.at),
+            }
+            for leg, calling, called in (
+                ("caller", call.caller, call.line),
+                ("ours", call.line, "sip:anna@sip.telnyx.com"),
+            )
+        )
+        events = [("call.initiated", {**caller, "direction": "incoming", "state": "parked"})]
+        over = {"hangup_cause": "originator_cancel", "hangup_source": "caller"}
         if call.outcome == "answered":
-            events.append(("call.bridged", {}))
-            events.append(("call.hangup", {"hangup_cause": "normal_clearing", "hangup_source": "caller"}))
-        else:
-            events.append(("call.hangup", {"hangup_cause": "originator_cancel", "hangup_source": "caller"}))
-        return [self._signed(name, {**told, **more}, call, key) for name, more in events]
+            events.append(("call.answered", caller))
+            events.append(("call.initiated", {**ours, "direction": "outgoing", "state": "bridging"}))
+            events += [("call.answered", ours), ("call.bridged", ours), ("call.bridged", caller)]
+            over["hangup_cause"] = "normal_clearing"
+            events.append(("call.hangup", {**ours, **over}))
+        events.append(("call.hangup", {**caller, **over}))
+        return [self._signed(name, payload, call, key) for name, payload in events]
 
     def _signed(self, name: str, payload: Mapping[str, Any], call: SampleCall, key: bytes) -> Delivery:
-        event = {"record_type": "event", "event_type": name, "id": f"{name}-{call.digest[:16]}"}
+        event = {"record_type": "event", "event_type": name, "id": _uuid(call, f"{name} {payload['call_leg_id']}")}
         told = {**event, "occurred_at": iso_text(call.now), "payload": payload}
         body, time = json.dumps({"data": told}).encode(), str(int(call.now))
         headers = [("content-type", bodies.JSON), (_TIMESTAMP, time)]
         delivery = Delivery("POST", "", headers, body, call.now)
         (message,) = _message(delivery, time)
         return replace(delivery, headers=[*headers, (_SIGNATURE, self._scheme.sign(key, message))])
+
+    def _met(self, body: Mapping[str, Any], event_id: str, occurred: datetime) -> Event | None:
+        """A leg that joined a conference, where somebody may be to whom it is not bridged."""
+        call = strict_text_at(group_at(group_at(body, "data"), "payload"), "call_session_id")
+        if not call:
+            return None
+        there = Leg(call=call, leg="in a conference", state="ended", outcome="completed", ends="leg")
+        return leg_event(self, id=event_id, time=occurred, leg=there, direction="", caller="", callee="", data=body)
 
     def _leg(self, body: Mapping[str, Any], kind: str, event_id: str, occurred: datetime, notes: Notes) -> Event:
         payload = group_at(group_at(body, "data"), "payload")
@@ -203,12 +232,17 @@ class Telnyx(Source[TelnyxOptions]):
                 ends="leg" if kind == "call.hangup" else "",
                 human=kind == "call.bridged",
                 human_if_outbound=kind == "call.answered",
+                tells_all=ended == "completed" and self.options.answered_by == "application",
             ),
             direction=direction,
             caller=text_at(payload, "from") if speaks else "",
             callee=text_at(payload, "to") if speaks else "",
             data={**body, **notes.data()},
         )
+
+
+def _uuid(call: SampleCall, part: str) -> str:
+    return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16], version=4))
 
 
 def _party(said: str, *, first: bool) -> Literal["customer", "agent", ""]:

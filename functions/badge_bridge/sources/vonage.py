@@ -4,8 +4,9 @@ Sources: Vonage docs, "Voice API webhook reference" and "Validating inbound mess
 `vonage-jwt` checks them. That library does not compare `payload_hash`; here it is compared, and `iat` with our clock.
 
 The statuses busy, cancelled, unanswered, rejected, failed and timeout are told of legs that go out. An incoming call
-ends `completed` whether or not somebody was there: what became of the legs to our people decides. Where machines are
-looked for, `machine` comes after `answered` and takes it back.
+ends `completed` whether or not somebody was there: what became of the legs to our people decides. A leg that goes out
+is one to our people only within a call that came in; without that it is the call, and the called party is the customer.
+Where machines are looked for, `machine` comes after `answered` and takes it back.
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ class Vonage(Source[VonageOptions]):
             identity = (strict_text_at(body, "conversation_uuid"), leg, status, strict_text_at(body, "timestamp"))
             return (Reading(event, identity),)
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        moved = self._moved(body, moment)
         event = Event(
             id=text_at(body, "uuid") or text_at(body, "recording_uuid") or digest[:32],
             source=self.name,
@@ -122,36 +124,55 @@ class Vonage(Source[VonageOptions]):
             time=moment,
             data={**body, **notes.data()},
         )
-        return (Reading(event, identity=(digest,)),)
+        return (Reading(event, identity=(digest,)), *([Reading(moved, identity=("moved", digest))] if moved else []))
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        def named(part: str) -> str:
-            return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16]))
+        def named(part: str) -> UUID:
+            return UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16], version=4)
 
         began, ended = (
             datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds") for at in (call.at, call.now)
         )
-        incoming = {"from": call.caller.lstrip("+"), "to": call.line.lstrip("+"), "uuid": named("in")}
-        incoming |= {"conversation_uuid": f"CON-{named('conversation')}", "direction": "inbound"}
-        reached = "answered" if call.outcome == "answered" else "unanswered"
-        outgoing = {**incoming, "uuid": named("out"), "direction": "outbound", "status": reached, "timestamp": ended}
-        return [
-            self._posted({**incoming, "status": "started", "timestamp": began}, call),
-            self._posted(outgoing, call),
-            self._posted({**incoming, "status": "completed", "timestamp": ended, "start_time": began}, call),
+        conversation = {"conversation_uuid": f"CON-{named('conversation')}"}
+        incoming = {"from": call.caller.lstrip("+"), "to": call.line.lstrip("+"), "uuid": named("in").hex}
+        incoming |= {**conversation, "direction": "inbound"}
+        outgoing = {"from": call.line.lstrip("+"), "to": "4989654399", "uuid": named("out").hex}
+        outgoing |= {**conversation, "direction": "outbound"}
+        over = {"status": "completed", "timestamp": ended, "start_time": began, "end_time": ended}
+        over["duration"] = str(max(1, int(call.now - call.at)))
+        steps = [
+            {**incoming, "status": "started", "timestamp": began},
+            {**incoming, "status": "ringing", "timestamp": began},
+            {**outgoing, "status": "started", "timestamp": began},
+            {**outgoing, "status": "ringing", "timestamp": began},
         ]
+        if call.outcome == "answered":
+            steps += [{**outgoing, "status": "answered", "timestamp": began}, {**outgoing, **over}]
+        else:
+            steps.append({**outgoing, "status": "unanswered", "detail": "timeout", "timestamp": ended})
+        return [self._posted(step, call) for step in (*steps, {**incoming, **over})]
 
     def _posted(self, body: Mapping[str, str], call: SampleCall) -> Delivery:
         content = json.dumps(body).encode()
         claims = {
             "iat": int(call.now),
-            "jti": f"{body['uuid']}.{body['status']}",
+            "jti": str(UUID(bytes=hashlib.sha256(content).digest()[:16], version=4)),
             "iss": "Vonage",
             "payload_hash": hashlib.sha256(content).hexdigest(),
         }
         token = self._scheme.sign(self._keys[0], claims)
         headers = [("content-type", bodies.JSON), ("authorization", f"Bearer {token}")]
         return Delivery("POST", "", headers, content, call.now)
+
+    def _moved(self, body: Mapping[str, Any], moment: datetime) -> Event | None:
+        """A leg that is moved to another conversation, where somebody may be whom no leg of this one tells of."""
+        left = strict_text_at(body, "conversation_uuid_from")
+        if "status" in body or not left or "conversation_uuid_to" not in body:
+            return None
+        there = Leg(call=left, leg="in another conversation", state="ended", outcome="completed", ends="leg")
+        return leg_event(
+            self, id=f"{left}.moved", time=moment, leg=there, direction="", caller="", callee="", data=body
+        )
 
     def _leg(self, body: Mapping[str, Any], status: str, moment: datetime, notes: Notes) -> Event:
         call, leg = strict_text_at(body, "conversation_uuid"), strict_text_at(body, "uuid")
@@ -178,12 +199,14 @@ class Vonage(Source[VonageOptions]):
                 detail=text_at(body, "detail") or status,
                 ends="" if state != "ended" else "call" if inbound else "leg",
                 human=outbound and (status in ("answered", "human") or lasted),
+                # Each leg of the conversation is told of, those to our people too.
+                tells_all=inbound and outcome == "completed",
             ),
-            # A leg that goes out may be one to somebody of ours, within a call that came in.
-            direction="inbound" if inbound else "",
-            caller=text_at(body, "from") if inbound else "",
-            callee=text_at(body, "to") if inbound else "",
-            duration=duration if inbound and status == "completed" else None,
+            # That of the call, unless a customer is known to have come in (`joining`).
+            direction="inbound" if inbound else "outbound" if outbound else "",
+            caller=text_at(body, "from"),
+            callee=text_at(body, "to"),
+            duration=duration if status == "completed" else None,
             data={**body, **notes.data()},
             may_lack_plus=True,
         )

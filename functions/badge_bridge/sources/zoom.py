@@ -4,7 +4,8 @@ Sources: Zoom developer docs, "Using webhooks" (signature, validation of the end
 signature and the payloads as in Zoom's library `@zoom/rivet`. Signed is `v0:<timestamp>:<body>` as it was received.
 
 Zoom tells of handsets, not of calls: `phone.callee_missed` comes for each that was not picked up, though a colleague
-did. So each event is a leg of the call.
+did. So each event is a leg of the call. The members of a queue may ring in turn, with pauses, and of the caller's own
+end nothing is told: that he gave up is known from `Call Cancel`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic import ConfigDict
 from badge_bridge.errors import DeliveryRefused, Impossible, Unauthenticated
 from badge_bridge.events import Direction, Event, Leg, LegOutcome
 from badge_bridge.sources import bodies
-from badge_bridge.sources.base import CorrelatingOptions, Delivery, Part, Reading, Reply, SampleCall, Source
+from badge_bridge.sources.base import Delivery, Part, QueueOptions, Reading, Reply, SampleCall, Source
 from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
@@ -70,14 +71,18 @@ _RESULTS: Mapping[str, LegOutcome] = {
     "call connected": "completed",
 }
 """`handup_result`, which is Zoom's own spelling, in lower case. Other words leave what the event's name says."""
+_LEFT_OPEN = frozenset({"no_answer", "busy", "rejected", "failed"})
+"""The telephone of a colleague may be next."""
+
 _BY_COLLEAGUE = "answered by other member"
 
 _OUTSIDE = "pstn"
 _PEOPLE = frozenset({"user", "commonarea", "commonareaphone", "zoomroom"})
-_MACHINES = frozenset({"autoreceptionist", "callqueue"})
+_MENU = "autoreceptionist"
+_MACHINES = frozenset({_MENU, "callqueue"})
 
 
-class ZoomOptions(CorrelatingOptions):
+class ZoomOptions(QueueOptions):
     """A source that Zoom Phone calls."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -222,6 +227,9 @@ class Zoom(Source[ZoomOptions]):
         outcome = _RESULTS.get(word.lower(), step.outcome) if step.state == "ended" else ""
         sent = unix_time(body, "event_ts", notes, per_second=1000)
         connected = step.state == "answered" or (step.state == "ended" and bool(call.get("answer_start_time")))
+        by_colleague = word.lower() == _BY_COLLEAGUE
+        unanswered = _party(ours) == "agent" and outcome in _LEFT_OPEN and not by_colleague
+        handed_on = step.state == "ended" and _kind(ours) == _MENU
         leg = Leg(
             call=call_id,
             leg=_name_of(ours, notes),
@@ -230,8 +238,9 @@ class Zoom(Source[ZoomOptions]):
             outcome=outcome,
             detail=word,
             ends="leg" if step.state == "ended" else "",
-            human=word.lower() == _BY_COLLEAGUE
+            human=by_colleague
             or (connected and (_party(callee) == "agent" or direction == "outbound") and outcome != "voicemail"),
+            rings_on=self.options.next_ring if incoming and (unanswered or handed_on) else 0.0,
             # A queue that goes round rings at the same handset again.
             order=sent.timestamp() if sent else None,
         )
