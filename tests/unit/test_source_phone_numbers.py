@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badge_bridge.events import Direction
-from badge_bridge.sources.phone_numbers import Number, parties, read_number
+from badge_bridge.sources.phone_numbers import Number, parties, read_number, with_plus
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,59 @@ def test_a_number_whose_plus_was_left_out_is_read_where_that_may_be(
         "+86282452253",
         "+2562533",
         "+8656696",
+        "Private Number",
+        "Unknown caller",
+        "No Caller ID",
+        "anonymous@anonymous.invalid",
+        "Anonymous <anonymous>",
+        "<unknown>",
+        "sip:anonymous%40x@h",
+        "0000000000",
+        "0",
     ],
 )
 def test_hidden_caller_is_empty(value: str) -> None:
     """A word that stands for a hidden number, also as keypad digits, is no number and is said to be withheld."""
     assert read_number(value, "DE") == Number("", withheld=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sip:192.168.1.10",
+        "sips:pbx.example.com",
+        "192.168.1.10",
+        "2025-11-22",
+        "the dentist's number",
+        "anna@example.com",
+    ],
+)
+def test_what_only_has_digits_is_no_number(value: str) -> None:
+    """A host without a user, the address of a machine or a date is left as it is: no customer is made up of it."""
+    assert read_number(value, "DE") == Number(value)
+
+
+def test_keypad_digits_count_without_their_plus_where_it_may_be_lacking() -> None:
+    """Elsewhere they are a number of somebody's."""
+    assert read_number("266696687", "DE", may_lack_plus=True).withheld
+    assert not read_number("7378742833", "US").withheld
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("447700900000", "+447700900000"),
+        ("4989654321", "+4989654321"),
+        ("+447700900000", "+447700900000"),
+        ("12345", "12345"),
+        ("07700900000", "07700900000"),
+        ("sip:anna@example.com", "sip:anna@example.com"),
+        ("", ""),
+    ],
+)
+def test_plus_is_put_before_international_digits(written: str, text: str) -> None:
+    """For a sender that never writes it; what else it writes stays."""
+    assert with_plus(written) == text
 
 
 @given(st.text(max_size=60), st.sampled_from([None, "DE", "US", "RU", "ZZ"]))
@@ -138,6 +186,9 @@ def test_hidden_caller_is_noted() -> None:
         ("sip:%2B4930901820@pbx.example.com", "+4930901820", ""),
         ('"Anna M" <sip:+4930901820@pbx.example.com;user=phone>', "+4930901820", ""),
         ("<sip:+4930901820@pbx.example.com>", "+4930901820", ""),
+        ('"Anna" <sip:+4930901820@pbx.example.com>;tag=1', "+4930901820", ""),
+        ("sip:+4930901820:secret@pbx.example.com:5060", "+4930901820", ""),
+        ("+4930901820@pbx.example.com", "+4930901820", ""),
         ("sip:101@pbx.example.com", "sip:101@pbx.example.com", ""),
         ("101", "101", ""),
         ("Max 12", "Max 12", ""),

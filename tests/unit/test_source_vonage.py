@@ -163,7 +163,7 @@ def test_facts_of_a_leg(change: dict[str, Any], expected: tuple[Any, ...]) -> No
     assert leg is not None
     assert (leg.call, leg.leg) == (CONVERSATION, BODY["uuid"])
     assert (event.direction, leg.party, leg.state, leg.outcome, leg.ends, leg.human) == expected
-    assert event.caller == "447700900000"
+    assert event.caller == "+447700900000"
 
 
 @pytest.mark.parametrize("start", ["2020-01-01T11:59:00.000Z", None], ids=["before", "after"])
@@ -173,7 +173,7 @@ def test_leg_that_goes_out_within_an_incoming_call_is_none_of_its_own(start: str
     steps = [told(**inner, status=status) for status in ("started", "unanswered")]
     legs = [LegEvent(str(at), NOW, read(each)) for at, each in enumerate([*steps, told(start_time=start)])]
     judged = judged_event(legs)
-    assert (judged.type, judged.direction, judged.subject) == ("call.missed", "inbound", "447700900000")
+    assert (judged.type, judged.direction, judged.subject) == ("call.missed", "inbound", "+447700900000")
 
 
 INNER = {"direction": "outbound", "uuid": "b"}

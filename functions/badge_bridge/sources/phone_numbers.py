@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from badge_bridge.events import Direction
 
-__all__ = ["Number", "Parties", "parties", "read_number"]
+__all__ = ["Number", "Parties", "parties", "read_number", "with_plus"]
 
 _WITHHELD = frozenset(
     {
@@ -26,11 +26,22 @@ _WITHHELD = frozenset(
     }
 )
 _KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
-_WITHHELD_DIGITS = frozenset("+" + word.translate(_KEYPAD) for word in _WITHHELD if word.isalpha())
+_KEYED = tuple(word.translate(_KEYPAD) for word in _WITHHELD if word.isalpha())
+_WITHHELD_DIGITS = frozenset(f"+{digits}" for digits in _KEYED)
 """Twilio writes such a word as the digits of a telephone keypad: `+266696687` spells anonymous."""
+_FILLED_IN = re.compile(r"(?:no )?(?:the )?(.*?)(?: (?:number|caller(?: id)?))?", re.DOTALL)
+"""`Private Number`, `Unknown caller`: the word that says it."""
+_NOBODY = frozenset({"no caller id", "no number", "caller id"})
 
-_URI = re.compile(r"(?:sips?|tel):([^@;?]+)(?:;ext=(\d{1,7}))?", re.IGNORECASE)
-_IN_BRACKETS = re.compile(r"[^<>]{0,200}<([^<>]{1,200})>")
+_URI = re.compile(r"(?:sips?:(?P<user>[^@?]+)@[^;?]*|tel:(?P<number>[^@;?]+))(?P<rest>[^?]*)", re.IGNORECASE)
+_EXT = re.compile(r";ext=(\d{1,7})", re.ASCII | re.IGNORECASE)
+_WITHOUT_USER = re.compile(r"sips?:", re.IGNORECASE)
+_AT_HOST = re.compile(r"([^@\s]{1,100})@[A-Za-z0-9.\[\]:-]{1,255}")
+"""A SIP address without its scheme."""
+_DOTTED = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\d{4}-\d\d-\d\d", re.ASCII)
+"""An address of a network, or a date: no telephone number is written so."""
+_ZEROS = re.compile(r"\+?[0\s]+")
+_IN_BRACKETS = re.compile(r"[^<>]{0,200}<([^<>]{1,200})>(?:;[^<>]{0,200})?")
 """A name before the address (RFC 3261, name-addr): `"Anna" <sip:+4930123456@example.com>`."""
 _EXTENSION = re.compile(r"(.{5,32}?)\s*(?:;ext=|,?\s*(?:ext|extn|x)\.?\s*)(\d{1,7})", re.IGNORECASE | re.ASCII)
 _LOOKS_LIKE_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,32}")
@@ -38,6 +49,7 @@ _LOOKS_LIKE_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,32}")
 
 _NATIONAL = 11
 _ELEVEN_DIGITS = frozenset({1, 7})
+_INTERNATIONAL = re.compile(r"[1-9]\d{6,14}", re.ASCII)
 _INTERNATIONAL_DIGITS = re.compile(r"[1-9]\d{10,14}", re.ASCII)
 
 
@@ -59,18 +71,47 @@ def read_number(value: str, country: str | None, *, may_lack_plus: bool = False)
     international numbers at times.
     """
     received = value.strip()
-    named = _IN_BRACKETS.fullmatch(received)
-    uri = _URI.match(named[1] if named else received)
-    user = unquote(uri[1]).strip() if uri else received
-    extended = None if uri and uri[2] else _EXTENSION.fullmatch(user)
-    extension = uri[2] if uri and uri[2] else extended[2] if extended else ""
-    user = extended[1] if extended else user
-    if user.lower() in _WITHHELD or user in _WITHHELD_DIGITS:
+    user, extension = _user_of(received)
+    if _hides(user, may_lack_plus=may_lack_plus):
         return Number("", withheld=True)
-    if not _LOOKS_LIKE_NUMBER.fullmatch(user):
+    if not _LOOKS_LIKE_NUMBER.fullmatch(user) or _DOTTED.fullmatch(user):
         return Number(received)
     number = (_without_plus(user, country) if may_lack_plus else None) or _e164(user, country)
     return Number(number, extension=extension) if number else Number(received)
+
+
+def _user_of(received: str) -> tuple[str, str]:
+    """Whom an address is of, without its name, scheme, password and host; and an extension behind it."""
+    named = _IN_BRACKETS.fullmatch(received)
+    address = (named[1] if named else received).strip()
+    uri = _URI.match(address)
+    if uri:
+        # RFC 3261, section 19.1.1: a password, and for telephone numbers parameters, stand before the host.
+        told = uri["user"] or uri["number"]
+        behind = _EXT.search(told + uri["rest"])
+        user, extension = unquote(re.split("[:;]", told)[0]).strip(), behind[1] if behind else ""
+    elif _WITHOUT_USER.match(address):
+        return "", ""  # a host alone, as of somebody who is not told of
+    else:
+        at_host = _AT_HOST.fullmatch(address)
+        user, extension = at_host[1] if at_host else address, ""
+    user = user.partition("@")[0] if uri else user
+    extended = None if extension else _EXTENSION.fullmatch(user)
+    return (extended[1], extended[2]) if extended else (user, extension)
+
+
+def _hides(user: str, *, may_lack_plus: bool) -> bool:
+    """Whether it stands where a number would, and says that there is none to be told."""
+    word = user.lower()
+    said = _FILLED_IN.fullmatch(word)
+    if word in _NOBODY or (said and said[1] in _WITHHELD) or _ZEROS.fullmatch(user):
+        return True
+    return (f"+{user}" if may_lack_plus and user.isdigit() else user) in _WITHHELD_DIGITS
+
+
+def with_plus(digits: str) -> str:
+    """An international number of a sender that never writes the plus; anything else as it is."""
+    return f"+{digits}" if _INTERNATIONAL.fullmatch(digits) else digits
 
 
 @lru_cache(maxsize=1024)

@@ -29,6 +29,7 @@ from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, strict_text_at, text_at, whole_number
 from badge_bridge.sources.moments import iso_time
+from badge_bridge.sources.phone_numbers import with_plus
 from badge_bridge.sources.signatures import Jwt
 
 __all__ = ["Vonage", "VonageOptions"]
@@ -204,11 +205,11 @@ class Vonage(Source[VonageOptions]):
             ),
             # That of the call, unless a customer is known to have come in (`joining`).
             direction="inbound" if inbound else "outbound" if outbound else "",
-            caller=text_at(body, "from"),
-            callee=text_at(body, "to"),
+            # Vonage docs, "Voice API webhook reference": international numbers, without a plus.
+            caller=with_plus(text_at(body, "from")),
+            callee=with_plus(text_at(body, "to")),
             duration=duration if status == "completed" else None,
             data={**body, **notes.data()},
-            may_lack_plus=True,
         )
 
 
