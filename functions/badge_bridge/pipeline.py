@@ -1,7 +1,8 @@
 """The story of one event: accept(delivery) -> process(claim) -> and sweep(), which finds what waits.
 
 accept    a provider's request is checked, read, written durably and only then answered.
-join      where several deliveries tell of one call, their legs become one event when the call is over (`calls.py`).
+join      where several deliveries tell of one call, one of its legs waits for all, and makes one event of them when the
+          call is over (`calls.py`).
 process   a leased event meets the rules; what they ask for is done in the portal; how it ended is written down.
 sweep     what is due is leased: fresh events, retries whose time has come, events whose holder vanished.
 
@@ -121,6 +122,7 @@ class Pipeline:
                 verified,
                 delivery.received_at,
                 joins=tuple(self._joins(reading.event)),
+                leg=self._calls.place(reading.event, delivery.received_at) if reading.event.leg else None,
             )
             for reading in readings
         ]
@@ -201,15 +203,16 @@ class Pipeline:
             else:
                 await self._follow_rules(progress)
             settlement = settle(progress, ended_at=self._clock(), rules_hash=self._rules.hash)
-            held = await self._settle(claim, settlement)
+            held = progress.is_settled or await self._settle(claim, settlement)
         except asyncio.CancelledError:
             # The process stops. Nothing is wrong with the event, and whoever comes next need not wait for the lease.
             await asyncio.shield(self._store.give_back(claim))
             raise
         if held:
             _tell_settled(progress, settlement)
-        else:
+        elif claim.event.leg is None:
             logger.warning("%s: the lease was taken over meanwhile; its new holder decides", claim.key)
+        # A leg that is not held any more was joined by another one of its call, as it should be.
         if progress.judged:
             await self._wake([progress.judged])
         if claim.lane:
@@ -234,7 +237,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - whatever fails, the leg must keep its place
             progress.decisions.append(self._decide(error, progress, "joining it"))
         else:
-            progress.joined, progress.judged = joined.settlement, joined.wake
+            progress.joined, progress.judged, progress.is_settled = joined.settlement, joined.wake, joined.is_settled
 
     async def _follow_rules(self, progress: Progress) -> None:
         # By the event loop's clock, which does not jump.

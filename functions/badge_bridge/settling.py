@@ -33,6 +33,8 @@ class Progress:
     """How the attempt ends where the event is a leg of a call."""
     judged: str = ""
     """The key of the call's judgement, where the leg brought something new."""
+    is_settled: bool = False
+    """That the attempt ended as `joined` is written down already."""
 
     def reached(
         self,

@@ -183,23 +183,6 @@ async def test_joined_event_can_be_redriven(store: Store) -> None:
     assert (await claimed(store, now=NOW + 20)).attempt == 2
 
 
-async def test_hastened_events_are_due_now_unless_a_lane_holds_them(store: Store) -> None:
-    """What waits for a time only is due; what waits for a lane, has ended or is not known stays as it is."""
-    await store.accept([item("s:1"), item("s:2"), item("s:3")])
-    await store.pause("main", until=LATER, reason="limit")
-    for key, lane in (("s:1", ""), ("s:2", "main")):
-        claim = await store.claim(key, now=NOW, lease=60)
-        assert claim is not None
-        await store.settle(claim, ended("waiting", due=LATER, lane=lane))
-    three = await store.claim("s:3", now=NOW, lease=60)
-    assert three is not None
-    await store.settle(three, ended())
-    await store.hasten(["s:1", "s:2", "s:3", "s:4"], now=NOW + 20)
-    assert await store.claim("s:1", now=NOW + 20, lease=60)
-    assert await store.claim("s:2", now=NOW + 20, lease=60) is None
-    assert (await found(store, "s:3")).state == "done"
-
-
 async def test_event_that_was_accepted_as_it_is_is_not_revised(store: Store) -> None:
     """What one delivery said for good is not argued away by others."""
     await store.accept([item("s:1", type="call.missed")])

@@ -20,10 +20,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.memory import MemoryStore
-from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
+from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Settlement, Store
 from badge_bridge.store.sqlite import SqliteStore
 
 KEYS = st.sampled_from([f"s:{number}" for number in range(6)])
+LEGS = st.sampled_from([f"s:{number}" for number in range(3, 9)])
+"""Some of them keys that other events have, too."""
 LANES = st.sampled_from(["", "main", "main/a"])
 MOMENTS = st.sampled_from([0, 0, 1, 5, 30])
 LEASES = st.sampled_from([2, 10, 60])
@@ -91,6 +93,39 @@ class Twins(RuleBasedStateMachine):
         ]
         self.same(lambda store: store.accept(batch))
 
+    @rule(keys=st.lists(LEGS, min_size=1, max_size=4), ends=st.booleans(), most=st.sampled_from([2, 9, 9]))
+    def accept_legs(self, keys: list[str], ends: bool, most: int) -> None:
+        time = datetime(2026, 1, 1, tzinfo=UTC)
+        batch = [
+            Accepted(
+                key,
+                Event(id=str(next(self.numbers)), source=key[-1], provider="p", type="call.leg", time=time),
+                "bearer",
+                self.now,
+                joins=("call\n1",),
+                leg=LegPlace("call\n1", "s:0", ends, soon=self.now + 5, late=self.now + 600, most=most),
+            )
+            for key in keys
+        ]
+        self.same(lambda store: store.accept(batch))
+
+    @rule(type_=st.sampled_from(["call.missed", "call.answered"]), unread=st.integers(0, 1), is_full=st.booleans())
+    def judge(self, type_: str, unread: int, is_full: bool) -> None:
+        found = self.same(lambda store: store.related("call\n1", limit=9))
+        if len(found) <= unread:
+            return
+        legs = LegsRead(
+            call="call\n1",
+            count=len(found) - unread,
+            open=[one.key for one in found if one.state in ("waiting", "working")],
+            is_full=is_full,
+            reason=f"judged {next(self.numbers)}",
+            rules_hash="hash",
+        )
+        judged = Event(id="0", source="0", provider="p", type=type_, time=datetime(2026, 1, 1, tzinfo=UTC))
+        accepted = Accepted("s:0", judged, "bearer", self.now)
+        self.same(lambda store: store.judge(accepted, revision=legs.count, legs=legs, now=self.now))
+
     @rule(key=KEYS, lease=LEASES)
     def claim(self, key: str, lease: float) -> None:
         one, other = self.both(lambda store: store.claim(key, now=self.now, lease=lease))
@@ -155,7 +190,7 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda store: store.open())
 
     @rule(
-        state=st.sampled_from([None, "waiting", "working", "done", "ignored", "dead"]),
+        state=st.sampled_from([None, "waiting", "working", "done", "ignored", "joined", "dead"]),
         source=st.sampled_from([None, "1", "2"]),
         type_=st.sampled_from([None, "call.missed"]),
         limit=st.integers(0, 3),
@@ -176,7 +211,7 @@ class Twins(RuleBasedStateMachine):
     @invariant()
     def everything_is_equal(self) -> None:
         async def everything(store: Store) -> Any:
-            keys = [f"s:{number}" for number in range(6)]
+            keys = [f"s:{number}" for number in range(9)]
             return await asyncio.gather(*map(store.get, keys), store.paused(["", "main", "main/a"]))
 
         self.same(everything)

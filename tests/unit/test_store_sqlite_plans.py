@@ -86,6 +86,17 @@ def test_belonging_is_found_by_its_index_when_asked(
     assert plan(connection, STATEMENTS[name]) == [f"SEARCH {step}" for step in steps]
 
 
+def test_calls_and_keys_are_looked_up_when_legs_come(connection: sqlite3.Connection) -> None:
+    """However many legs are stored, a new one costs a look at its call and at the leg that waits."""
+    assert plan(connection, sql.known(4)) == [
+        "SEARCH events USING COVERING INDEX sqlite_autoindex_events_1 (key=?)",
+    ]
+    assert plan(connection, sql.calls(4)) == [
+        "SEARCH calls USING PRIMARY KEY (value=?)",
+        "SEARCH events USING INDEX sqlite_autoindex_events_1 (key=?) LEFT-JOIN",
+    ]
+
+
 @pytest.mark.parametrize("wanted", FILTERS, ids=str)
 def test_listing_uses_index_in_order_when_filtered(connection: sqlite3.Connection, wanted: dict[str, bool]) -> None:
     """A page of any filter comes from an index in the page's order, and starts where the last one ended."""

@@ -16,6 +16,7 @@ import pytest
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.store.protocol import Accepted, LegPlace, LegsRead
 from badge_bridge.store.records import write_event
 from badge_bridge.store.sqlite import SqliteStore, schema
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, migrate
@@ -130,6 +131,35 @@ def test_migrate_leaves_older_file_as_it_was_when_it_fails(tmp_path: Path, monke
     ]
     assert contents(path)[0] == len(MIGRATIONS)
     connection.close()
+
+
+@pytest.mark.parametrize("version", [3, 4])
+async def test_call_that_was_begun_under_an_older_schema_is_read_whole(tmp_path: Path, version: int) -> None:
+    """Its legs were not counted then; the one that comes next counts them, and no judgement of fewer settles it."""
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    for step in (step for steps in MIGRATIONS[:version] for step in steps):
+        connection.execute(step) if isinstance(step, str) else step(connection)
+    text = write_event(event())
+    for key, value in (("s:1", "call\ns\n7"), ("s:2", "call\ns\n7"), ("s:3", "call\ns\n8"), ("s:4", "customer\n7")):
+        connection.execute(OLD_ACCEPT, (key, "s", "call.leg", "bearer", 1000.0, 1000.0, text))
+        connection.execute("INSERT INTO joins (value, time, key) VALUES (?, 1.0, ?)", (value, key))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    store = SqliteStore(path)
+    await store.open()
+
+    place = LegPlace("call\ns\n7", "s:9", ends=False, soon=1010.0, late=9000.0, most=500)
+    await store.accept([Accepted("s:5", event(), "bearer", 1005.0, ("call\ns\n7",), place)])
+    fresh = await store.get("s:5")
+    assert fresh is not None
+    assert (fresh.state, fresh.due) == ("waiting", 1010.0)
+    for count, is_whole in ((2, False), (3, True)):
+        read = LegsRead("call\ns\n7", count, [], is_full=False, reason="", rules_hash="")
+        judged = await store.judge(Accepted("s:9", event(), "", 1006.0), revision=count, legs=read, now=1006.0)
+        assert judged.is_whole == is_whole
+    await store.close()
 
 
 OPERATORS_OWN = (

@@ -15,9 +15,10 @@ States of an event:
        |                  +--- lease expired or holder gone: claimable again, counted as a failure
        +--redrive--- done | ignored | joined | dead
        +--revise---- any of them, when the event's content is replaced
+    accept, judge -> joined                                            (a leg that another one has read or will read)
 
-`joined` are the legs of a call: what they told went into one event for the whole call, which `revise` writes, and
-writes again where a later leg changes it.
+`joined` are the legs of a call: what they told goes into one event for the whole call, which `judge` writes, and writes
+again where a later leg changes it. One leg of a call waits for all; the others are joined as they are accepted.
 
 A lane is what can be paused as a whole: a portal (`main`) or one method of a portal (`main/crm.activity.badge.add`).
 An event that waits for a paused lane is not due until the lane is resumed; once the pause is over, one such event at
@@ -41,6 +42,9 @@ __all__ = [
     "Attachment",
     "Attempt",
     "Claim",
+    "Judged",
+    "LegPlace",
+    "LegsRead",
     "Listing",
     "Note",
     "Pause",
@@ -66,6 +70,24 @@ State = Literal["waiting", "working", "done", "ignored", "joined", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
+class LegPlace:
+    """What a store needs to know to place a leg among the others of its call (`store.legs`)."""
+
+    call: str
+    """The value among the leg's `joins` by which the legs of the call find each other."""
+    judged: str
+    """Key of the event that the call is judged in."""
+    ends: bool
+    """Something has ended: the call may be judged `soon`."""
+    soon: float
+    """When it is read where something has ended."""
+    late: float
+    """When it is read where nothing ever ends."""
+    most: int
+    """With so many legs, the call is read at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """What `accept` writes: an event that a verified delivery carried."""
 
@@ -76,6 +98,35 @@ class Accepted:
     received_at: float
     joins: tuple[str, ...] = ()
     """The values by which later or earlier events find this one (`Store.joined`), such as the customer's number."""
+    leg: LegPlace | None = None
+    """Where this is a leg of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegsRead:
+    """The reading of a call that a judgement was made of."""
+
+    call: str
+    """The value that `Store.related` was asked for."""
+    count: int
+    """How many legs it found, those included that cannot be read."""
+    open: Sequence[str]
+    """Keys of those that were understood and had not ended."""
+    is_full: bool
+    """No further leg changes the judgement."""
+    reason: str
+    """Why they end as joined."""
+    rules_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of writing a judgement."""
+
+    is_news: bool
+    """As `Store.revise` answers."""
+    is_whole: bool
+    """It was made of all legs there are, and all that were `open` are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +291,8 @@ class Store(Protocol):
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         """Write events durably, all or none; for each, True where it is new and False where its key was known.
 
-        When this returns, the events survive a power failure.
+        When this returns, the events survive a power failure. A new leg of a call is due when its call may be judged,
+        or joined at once where another one waits for that (`store.legs`).
 
         Raises:
             ValueError: an event cannot be written down, or could not be read again; none was written.
@@ -281,8 +333,11 @@ class Store(Protocol):
             ValueError: as for `accept`.
         """
 
-    async def hasten(self, keys: Sequence[str], *, now: float) -> None:
-        """Make events that wait for a time, and not for a lane, due now."""
+    async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
+        """Write the judgement of a call, as `revise`; and, where no leg has come since they were read, end all that are
+        open as joined, also those that somebody works on. Where one has come, all stay as they are, and the one that
+        will read it is due now.
+        """
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         """Accepted events with this value among their `joins`, whatever their time, without outcomes and history;

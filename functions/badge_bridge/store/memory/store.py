@@ -6,7 +6,7 @@ It keeps what the durable ones would keep, in the form they would keep it, and l
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -15,7 +15,9 @@ from badge_bridge.events import Event
 from badge_bridge.store.clock import counted, reached
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out, overtaken, set_aside
+from badge_bridge.store.legs import Call, Stage, place
 from badge_bridge.store.memory.ledger import Ledger
+from badge_bridge.store.memory.queue import Queue
 from badge_bridge.store.memory.rows import AttemptRow, PauseRow, Row, new_row, shown, shown_whole
 from badge_bridge.store.memory.shared import Shared
 from badge_bridge.store.protocol import (
@@ -24,6 +26,9 @@ from badge_bridge.store.protocol import (
     Accepted,
     Attachment,
     Claim,
+    Judged,
+    LegPlace,
+    LegsRead,
     Listing,
     Note,
     Pause,
@@ -50,9 +55,10 @@ class MemoryStore:
     def __init__(self, *, new_token: Callable[[], str] = lambda: secrets.token_hex(16)) -> None:
         self._new_token = new_token
         self._rows: dict[str, Row] = {}
-        self._unsettled: dict[str, Row] = {}
-        """Those that wait or are worked on: what is done costs nothing any more."""
+        self._queue = Queue()
         self._by_join: dict[str, list[Row]] = {}
+        self._calls: dict[str, Call] = {}
+        """By the value by which their legs find each other."""
         self._pauses: dict[str, PauseRow] = {}
         self._ledger = Ledger()
         self._shared = Shared()
@@ -62,7 +68,7 @@ class MemoryStore:
         """Whoever held a lease or a name is gone: nobody else can see this store."""
         if not self._open:
             self._open = True
-            self._take_back(self._unsettled.values(), float("inf"))
+            self._take_back(float("inf"))
             self._shared.let_all_go()
 
     async def close(self) -> None:
@@ -73,23 +79,47 @@ class MemoryStore:
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         self._must_be_open()
-        return [self._add(row) for row in [new_row(accepted) for accepted in batch]]
+        rows = [new_row(accepted) for accepted in batch]
+        return [self._add(row, accepted.leg) for row, accepted in zip(rows, batch, strict=True)]
 
-    def _add(self, row: Row) -> bool:
+    def _add(self, row: Row, leg: LegPlace | None = None) -> bool:
         """Whether it is new."""
         if self._rows.setdefault(row.key, row) is not row:
             return False
-        self._unsettled[row.key] = row
         for join in row.joins:
             self._by_join.setdefault(join, []).append(row)
+        if leg is not None:
+            self._place(row, leg)
+        self._queue.file(row)
         return True
+
+    def _place(self, row: Row, leg: LegPlace) -> None:
+        """Let a new leg wait for its call, or leave it to the one that does."""
+        value = plain(leg.call)
+        call = self._calls.get(value, Call())
+        keeper = self._rows.get(call.keeper)
+        placing = place(row.key, leg, row.received_at, call=call, keeper_waits=keeper is not None and _waits(keeper))
+        self._calls[value] = placing.call
+        row.reason = plain(placing.reason)
+        if placing.due is not None:
+            row.due, row.ready = placing.due, placing.due <= row.received_at
+        else:
+            row.state, row.ready, row.settled_at = "joined", False, row.received_at
+        if (
+            keeper is not None
+            and placing.keeper_due is not None
+            and not keeper.ready
+            and keeper.due > placing.keeper_due
+        ):
+            keeper.due, keeper.ready = placing.keeper_due, placing.keeper_due <= row.received_at
+            self._queue.file(keeper)
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
         self._must_be_open()
         row = self._rows.get(plain(key))
         if row is None:
             return None
-        self._take_back([row], now)
+        self._take_back_one(row, now)
         due = row.state == "waiting" and (row.ready or reached(row.due, now=now, longest=LONGEST_WAIT))
         if not due or not room(self._correct(row.lane, now), now=now, limit=1):
             return None
@@ -100,28 +130,18 @@ class MemoryStore:
         self._must_be_open()
         if limit < 1:
             return []
-        self._take_back(self._unsettled.values(), now)
-        lanes: dict[str, list[Row]] = {}
-        for row in sorted(self._unsettled.values(), key=lambda row: row.age):
-            if row.state == "waiting" and reached(row.due, now=now, longest=LONGEST_WAIT):
-                row.ready = True
-            if row.state == "waiting" and row.ready:
-                lanes.setdefault(row.lane, []).append(row)
-        chosen = [
-            row for lane, rows in lanes.items() for row in rows[: room(self._correct(lane, now), now=now, limit=limit)]
-        ]
+        self._take_back(now)
+        self._queue.promote(now)
+        chosen: list[Row] = []
+        for lane in self._queue.lanes():
+            chosen += self._queue.oldest(lane, room(self._correct(lane, now), now=now, limit=limit))
         return self._lease(sorted(chosen, key=lambda row: row.age)[:limit], now, lease)
 
     async def next_due(self, *, now: float) -> float | None:
         self._must_be_open()
-        leased = [row.leased_until for row in self._unsettled.values() if row.state == "working"]
+        leased = [row.leased_until for row in self._queue.working.values()]
         times = [counted(until, now=now, longest=LONGEST_LEASE) for until in leased]
-        dues: dict[str, float] = {}
-        for row in self._unsettled.values():
-            if row.state == "waiting":
-                due = now if row.ready else counted(row.due, now=now, longest=LONGEST_WAIT)
-                dues[row.lane] = min(due, dues.get(row.lane, due))
-        for lane, due in dues.items():
+        for lane, due in self._queue.dues(now).items():
             gate = self._gate(lane, now)
             times.append(max(due, gate.opens_at) if gate else due)
         return min(times, default=None)
@@ -157,15 +177,42 @@ class MemoryStore:
         row.failures = 0
         if row.state not in ("waiting", "working"):
             self._make_due(row, now)
-        await self.hasten([row.key], now=now)
+        self._hasten(row, now)
         return True
 
-    async def hasten(self, keys: Sequence[str], *, now: float) -> None:
-        self._must_be_open()
-        for key in keys:
+    def _hasten(self, row: Row, now: float) -> None:
+        """Make an event due that waits for a time, and not for a lane."""
+        if row.state == "waiting" and not row.lane and not row.ready:
+            row.due, row.ready = now, True
+            self._queue.file(row)
+
+    async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
+        is_news = await self.revise(accepted, revision=revision, now=now)
+        value = plain(legs.call)
+        call = self._calls.get(value)
+        if call is not None:
+            stage = max(call.stage, Stage.FULL if legs.is_full else Stage.JUDGED)
+            self._calls[value] = replace(call, stage=stage)
+            if call.legs > legs.count:
+                keeper = self._rows.get(call.keeper)
+                if keeper is not None:
+                    self._hasten(keeper, now)
+                return Judged(is_news, is_whole=False)
+        for key in legs.open:
             row = self._rows.get(plain(key))
-            if row is not None and row.state == "waiting" and not row.lane and not row.ready:
-                row.due, row.ready = now, True
+            if row is not None and row.state in ("waiting", "working"):
+                self._join(row, legs, now)
+        return Judged(is_news, is_whole=True)
+
+    def _join(self, row: Row, legs: LegsRead, now: float) -> None:
+        row.reason, row.rules_hash = plain(legs.reason), plain(legs.rules_hash)
+        if row.state == "working":
+            attempt = row.history[-1]
+            attempt.ended_at, attempt.result = now, "joined"
+            attempt.reason, attempt.rules_hash = row.reason, row.rules_hash
+        row.state, row.ready, row.lane, row.settled_at = "joined", False, "", now
+        row.token, row.leased_until = "", 0.0
+        self._queue.file(row)
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         self._must_be_open()
@@ -179,6 +226,7 @@ class MemoryStore:
             return False
         row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
         row.history[-1].result = "given back"
+        self._queue.file(row)
         return True
 
     def _held(self, claim: Claim) -> Row | None:
@@ -202,7 +250,7 @@ class MemoryStore:
             row.ready = settlement.due <= settlement.ended_at
         else:
             row.settled_at, row.lane, row.ready = settlement.ended_at, "", False
-            del self._unsettled[row.key]
+        self._queue.file(row)
 
     async def get(self, key: str) -> StoredEvent | None:
         self._must_be_open()
@@ -223,7 +271,7 @@ class MemoryStore:
         """Take up an event that has ended."""
         row.state, row.ready, row.due, row.lane = "waiting", True, now, ""
         row.reason, row.settled_at = "", None
-        self._unsettled[row.key] = row
+        self._queue.file(row)
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         self._must_be_open()
@@ -310,7 +358,7 @@ class MemoryStore:
         paused = self._pauses.get(lane)
         if paused is None:
             return None
-        leases = (row.leased_until for row in self._unsettled.values() if row.state == "working" and row.lane == lane)
+        leases = (row.leased_until for row in self._queue.working.values() if row.lane == lane)
         return Gate(paused.pause.until, paused.held_until, max(leases, default=0.0)).corrected(now)
 
     def _correct(self, lane: str, now: float) -> Gate | None:
@@ -338,6 +386,7 @@ class MemoryStore:
         row.token, row.leased_until = self._new_token(), now + min(lease, LONGEST_LEASE)
         if row.lane not in self._pauses:
             row.lane = ""
+        self._queue.file(row)
         return Claim(
             key=row.key,
             event=read_event(row.event),
@@ -351,12 +400,17 @@ class MemoryStore:
             revision=row.revision,
         )
 
-    def _take_back(self, rows: Iterable[Row], now: float) -> None:
-        for row in rows:
-            if row.state == "working" and reached(row.leased_until, now=now, longest=LONGEST_LEASE):
-                row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
-                row.failures += 1
-                row.history[-1].result = "lost"
+    def _take_back(self, now: float) -> None:
+        for row in list(self._queue.working.values()):
+            self._take_back_one(row, now)
+
+    def _take_back_one(self, row: Row, now: float) -> None:
+        """Make an event claimable whose lease is over, and count a failure for it."""
+        if row.state == "working" and reached(row.leased_until, now=now, longest=LONGEST_LEASE):
+            row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
+            row.failures += 1
+            row.history[-1].result = "lost"
+            self._queue.file(row)
 
     # Last, because from here on `list` means this method to a type checker.
     async def list(
@@ -369,7 +423,7 @@ class MemoryStore:
         before: tuple[float, str] | None = None,
     ) -> Listing:
         self._must_be_open()
-        listed = self._unsettled if state in ("waiting", "working") else self._rows
+        listed = self._queue.rows if state in ("waiting", "working") else self._rows
         rows = [
             row
             for row in sorted(listed.values(), key=lambda row: row.age, reverse=True)
@@ -383,3 +437,14 @@ class MemoryStore:
             events=tuple(shown(row) for row in page),
             more=page[-1].age if page and len(rows) > len(page) else None,
         )
+
+
+def _waits(keeper: Row) -> bool:
+    """Whether a leg waits, has not failed so far, and can be read."""
+    if keeper.state != "waiting" or keeper.lane or keeper.failures:
+        return False
+    try:
+        read_event(keeper.event)
+    except Unreadable:
+        return False
+    return True

@@ -1,38 +1,29 @@
 """Accepting events: what a group of deliveries comes to inside one write transaction.
 
 Apart from the other writes, because a group inserts all of its events together, and what later events find them by,
-each in as few statements as there can be.
+each in as few statements as there can be (legs of calls: `placing.py`).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from badge_bridge.store.protocol import Accepted
+from badge_bridge.store.protocol import Accepted, LegPlace
 from badge_bridge.store.records import plain, write_event
 from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.placing import place_legs
+from badge_bridge.store.sqlite.rows import EventRow, JoinRow, portions
 
 __all__ = ["Acceptance", "accept"]
-
-Row = TypeVar("Row")
-
-EventRow = tuple[str, str, str, str, float, float, str]
-"""key, source, type, verified, received_at, due, event"""
-JoinRow = tuple[str, float, str]
-"""value, time, key"""
-
-_MOST_ROWS = 256
-"""Rows of one insert: at most 7 values each, well below the 32,766 that SQLite allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """The events of one `accept`, as rows, each with the rows by which others find it."""
 
-    rows: Sequence[tuple[EventRow, Sequence[JoinRow]]]
+    rows: Sequence[tuple[EventRow, Sequence[JoinRow], LegPlace | None]]
 
     @classmethod
     def of(cls, batch: Sequence[Accepted]) -> Acceptance:
@@ -41,16 +32,16 @@ class Acceptance:
         Raises:
             ValueError: an event cannot be written down, or could not be read again.
         """
-        return cls([(_event_row(accepted), _join_rows(accepted)) for accepted in batch])
+        return cls([(_event_row(accepted), _join_rows(accepted), accepted.leg) for accepted in batch])
 
     @property
     def size(self) -> int:
-        return sum(len(row[-1]) for row, _ in self.rows)
+        return sum(len(row[-1]) for row, *_ in self.rows)
 
     def result(self, new: set[str]) -> list[bool]:
         """Which of the events are new; takes those out, since whoever comes later with the same key is not first."""
         results = []
-        for row, _ in self.rows:
+        for row, *_ in self.rows:
             results.append(row[0] in new)
             new.discard(row[0])
         return results
@@ -60,13 +51,16 @@ def accept(connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[s
     """Insert the events of a group; the keys that were not known before."""
     rows = [row for acceptance in group for row in acceptance.rows]
     new: set[str] = set()
-    for some in _portions([row for row, _ in rows]):
+    for some in portions([row for row, _, leg in rows if leg is None]):
         new |= _insert(connection, some)
+    legs = [(row, leg) for row, _, leg in rows if leg is not None]
+    if legs:
+        new |= place_legs(connection, legs)
     joins: dict[str, Sequence[JoinRow]] = {}
-    for row, wanted in rows:
+    for row, wanted, _ in rows:
         if wanted and row[0] in new:
             joins.setdefault(row[0], wanted)  # the first of a key is the one that was inserted
-    for found in _portions([join for wanted in joins.values() for join in wanted]):
+    for found in portions([join for wanted in joins.values() for join in wanted]):
         connection.execute(sql.join(len(found)), [value for join in found for value in join])
     return new
 
@@ -81,18 +75,6 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> set[str
     # Ids are given out in order, and nobody else writes meanwhile.
     since = cursor.lastrowid - cursor.rowcount
     return {key for (key,) in connection.execute(sql.ACCEPTED_SINCE, (since,)).fetchall()}
-
-
-def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows, so many at a time as one statement takes.
-
-    Their numbers are powers of two, so that a handful of prepared statements serves every number of rows.
-    """
-    start = 0
-    while start < len(rows):
-        size = min(_MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
-        yield rows[start : start + size]
-        start += size
 
 
 def _event_row(accepted: Accepted) -> EventRow:

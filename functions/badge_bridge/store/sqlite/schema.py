@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.legs import Stage
 from badge_bridge.store.records import readable
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate"]
@@ -211,6 +212,21 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         # Whose card was meant, which tells whether a call that is judged anew is about somebody else.
         "ALTER TABLE attachments ADD COLUMN customer TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE attachments ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0",
+        # What places a leg among the others of its call without reading them.
+        """
+        CREATE TABLE calls (
+            value  TEXT PRIMARY KEY NOT NULL,          -- the one of `joins` by which the legs find each other
+            legs   INTEGER NOT NULL,
+            keeper TEXT NOT NULL,                      -- key of the leg that others are left to while it waits
+            stage  INTEGER NOT NULL                    -- see `store.legs`
+        ) WITHOUT ROWID
+        """,
+        # Legs that are there already wait for themselves; the next one of their call is read with them soon.
+        f"""
+        INSERT INTO calls (value, legs, keeper, stage)
+        SELECT value, count(*), '', {int(Stage.HAS_ENDED)} FROM joins
+        WHERE value > 'call' || char(10) AND value < 'call' || char(11) GROUP BY value
+        """,  # noqa: S608 - a number of ours
     ),
 )
 

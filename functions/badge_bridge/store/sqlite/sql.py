@@ -22,7 +22,10 @@ __all__ = [
     "HASTEN",
     "HOLD",
     "HOLD_PROBE",
+    "JOIN",
     "JOINED",
+    "JOIN_ATTEMPT",
+    "JUDGED",
     "LANES_LATER",
     "LANES_READY",
     "LATER_DUE",
@@ -35,6 +38,7 @@ __all__ = [
     "LOST_ATTEMPT_OF",
     "LOST_EVENTS",
     "LOST_EVENT_OF",
+    "MOVE_UP",
     "NEW_NOTE",
     "NEXT_NOTE",
     "NOTE",
@@ -58,8 +62,12 @@ __all__ = [
     "TRIAL",
     "UNATTACH",
     "accept",
+    "accept_legs",
+    "calls",
     "join",
+    "known",
     "listing",
+    "set_calls",
 ]
 
 # The columns of a StoredEvent, in its order, and the source, for events that cannot be read.
@@ -93,6 +101,43 @@ def join(rows: int) -> str:
     """Let so many events be found by a value each, in one statement."""
     values = ", ".join(["(?, ?, ?)"] * rows)
     return f"INSERT INTO joins (value, time, key) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+# Legs of calls
+
+
+@lru_cache(maxsize=16)
+def known(rows: int) -> str:
+    """Which of so many keys are known."""
+    return f"SELECT key FROM events WHERE key IN ({', '.join('?' * rows)})"  # noqa: S608 - question marks
+
+
+@lru_cache(maxsize=16)
+def calls(rows: int) -> str:
+    """What is known of so many calls, each with its keeper's event where that waits and has not failed so far."""
+    return (
+        "SELECT value, legs, keeper, stage, event FROM calls LEFT JOIN events ON key = keeper AND state = 'waiting' "  # noqa: S608
+        f"AND lane = '' AND failures = 0 WHERE value IN ({', '.join('?' * rows)})"
+    )
+
+
+@lru_cache(maxsize=16)
+def accept_legs(rows: int) -> str:
+    """Insert so many legs where they were placed."""
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    return (
+        "INSERT INTO events "  # noqa: S608 - question marks
+        f"(key, source, type, verified, received_at, state, due, ready, reason, settled_at, event) VALUES {values}"
+    )
+
+
+@lru_cache(maxsize=16)
+def set_calls(rows: int) -> str:
+    values = ", ".join(["(?, ?, ?, ?)"] * rows)
+    return f"INSERT OR REPLACE INTO calls (value, legs, keeper, stage) VALUES {values}"  # noqa: S608
+
+
+MOVE_UP = "UPDATE events SET due = :due, ready = :ready WHERE key = :key AND ready = 0 AND due > :due"
 
 
 # Leases
@@ -165,6 +210,18 @@ UPDATE events SET state = 'waiting', ready = 1, due = :now, lane = '', reason = 
 WHERE key = :key AND state IN ('done', 'ignored', 'joined', 'dead')
 """
 HASTEN = "UPDATE events SET due = :now, ready = 1 WHERE key = :key AND state = 'waiting' AND lane = '' AND ready = 0"
+
+JUDGED = "UPDATE calls SET stage = max(stage, :stage) WHERE value = :call RETURNING legs, keeper"
+JOIN_ATTEMPT = """
+UPDATE attempts SET ended_at = :now, result = 'joined', reason = :reason, rules_hash = :rules_hash
+WHERE event = (SELECT id FROM events WHERE key = :key AND state = 'working') AND result = 'working'
+"""
+JOIN = """
+UPDATE events
+SET state = 'joined', reason = :reason, rules_hash = :rules_hash, settled_at = :now, ready = NULL, lane = '',
+    lease_token = NULL, leased_until = NULL
+WHERE key = :key AND state IN ('waiting', 'working')
+"""
 
 
 # Lanes

@@ -17,6 +17,8 @@ from badge_bridge.store.protocol import (
     Accepted,
     Attachment,
     Claim,
+    Judged,
+    LegsRead,
     Listing,
     Note,
     Pause,
@@ -130,9 +132,9 @@ class SqliteStore:
         work = Acceptance.of([accepted])
         return await self._write(lambda connection: writes.revise(connection, work, revision, now))
 
-    async def hasten(self, keys: Sequence[str], *, now: float) -> None:
-        wanted = [plain(key) for key in keys]
-        await self._write(lambda connection: writes.hasten(connection, wanted, now))
+    async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
+        work = Acceptance.of([accepted])
+        return await self._write(lambda connection: writes.judge(connection, work, revision, legs, now))
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         return await self._read(lambda connection: reads.related(connection, plain(join), limit))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from badge_bridge.store.clock import reached
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, overtaken, set_aside
-from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Pause, Settlement
+from badge_bridge.store.legs import Stage
+from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Judged, LegsRead, Pause, Settlement
 from badge_bridge.store.records import (
     Unreadable,
     plain,
@@ -29,7 +30,7 @@ __all__ = [
     "claim_due",
     "clear_trial",
     "give_back",
-    "hasten",
+    "judge",
     "pause",
     "probe",
     "read_gate",
@@ -183,7 +184,7 @@ def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
 
 def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, now: float) -> bool:
     """Write the one event of `acceptance`."""
-    ((row, joins),) = acceptance.rows
+    ((row, joins, _),) = acceptance.rows
     key, _, kind, verified, _, _, text = row
     if accept(connection, [acceptance]):
         connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
@@ -203,8 +204,20 @@ def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int
     return True
 
 
-def hasten(connection: sqlite3.Connection, keys: Sequence[str], now: float) -> None:
-    connection.executemany(sql.HASTEN, [{"key": key, "now": now} for key in keys])
+def judge(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, legs: LegsRead, now: float) -> Judged:
+    is_news = revise(connection, acceptance, revision, now)
+    stage = Stage.FULL if legs.is_full else Stage.JUDGED
+    rows = connection.execute(sql.JUDGED, {"call": plain(legs.call), "stage": int(stage)}).fetchall()
+    for stored, keeper in rows:
+        if stored > legs.count:
+            connection.execute(sql.HASTEN, {"key": keeper, "now": now})
+            return Judged(is_news, is_whole=False)
+    told = {"now": now, "reason": plain(legs.reason), "rules_hash": plain(legs.rules_hash)}
+    for key in legs.open:
+        values = {**told, "key": plain(key)}
+        connection.execute(sql.JOIN_ATTEMPT, values)
+        connection.execute(sql.JOIN, values)
+    return Judged(is_news, is_whole=True)
 
 
 def redrive(connection: sqlite3.Connection, key: str, now: float) -> bool:
