@@ -30,10 +30,7 @@ from badge_bridge.sources.base import CorrelatingOptions, Source
 from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity, when_to_judge
 from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store, StoredEvent
 
-__all__ = ["FINAL", "Calls", "Joined", "call_join"]
-
-FINAL = 1_000_000
-"""The revision of what was said for good: more than the legs of any call that are looked at."""
+__all__ = ["Calls", "Joined", "call_join"]
 
 _OFTEN = 10
 """Legs of a call that may be read as often as a leg comes in; hardly any call has more."""

@@ -79,6 +79,9 @@ class Leg(BaseModel):
     human_if_outbound: bool = False
     """Proves the same should the call turn out to be an outgoing one with no other leg: the provider says in one
     delivery that somebody picked up, and in another which way the call goes."""
+    final: bool = False
+    """Says for good how the whole call ended, so that nothing is waited for: `ends` is then "call" and `outcome` counts
+    before that of any other leg. A human who is known counts before it."""
     order: float | None = None
     """Where this stands among what is told of the same leg, in the provider's own measure: a moment, a number that
     grows. Only where a leg that has ended can ring again, or a human can take over from a machine. None: not known."""

@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from badge_bridge import retry
-from badge_bridge.calls import FINAL, Calls, call_join
+from badge_bridge.calls import Calls, call_join
 from badge_bridge.cards import BUDGET, Cards, Reached
 from badge_bridge.errors import (
     BridgeError,
@@ -112,10 +112,6 @@ class Pipeline:
             for reading in readings
         ]
         fresh = await self._accept(batch)
-        for index, reading in enumerate(readings):
-            if reading.final and not fresh[index]:
-                # Known: said before, or judged from legs, which this overrules.
-                fresh[index] = await self._store.revise(batch[index], revision=FINAL, now=self._clock())
         new = [accepted.key for accepted, is_new in zip(batch, fresh, strict=True) if is_new]
         if new:
             await self._wake(new)

@@ -51,9 +51,11 @@ def judged_identity(call: str) -> tuple[str, ...]:
 
 
 def when_to_judge(legs: Sequence[LegEvent], *, grace: float, longest: float) -> float:
-    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, or `longest`
-    seconds after it was first told of.
+    """Unix seconds from which the call can be judged: at once where a leg is final, `grace` seconds after its end was
+    last told of, or `longest` seconds after it was first told of.
     """
+    if final := _final(legs):
+        return min(one.received_at for one in final)
     if _has_ended(legs):
         return max(one.received_at for one in legs if one.leg.ends) + grace
     return min(one.received_at for one in legs) + longest
@@ -68,7 +70,7 @@ def judge_legs(legs: Sequence[LegEvent]) -> Judgement:
         return Judgement("unknown", "answered, but its end was never reported" if answered else "its end is not known")
     if answered:
         return Judgement("answered")
-    return _no_human_answered(legs, _direction(legs))
+    return _no_human_answered(_final(legs) or legs, _direction(legs))
 
 
 def judged_event(legs: Sequence[LegEvent]) -> Event:
@@ -83,7 +85,11 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
     speaking = sorted(ordered, key=lambda one: one.event.direction != direction)
     ends = next((one.event for one in speaking if one.event.caller or one.event.callee), first)
     hidden = any(one.event.data.get("caller_withheld") for one in ordered)
-    customer = ends.callee if direction == "outbound" else ends.caller
+    callee = ends.callee
+    if direction == "outbound" and not callee:
+        # A softphone's own leg need not say whom it calls; the leg that is dialled for it does.
+        callee = next((one.event.callee for one in ordered if one.event.callee), "")
+    customer = callee if direction == "outbound" else ends.caller
     return Event(
         id=ordered[0].leg.call,
         source=first.source,
@@ -95,7 +101,7 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
         outcome=judgement.outcome,
         reason=judgement.reason,
         caller=ends.caller,
-        callee=ends.callee,
+        callee=callee,
         line=ends.line,
         duration=max((one.event.duration for one in ordered if one.event.duration is not None), default=None),
         email=next((one.event.email for one in ordered if one.event.email), ""),
@@ -116,6 +122,10 @@ def _has_ended(legs: Sequence[LegEvent]) -> bool:
     if any(one.leg.ends == "call" for one in legs) or ended & came_in:
         return True
     return bool(ended) and bool(_direction(legs)) and ended == {one.leg.leg for one in legs}
+
+
+def _final(legs: Sequence[LegEvent]) -> list[LegEvent]:
+    return [one for one in legs if one.leg.final]
 
 
 def _ended_legs(legs: Sequence[LegEvent]) -> set[str]:
@@ -146,8 +156,13 @@ def _human_answered(legs: Sequence[LegEvent]) -> bool:
         later = leg.order is not None and leg.order > machines.get(leg.leg, -math.inf)
         return leg.party == "machine" or leg.leg not in machines or later
 
-    alone = len({one.leg.leg for one in legs}) == 1 and _direction(legs) == "outbound"
+    alone = len({one.leg.leg for one in legs if not _is_recording(one.leg)}) == 1 and _direction(legs) == "outbound"
     return any((one.leg.human or (alone and one.leg.human_if_outbound)) and stands(one.leg) for one in legs)
+
+
+def _is_recording(leg: Leg) -> bool:
+    """A machine that is told of as ended and not as having taken the call: what was recorded of people is no leg."""
+    return leg.party == "machine" and leg.state == "ended" and not leg.outcome
 
 
 def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
