@@ -28,10 +28,7 @@ from badge_bridge.sources.base import CorrelatingOptions, Source
 from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity, when_to_judge
 from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Settlement, Store, StoredEvent
 
-__all__ = ["FINAL", "Calls", "Joined", "call_join"]
-
-FINAL = 1_000_000
-"""The revision of what was said for good: more than the legs of any call that are looked at."""
+__all__ = ["Calls", "Joined", "call_join"]
 
 _SKEW = 60.0
 """Seconds that the clocks of two machines may differ. What was received later than that was so by a clock that has been
@@ -79,7 +76,7 @@ class Calls:
             call=call_join(event),
             judged=event_key(event.source, judged_identity(event.leg.call)),
             ends=bool(event.leg.ends),
-            soon=received_at + options.grace,
+            soon=received_at if event.leg.final else received_at + options.grace,
             late=received_at + options.longest_call,
             most=MOST_LEGS,
         )

@@ -84,6 +84,9 @@ class Leg(BaseModel):
     tells_all: bool = False
     """Of an end: had somebody of ours picked up, it would be known from a leg of his, or from this end itself. Where it
     is not, and the call was told of from its beginning, nobody did."""
+    final: bool = False
+    """Says for good how the whole call ended, so that nothing is waited for: `ends` is then "call" and `outcome` counts
+    before that of any other leg. A human who is known counts before it."""
     order: float | None = None
     """Where this stands among what is told of the same leg, in the provider's own measure: a moment, a number that
     grows. Only where a leg that has ended can ring again, or a human can take over from a machine. None: not known."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from badge_bridge import retry
 from badge_bridge.attaching import BUDGET, Reached
-from badge_bridge.calls import FINAL, Calls, call_join
+from badge_bridge.calls import Calls, call_join
 from badge_bridge.cards import Cards
 from badge_bridge.errors import (
     BridgeError,
@@ -127,10 +127,6 @@ class Pipeline:
             for reading in readings
         ]
         fresh = await self._accept(batch)
-        for index, reading in enumerate(readings):
-            if reading.final and not fresh[index]:
-                # Known: said before, or judged from legs, which this overrules.
-                fresh[index] = await self._store.revise(batch[index], revision=FINAL, now=self._clock())
         new = [accepted.key for accepted, is_new in zip(batch, fresh, strict=True) if is_new]
         if new:
             await self._wake(new)

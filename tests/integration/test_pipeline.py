@@ -32,7 +32,7 @@ from badge_bridge.sources import OPTIONS, build
 from badge_bridge.sources.base import Delivery, Reading, Reply, SourceOptions
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Claim, Pause, Settlement, StoredEvent
-from support.deliveries import RULES, Sent, bitrix24, environ, pbx, shop, twilio
+from support.deliveries import RULES, Sent, bitrix24, environ, pbx, shop, zadarma
 
 BASE = "http://127.0.0.1:8090"
 START = 1_795_345_200.0
@@ -126,7 +126,7 @@ async def world() -> AsyncIterator[World]:
 
 async def test_missed_call_becomes_an_ensured_badge_when_the_portal_has_none(world: World) -> None:
     """The badge is asked for before it is added, and the event ends as done with what happened on record."""
-    assert (await world.deliver(twilio("CA1"))).status == 200
+    assert (await world.deliver(zadarma("CA1"))).status == 200
     assert world.woken == [(await world.event()).key]
     await world.work()
     assert world.asked() == [("get", "NOT_FOUND"), ("add", None)]
@@ -148,7 +148,7 @@ async def test_missed_call_becomes_an_ensured_badge_when_the_portal_has_none(wor
 
 async def test_badge_keeps_its_texts_by_language(world: World) -> None:
     """Title and value arrive in the portal with all their languages."""
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     (badge,) = [badge for badge in world.sandbox.seed.badges if badge.code == "bb_missedCall"]
     assert badge.title == {"en": "Call status", "de": "Anruf"}
@@ -158,7 +158,9 @@ async def test_badge_keeps_its_texts_by_language(world: World) -> None:
 
 async def test_add_is_called_once_when_200_events_arrive_together(world: World) -> None:
     """However many events need a new badge at the same moment, the portal is asked once and added to once."""
-    await asyncio.gather(*(world.deliver(twilio(f"CA{number}")) for number in range(200)))
+    await asyncio.gather(
+        *(world.deliver(zadarma(f"CA{number}", caller=f"+49309018{number:03}")) for number in range(200))
+    )
     assert await world.work() == 200
     assert world.asked() == [("get", "NOT_FOUND"), ("add", None)]
     assert {event.state for event in await world.events()} == {"done"}
@@ -167,7 +169,7 @@ async def test_add_is_called_once_when_200_events_arrive_together(world: World) 
 async def test_event_ends_well_when_somebody_else_adds_the_badge_in_between(world: World) -> None:
     """NOT_FOUND, then an add that is refused because another actor was quicker, is a success."""
     world.fault("add", "race-add")
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     assert [method for method, _ in world.asked()] == ["get", "add", "get"]
     event = await world.event()
@@ -176,7 +178,7 @@ async def test_event_ends_well_when_somebody_else_adds_the_badge_in_between(worl
 
 async def test_second_call_needs_nothing_of_the_portal(world: World) -> None:
     """A badge that was just seen is not asked for again."""
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     await world.deliver(bitrix24("call.1"))
     await world.work()
@@ -186,9 +188,9 @@ async def test_second_call_needs_nothing_of_the_portal(world: World) -> None:
 
 async def test_repeated_delivery_is_answered_and_not_stored_again(world: World) -> None:
     """A sender that repeats itself hears 2xx, and nothing happens twice."""
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
-    assert (await world.deliver(twilio("CA1"))).status == 200
+    assert (await world.deliver(zadarma("CA1"))).status == 200
     assert await world.work() == 0
     assert (await world.event()).attempts == 1
     assert len(world.woken) == 1
@@ -196,7 +198,7 @@ async def test_repeated_delivery_is_answered_and_not_stored_again(world: World) 
 
 async def test_event_is_ignored_with_the_reason_when_no_rule_matches(world: World) -> None:
     """An event that no rule wants ends at once and says why."""
-    await world.deliver(twilio("CA1", caller="+498001234567"))
+    await world.deliver(zadarma("CA1", caller="+498001234567"))
     await world.work()
     event = await world.event()
     assert event.state == "ignored"
@@ -235,7 +237,7 @@ async def test_condition_on_the_body_decides_when_the_value_is_there(world: Worl
 async def test_event_is_tried_again_when_the_portal_fails_for_a_moment(world: World, kind: str) -> None:
     """A failure that may pass costs one attempt and a delay."""
     world.fault("get", kind)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     event = await world.event()
     assert (event.state, event.failures) == ("waiting", 1)
@@ -250,7 +252,7 @@ async def test_event_is_tried_again_when_the_portal_fails_for_a_moment(world: Wo
 async def test_badge_is_added_once_when_the_answer_to_the_add_is_lost(world: World, kind: str) -> None:
     """An add whose answer is lost is looked up and not repeated."""
     world.fault("add", kind)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     for _ in range(3):
         world.clock.now += 3600
@@ -277,7 +279,7 @@ async def test_badge_is_added_once_when_the_answer_to_the_add_is_lost(world: Wor
 async def test_event_keeps_its_place_when_the_portal_refuses(world: World, method: str, code: str) -> None:
     """A portal that cannot be used costs no attempt; once it can, the event is done without anybody's help."""
     world.fault(method, code)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     event = await world.event()
     assert (event.state, event.failures) == ("waiting", 0)
@@ -291,7 +293,7 @@ async def test_event_keeps_its_place_when_the_portal_refuses(world: World, metho
 async def test_missing_right_is_named_with_who_must_grant_it(world: World) -> None:
     """A manager's credential can look badges up but not add them; the reason says what to change."""
     world.fault("add", "ACCESS_DENIED", times=5)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     reason = (await world.event()).reason
     assert "CRM administrator" in reason
@@ -301,7 +303,7 @@ async def test_missing_right_is_named_with_who_must_grant_it(world: World) -> No
 async def test_event_is_dead_when_the_portal_refuses_the_call_itself(world: World) -> None:
     """A call that the portal will never take is not repeated; the event ends as dead with the portal's reason."""
     world.fault("add", "REQUIRED_ARG_MISSING", times=5)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     event = await world.event()
     assert (event.state, event.outcomes[0].result) == ("dead", "failed")
@@ -311,7 +313,7 @@ async def test_event_is_dead_when_the_portal_refuses_the_call_itself(world: Worl
 async def test_event_dies_after_the_last_retry_and_lives_again_when_redriven(world: World) -> None:
     """Nine failures make an event dead; redriving forgets them, keeps counting attempts, and can succeed."""
     world.fault("add", "http-500", times=9)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     for _ in range(40):
         world.clock.now += 11 * 3600
         await world.work()
@@ -328,7 +330,7 @@ async def test_event_dies_after_the_last_retry_and_lives_again_when_redriven(wor
 async def test_event_that_breaks_the_portal_does_not_hold_up_the_others(world: World) -> None:
     """An event whose own calls paused the portal lets a later one probe it."""
     world.fault("get", "http-500", times=3)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     while not (await world.event()).lane:
         world.clock.now += 3600
         await world.work()
@@ -348,7 +350,7 @@ async def test_next_event_is_looked_for_at_once_when_a_half_open_lane_let_one_th
     """Events that wait for a right to add are done one after the other once the badge is there, without a tick each."""
     world.fault("add", "ACCESS_DENIED", times=100)
     for number in range(3):
-        await world.deliver(twilio(f"CA{number}"))
+        await world.deliver(zadarma(f"CA{number}"))
     await world.work()
     assert {event.lane for event in await world.events()} == {"main/crm.activity.badge.add"}
     seed = world.sandbox.seed
@@ -365,7 +367,7 @@ async def test_next_event_is_looked_for_at_once_when_a_half_open_lane_let_one_th
 
 async def test_event_whose_holder_vanished_is_taken_over_when_its_lease_is_over(world: World) -> None:
     """An attempt that never ended is recorded as lost, counts as a failure, and the event is done all the same."""
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     assert len(await world.pipeline.sweep(10)) == 1
     assert await world.work() == 0
     world.clock.now += LEASE + 1
@@ -377,7 +379,7 @@ async def test_event_whose_holder_vanished_is_taken_over_when_its_lease_is_over(
 
 async def test_event_that_kills_every_holder_is_given_up(world: World) -> None:
     """An event whose attempts never end does not go round for ever."""
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     for _ in range(len(retry.SCHEDULE) + 1):
         assert len(await world.pipeline.sweep(10)) == 1
         world.clock.now += LEASE + 1
@@ -389,7 +391,7 @@ async def test_event_that_kills_every_holder_is_given_up(world: World) -> None:
 
 async def test_late_settlement_changes_nothing_when_the_lease_was_taken_over(world: World) -> None:
     """The holder that overslept its lease cannot overwrite what its successor wrote."""
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     (late,) = await world.pipeline.sweep(10)
     world.clock.now += LEASE + 1
     await world.work()
@@ -429,9 +431,9 @@ async def test_nothing_is_answered_2xx_when_the_store_cannot_write() -> None:
     world = await build_world(store)
     store.broken["accept"] = 1
     with pytest.raises(StoreUnavailable):
-        await world.deliver(twilio("CA1"))
+        await world.deliver(zadarma("CA1"))
     assert world.woken == []
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     assert len(world.woken) == 1
 
 
@@ -439,7 +441,7 @@ async def test_outcome_is_written_when_the_store_can_be_written_again() -> None:
     """Work that is done is not done again because its record could not be written at once."""
     store = FailingStore()
     world = await build_world(store)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     store.broken["settle"] = 10
     await world.work()
     event = await world.event()
@@ -452,7 +454,7 @@ async def test_event_is_taken_up_again_when_its_outcome_could_not_be_written() -
     """An attempt whose end cannot be stored for a whole lease is repeated, and adds no second badge."""
     store = FailingStore()
     world = await build_world(store)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     (claim,) = await world.pipeline.sweep(10)
     store.broken["settle"] = 1000
     with pytest.raises(StoreUnavailable):
@@ -469,7 +471,7 @@ async def test_attempt_counts_for_nothing_when_the_store_fails_on_the_way() -> N
     """Not knowing whether the portal is paused is no failure of the event."""
     store = FailingStore()
     world = await build_world(store)
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     store.broken["paused"] = 1
     await world.work()
     event = await world.event()
@@ -483,7 +485,7 @@ async def test_event_is_given_back_when_the_process_stops() -> None:
     """An attempt that is cut off leaves the event due at once and uncounted."""
     world = await build_world(MemoryStore())
     world.fault("get", "timeout-before")
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     (claim,) = await world.pipeline.sweep(10)
     attempt = asyncio.create_task(world.pipeline.process(claim))
     while not world.asked():  # noqa: ASYNC110 - the sandbox has no event for it
@@ -508,7 +510,7 @@ async def test_attempt_counts_for_nothing_when_the_portal_never_came_to_its_turn
 
     world = await build_world(MemoryStore(), budget=0.01)
     world.pipeline._cards._portals = {"main": SimpleNamespace(badges=Queue())}  # type: ignore[dict-item]
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     event = await world.event()
     assert (event.state, event.failures) == ("waiting", 0)
@@ -519,7 +521,7 @@ async def test_attempt_ends_when_its_time_is_over() -> None:
     """A portal that hangs in the middle costs one attempt, which ends in time for its lease."""
     world = await build_world(MemoryStore(), budget=0.05)
     world.fault("add", "timeout-before")
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     async with asyncio.timeout(10):
         await world.work()
     event = await world.event()
@@ -537,7 +539,7 @@ async def test_reason_is_stored_when_an_event_cannot_be_judged(world: World) -> 
         def judge(self, _: object) -> object:
             raise OverflowError("timestamp out of range")
 
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     world.pipeline._rules = Broken()  # type: ignore[assignment]
     await world.work()
     event = await world.event()
@@ -550,7 +552,7 @@ async def test_difference_between_file_and_portal_is_kept_with_the_outcome(world
     seed = world.sandbox.seed
     badge = Badge(code="bb_missedCall", title="Calls", value="Verpasst!", type="warning")
     world.sandbox.reseed(seed.model_copy(update={"badges": (*seed.badges, badge)}))
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     event = await world.event()
     assert event.state == "done"
@@ -582,7 +584,7 @@ async def test_other_rules_act_when_one_fails() -> None:
     rules = RULES + "  - {name: also paid, on: call.missed, badge: paid}\n"
     world = await build_world(MemoryStore(), rules)
     world.sandbox.faults.add(FaultOrder(method="crm.activity.badge.get", fault="http-500", times=1))
-    await world.deliver(twilio("CA1"))
+    await world.deliver(zadarma("CA1"))
     await world.work()
     event = await world.event()
     assert event.state == "waiting"

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.deliveries import RULES, Sent, environ, shop, twilio
+from support.deliveries import RULES, Sent, environ, pbx, shop, twilio
 from support.programs import badge_bridge, functions_framework, program, sandbox, send, serve, serving_environ, until
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,8 @@ def test_nothing_is_lost_when_the_process_is_killed_right_after_the_answer(tmp_p
         order_fault(portal, "*", "timeout-before", 1000)
         with serve(tmp_path, webhook) as (running, url):
             for number in range(20):
-                assert send(url, twilio(f"CA{number}")).status_code == 200
+                told = json.dumps({"type": "call.missed", "id": f"call-{number}"}).encode()
+                assert send(url, pbx(told)).status_code == 204
             running.kill()
         httpx.delete(f"{portal}/_sandbox/faults", trust_env=False).raise_for_status()
         with serve(tmp_path, webhook):

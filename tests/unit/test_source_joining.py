@@ -66,6 +66,8 @@ ALL_TOLD = incoming(state="ended", ends="call", outcome="completed", tells_all=T
 ENDING: tuple[tuple[Any, Any], ...] = (("answered", ""), ("ended", "leg"))
 CANCELLED = incoming(state="ended", ends="call", outcome="cancelled", at=30.0)
 
+FINAL = incoming(state="ended", ends="call", outcome="cancelled", final=True, at=61.0)
+
 CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
     "caller gives up": ([BEGUN, CANCELLED], "missed", "caller_cancelled"),
     "caller gives up while it rings": ([BEGUN, ring("a"), gave_up("a"), CANCELLED], "missed", "caller_cancelled"),
@@ -267,6 +269,33 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
         "answered",
         "",
     ),
+    "said for good, and a human is known": (
+        [picked_up("a"), told("a", party="agent", state="ended", ends="leg", outcome="completed", human=True), FINAL],
+        "answered",
+        "",
+    ),
+    "said for good, and a telephone was busy": ([BEGUN, gave_up("a", "busy"), FINAL], "missed", "caller_cancelled"),
+    "said for good, and a box is told of": (
+        [told("box", party="machine", state="answered", outcome="voicemail"), FINAL],
+        "missed",
+        "caller_cancelled",
+    ),
+    "an outgoing call that was recorded": (
+        [
+            told("o", direction="outbound", party="customer", human_if_outbound=True, ends="call", outcome="completed"),
+            told("r", party="machine", state="ended", ends="leg"),
+        ],
+        "answered",
+        "",
+    ),
+    "an outgoing call in which a box is told of too": (
+        [
+            told("o", direction="outbound", party="customer", human_if_outbound=True, ends="call", outcome="completed"),
+            told("b", party="machine", state="ended", ends="leg", outcome="voicemail"),
+        ],
+        "unknown",
+        "a voicemail box answered the outgoing call",
+    ),
     "nobody knows who answered": (
         [BEGUN, gave_up("a"), told("x", state="answered", at=9.0), OVER],
         "unknown",
@@ -311,6 +340,20 @@ def test_call_is_judged_after_its_grace_or_after_the_limit() -> None:
     assert when_to_judge([BEGUN, OVER], grace=5, longest=100) == NOW + 30 + 5
     assert when_to_judge([BEGUN, gave_up("a", at=40.0), OVER], grace=5, longest=100) == NOW + 40 + 5
     assert when_to_judge([BEGUN, ring("a")], grace=5, longest=100) == NOW + 100
+    assert when_to_judge([BEGUN, FINAL, gave_up("a", at=70.0)], grace=5, longest=100) == NOW + 61
+
+
+def test_outgoing_call_is_about_whom_the_dialled_leg_names() -> None:
+    """A softphone's own leg may not say whom it calls; that of an incoming call is never about a telephone of ours."""
+    dialled = told("d", at=3.0, party="agent", state="answered", human=True)
+    dialled = LegEvent(dialled.key, dialled.received_at, dialled.event.model_copy(update={"callee": CUSTOMER}))
+    softphone = told("s", direction="outbound", caller="client:anna", party="agent", ends="call", outcome="completed")
+    softphone = LegEvent(softphone.key, NOW, softphone.event.model_copy(update={"callee": ""}))
+    calling = judged_event([softphone, dialled])
+    assert (calling.type, calling.subject, calling.callee) == ("call.answered", CUSTOMER, CUSTOMER)
+    assert judged_event([BEGUN, dialled, OVER]).callee == LINE
+    hidden = LegEvent("h", NOW, BEGUN.event.model_copy(update={"caller": "", "callee": "", "subject": ""}))
+    assert judged_event([hidden, dialled, OVER]).subject == CUSTOMER
 
 
 @pytest.mark.parametrize(
@@ -339,6 +382,7 @@ OUTCOMES = ("", "completed", "no_answer", "cancelled", "busy", "rejected", "fail
 @st.composite
 def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
     """Any legs at all, sensible or not, each with a key of its own."""
+    final = [draw(st.integers(0, 9)) == 0 for _ in range(draw(st.integers(1, 8)))]
     return [
         told(
             draw(st.sampled_from("abc")),
@@ -349,14 +393,15 @@ def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
             party=draw(st.sampled_from(PARTIES)),
             state=draw(st.sampled_from(STATES)),
             outcome=draw(st.sampled_from(OUTCOMES)),
-            ends=draw(st.sampled_from(("", "leg", "call"))),
+            ends="call" if final[number] else draw(st.sampled_from(("", "leg", "call"))),
+            final=final[number],
             human=draw(st.integers(0, 5)) == 0,
             human_if_outbound=draw(st.integers(0, 5)) == 0,
             tells_all=draw(st.booleans()),
             rings_on=draw(st.sampled_from((0.0, 30.0))),
             order=draw(st.sampled_from((None, 1.0, 2.0, 3.0))),
         )
-        for number in range(draw(st.integers(1, 8)))
+        for number in range(len(final))
     ]
 
 
@@ -446,6 +491,8 @@ def test_missed_is_inbound_ended_and_unanswered(legs: list[LegEvent]) -> None:
         assert any(leg.event.direction == "inbound" for leg in legs)
         assert any(leg.leg.ends for leg in legs)
         assert not any(leg.leg.human for leg in legs if leg.leg.leg not in machines_of(legs))
+        if any(leg.leg.final for leg in legs):
+            return
         assert not any(leg.leg.outcome == "voicemail" for leg in legs)
         for name in {leg.leg.leg for leg in legs}:
             own = [leg.leg for leg in legs if leg.leg.leg == name]
@@ -458,7 +505,21 @@ def test_answer_that_counts_on_outgoing_calls_only_answers_no_other(legs: list[L
     legs = [one for one in legs if not one.leg.human]
     if legs and judge_legs(legs).outcome == "answered":
         assert judged_event(legs).direction == "outbound"
-        assert len({one.leg.leg for one in legs}) == 1
+        recorded = {one.key for one in legs if one.leg.party == "machine" and one.leg.state == "ended"}
+        assert len({one.leg.leg for one in legs if one.key not in recorded}) == 1
+
+
+@given(legs_of_a_call(), st.sampled_from(("no_answer", "cancelled", "busy", "failed")))
+def test_what_is_said_for_good_counts_before_everything_but_a_human(legs: list[LegEvent], outcome: Any) -> None:
+    """At once, whatever else is told of the call, and whoever told it first."""
+    said = told("z", key="s:z", at=-1, direction="inbound", party="customer", ends="call", outcome=outcome, final=True)
+    legs = [one for one in legs if not one.leg.final and not one.leg.human_if_outbound]
+    assert when_to_judge([*legs, said], grace=5, longest=100) == NOW - 1
+    judged = judge_legs([*legs, said])
+    if judge_legs([*legs, OVER]).outcome == "answered":
+        assert judged.outcome == "answered"
+    else:
+        assert judged.outcome == {"no_answer": "missed", "cancelled": "missed"}.get(outcome, outcome)
 
 
 @given(legs_of_a_call())

@@ -284,20 +284,50 @@ def test_call_is_judged_by_what_became_of_its_connections(deliveries: list[Deliv
     assert judged_event(legs).type == judged_event(legs[::-1]).type == expected
 
 
-@pytest.mark.parametrize(
-    "params",
-    [{"call_id": "2", "detect": {"params": {"event": "MACHINE"}}}, {"parent": {"call_id": "1"}, "call_id": "2"}],
-)
-def test_detection_that_cannot_be_joined_or_found_nothing_is_no_leg(params: dict[str, Any]) -> None:
-    """It stays an event that a rule can name, and opens no call of its own."""
+def test_detection_that_found_nothing_is_no_leg() -> None:
+    """It stays an event that a rule can name."""
+    params = {"parent": {"call_id": "1"}, "call_id": "2"}
     assert read(sent({"event_type": "calling.call.detect", "params": params})).type == "signalwire.calling.call.detect"
 
 
+def test_machine_that_names_no_other_leg_is_behind_the_call_itself() -> None:
+    """So an outgoing call that a machine answered is not taken for answered."""
+    params = {"call_id": "1", "detect": {"params": {"event": "MACHINE"}}}
+    assert facts(sent({"event_type": "calling.call.detect", "params": params}))[:3] == ("1", "1", "machine")
+
+
+def relay(**params: Any) -> Event:
+    told: dict[str, Any] = {"call_id": "2", "call_state": "answered", **params}
+    return read(sent({"event_type": "calling.call.state", "params": told}))
+
+
+def test_outgoing_call_is_the_customers_own_leg() -> None:
+    """One that belongs to another leg is somebody of ours, within that call."""
+    device = {"type": "phone", "params": {"from_number": "+13105678901", "to_number": "+13103384645"}}
+    ours, dialled = relay(direction="outbound", device=device), relay(direction="outbound", parent={"call_id": "1"})
+    assert (ours.direction, ours.subject, ours.line) == ("outbound", "+13103384645", "+13105678901")
+    assert ours.leg is not None
+    assert dialled.leg is not None
+    assert (ours.leg.call, ours.leg.party, ours.leg.human_if_outbound) == ("2", "customer", True)
+    assert (dialled.leg.call, dialled.leg.party, dialled.leg.human_if_outbound) == ("1", "agent", False)
+    assert (dialled.direction, dialled.caller) == ("", "")
+
+
+def test_call_of_our_own_phone_is_outgoing() -> None:
+    """RELAY tells of a SIP phone in other fields than of a telephone; that the call goes on is no answer."""
+    device = {"type": "sip", "params": {"from": "sip:anna@acme.signalwire.com", "to": "sip:+13103384645@x.example"}}
+    event = relay(direction="inbound", device=device)
+    assert event.leg is not None
+    assert (event.direction, event.subject, event.leg.party, event.leg.human_if_outbound) == (
+        "outbound", "+13103384645", "agent", False,
+    )  # fmt: skip
+
+
 def test_direction_and_numbers_are_those_of_the_whole_call() -> None:
-    """A leg that was dialled within a call tells neither the call's direction nor its numbers."""
+    """A leg that was dialled within a call tells neither the call's direction nor who calls."""
     whole, child = read(posted(FIELDS)), read(posted(CHILD))
     assert (whole.direction, whole.caller, whole.line) == ("inbound", "+13103384645", "+13105678901")
-    assert (child.direction, child.caller, child.callee) == ("", "", "")
+    assert (child.direction, child.caller, child.callee) == ("", "", FIELDS["To"])
 
 
 def test_other_events_keep_their_name() -> None:

@@ -103,7 +103,9 @@ async def _missed_call(stage: Stage, teller: _Teller) -> None:
     answer = await stage.send_twilio(TWILIO_CALL)
     event = await _ended(stage, TWILIO_CALL, answer)
     _received(teller, answer, event)
-    teller.step(f"verified: {event.verified}", seen=event.verified.startswith("hmac-sha1"), wanted=True)
+    # The call was judged from one delivery; behind the colon stands how that was verified.
+    way = event.verified.rpartition(": ")[2]
+    teller.step(f"verified: {way}", seen=way.startswith("hmac-sha1"), wanted=True)
     teller.step("understood: an inbound call that was missed", seen=event.event.type, wanted="call.missed")
     teller.step("rule matched: missed call", seen=_rules(event), wanted=["missed call"])
     log = [(entry["method"], entry["error"] or "ok") for entry in await stage.portal_log(before)]
@@ -193,7 +195,8 @@ async def _ended(stage: Stage, call: str, answer: Response | None = None) -> Sto
 
 
 async def _find(stage: Stage, call: str) -> StoredEvent | None:
-    calls = (event for event in await _all(stage) if event.event.type.startswith("call."))
+    """What is known of a call as a whole; the legs that this was joined from have the call's id too."""
+    calls = (one for one in await _all(stage) if one.event.type.startswith("call.") and one.event.leg is None)
     key = next((event.key for event in calls if event.event.id == call), None)
     return None if key is None else await stage.bridge.store.get(key)
 

@@ -83,9 +83,6 @@ class Reading:
 
     event: Event
     identity: tuple[str, ...]
-    final: bool = False
-    """Says for good how a whole call ended, whatever its legs had said before. `identity` is then that of the judged
-    call (`joining.judged_identity`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,12 @@ def judged_identity(call: str) -> tuple[str, ...]:
 
 
 def when_to_judge(legs: Sequence[LegEvent], *, grace: float, longest: float) -> float:
-    """Unix seconds from which the call can be judged: `grace` seconds after its end was last told of, longer where
-    each end that is known leaves open whether it rings on; or `longest` seconds after it was first told of.
+    """Unix seconds from which the call can be judged: at once where a leg is final; `grace` seconds after its end was
+    last told of, longer where each end that is known leaves open whether it rings on; or `longest` seconds after it was
+    first told of.
     """
+    if final := _final(legs):
+        return min(one.received_at for one in final)
     if _has_ended(legs):
         ends = [one for one in legs if one.leg.ends]
         rings_on = max(one.leg.rings_on for one in ends) if all(one.leg.rings_on for one in ends) else 0.0
@@ -85,7 +88,11 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
     speaking = sorted(ordered, key=lambda one: one.event.direction != direction)
     ends = next((one.event for one in speaking if one.event.caller or one.event.callee), first)
     hidden = any(one.event.data.get("caller_withheld") for one in ordered)
-    customer = ends.callee if direction == "outbound" else ends.caller
+    callee = ends.callee
+    if direction == "outbound" and not callee:
+        # A softphone's own leg need not say whom it calls; the leg that is dialled for it does.
+        callee = next((one.event.callee for one in ordered if one.event.callee), "")
+    customer = callee if direction == "outbound" else ends.caller
     return Event(
         id=ordered[0].leg.call,
         source=first.source,
@@ -97,7 +104,7 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
         outcome=judgement.outcome,
         reason=judgement.reason,
         caller=ends.caller,
-        callee=ends.callee,
+        callee=callee,
         line=ends.line,
         duration=max((one.event.duration for one in ordered if one.event.duration is not None), default=None),
         email=next((one.event.email for one in ordered if one.event.email), ""),
@@ -118,6 +125,10 @@ def _has_ended(legs: Sequence[LegEvent]) -> bool:
     if any(one.leg.ends == "call" for one in legs) or ended & came_in:
         return True
     return bool(ended) and bool(_direction(legs)) and ended == {one.leg.leg for one in legs}
+
+
+def _final(legs: Sequence[LegEvent]) -> list[LegEvent]:
+    return [one for one in legs if one.leg.final]
 
 
 def _ended_legs(legs: Sequence[LegEvent]) -> set[str]:
@@ -148,8 +159,13 @@ def _human_answered(legs: Sequence[LegEvent]) -> bool:
         later = leg.order is not None and leg.order > machines.get(leg.leg, -math.inf)
         return leg.party == "machine" or leg.leg not in machines or later
 
-    alone = len({one.leg.leg for one in legs}) == 1 and _direction(legs) == "outbound"
+    alone = len({one.leg.leg for one in legs if not _is_recording(one.leg)}) == 1 and _direction(legs) == "outbound"
     return any((one.leg.human or (alone and one.leg.human_if_outbound)) and stands(one.leg) for one in legs)
+
+
+def _is_recording(leg: Leg) -> bool:
+    """A machine that is told of as ended and not as having taken the call: what was recorded of people is no leg."""
+    return leg.party == "machine" and leg.state == "ended" and not leg.outcome
 
 
 def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
@@ -173,28 +189,29 @@ def _direction(legs: Sequence[LegEvent]) -> Direction:
 
 
 def _no_human_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgement:
-    """A call of which no human is known."""
-    if any(one.leg.outcome == "voicemail" for one in legs):
+    """A call of which no human is known: by what was said for good, else by all that was said."""
+    deciding = [one for one in _final(legs) if one.leg.outcome] or legs
+    if any(one.leg.outcome == "voicemail" for one in deciding):
         if direction == "outbound":
             return Judgement("unknown", "a voicemail box answered the outgoing call")
         return Judgement("voicemail")
-    if _unknown_answered(legs):
+    if _unknown_answered(deciding):
         return Judgement("unknown", "it may have been answered, and nothing says by whom")
-    return _nobody_answered(legs, direction)
+    telling = [one.leg for one in deciding if one.leg.outcome not in ("", "completed")]
+    if telling:
+        return _nobody_answered(telling, direction)
+    if direction == "inbound" and _all_is_told(legs):
+        return Judgement("missed", "abandoned")
+    return Judgement("unknown", "it ended, and nothing says whether somebody answered")
 
 
-def _nobody_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgement:
+def _nobody_answered(telling: Sequence[Leg], direction: Direction) -> Judgement:
     """Busy and rejected stand apart only where all whom it rang at say the same."""
-    telling = [one.leg for one in legs if one.leg.outcome not in ("", "completed")]
     # What became of the attempts to reach somebody says more than how the caller's own connection ended.
     reached = [leg for leg in telling if leg.party == "agent"]
     outcomes = {leg.outcome for leg in reached or telling}
     if any(leg.outcome == "cancelled" and leg.party != "agent" for leg in telling):
         outcomes = {"cancelled"}
-    if not outcomes:
-        if direction == "inbound" and _all_is_told(legs):
-            return Judgement("missed", "abandoned")
-        return Judgement("unknown", "it ended, and nothing says whether somebody answered")
     reason = next(reason for reason in _REASONS if reason in outcomes)
     detail = next((leg.detail for leg in telling if leg.outcome == reason and leg.detail), "")
     if outcomes == {reason} and reason in _APART:

@@ -36,6 +36,7 @@ from badge_bridge.sources.base import (
 from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import Notes, strict_text_at, text_at, whole_number
+from badge_bridge.sources.own_phones import is_own_phone
 from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac
 
@@ -169,7 +170,7 @@ class Plivo(Source[PlivoOptions]):
 
     def _event(self, data: Mapping[str, Any], received: datetime) -> Event:
         told = {key: strict_text_at(data, key) for key in _DECIDING if data.get(key)}
-        direction = _DIRECTIONS.get(told.get("Direction", ""), "")
+        direction = _direction(told)
         leg = _leg(told, direction)
         notes = Notes()
         ours = leg.leg in (leg.call, f"{leg.call} recorded") or bool(told.get("DialStatus"))
@@ -180,7 +181,8 @@ class Plivo(Source[PlivoOptions]):
             leg=leg,
             direction=direction if ours else "",
             caller=text_at(data, "From") if ours else "",
-            callee=text_at(data, "To") if ours else "",
+            # Of a leg that is dialled it tells whom a softphone calls (`judged_event`).
+            callee=text_at(data, "To"),
             duration=whole_number(text_at(data, "Duration")),
             data={**data, **notes.data()},
             may_lack_plus=True,
@@ -200,7 +202,7 @@ _DECIDING = (
     "DialStatus",
     "Direction",
     "Duration",
-    "Event",
+    "From",
     "HangupCause",
     "Machine",
     "ParentCallUUID",
@@ -209,6 +211,12 @@ _DECIDING = (
     "RecordingID",
 )
 """The fields that decide which call a callback is about and how that ended."""
+
+
+def _direction(told: Mapping[str, str]) -> Direction:
+    """What comes in from a phone of ours is an outgoing call."""
+    said = _DIRECTIONS.get(told.get("Direction", ""), "")
+    return "outbound" if said == "inbound" and is_own_phone(told.get("From", "")) else said
 
 
 def _leg(told: Mapping[str, str], direction: Direction) -> Leg:
@@ -231,15 +239,18 @@ def _leg(told: Mapping[str, str], direction: Direction) -> Leg:
         outcome = _CAUSES.get(told.get("HangupCause", ""), outcome)
     ends: Literal["", "leg", "call"] = "call" if parent == call else "leg"
     machine = told.get("Machine") == "true"
+    picked_up = not machine and (state == "answered" or (outcome == "completed" and lasted))
+    by_our_phone = told.get("Direction") == "inbound" and direction == "outbound"
     return Leg(
         call=parent,
         leg=call,
-        party="machine" if machine else "customer" if parent == call else "agent",
+        party="machine" if machine else "agent" if parent != call or by_our_phone else "customer",
         state=state,
         outcome=outcome,
         detail=told.get("HangupCause") or status,
         ends=ends if state == "ended" else "",
-        human=parent != call and not machine and (state == "answered" or (outcome == "completed" and lasted)),
+        human=parent != call and picked_up,
+        human_if_outbound=parent == call and picked_up and not by_our_phone,
     )
 
 

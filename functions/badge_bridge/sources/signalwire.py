@@ -41,7 +41,7 @@ from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import Notes, group_at, strict_text_at, text_at, whole_number
 from badge_bridge.sources.public_url import seen_from_outside
-from badge_bridge.sources.signalwire_calls import DECIDING, form_leg, relay_direction, relay_leg
+from badge_bridge.sources.signalwire_calls import DECIDING, form_leg, relay_direction, relay_leg, relay_numbers
 from badge_bridge.sources.signatures import BASE64, HEX, HeaderPart, Hmac
 from badge_bridge.sources.twilio_calls import direction_of
 
@@ -174,7 +174,8 @@ class SignalWire(Source[SignalWireOptions]):
             leg=form_leg(told),
             direction=direction_of(told),
             caller="" if parent else text_at(data, "From"),
-            callee="" if parent else text_at(data, "To"),
+            # Of a leg that is dialled it tells whom a softphone calls (`judged_event`).
+            callee=text_at(data, "To"),
             duration=whole_number(text_at(data, "DialCallDuration")),
             data={**data, **notes.data()},
         )
@@ -195,15 +196,16 @@ class SignalWire(Source[SignalWireOptions]):
                 data=data,
             )
         direction = relay_direction(params)
-        numbers = group_at(group_at(params, "device"), "params") if direction else {}
+        caller, callee = relay_numbers(params)
         return leg_event(
             self,
             id=leg.leg,
             time=received,
             leg=leg,
             direction=direction,
-            caller=text_at(numbers, "from_number"),
-            callee=text_at(numbers, "to_number"),
+            caller=caller if direction else "",
+            # Of a leg that is dialled it tells whom a softphone calls (`judged_event`).
+            callee=callee,
             data=data,
         )
 

@@ -13,11 +13,12 @@ from typing import Any, Literal
 from badge_bridge.errors import Impossible
 from badge_bridge.events import Direction, Leg, LegOutcome
 from badge_bridge.sources.fields import group_at, strict_text_at, text_at
+from badge_bridge.sources.own_phones import is_own_phone
 from badge_bridge.sources.twilio_calls import JUDGED, OUTCOMES, STATES, direction_of, leg_of
 
-__all__ = ["DECIDING", "form_leg", "relay_direction", "relay_leg"]
+__all__ = ["DECIDING", "form_leg", "relay_direction", "relay_leg", "relay_numbers"]
 
-DECIDING = ("CallDuration", "CallSid", "CallbackSource", *JUDGED)
+DECIDING = ("CallSid", "CallbackSource", *JUDGED)
 """The fields of a form that decide which call it is about and how that ended."""
 
 _END_REASONS: Mapping[str, LegOutcome] = {
@@ -35,8 +36,7 @@ _STATES: Mapping[str, Literal["started", "ringing", "answered", "ended", ""]] = 
     "ending": "",
     "ended": "ended",
 }
-_DIRECTIONS: Mapping[str, Direction] = {"inbound": "inbound", "outbound": ""}
-"""A leg that goes out may be one to somebody of ours, within a call that came in."""
+_DIRECTIONS: Mapping[str, Direction] = {"inbound": "inbound", "outbound": "outbound"}
 
 
 def form_leg(told: Mapping[str, str]) -> Leg:
@@ -78,8 +78,20 @@ def _is_voicemail(told: Mapping[str, str]) -> bool:
 
 
 def relay_direction(params: Mapping[str, Any]) -> Direction:
-    """The direction of the whole call, where an event's `params` tell it."""
-    return _DIRECTIONS[_word(params, "direction", _DIRECTIONS)] if params.get("direction") else ""
+    """The direction of the whole call, where an event's `params` tell it: that of a leg which was dialled within it,
+    and names the leg that it belongs to, does not. What comes in from a phone of ours is an outgoing call.
+    """
+    said = _DIRECTIONS[_word(params, "direction", _DIRECTIONS)] if params.get("direction") else ""
+    if _parent(params):
+        return ""
+    return "outbound" if said == "inbound" and is_own_phone(relay_numbers(params)[0]) else said
+
+
+def relay_numbers(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Who calls and who is called; a device of the type `sip` names them otherwise than a telephone."""
+    device = group_at(group_at(params, "device"), "params")
+    caller, called = (text_at(device, f"{end}_number") or text_at(device, end) for end in ("from", "to"))
+    return caller, called
 
 
 def relay_leg(kind: str, params: Mapping[str, Any]) -> Leg | None:
@@ -96,19 +108,21 @@ def relay_leg(kind: str, params: Mapping[str, Any]) -> Leg | None:
 
 
 def _of_state(params: Mapping[str, Any]) -> Leg:
-    call, parent = _call(params), text_at(group_at(params, "parent"), "call_id")
+    call, parent, direction = _call(params), _parent(params), relay_direction(params)
     said = strict_text_at(params, "call_state")
     if said not in _STATES:
         raise Impossible("is not a state of a call that is documented", field="params.call_state")
     reason = strict_text_at(params, "end_reason")
+    by_our_phone = params.get("direction") == "inbound" and direction == "outbound"
     return Leg(
         call=parent or call,
         leg=call,
-        party="customer" if params.get("direction") == "inbound" else "agent" if parent else "",
+        party="agent" if parent or by_our_phone else "customer" if direction else "",
         state=_STATES[said],
         outcome=_END_REASONS.get(reason, "completed") if said == "ended" else "",
         detail=reason or said,
         ends="leg" if said == "ended" else "",
+        human_if_outbound=said == "answered" and not parent and not by_our_phone,
     )
 
 
@@ -139,12 +153,18 @@ def _of_connection(params: Mapping[str, Any]) -> Leg:
 
 
 def _of_machine(params: Mapping[str, Any]) -> Leg | None:
-    """A machine found behind a leg that was dialled; of one that does not name its call nothing could be joined."""
-    parent = text_at(group_at(params, "parent"), "call_id")
+    """A machine found behind a leg that was dialled, or behind the call itself where that goes out."""
     found = text_at(group_at(group_at(params, "detect"), "params"), "event")
-    if not parent or found != "MACHINE":
+    if found != "MACHINE":
         return None
-    return Leg(call=parent, leg=_call(params), party="machine", state="answered", outcome="voicemail", detail=found)
+    call = _call(params)
+    return Leg(
+        call=_parent(params) or call, leg=call, party="machine", state="answered", outcome="voicemail", detail=found
+    )
+
+
+def _parent(params: Mapping[str, Any]) -> str:
+    return text_at(group_at(params, "parent"), "call_id")
 
 
 def _call(params: Mapping[str, Any]) -> str:

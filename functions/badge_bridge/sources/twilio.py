@@ -31,14 +31,12 @@ from badge_bridge.sources.base import (
     Source,
 )
 from badge_bridge.sources.bodies import Fields
-from badge_bridge.sources.calls import call_event
+from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import strict_seconds_at, strict_text_at
-from badge_bridge.sources.joining import judged_identity
-from badge_bridge.sources.judgement import Judgement
 from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac
-from badge_bridge.sources.twilio_calls import JUDGED, direction_of, ended_unanswered, leg_of
+from badge_bridge.sources.twilio_calls import JUDGED, direction_of, leg_of
 from badge_bridge.sources.twilio_identity import check_fields, check_query, identity_of
 
 __all__ = ["SIGNATURE", "Twilio", "TwilioOptions", "sign"]
@@ -141,11 +139,7 @@ class Twilio(Source[TwilioOptions]):
         """
         data = _data(delivery)
         identity = identity_of(data)
-        event = _event(self, data, delivery.received_at)
-        # What says how the whole call ended is the one event of that call, whoever else tells of it.
-        if event.leg:
-            return (Reading(event, identity),)
-        return (Reading(event, judged_identity(data["CallSid"]), final=True),)
+        return (Reading(_event(self, data, delivery.received_at), identity),)
 
     def reply(self) -> Reply:
         return Reply(body=EMPTY_DOCUMENT, media_type="text/xml")
@@ -238,27 +232,25 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
 
 
 def _event(source: Twilio, data: Mapping[str, Any], received_at: float) -> Event:
-    """The event of the whole call, where it has ended for good without anybody; else of the leg that is told of."""
+    """The event of the leg that is told of."""
     told = {key: strict_text_at(data, key) for key in JUDGED if data.get(key) is not None}
     for key, pattern in _WORDS.items():
         if told.get(key) and not pattern.fullmatch(told[key]):
             raise Impossible("is not written as Twilio writes it", field=key)
     dialled, whole = strict_seconds_at(data, "DialCallDuration"), strict_seconds_at(data, "CallDuration")
-    judgement = ended_unanswered(told)
     caller, callee = strict_text_at(data, "From"), strict_text_at(data, "To")
-    leg = None if judgement else leg_of(data["CallSid"], told)
-    speaks_of_the_call = leg is None or leg.call == data["CallSid"]
-    return call_event(
+    leg = leg_of(data["CallSid"], told)
+    return leg_event(
         source,
         id=data["CallSid"],
         time=_time(strict_text_at(data, "Timestamp")) or datetime.fromtimestamp(received_at, UTC),
-        judgement=judgement or Judgement("unknown"),
-        direction=direction_of(told),
-        caller=caller if speaks_of_the_call else "",
-        callee=callee if speaks_of_the_call else "",
-        duration=whole if dialled is None and (leg is None or "DialCallStatus" in told) else dialled,
-        data=data,
         leg=leg,
+        direction=direction_of(told),
+        caller=caller if leg.call == data["CallSid"] else "",
+        # Of a leg that is dialled it tells whom a softphone calls (`judged_event`).
+        callee=callee,
+        duration=whole if dialled is None and (leg.final or "DialCallStatus" in told) else dialled,
+        data=data,
     )
 
 

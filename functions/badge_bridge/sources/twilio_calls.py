@@ -1,4 +1,4 @@
-"""What one Twilio request says about a call: how it ended, where nothing can change that any more, or a leg of it.
+"""What one Twilio request says about a leg of a call, or how the whole call ended where no leg can change that.
 
 Statuses: queued, initiated, ringing, in-progress, completed, busy, no-answer, canceled, failed (Twilio support,
 "What do the call statuses mean?"). The trap: an incoming call is `completed` as soon as any TwiML answered it, even if
@@ -12,17 +12,19 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from badge_bridge.events import Direction, Leg, LegOutcome
-from badge_bridge.sources.judgement import Judgement, unanswered
+from badge_bridge.sources.own_phones import is_own_phone
 
-__all__ = ["JUDGED", "OUTCOMES", "STATES", "direction_of", "ended_unanswered", "leg_of"]
+__all__ = ["JUDGED", "OUTCOMES", "STATES", "direction_of", "leg_of"]
 
 JUDGED = (
     "AnsweredBy",
+    "CallDuration",
     "CallStatus",
     "DialBridged",
     "DialCallSid",
     "DialCallStatus",
     "Direction",
+    "From",
     "ParentCallSid",
     "RecordingSid",
     "RecordingSource",
@@ -49,6 +51,7 @@ OUTCOMES: Mapping[str, LegOutcome] = {
 
 def direction_of(data: Mapping[str, str]) -> Direction:
     """The call's direction. Twilio says `inbound`, `outbound-api` or `outbound-dial`; other products say other things.
+    What comes in from a phone of ours is an outgoing call.
 
     That of a `<Dial>`'s own leg is not the call's.
     """
@@ -56,24 +59,12 @@ def direction_of(data: Mapping[str, str]) -> Direction:
     if _is_dialled(data):
         return ""
     if said == "inbound":
-        return "inbound"
+        return "outbound" if is_own_phone(data.get("From", "")) else "inbound"
     return "outbound" if said.startswith("outbound") else ""
 
 
 def _is_dialled(data: Mapping[str, str]) -> bool:
     return "ParentCallSid" in data or data.get("Direction") == "outbound-dial"
-
-
-def ended_unanswered(data: Mapping[str, str]) -> Judgement | None:
-    """How the whole call ended, where nothing ever answered it: no TwiML, so nobody that TwiML could have rung at."""
-    status = data.get("CallStatus", "")
-    if _is_dialled(data) or status in ("", "completed") or status not in OUTCOMES:
-        return None
-    if {"DialCallStatus", "RecordingSid", "RecordingUrl"} & data.keys():
-        return None
-    if status in ("busy", "failed"):
-        return Judgement("busy" if status == "busy" else "failed", status)
-    return unanswered(direction_of(data), "no_answer" if status == "no-answer" else "caller_cancelled")
 
 
 def leg_of(call: str, data: Mapping[str, str]) -> Leg:
@@ -94,8 +85,19 @@ def leg_of(call: str, data: Mapping[str, str]) -> Leg:
         return _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in OUTCOMES else over)
     if "RecordingSid" in data or "RecordingUrl" in data:
         return _recording(call, data)
-    leg = _leg(call, call, status, party="customer", human=False, ends=over)
-    return _by_machine(leg, data.get("AnsweredBy", ""))
+    return _by_machine(_own_leg(call, status, data, ends=over), data.get("AnsweredBy", ""))
+
+
+def _own_leg(call: str, status: str, data: Mapping[str, str], *, ends: Literal["call", ""]) -> Leg:
+    """That of the one who called, or who was called through the API."""
+    by_our_phone = data.get("Direction") == "inbound" and direction_of(data) == "outbound"
+    leg = _leg(call, call, status, party="agent" if by_our_phone else "customer", human=False, ends=ends)
+    # Nothing ever answered such a call: no TwiML, so nobody either that TwiML could have rung at.
+    final = bool(ends) and status != "completed"
+    # An outgoing call goes on to its TwiML, and ends as completed, only where somebody picked up.
+    picked_up = status == "in-progress" or (status == "completed" and data.get("CallDuration") != "0")
+    calls_out = direction_of(data) == "outbound" and not by_our_phone
+    return leg.model_copy(update={"final": final, "human_if_outbound": calls_out and picked_up})
 
 
 def _by_machine(leg: Leg, answered_by: str) -> Leg:
@@ -103,7 +105,12 @@ def _by_machine(leg: Leg, answered_by: str) -> Leg:
     if not answered_by.startswith(("machine", "fax")):
         return leg
     box = answered_by.startswith("machine") and (leg.state == "answered" or leg.outcome == "completed")
-    told: dict[str, Any] = {"party": "machine", "human": False, "detail": f"{leg.detail} by {answered_by}"}
+    told: dict[str, Any] = {
+        "party": "machine",
+        "human": False,
+        "human_if_outbound": False,
+        "detail": f"{leg.detail} by {answered_by}",
+    }
     return leg.model_copy(update=told | ({"outcome": "voicemail"} if box else {}))
 
 
