@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from badge_bridge.sources.base import SampleCall
 from support.company import RULES, number_of, open_company
 from support.portals import run_virtually, virtual_clock
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
 SECRET = "acme-secret-0123456789"
 WITH_ACME = RULES.replace("sources:\n", 'sources:\n  s: {provider: acme, secrets: ["${SECRET}"]}\n', 1)
 
@@ -37,6 +39,21 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sources._MODULES, line[1], line[2])
     monkeypatch.delitem(sys.modules, f"{sources.__name__}.{line[3]}", raising=False)
     monkeypatch.delattr(sources, line[3], raising=False)
+
+
+def test_module_is_as_the_lint_of_this_project_wants_it(tmp_path: Path) -> None:
+    """Whoever pastes it has no findings to mend."""
+    module = re.search(r"```python\n(.*?)```", README.partition("### Adding a provider\n")[2], re.DOTALL)
+    assert module
+    place = "functions/badge_bridge/sources/acme.py"
+    for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", place, "-"]
+        done = subprocess.run(ruff, input=module[1], text=True, capture_output=True, check=False, cwd=ROOT)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "acme.py").write_text(module[1])
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(tmp_path / "acme.py")]
+    done = subprocess.run(mypy, text=True, capture_output=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_missed_call_of_a_provider_that_was_added_gets_a_badge() -> None:

@@ -252,11 +252,19 @@ SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "bearer": {"verify": {"scheme": "bearer"}, "secrets": [TOKEN]},
     "basic": {"verify": {"scheme": "basic"}, "secrets": [USER]},
 }
+IN_THE_BODY: Mapping[str, Any] = {"verify": {"scheme": "token", "field": "token"}, "secrets": [TOKEN]}
+"""For generic alone."""
 STRUCTURED = "application/cloudevents+json"
 
 
 def _by_scheme(source: Source[Any], content: bytes, now: float, scheme: str, media: str) -> Delivery:
     return _posted(_proof(scheme, content, now), content, now, media)
+
+
+def _with_token(source: Source[Any], content: bytes, now: float, media: str) -> Delivery:
+    told = {"token": TOKEN}
+    body = _form_with(told, content) if media == FORM else _object_with(told, content)
+    return _posted([], body, now, media)
 
 
 def _binary(source: Source[Any], content: bytes, now: float) -> Delivery:
@@ -386,6 +394,11 @@ def _all() -> Iterator[Sender]:
     form = {**SCHEMES["hmac"], "event": event, "format": "form"}
     sign = partial(_by_scheme, scheme="hmac", media=FORM)
     yield _made("generic-form", "generic", form, sign=sign, tell=_told_in_form, syntax="form")
+    for media, written in ((JSON, "json"), (FORM, "form")):
+        options = {**IN_THE_BODY, "event": event, "format": written}
+        sign = partial(_with_token, media=media)
+        tell = partial(_document, _told) if media == JSON else _told_in_form
+        yield _made(f"generic-token-{written}", "generic", options, sign=sign, tell=tell, syntax=written)
     yield _made("cloudevents-binary", "cloudevents", SCHEMES["bearer"], sign=_binary, tell=partial(_document, _told))
 
 

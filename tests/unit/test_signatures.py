@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -332,3 +333,32 @@ def test_digest_in_a_claim_may_be_any_text() -> None:
     token = Jwt.sign(b"key", {"hash": "\ud800"})
     with pytest.raises(Unauthenticated, match="claim hash"):
         scheme.verify(delivery(b"x", ("t", token)), [b"key"])
+
+
+def test_every_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each signature with each key, right or wrong, and none the less after one has matched: time tells nothing."""
+    compared: list[tuple[bytes, bytes]] = []
+    plain = hmac.compare_digest
+
+    def spying(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return plain(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", spying)
+    keys = [b"first", b"second", b"third"]
+    signatures = ",".join([hmac.digest(b"first", b"x", "sha256").hex(), "00" * 32])
+    scheme = Hmac(
+        algorithm="sha256",
+        signature=HeaderPart("s", separator=","),
+        encoding=HEX,
+        message=raw_body,
+        binds=("body",),
+    )
+    scheme.verify(delivery(b"x", ("s", signatures)), keys)
+    assert len(compared) == 2 * len(keys)
+    compared.clear()
+    StaticToken(name="token", token=lambda one: one.body).verify(delivery(b"first"), keys)
+    assert len(compared) == len(keys)
+    compared.clear()
+    Jwt(token=jwt_of, binds=("body",), max_age=None).verify(delivery(Jwt.sign(b"first", {}).encode()), keys)
+    assert len(compared) >= len(keys)
