@@ -221,7 +221,7 @@ ROWS: Sequence[Row] = (
         odd=["duration"],
         caution="not how it ended",
     ),
-    Row("plivo", "another-auth-token-0123456789", odd=["EndTime"], reply=(200, "application/xml")),
+    Row("plivo", "another-auth-token-0123456789", odd=["EndTime"], caution="ends", reply=(200, "application/xml")),
     Row(
         "quo",
         WHSEC_OTHER,
@@ -247,7 +247,7 @@ ROWS: Sequence[Row] = (
         odd=["body.eventTime"],
         caution="signs nothing",
     ),
-    Row("signalwire", "PSK_fedcba9876543210", odd=["Timestamp"], reply=(200, "text/xml")),
+    Row("signalwire", "PSK_fedcba9876543210", odd=["Timestamp"], caution="ends", reply=(200, "text/xml")),
     Row(
         "sinch",
         "669E367E-6BBA-48AB-AF15-266871C28135:AeIukql3pTKJ8RGL5zo0DA==",

@@ -37,6 +37,7 @@ from badge_bridge.sources.calls import leg_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.fields import Notes, strict_text_at, text_at, whole_number
 from badge_bridge.sources.own_phones import is_own_phone
+from badge_bridge.sources.phone_numbers import with_plus
 from badge_bridge.sources.public_url import seen_from_outside
 from badge_bridge.sources.signatures import BASE64, HeaderPart, Hmac
 
@@ -87,6 +88,13 @@ class PlivoOptions(CorrelatingOptions):
     public_url: Annotated[str, seen_from_outside("as Plivo calls it")] = Field(
         description="This source's URL as it is entered at Plivo, without its query: Plivo signs the URL."
     )
+
+    def cautions(self) -> Sequence[str]:
+        told = (
+            "Plivo's signature of a form marks neither where a field ends nor when it was made: whoever has seen a "
+            "delivery that never arrived can change how it reads. Let only https reach this source."
+        )
+        return (told,)
 
 
 class Plivo(Source[PlivoOptions]):
@@ -180,12 +188,12 @@ class Plivo(Source[PlivoOptions]):
             time=_start(data, notes) or received,
             leg=leg,
             direction=direction if ours else "",
-            caller=text_at(data, "From") if ours else "",
+            # Plivo docs, "Make a call": international numbers, without a plus.
+            caller=with_plus(text_at(data, "From")) if ours else "",
             # Of a leg that is dialled it tells whom a softphone calls (`judged_event`).
-            callee=text_at(data, "To"),
+            callee=with_plus(text_at(data, "To")),
             duration=whole_number(text_at(data, "Duration")),
             data={**data, **notes.data()},
-            may_lack_plus=True,
         )
 
 

@@ -61,6 +61,13 @@ class SignalWireOptions(CorrelatingOptions):
         description="This source's URL as it is entered at SignalWire, without its query: SignalWire signs the URL."
     )
 
+    def cautions(self) -> Sequence[str]:
+        told = (
+            "SignalWire's signature of a form marks neither where a field ends nor when it was made: whoever has seen "
+            "a delivery that never arrived can change how it reads. Let only https reach this source."
+        )
+        return (told,)
+
 
 class _Signature:
     """SignalWire's own header, or Twilio's, which it sends to applications that were written for Twilio."""
