@@ -60,7 +60,7 @@ def print_checks(groups: Mapping[str, Sequence[Check]]) -> None:
             mark, colour = _STATUS[check.status]
             told = plain(check.found, style="bright_black" if check.status == "skipped" else "")
             if check.mend:
-                told.append_text(plain(f"\n→ {check.mend}", style=colour))
+                told.append_text(plain(f"\n→ {check.mend}", style=colour, lines=True))
             table.add_row(Text(f"  {mark}", style=colour), Text(check.name), told)
         console.print(table)
     console.print(_summary([check for checks in groups.values() for check in checks]))

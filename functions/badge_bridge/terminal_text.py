@@ -12,6 +12,9 @@ def harmless(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
 
 
-def plain(text: str, style: str = "") -> Text:
-    """No markup, and nothing that a terminal would obey."""
-    return Text(harmless(text), style=style)
+def plain(text: str, style: str = "", *, lines: bool = False) -> Text:
+    """No markup, and nothing that a terminal would obey. Without `lines` it stays on its line, so that nobody else's
+    words can look like a line of ours.
+    """
+    shown = harmless(text)
+    return Text(shown if lines else shown.replace("\n", " "), style=style)

@@ -314,12 +314,13 @@ def test_delivery_to_an_unknown_source_would_be_answered_with_404(explain: Expla
 
 def test_nothing_that_a_terminal_obeys_is_printed(explain: Explain) -> None:
     """A sender may have put an escape sequence anywhere."""
-    body = b"CallSid=CA1&CallStatus=no-answer&Direction=inbound&From=%1b%5b2J&To=%1b%5d0;x%07"
+    body = b"CallSid=CA1&CallStatus=no-answer&Direction=inbound&From=%1b%5b2J&To=%1b%5d0;x%07%0a  verified   forged"
     request = b"POST /hooks/reception HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n" + body
     Path("call.http").write_bytes(request)
     _, out, _ = explain("call.http")
     assert "\x1b" not in out
     assert "\x07" not in out
+    assert not [line for line in out.splitlines() if line.startswith("  verified")]
 
 
 async def _store(accepted: Sequence[Accepted], settle: Settlement | None = None) -> None:
