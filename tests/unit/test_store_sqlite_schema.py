@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.errors import StoreUnavailable
+from badge_bridge.cli_options import opened_store
+from badge_bridge.errors import SettingsError, StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.settings import Settings
 from badge_bridge.store.protocol import Accepted, LegPlace, LegsRead
 from badge_bridge.store.records import write_event
 from badge_bridge.store.sqlite import SqliteStore, schema
@@ -105,7 +107,9 @@ async def test_open_gives_older_file_what_a_new_one_has_when_it_migrates(tmp_pat
     second_version(tmp_path / "old.db", [])
     for name in ("old.db", "new.db"):
         store = SqliteStore(tmp_path / name)
+        assert store.is_older() is (name == "old.db")
         await store.open()
+        assert not store.is_older()
         await store.close()
 
     assert contents(tmp_path / "old.db") == contents(tmp_path / "new.db")
@@ -287,3 +291,21 @@ def test_migrate_begins_anew_when_it_was_killed(tmp_path: Path, when: str) -> No
     connection.close()
     assert everything(path) == before
     assert contents(path)[0] == len(MIGRATIONS)
+
+
+async def test_command_beside_an_older_process_leaves_its_file_alone(tmp_path: Path) -> None:
+    """Bringing a file to another schema under a process that works on it would end that: only serve does."""
+    second_version(tmp_path / "old.db", [])
+    settings = Settings.from_environ({"STATE": f"sqlite:///{tmp_path}/old.db"})
+    with pytest.raises(SettingsError, match="start serve once"):
+        async with opened_store(settings):
+            pass
+    assert contents(tmp_path / "old.db")[0] == 2
+
+
+def test_file_that_is_none_of_ours_is_not_called_older(tmp_path: Path) -> None:
+    """What is wrong with it is said when it is opened."""
+    (tmp_path / "text").write_text("no database")
+    sqlite3.connect(tmp_path / "empty.db").close()
+    for name in ("text", "empty.db", "absent.db"):
+        assert not SqliteStore(tmp_path / name).is_older()

@@ -10,6 +10,8 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.legs import Stage
@@ -292,3 +294,12 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
         )
     assert isinstance(version, int)
     return version
+
+
+def is_older(path: str) -> bool:
+    """Whether a file has had fewer migrations than there are. What is none of ours is for `migrate` to say."""
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return 0 < _version(connection, path) < len(MIGRATIONS)
+    except (sqlite3.Error, StoreUnavailable):
+        return False

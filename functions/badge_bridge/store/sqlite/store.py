@@ -31,6 +31,7 @@ from badge_bridge.store.sqlite import acceptance, ledger, reads, shared, writes
 from badge_bridge.store.sqlite.acceptance import Acceptance
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
 from badge_bridge.store.sqlite.reader import Reader
+from badge_bridge.store.sqlite.schema import is_older
 from badge_bridge.store.sqlite.writer import Writer
 
 __all__ = ["SqliteStore"]
@@ -79,6 +80,10 @@ class SqliteStore:
     def exists(self) -> bool:
         """Whether the file is there. `open` would make it."""
         return Path(self.path).exists()
+
+    def is_older(self) -> bool:
+        """Whether `open` would bring the file to a newer schema, which an older process at work on it is spared."""
+        return is_older(self.path)
 
     async def open(self) -> None:
         if self._reader is not None:
