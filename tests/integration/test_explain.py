@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -28,10 +28,10 @@ from badge_bridge.signing import made_up, samples
 from badge_bridge.sources import OPTIONS, build, build_all
 from badge_bridge.sources.base import Delivery, SourceOptions
 from badge_bridge.store import open_store
-from badge_bridge.store.protocol import Accepted, Settlement
+from badge_bridge.store.protocol import Accepted, Settlement, StoredEvent
 from badge_bridge.terminal import card_line
 from support.company import RULES as COMPANY
-from support.company import number_of, open_company
+from support.company import Company, number_of, open_company
 from support.every_source import NEVER_JUDGED, OPTIONS_OF, SAMPLED
 from support.portals import run_virtually, virtual_clock
 
@@ -377,20 +377,28 @@ def _explained_sample(source: str, *, delivery: Delivery | None = None, caller: 
     return told.deliveries[0].made[0], told.events[0]
 
 
+PHONES = COMPANY.replace("sources:\n", 'sources:\n  phones: {provider: zoom, secrets: ["${PBX_TOKEN}"]}\n', 1)
+
+
+async def _told_by_zoom(
+    company: Company, outcome: Literal["missed", "answered"]
+) -> tuple[list[StoredEvent], StoredEvent]:
+    """A made-up call that has ended: its legs as they are stored, and its judgement."""
+    call = made_up(outcome=outcome, now=virtual_clock(), caller="+4930901821", line="+4989654321")
+    pipeline = company.bridge.pipeline
+    for delivery in samples(build_all(company.bridge.rules.sources), "phones", call):
+        await pipeline.accept(pipeline.source("phones", "POST"), delivery)
+    stored = await company.ended()
+    (judged,) = [event for event in stored if event.event.leg is None]
+    return [event for event in stored if event.event.leg is not None], judged
+
+
 def test_leg_of_a_stored_call_is_explained_with_the_whole_call() -> None:
     """Asked for any leg, the judgement of all that came is told, as it was made."""
-    phones = 'sources:\n  phones: {provider: zoom, secrets: ["${PBX_TOKEN}"]}\n'
 
     async def story() -> None:
-        async with open_company(rules=COMPANY.replace("sources:\n", phones, 1)) as company:
-            bridge = company.bridge
-            call = made_up(outcome="missed", now=virtual_clock(), caller="+4930901821", line="+4989654321")
-            source = bridge.pipeline.source("phones", "POST")
-            for delivery in samples(build_all(bridge.rules.sources), "phones", call):
-                await bridge.pipeline.accept(source, delivery)
-            stored = await company.ended()
-            legs = [event for event in stored if event.event.leg is not None]
-            (judged,) = [event for event in stored if event.event.leg is None]
+        async with open_company(rules=PHONES) as company:
+            bridge, (legs, judged) = company.bridge, await _told_by_zoom(company, "missed")
             for leg in legs:
                 explained = await explain_stored(bridge.rules, leg, store=bridge.store)
                 (event,) = explained.events
@@ -430,19 +438,12 @@ def test_badge_is_told_of_with_who_took_it_off() -> None:
 
 def test_judgement_that_is_stored_is_explained_with_its_legs() -> None:
     """Who looks at the event that the rules met sees what it was judged from."""
-    phones = 'sources:\n  phones: {provider: zoom, secrets: ["${PBX_TOKEN}"]}\n'
 
     async def story() -> None:
-        async with open_company(rules=COMPANY.replace("sources:\n", phones, 1)) as company:
-            bridge = company.bridge
-            call = made_up(outcome="answered", now=virtual_clock(), caller="+4930901821", line="+4989654321")
-            source = bridge.pipeline.source("phones", "POST")
-            for delivery in samples(build_all(bridge.rules.sources), "phones", call):
-                await bridge.pipeline.accept(source, delivery)
-            stored = await company.ended()
-            (judged,) = [event for event in stored if event.event.leg is None]
+        async with open_company(rules=PHONES) as company:
+            bridge, (legs, judged) = company.bridge, await _told_by_zoom(company, "answered")
             (event,) = (await explain_stored(bridge.rules, judged, store=bridge.store)).events
-            assert sorted(leg.key for leg in event.legs) == sorted(one.key for one in stored if one.event.leg)
+            assert sorted(leg.key for leg in event.legs) == sorted(one.key for one in legs)
 
     run_virtually(story())
 

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar, final
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -107,6 +108,10 @@ class SampleCall:
     def digest(self) -> str:
         """64 hex digits that are the call's own, for ids of a provider's form."""
         return hashlib.sha256(self.id.encode()).hexdigest()
+
+    def uuid(self, part: str) -> UUID:
+        """A UUID of a part of the call, always the same."""
+        return UUID(bytes=hashlib.sha256(f"{self.id} {part}".encode()).digest()[:16], version=4)
 
 
 class SourceOptions(BaseModel):

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
-from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
@@ -155,13 +154,10 @@ class Plivo(Source[PlivoOptions]):
         return Reply(body=EMPTY_DOCUMENT, media_type="application/xml")
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        def named(part: str) -> str:
-            return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16]))
-
         answered = call.outcome == "answered"
-        whole = {"CallUUID": named("call"), "Direction": "inbound"}
+        whole = {"CallUUID": str(call.uuid("call")), "Direction": "inbound"}
         whole |= {"From": call.caller.lstrip("+"), "To": call.line.lstrip("+")}
-        dialled = {"DialStatus": "completed" if answered else "no-answer", "DialBLegUUID": named("dialled")}
+        dialled = {"DialStatus": "completed" if answered else "no-answer", "DialBLegUUID": str(call.uuid("dialled"))}
         ended = {"Event": "Hangup", "CallStatus": "completed", "Duration": "12" if answered else "0"}
         ended["HangupCause"] = "NORMAL_CLEARING" if answered else "ORIGINATOR_CANCEL"
         ended["EndTime"] = datetime.fromtimestamp(call.now, UTC).strftime("%Y-%m-%d %H:%M:%S")

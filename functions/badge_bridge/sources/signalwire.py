@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
-from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
@@ -148,17 +147,14 @@ class SignalWire(Source[SignalWireOptions]):
         return Reply(body=EMPTY_DOCUMENT, media_type="text/xml")
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        def named(part: str) -> str:
-            return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16]))
-
         whole = {
-            "CallSid": named("call"),
+            "CallSid": str(call.uuid("call")),
             "Direction": "inbound",
             "From": call.caller,
             "To": call.line,
             "Timestamp": format_datetime(datetime.fromtimestamp(call.at, UTC)),
         }
-        dialled = {**whole, "CallStatus": "in-progress", "DialCallSid": named("dialled")}
+        dialled = {**whole, "CallStatus": "in-progress", "DialCallSid": str(call.uuid("dialled"))}
         dialled["DialCallStatus"] = "completed" if call.outcome == "answered" else "no-answer"
         ended = {**whole, "CallStatus": "completed"}
         return [self._posted(fields, call.now) for fields in (dialled, ended)]

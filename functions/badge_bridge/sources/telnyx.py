@@ -12,13 +12,11 @@ outgoing call of one leg it was the called party who answered, unless machine de
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
-from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
@@ -165,9 +163,9 @@ class Telnyx(Source[TelnyxOptions]):
             raise NoSample(f"source {self.name}: {error}") from None
         caller, ours = (
             {
-                "call_session_id": _uuid(call, "session"),
-                "call_leg_id": _uuid(call, leg),
-                "call_control_id": f"v3:{_uuid(call, leg)}",
+                "call_session_id": str(call.uuid("session")),
+                "call_leg_id": str(call.uuid(leg)),
+                "call_control_id": f"v3:{call.uuid(leg)}",
                 "connection_id": "1684641123236054244",
                 "from": calling,
                 "to": called,
@@ -190,7 +188,7 @@ class Telnyx(Source[TelnyxOptions]):
         return [self._signed(name, payload, call, key) for name, payload in events]
 
     def _signed(self, name: str, payload: Mapping[str, Any], call: SampleCall, key: bytes) -> Delivery:
-        event = {"record_type": "event", "event_type": name, "id": _uuid(call, f"{name} {payload['call_leg_id']}")}
+        event = {"record_type": "event", "event_type": name, "id": str(call.uuid(f"{name} {payload['call_leg_id']}"))}
         told = {**event, "occurred_at": iso_text(call.now), "payload": payload}
         body, time = json.dumps({"data": told}).encode(), str(int(call.now))
         headers = [("content-type", bodies.JSON), (_TIMESTAMP, time)]
@@ -239,10 +237,6 @@ class Telnyx(Source[TelnyxOptions]):
             callee=text_at(payload, "to") if speaks else "",
             data={**body, **notes.data()},
         )
-
-
-def _uuid(call: SampleCall, part: str) -> str:
-    return str(UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16], version=4))
 
 
 def _party(said: str, *, first: bool) -> Literal["customer", "agent", ""]:

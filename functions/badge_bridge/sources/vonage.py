@@ -128,16 +128,13 @@ class Vonage(Source[VonageOptions]):
         return (Reading(event, identity=(digest,)), *([Reading(moved, identity=("moved", digest))] if moved else []))
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
-        def named(part: str) -> UUID:
-            return UUID(bytes=hashlib.sha256(f"{call.id} {part}".encode()).digest()[:16], version=4)
-
         began, ended = (
             datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds") for at in (call.at, call.now)
         )
-        conversation = {"conversation_uuid": f"CON-{named('conversation')}"}
-        incoming = {"from": call.caller.lstrip("+"), "to": call.line.lstrip("+"), "uuid": named("in").hex}
+        conversation = {"conversation_uuid": f"CON-{call.uuid('conversation')}"}
+        incoming = {"from": call.caller.lstrip("+"), "to": call.line.lstrip("+"), "uuid": call.uuid("in").hex}
         incoming |= {**conversation, "direction": "inbound"}
-        outgoing = {"from": call.line.lstrip("+"), "to": "4989654399", "uuid": named("out").hex}
+        outgoing = {"from": call.line.lstrip("+"), "to": "4989654399", "uuid": call.uuid("out").hex}
         outgoing |= {**conversation, "direction": "outbound"}
         over = {"status": "completed", "timestamp": ended, "start_time": began, "end_time": ended}
         over["duration"] = str(max(1, int(call.now - call.at)))
