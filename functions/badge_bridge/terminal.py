@@ -76,7 +76,7 @@ def print_life(stored: StoredEvent, pause: Pause | None, cards: Sequence[OnCard]
         console.print(plain(f"next try {_next_try(stored, pause)}"))
     if event.data:
         console.print(Text("data", style="bold"))
-        console.print_json(data=dict(event.data))
+        console.print_json(data=dict(event.data), ensure_ascii=True)
 
 
 def _next_try(stored: StoredEvent, pause: Pause | None) -> str:

@@ -207,7 +207,8 @@ def _part(part: Weighed, filename: str) -> str:
     looked = "; ".join(_read(read) for read in part.reads)
     if part.problem is not None:
         return f"{place}{part.text}  cannot be evaluated: {part.problem.message}" + (f"; {looked}" if looked else "")
-    return f"{place}{part.text}  is {'true' if part.value else 'false'}" + (f": {looked}" if looked else "")
+    found = {None: "cannot be evaluated", True: "is true", False: "is false"}[part.value]
+    return f"{place}{part.text}  {found}" + (f": {looked}" if looked else "")
 
 
 def _read(read: Read) -> str:

@@ -10,7 +10,7 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from badge_bridge import cli
 from badge_bridge.delivery_files import parse, record
 from badge_bridge.explain import explain_deliveries, explain_stored
 from badge_bridge.explain_json import as_json
+from badge_bridge.observability import logs
 from badge_bridge.on_cards import on_cards
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile import parse as parse_rules
@@ -76,7 +77,7 @@ Explain = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Explain:
+def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Explain]:
     """Runs `badge-bridge explain` beside the rules file: its exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -92,7 +93,8 @@ def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         assert isinstance(ended.value.code, int)
         return ended.value.code, out, err
 
-    return run
+    yield run
+    logs.restore()  # the command makes the log of its process quiet
 
 
 def rules() -> RulesFile:
@@ -487,3 +489,12 @@ def test_body_of_ones_own_is_explained_as_it_would_be_signed(explain: Explain) -
     assert code == 0
     assert "✓ missed call" in out
     assert explain("shop")[0] == 1
+
+
+def test_negation_of_what_cannot_be_evaluated_is_not_called_false(explain: Explain) -> None:
+    """An error inside stays one outside."""
+    negated = "  - {name: negated, on: call.missed, when: '!(event.duration > 5)', badge: missedCall}\n"
+    Path("rules.yaml").write_text(RULES + negated)
+    _, out, _ = explain("reception")
+    assert "!(event.duration > 5)  cannot be evaluated" in out
+    assert "!(event.duration > 5)  is false" not in out

@@ -40,7 +40,7 @@ def test_a_rules_file_that_loads_is_counted(rules_file: Path) -> None:
     rules, checks = check_rules(rules_file, ENVIRON)
     assert rules is not None
     assert [(check.name, check.status) for check in checks] == [("rules file", "ok"), ("secrets", "ok")]
-    assert f"4 sources, 2 badges, 2 rules (hash {rules.hash})" in checks[0].found
+    assert f"5 sources, 2 badges, 2 rules (hash {rules.hash})" in checks[0].found
 
 
 def test_a_secret_that_is_not_set_is_no_mistake_in_the_file(rules_file: Path) -> None:
