@@ -164,9 +164,7 @@ def _made(source: str, reading: Reading, seen: set[str]) -> Made:
 
 
 def _judged(made: Iterable[tuple[float, Made]], rules: RulesFile, weighed: int | None) -> list[EventExplained]:
-    """The events that rules meet: those that are no legs, and one for each call, unless it is said for good how that
-    ended.
-    """
+    """The events that rules meet: those that are no legs, and one for each call."""
     whole: dict[str, EventExplained] = {}
     calls: dict[str, dict[str, LegEvent]] = {}
     for received_at, one in made:

@@ -463,6 +463,9 @@ def test_many_rules_are_counted_and_listed_when_asked_for(explain: Explain) -> N
     assert "✓ missed call" in out
     assert "rule 7" not in out
     assert "30 rules did not match; --every-rule lists them" in out
+    last = "  - {name: last, on: call.missed, when: event.line != '', badge: missedCall}\n"
+    Path("rules.yaml").write_text(RULES + more + last)
+    assert "event.line != ''  is true" in explain("reception", "--caller", "+4930901821")[1]
     listed = explain("reception", "--caller", "+4930901821", "--every-rule")[1]
     assert "event.line == '7'  is false: event.line is \"+4989654321\"" in listed
 

@@ -51,11 +51,12 @@ def explain_rules(
         result: Result = judgement.result if judgement else _unconcerned(rule, event)
         matched = result == "matched"
         left -= result == "not matched"
+        is_weighed = left >= 0 or result != "not matched"
         explained.append(
             RuleExplained(
                 rule=rule,
                 result=result,
-                condition=weigh(rule.condition, event) if judgement and rule.condition and left >= 0 else None,
+                condition=weigh(rule.condition, event) if judgement and rule.condition and is_weighed else None,
                 card=card_of(rule.attach, event) if matched and rule.attach else "",
                 title=rule.attach.title.fill(event) if matched and rule.attach else "",
                 clears=rule.name in clearing,
