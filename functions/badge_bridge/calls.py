@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.events import Event, event_key
+from badge_bridge.plural import counted
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.base import CorrelatingOptions, Source
 from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity, when_to_judge
@@ -110,7 +111,7 @@ class Calls:
         accepted = Accepted(
             key=key,
             event=judged,
-            verified=f"from {len(legs)} deliveries: {'; '.join(ways)}"[:500],
+            verified=f"from {counted(len(legs), 'delivery', 'deliveries')}: {'; '.join(ways)}"[:500],
             received_at=now,
             joins=self._rules.joins(judged),
         )

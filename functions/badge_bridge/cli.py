@@ -253,10 +253,7 @@ def check(
     else:
         for caution in loaded.cautions:
             print(f"{caution} (no mistake)")
-        print(
-            f"{loaded.filename}: fine: {len(loaded.sources)} sources, {len(loaded.badges)} badges,"
-            f" {len(loaded.rules)} rules (hash {loaded.hash})"
-        )
+        print(f"{loaded.filename}: fine: {loaded.extent}")
 
 
 @app.command()

@@ -6,9 +6,7 @@ import json
 import re
 import sys
 import time
-from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +29,9 @@ from badge_bridge.cli_samples import (
     LineOption,
     Outcome,
     OutcomeOption,
+    content_of,
     made_up_call,
+    only_for,
     sources_at_work,
 )
 from badge_bridge.errors import SettingsError
@@ -49,6 +49,8 @@ __all__ = ["register"]
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*:[0-9a-f]{32}")
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a file: a delivery has at most one mebibyte, as JSON perhaps twice that."""
+_MADE_UP = ("outcome", "caller", "line", "body", "key_file")
+"""Options of a call that is made up."""
 
 
 def register(app: typer.Typer) -> None:
@@ -56,10 +58,11 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
+    context: typer.Context,
     what: Annotated[
         str,
         typer.Argument(
-            help="A stored event's key; a source, of which a sample is made up; a file with a delivery, as sign --json "
+            help="A stored event's key; a source, of which a sample is made up; a file with a delivery, as sign "
             "prints it or as it goes over the wire; or - for such a file on standard input.",
             show_default=False,
         ),
@@ -90,10 +93,13 @@ def explain(
     settings = read_settings(rules, state)
     weighed = None if as_json or every_rule else WEIGHED
     if _KEY.fullmatch(what):
+        only_for("deliveries, and this is a stored event", context, ["at", *_MADE_UP])
         explanation = run(_stored(settings, what, weighed))
     else:
         loaded, now = load_rules(settings), _moment(at)
         quiet(loaded)
+        if what not in loaded.sources:
+            only_for("samples, which are made up where a source is named", context, _MADE_UP)
         call = made_up_call(outcome=outcome, now=now, caller=caller, line=line, body=body, key_file=key_file)
         explanation = run(_deliveries(loaded, settings, what, call, weighed))
     if as_json:
@@ -114,7 +120,7 @@ async def _stored(settings: Settings, key: str, weighed: int | None) -> Explanat
     async with opened_store(settings) as store:
         stored = await store.get(key)
         if stored is None:
-            fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
+            fail(f"there is no event {key} in {settings.state}; badge-bridge events list prints the keys", 1)
         return await explain_stored(rules, stored, store=store, weighed=weighed)
 
 
@@ -136,18 +142,20 @@ def _from_file(what: str, rules: RulesFile, at: float) -> Sequence[tuple[str, De
     from badge_bridge.delivery_files import NotADelivery, parse
 
     try:
-        with nullcontext(sys.stdin.buffer) if what == "-" else Path(what).open("rb") as file:
-            content = file.read(_LARGEST)
+        content = content_of(what, _LARGEST)
     except OSError as error:
         fail(
             f"{what} is neither the whole key of an event, such as reception:47937ddb128e28dee6df8bb71a83b0b5, nor a "
             f"source ({', '.join(rules.sources)}), nor a file that can be read ({error.strerror or error})",
             2,
         )
+    where = "standard input" if what == "-" else what
+    if len(content) > _LARGEST:
+        fail(f"{where} has more than {_LARGEST:,} bytes; no delivery is that large", 1)
     try:
         return parse(content, at=at)
     except NotADelivery as error:
-        fail(f"{'standard input' if what == '-' else what}: {error}", 1)
+        fail(f"{where}: {error}", 1)
 
 
 def _moment(text: str | None) -> float:

@@ -7,8 +7,8 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,13 +31,17 @@ __all__ = [
     "LineOption",
     "Outcome",
     "OutcomeOption",
+    "content_of",
     "key_in",
     "made_up_call",
+    "only_for",
     "sources_at_work",
 ]
 
 _KEY_SIZE = 32
 """Bytes of an Ed25519 private key."""
+_LARGEST_BODY = 1024 * 1024
+"""Bytes: no source takes more."""
 
 
 class Outcome(StrEnum):
@@ -66,7 +70,11 @@ KeyFileOption = Annotated[
 def made_up_call(
     *, outcome: Outcome, now: float, caller: str, line: str, body: Path | None, key_file: Path | None, call: str = ""
 ) -> SampleCall:
-    """The call that the options tell of."""
+    """The call that the options tell of.
+
+    Raises:
+        SettingsError: a file is not what it should be.
+    """
     from badge_bridge.signing import made_up
 
     return made_up(
@@ -75,7 +83,7 @@ def made_up_call(
         caller=caller,
         line=line,
         call=call,
-        body=_content(body) if body else b"",
+        body=_body_in(str(body)) if body else b"",
         private_key=key_in(key_file) if key_file else b"",
     )
 
@@ -100,7 +108,7 @@ async def sources_at_work(
 
 
 def key_in(path: Path) -> bytes:
-    """The private key in a file; a new one where there is no file yet.
+    """The private key in a file; a new one where there is no file yet, whose public key is told.
 
     Raises:
         SettingsError: something else stands there.
@@ -111,9 +119,18 @@ def key_in(path: Path) -> bytes:
         return _read_key(path)
     except OSError as error:
         raise SettingsError(f"--key-file {path}: {error.strerror}") from error
+    from badge_bridge.sources.signatures import BASE64, Ed25519
+    from badge_bridge.sources.standard_webhooks import written_public_key
+
     key = secrets.token_bytes(_KEY_SIZE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(base64.b64encode(key) + b"\n")
+    public = Ed25519.public_key(key)
+    print(
+        f"{path} is new, a private key for trying. Its public key, for secrets: {BASE64.encode(public)}, or "
+        f"{written_public_key(public)} as Standard Webhooks write it",
+        file=sys.stderr,
+    )
     return key
 
 
@@ -129,11 +146,35 @@ def _read_key(path: Path) -> bytes:
     return key
 
 
-def _content(file: Path) -> bytes:
+def content_of(file: str, most: int) -> bytes:
+    """What a file or, for -, standard input has; of a longer one, one byte more than `most`.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as stream:
+        return stream.read(most + 1)
+
+
+def _body_in(file: str) -> bytes:
     try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        content = content_of(file, _LARGEST_BODY)
     except OSError as error:
         raise SettingsError(f"--body {file}: {error.strerror}") from error
     if not content:
         raise SettingsError(f"--body {file} is empty")
+    if len(content) > _LARGEST_BODY:
+        raise SettingsError(f"--body {file} has more than {_LARGEST_BODY:,} bytes; no source takes that")
     return content
+
+
+def only_for(what: str, context: typer.Context, names: Sequence[str]) -> None:
+    """Refuse options that were written and would do nothing.
+
+    Raises:
+        SettingsError: names the first of them.
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise SettingsError(f"--{name.replace('_', '-')} is for {what}; leave it out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.sources.base import Delivery, SampleCall
+    from badge_bridge.sources.base import Delivery, SampleCall, Source
 
 __all__ = ["register"]
 
@@ -54,34 +54,49 @@ def sign(
     as_json: JsonOption = False,
 ) -> None:
     """Make a delivery as the provider of a source would sign it, and print it as curl or send it."""
+    from badge_bridge import curl_commands
     from badge_bridge.delivery_files import record
-    from badge_bridge.signing import as_curl, send, url_of
+    from badge_bridge.signing import SampleNotSent, bridge_at, doubts, seconds_to_judge, send, url_of
     from badge_bridge.terminal_text import harmless
 
     settings = read_settings(rules, state)
-    loaded = load_rules(settings)
+    # Before the rules: a key that is new has to be told to whoever writes them.
     told = made_up_call(
         outcome=outcome, now=time.time(), caller=caller, line=line, body=body, key_file=key_file, call=call
     )
-    deliveries = run(_samples(loaded, settings, source, told))
+    loaded = load_rules(settings)
+    bridge = bridge_at(to, source)
+    signer, deliveries = run(_samples(loaded, settings, source, told))
+    refused = doubts(signer, deliveries)
+    for doubt in refused:
+        print(harmless(f"note: as the rules file has {source}, this is refused with {doubt}"), file=sys.stderr)
     if send_it:
-        answers = run(send(to, source, deliveries))
+        answers = run(send(bridge, source, deliveries))
         if as_json:
             print(json.dumps([{"status": status, "answer": text} for status, text in answers], indent=2))
         else:
             for one, (status, text) in zip(deliveries, answers, strict=True):
-                print(harmless(f"{status} from {url_of(to, source, one)} {text}".strip()))
+                print(harmless(f"{status} from {url_of(bridge, source, one)} {text}".strip()))
         if any(status >= 300 for status, _ in answers):
             sys.exit(1)
+        wait = 0.0 if refused else seconds_to_judge(signer, deliveries)
+        if wait and not as_json:
+            print(f"the call is judged {wait:.0f} s after its last delivery")
     elif as_json:
-        print(json.dumps([record(one, url_of(to, source, one)) for one in deliveries], indent=2))
+        print(json.dumps([record(one, url_of(bridge, source, one)) for one in deliveries], indent=2))
     else:
         for one in deliveries:
-            print(as_curl(to, source, one))
+            try:
+                print(curl_commands.write(one, url_of(bridge, source, one)))
+            except ValueError as error:
+                raise SampleNotSent(f"the body is not for a command: {error}; use --send, or --json") from error
 
 
-async def _samples(rules: RulesFile, settings: Settings, source: str, call: SampleCall) -> Sequence[Delivery]:
+async def _samples(
+    rules: RulesFile, settings: Settings, source: str, call: SampleCall
+) -> tuple[Source[Any], Sequence[Delivery]]:
     from badge_bridge.signing import samples
 
     async with sources_at_work(rules, settings) as (sources, _):
-        return samples(sources, source, call)
+        made = samples(sources, source, call)
+        return sources[source], made

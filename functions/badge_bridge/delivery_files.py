@@ -1,4 +1,4 @@
-"""Deliveries in files: as `badge-bridge sign --json` writes them, or as one HTTP request goes over the wire.
+"""Deliveries in files: as `badge-bridge sign` writes them, or as one HTTP request goes over the wire.
 
     [{"method": "POST", "url": "https://host/hooks/reception", "headers": {"content-type": "..."}, "body": "..."}]
 
@@ -6,6 +6,8 @@
     Content-Type: application/x-www-form-urlencoded
 
     CallSid=CA123&...
+
+    curl --header 'content-type: ...' --data-raw 'CallSid=CA123&...' https://host/hooks/reception
 
 The request is what a proxy or a packet capture shows. A signature covers every byte: the body is taken as it stands,
 but for what an editor has added at its end, which Content-Length tells.
@@ -22,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from badge_bridge import curl_commands
 from badge_bridge.errors import BridgeError
 from badge_bridge.sources.base import Delivery
 from badge_bridge.sources.receiving import HOOK
@@ -69,13 +72,15 @@ def parse(content: bytes, *, at: float) -> Sequence[tuple[str, Delivery]]:
     """
     if content.lstrip()[:1] in (b"[", b"{"):
         return [_delivery(one, at) for one in _records(content)]
+    if content.lstrip().startswith(b"curl "):
+        return _from_commands(content, at)
     return [_request(content, at)]
 
 
 def _records(content: bytes) -> Sequence[_Record]:
     try:
         value = json.loads(content)
-        return _RECORDS.validate_python(value if isinstance(value, list) else [value])
+        records = _RECORDS.validate_python(value if isinstance(value, list) else [value])
     except (ValueError, RecursionError) as error:
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False, include_input=False)[0]
@@ -85,6 +90,9 @@ def _records(content: bytes) -> Sequence[_Record]:
                 "for a body alone, write the request's line and its headers before it"
             ) from error
         raise NotADelivery(f"this begins as JSON and is none: {error}") from error
+    if not records:
+        raise NotADelivery("this list of deliveries is empty")
+    return records
 
 
 def _delivery(one: _Record, at: float) -> tuple[str, Delivery]:
@@ -96,12 +104,20 @@ def _delivery(one: _Record, at: float) -> tuple[str, Delivery]:
     return _addressed(one.method, one.url, [(name.lower(), value) for name, value in pairs], body, at)
 
 
+def _from_commands(content: bytes, at: float) -> Sequence[tuple[str, Delivery]]:
+    try:
+        found = curl_commands.read(content)
+    except ValueError as error:
+        raise NotADelivery(f"this curl command cannot be read: {error}") from error
+    return [_addressed(one.method, one.url, one.headers, one.body or b"", at) for one in found]
+
+
 def _request(content: bytes, at: float) -> tuple[str, Delivery]:
     line = _REQUEST_LINE.match(content)
     if line is None:
         raise NotADelivery(
-            "this is no HTTP request: it begins with a line such as POST /hooks/reception HTTP/1.1, then its headers, "
-            "an empty line, and the body"
+            "this is neither JSON nor a curl command, nor an HTTP request, which begins with a line such as "
+            "POST /hooks/reception HTTP/1.1, then its headers, an empty line, and the body"
         )
     end = _END_OF_HEAD.search(content, line.end() - len(b"\r\n"))
     head, body = (content[line.end() : end.start()], content[end.end() :]) if end else (content[line.end() :], b"")

@@ -7,11 +7,13 @@ import line changes.
 import logging
 
 from httpx import (
+    URL,
     AsyncBaseTransport,
     AsyncClient,
     ConnectError,
     ConnectTimeout,
     HTTPError,
+    InvalidURL,
     Limits,
     PoolTimeout,
     Response,
@@ -21,11 +23,13 @@ from httpx import (
 )
 
 __all__ = [
+    "URL",
     "AsyncBaseTransport",
     "AsyncClient",
     "ConnectError",
     "ConnectTimeout",
     "HTTPError",
+    "InvalidURL",
     "Limits",
     "PoolTimeout",
     "Response",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from badge_bridge.errors import BridgeError
-from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError
-from badge_bridge.sources.base import Delivery, SampleCall, Source
+from badge_bridge.errors import BridgeError, DeliveryRefused, SettingsError
+from badge_bridge.http import URL, AsyncBaseTransport, AsyncClient, HTTPError, InvalidURL
+from badge_bridge.sources.base import CorrelatingOptions, Delivery, SampleCall, Source
+from badge_bridge.sources.joining import LegEvent, when_to_judge
+from badge_bridge.sources.receiving import read
 
-__all__ = ["SampleNotSent", "as_curl", "made_up", "samples", "send", "url_of"]
+__all__ = ["SampleNotSent", "bridge_at", "doubts", "made_up", "samples", "seconds_to_judge", "send", "url_of"]
 
 RINGING = 25.0
 """Seconds ago at which the call of a sample began."""
@@ -50,7 +51,7 @@ def samples(sources: Mapping[str, Source[Any]], name: str, call: SampleCall) -> 
     """The deliveries by which the provider of a source would tell of a call.
 
     Raises:
-        SampleNotSent: there is no such source, or it takes no body of that kind.
+        SampleNotSent: there is no such source, or it has no use for a body or a private key that is given.
         NoSample: only the provider can sign for it.
     """
     source = sources.get(name)
@@ -58,45 +59,65 @@ def samples(sources: Mapping[str, Source[Any]], name: str, call: SampleCall) -> 
         raise SampleNotSent(f"there is no source {name}; there are: {', '.join(sources)}")
     if call.body and not source.takes_any_body:
         raise SampleNotSent(f"source {name}: {source.options.provider} has bodies of its own; leave out --body")
+    if call.private_key and not source.samples_need_a_key:
+        raise SampleNotSent(f"source {name}: its secrets are all that signs for it; leave out --key-file")
     return source.sample(call)
 
 
-def url_of(base: str, name: str, delivery: Delivery) -> str:
-    """Where a delivery goes; `base` is where the bridge is, or the whole URL of the source."""
+def bridge_at(address: str, name: str) -> str:
+    """Where the bridge is, from its address or from the whole URL of a source.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    how = "write where the bridge is, such as https://bridge.example.com, or the source's whole URL"
+    try:
+        url = URL(address)
+    except InvalidURL as error:
+        raise SettingsError(f"--to {address[:200]} is no URL ({error}); {how}") from error
+    if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 80) < 65536:
+        raise SettingsError(f"--to {address[:200]} is no http or https URL; {how}")
+    if url.query or url.fragment or "?" in address:
+        raise SettingsError(f"--to {address[:200]} has a query or a fragment; {how}")
+    bridge = address.rstrip("/").removesuffix(f"/hooks/{name}")
+    if "/hooks/" in f"{bridge}/":
+        raise SettingsError(f"--to {address[:200]} is not the URL of source {name}; {how}")
+    return bridge
+
+
+def url_of(bridge: str, name: str, delivery: Delivery) -> str:
+    """Where a delivery goes."""
     query = f"?{delivery.query}" if delivery.query else ""
-    bridge = base.rstrip("/").removesuffix(f"/hooks/{name}")
     return f"{bridge}/hooks/{name}{delivery.path}{query}"
 
 
-def as_curl(base: str, name: str, delivery: Delivery) -> str:
-    """One command that sends the delivery, for a shell.
-
-    Raises:
-        SampleNotSent: no shell can pass its body on.
-    """
-    words = ["curl", "--include"]
-    if delivery.method != "POST":
-        words += ["--request", delivery.method]
-    for header, value in delivery.headers:
-        words += ["--header", f"{header}: {value}"]
-    if delivery.body:
-        # Not --data-binary, for which a body that begins with @ is the name of a file.
-        words += ["--data-raw", _for_a_shell(delivery.body)]
-    return shlex.join([*words, url_of(base, name, delivery)])
+def doubts(source: Source[Any], deliveries: Sequence[Delivery]) -> Sequence[str]:
+    """Why the bridge would refuse some of these, once each; a body of the user's own need not be what is mapped."""
+    found = []
+    for delivery in deliveries:
+        try:
+            source.verify(delivery)
+            read(source, delivery)
+        except DeliveryRefused as refusal:
+            found.append(f"{refusal.status}: {refusal}")
+    return list(dict.fromkeys(found))
 
 
-def _for_a_shell(body: bytes) -> str:
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise SampleNotSent("the body is no text that a shell could pass on; use --send, or --json")
-    return text
+def seconds_to_judge(source: Source[Any], deliveries: Sequence[Delivery]) -> float:
+    """How long the bridge waits after the last of these before it judges their call; 0 where they are no legs."""
+    options = source.options
+    if not isinstance(options, CorrelatingOptions):
+        return 0.0
+    events = [(one.received_at, reading.event) for one in deliveries for reading in read(source, one)]
+    legs = [LegEvent(str(number), at, event) for number, (at, event) in enumerate(events) if event.leg is not None]
+    if not legs:
+        return 0.0
+    due = when_to_judge(legs, grace=options.grace, longest=options.longest_call)
+    return max(due - max(one.received_at for one in legs), 0.0)
 
 
 async def send(
-    base: str, name: str, deliveries: Sequence[Delivery], *, transport: AsyncBaseTransport | None = None
+    bridge: str, name: str, deliveries: Sequence[Delivery], *, transport: AsyncBaseTransport | None = None
 ) -> list[tuple[int, str]]:
     """Send the deliveries one after the other; status and text of each answer.
 
@@ -106,7 +127,7 @@ async def send(
     answers = []
     async with AsyncClient(timeout=SEND_TIMEOUT, transport=transport) as client:
         for delivery in deliveries:
-            url = url_of(base, name, delivery)
+            url = url_of(bridge, name, delivery)
             try:
                 response = await client.request(
                     delivery.method, url, headers=list(delivery.headers), content=delivery.body

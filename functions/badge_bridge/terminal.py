@@ -12,7 +12,7 @@ from rich.text import Text
 from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.protocol import Attempt, Pause, StoredEvent
-from badge_bridge.terminal_text import plain
+from badge_bridge.terminal_text import json_shown, plain
 
 __all__ = ["card_line", "clock", "outcome_line", "print_life", "print_table"]
 
@@ -76,7 +76,7 @@ def print_life(stored: StoredEvent, pause: Pause | None, cards: Sequence[OnCard]
         console.print(plain(f"next try {_next_try(stored, pause)}"))
     if event.data:
         console.print(Text("data", style="bold"))
-        console.print_json(data=dict(event.data), ensure_ascii=True)
+        console.print(json_shown(dict(event.data)))
 
 
 def _next_try(stored: StoredEvent, pause: Pause | None) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from badge_bridge.events import Event, Leg
 from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
+from badge_bridge.plural import counted
 from badge_bridge.rulesfile import Read, RuleExplained, RulesFile, Weighed, deciding_parts
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.terminal import card_line, clock, outcome_line
@@ -145,14 +146,14 @@ def _print_event(console: Console, one: EventExplained, explanation: Explanation
 def _judged_from(one: EventExplained) -> Sequence[Text]:
     if not one.legs:
         return ()
-    return (plain(f"judged from {_counted(len(one.legs), 'leg')}"),)
+    return (plain(f"judged from {counted(len(one.legs), 'leg')}"),)
 
 
 def _print_rules(console: Console, event: EventExplained, rules: RulesFile, *, every_rule: bool) -> None:
-    counted: Counter[str] = Counter(one.result for one in event.rules)
-    told = f"{counted['matched']} of {_counted(len(event.rules), 'rule')} matched"
+    results: Counter[str] = Counter(one.result for one in event.rules)
+    told = f"{results['matched']} of {counted(len(event.rules), 'rule')} matched"
     console.print(Text("rules", style="bold"), plain(f"{rules.filename} (hash {rules.hash}): {told}"))
-    hidden = () if every_rule else tuple(result for result in _HIDDEN if counted[result] > _SHOWN)
+    hidden = () if every_rule else tuple(result for result in _HIDDEN if results[result] > _SHOWN)
     for one in event.rules:
         if one.result in hidden and not one.clears:
             continue
@@ -162,12 +163,8 @@ def _print_rules(console: Console, event: EventExplained, rules: RulesFile, *, e
         for line, colour in _details(one, rules):
             console.print(Text("      "), plain(line, colour), sep="")
     for result in hidden:
-        told = f"{counted[result]:,} rules {_HIDDEN[result]}; --every-rule lists them"
+        told = f"{results[result]:,} rules {_HIDDEN[result]}; --every-rule lists them"
         console.print(plain(f"  · {told}", "bright_black"))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _said(one: RuleExplained, event: Event) -> Text:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from rich.text import Text
 
-__all__ = ["harmless", "plain"]
+__all__ = ["harmless", "json_shown", "plain"]
 
 
 def harmless(text: str) -> str:
@@ -18,3 +21,9 @@ def plain(text: str, style: str = "", *, lines: bool = False) -> Text:
     """
     shown = harmless(text)
     return Text(shown if lines else shown.replace("\n", " "), style=style)
+
+
+def json_shown(value: Any) -> Text:
+    """JSON for reading; in its texts, what a terminal would obey is written as an escape."""
+    shown = json.dumps(value, ensure_ascii=False, indent=2)
+    return Text("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in shown))

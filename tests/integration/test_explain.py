@@ -272,11 +272,15 @@ def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "this is no HTTP request"),
-        (b"\x00\xff\xfe", "this is no HTTP request"),
+        (b"", "nor an HTTP request"),
+        (b"\x00\xff\xfe", "nor an HTTP request"),
         (b"{", "begins as JSON and is none"),
         (b"[" * 100_000, "begins as JSON and is none"),
+        (b"[]", "this list of deliveries is empty"),
         (b'{"CallSid": "CA1"}', "url: Field required"),
+        (b"curl https://h/hooks/reception -d @body", "this curl command cannot be read: the body is in another file"),
+        (b"curl https://h/elsewhere", "this one goes to /elsewhere"),
+        (b" " * 5_000_000, "has more than 4,194,304 bytes"),
         (b'[{"url": "https://h/elsewhere"}]', "this one goes to /elsewhere"),
         (b'[{"url": "https://h/\\u001b]0;x\\u0007"}]', "this one goes to /?]0;x?"),
         (b'[{"url": "https://h/hooks/shop", "body": "\\ud800"}]', "half of a surrogate pair"),
@@ -291,8 +295,36 @@ def test_file_that_is_no_delivery_gets_a_clear_word(explain: Explain, content: b
     Path("odd").write_bytes(content)
     code, _, err = explain("odd")
     assert code == 1
-    assert err.startswith("badge-bridge: odd: ")
+    assert err.startswith("badge-bridge: odd")
     assert said in err
+
+
+def test_commands_that_sign_prints_are_explained(explain: Explain, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was made for trying can be looked at before it is sent."""
+    with pytest.raises(SystemExit):
+        cli.app(["sign", "phones", "--outcome", "answered"])
+    Path("commands").write_text(capsys.readouterr().out)
+    code, out, _ = explain("commands")
+    assert code == 0
+    assert "event call.answered judged from" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["call.http", "--outcome", "missed"], "--outcome is for samples"),
+        (["call.http", "--key-file", "try.key"], "--key-file is for samples"),
+        (["reception:" + "0" * 32, "--at", "2026-01-31T12:00:00Z"], "--at is for deliveries"),
+        (["reception:" + "0" * 32, "--caller", "1"], "--caller is for deliveries"),
+    ],
+)
+def test_option_that_would_do_nothing_is_refused(explain: Explain, arguments: Sequence[str], said: str) -> None:
+    """Whoever wrote it expects something of it."""
+    Path("call.http").write_bytes(as_request("reception", sampled("reception")))
+    code, _, err = explain(*arguments)
+    assert code == 2
+    assert said in err
+    assert not Path("try.key").exists()
 
 
 def test_what_is_neither_event_nor_source_nor_file_is_told_what_there_is(explain: Explain) -> None:

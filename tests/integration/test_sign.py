@@ -12,15 +12,15 @@ from typing import Literal
 
 import pytest
 from httpx import ASGITransport
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from badge_bridge import signing
+from badge_bridge import curl_commands
 from badge_bridge.cli import app
 from badge_bridge.cli_samples import key_in
-from badge_bridge.errors import BridgeError, SettingsError
+from badge_bridge.errors import BridgeError, RulesError, SettingsError
 from badge_bridge.rulesfile import RulesFile, load, parse
 from badge_bridge.server import create_app
-from badge_bridge.signing import SampleNotSent, as_curl, samples, send, url_of
+from badge_bridge.signing import SampleNotSent, bridge_at, samples, seconds_to_judge, send, url_of
 from badge_bridge.sources import OPTIONS, PROVIDERS, build_all
 from badge_bridge.sources.base import NoSample, SampleCall
 from badge_bridge.sources.joining import LegEvent, judged_event
@@ -89,7 +89,7 @@ def test_path_that_a_provider_adds_is_for_such_providers_only() -> None:
 def test_curl_command_carries_the_whole_delivery(rules_file: Path) -> None:
     """A shell reads method, headers, body and address out of it as they are."""
     (delivery,) = samples(build_all(loaded(rules_file).sources), "office", call(1_763_778_600.0))
-    words = shlex.split(as_curl("https://bridge.example.com/", "office", delivery))
+    words = shlex.split(curl_commands.write(delivery, url_of("https://bridge.example.com", "office", delivery)))
     assert words[0] == "curl"
     assert words[-1] == "https://bridge.example.com/hooks/office/events/summary"
     assert words[words.index("--data-raw") + 1].encode() == delivery.body
@@ -191,18 +191,6 @@ def test_token_in_the_body_has_to_be_written_there() -> None:
         samples(build_all(rules.sources), "shop", replace(call(NOW), body=BODY))
 
 
-def test_curl_command_sends_the_body_and_no_file() -> None:
-    """A body that begins with @ is what it is; one that no shell can pass on is refused with a way out."""
-    rules = with_bodies("{scheme: bearer}", "s-0123456789")
-    (delivery,) = samples(build_all(rules.sources), "shop", replace(call(NOW), body=b"@/etc/hostname"))
-    words = shlex.split(as_curl("http://h", "shop", delivery))
-    assert words[words.index("--data-raw") + 1] == "@/etc/hostname"
-    for body in (b"\xff", b"a\0b"):
-        (delivery,) = samples(build_all(rules.sources), "shop", replace(call(NOW), body=body))
-        with pytest.raises(SampleNotSent, match="--send, or --json"):
-            as_curl("http://h", "shop", delivery)
-
-
 def test_source_with_bodies_of_its_own_takes_none(rules_file: Path) -> None:
     """A body for a provider whose form is known would not be what it is taken for."""
     with pytest.raises(SampleNotSent, match="zoom has bodies of its own"):
@@ -244,6 +232,84 @@ def test_call_that_telnyx_would_tell_of_is_judged(outcome: Literal["missed", "an
     assert judged_event(legs).type == f"call.{outcome}"
 
 
+def run_sign(monkeypatch: pytest.MonkeyPatch, rules: str, *arguments: str, **environ: str) -> Result:
+    Path("rules.yaml").write_text(rules)
+    for name, value in {"B24_HOOK": "abcdefabcdefabcd", **environ}.items():
+        monkeypatch.setenv(name, value)
+    return CliRunner().invoke(app, ["sign", *arguments])
+
+
+def test_new_key_is_told_before_the_rules_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody needs another public key first: the one of the new pair is what the rules file waits for."""
+    monkeypatch.chdir(tmp_path)
+    rules = BODIES.replace("VERIFY", "{scheme: standard-webhooks}")
+    Path("order.json").write_bytes(BODY)
+    arguments = ("shop", "--body", "order.json", "--key-file", "try.key")
+    first = run_sign(monkeypatch, rules, *arguments)
+    assert isinstance(first.exception, RulesError)
+    (public,) = re.findall(r"whpk_\S+", first.stderr)
+    second = run_sign(monkeypatch, rules, *arguments, SHOP=public)
+    assert second.exit_code == 0
+    assert second.stdout.startswith("curl ")
+    assert second.stderr == ""
+
+
+@pytest.mark.parametrize(("name", "secret"), [("phones", "token-0123456789"), ("shop", WHSEC)])
+def test_key_that_would_sign_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, secret: str
+) -> None:
+    """A source with a secret signs with that."""
+    monkeypatch.chdir(tmp_path)
+    rules = BODIES.replace("VERIFY", "{scheme: standard-webhooks}")
+    rules = rules.replace("sources:\n", 'sources:\n  phones: {provider: zoom, secrets: ["${PHONES}"]}\n')
+    environ = {"PHONES": "token-0123456789", "SHOP": WHSEC, name.upper(): secret}
+    Path("order.json").write_bytes(BODY)
+    body = ["--body", "order.json"] if name == "shop" else []
+    failed = run_sign(monkeypatch, rules, name, *body, "--key-file", "try.key", **environ)
+    assert isinstance(failed.exception, SampleNotSent)
+    assert "leave out --key-file" in str(failed.exception)
+
+
+def test_body_that_is_not_what_is_mapped_is_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is signed all the same, and a note says what the bridge will answer."""
+    monkeypatch.chdir(tmp_path)
+    rules = BODIES.replace("VERIFY", "{scheme: bearer}").replace("verify:", "format: form, verify:", 1)
+    Path("order.json").write_bytes(BODY)
+    done = run_sign(monkeypatch, rules, "shop", "--body", "order.json", SHOP="s-0123456789")
+    assert done.exit_code == 0
+    assert "as the rules file has shop, this is refused with 4" in done.stderr
+    Path("order.json").write_bytes(b"status=paid&id=1")
+    done = run_sign(monkeypatch, rules, "shop", "--body", "order.json", SHOP="s-0123456789")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [("/dev/zero", "more than 1,048,576 bytes"), ("/dev/null", "is empty"), ("none", "No such file")]
+)
+def test_body_without_end_or_beginning_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, said: str
+) -> None:
+    """No file makes the command read for ever, or send nothing."""
+    monkeypatch.chdir(tmp_path)
+    rules = BODIES.replace("VERIFY", "{scheme: bearer}")
+    failed = run_sign(monkeypatch, rules, "shop", "--body", body, SHOP="s-0123456789")
+    assert isinstance(failed.exception, SettingsError)
+    assert said in str(failed.exception)
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome", "seconds"),
+    [("phones", "missed", 30.0), ("phones", "answered", 5.0), ("office", "missed", 0.0)],
+)
+def test_wait_for_the_judgement_is_known(
+    rules_file: Path, source: str, outcome: Literal["missed", "answered"], seconds: float
+) -> None:
+    """Where a queue may ring on, longer than the grace time; where one delivery says it all, there is none."""
+    found = build_all(loaded(rules_file).sources)
+    told = samples(found, source, replace(call(NOW), outcome=outcome))
+    assert seconds_to_judge(found[source], told) == seconds
+
+
 def test_file_that_is_no_private_key_is_left_alone(tmp_path: Path) -> None:
     """A name that was mistaken costs nobody a file."""
     (tmp_path / "notes").write_text("dear diary")
@@ -255,7 +321,38 @@ def test_file_that_is_no_private_key_is_left_alone(tmp_path: Path) -> None:
 def test_address_is_put_together_with_path_and_query(rules_file: Path) -> None:
     """A slash at the end of the bridge's address makes no difference, nor that it is the URL of the source."""
     (delivery,) = samples(build_all(loaded(rules_file).sources), "office", call(0.0))
-    whole = url_of("http://h", "office", delivery)
-    assert whole == "http://h/hooks/office/events/summary"
-    assert {url_of(base, "office", delivery) for base in ("http://h/", "http://h/hooks/office/")} == {whole}
-    assert signing.RINGING > 0
+    given = ("http://h", "http://h/", "http://h/hooks/office", "http://h/hooks/office/")
+    whole = {url_of(bridge_at(address, "office"), "office", delivery) for address in given}
+    assert whole == {"http://h/hooks/office/events/summary"}
+    below = bridge_at("https://h:8443/bridge/", "office")
+    assert url_of(below, "office", delivery) == "https://h:8443/bridge/hooks/office/events/summary"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://[::1", "is no URL"),
+        ("http://exämple..com", "is no URL"),
+        ("http://h/\x1b[2J", "is no URL"),
+        ("http://h:99999", "is no http or https URL"),
+        ("h.example.com", "is no http or https URL"),
+        ("ftp://h", "is no http or https URL"),
+        ("http://", "is no http or https URL"),
+        ("http://h/?a=1", "has a query"),
+        ("http://h/?", "has a query"),
+        ("http://h/#top", "a fragment"),
+        ("http://h/hooks", "is not the URL of source office"),
+        ("http://h/hooks/phones", "is not the URL of source office"),
+        ("http://h/hooks/phones/hooks/office", "is not the URL of source office"),
+    ],
+)
+def test_address_that_leads_nowhere_is_refused_before_anything_is_sent(
+    rules_file: Path, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    """Whatever stands there, one sentence says what to write."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    failed = CliRunner().invoke(app, ["sign", "office", "--rules", str(rules_file), "--to", address])
+    assert isinstance(failed.exception, SettingsError)
+    assert said in str(failed.exception)
+    assert "https://bridge.example.com" in str(failed.exception)

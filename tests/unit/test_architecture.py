@@ -12,7 +12,7 @@ import pytest
 import badge_bridge
 
 PACKAGE = Path(badge_bridge.__file__).parent
-LEAVES = {"events", "outcomes", "errors", "cel", "holding", "http", "portal_address", "__init__"}
+LEAVES = {"events", "outcomes", "errors", "cel", "holding", "http", "plural", "portal_address", "__init__"}
 # What each room may know besides itself.
 ALLOWED = {
     **dict.fromkeys(LEAVES, LEAVES),
@@ -30,7 +30,8 @@ ALLOWED = {
     "body_budget": LEAVES,
     "serving": {*LEAVES, "connections"},
     "life": {*LEAVES, "on_cards", "store"},
-    "delivery_files": {*LEAVES, "sources"},
+    "curl_commands": {*LEAVES, "sources"},
+    "delivery_files": {*LEAVES, "curl_commands", "sources"},
     "explain_json": {*LEAVES, "explain", "life", "on_cards", "rulesfile"},
     "terminal_text": LEAVES,
     "terminal": {*LEAVES, "on_cards", "store", "terminal_text"},

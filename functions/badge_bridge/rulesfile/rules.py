@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from badge_bridge.cel import Activation, EvaluationError
 from badge_bridge.errors import Finding
 from badge_bridge.events import Event
+from badge_bridge.plural import counted
 from badge_bridge.rulesfile.compiling import owner_id
 from badge_bridge.rulesfile.expressions import Expression
 from badge_bridge.rulesfile.index import Index
@@ -190,6 +191,16 @@ class RulesFile:
     """The values of all secrets, so that logs can leave them out."""
     cautions: tuple[Finding, ...] = ()
     """What is no mistake, and should be known all the same: how little the checks of a source prove."""
+
+    @property
+    def extent(self) -> str:
+        """How much there is in it, for people."""
+        count = (
+            counted(len(self.sources), "source"),
+            counted(len(self.badges), "badge"),
+            counted(len(self.rules), "rule"),
+        )
+        return f"{', '.join(count)} (hash {self.hash})"
 
     def judge(self, event: Event) -> tuple[Judgement, ...]:
         """What the rules for this event's type and source say, in the order of the file. No other is evaluated."""

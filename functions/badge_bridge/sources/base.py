@@ -196,6 +196,11 @@ class Source(ABC, Generic[Options]):
         """The parts of a request that nobody can change without the secret; none where a token is only sent along."""
 
     @property
+    def samples_need_a_key(self) -> bool:
+        """Whether a sample is signed with `SampleCall.private_key`: the secrets are public keys alone."""
+        return False
+
+    @property
     def late_secrets(self) -> bool:
         """Whether `offer_secrets` has a use: this source takes secrets that are not known when the rules are read."""
         return self.options.late_secrets

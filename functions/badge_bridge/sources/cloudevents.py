@@ -125,6 +125,10 @@ class CloudEvents(Source[CloudEventsOptions]):
         mapped = self._reader.over(delivery)
         return tuple(self._reading(envelope, mapped, delivery.received_at) for envelope in self._envelopes(delivery))
 
+    @property
+    def samples_need_a_key(self) -> bool:
+        return self.options.verify.is_public([secret.get_secret_value() for secret in self.options.secrets])
+
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         media = _BATCH if call.body.lstrip().startswith(b"[") else _STRUCTURED
         return sample_of(self.name, self.options.verify, self.options.secrets, media, call)

@@ -85,6 +85,10 @@ class Generic(Source[GenericOptions]):
     def binds(self) -> tuple[Part, ...]:
         return self.options.verify.binds
 
+    @property
+    def samples_need_a_key(self) -> bool:
+        return self.options.verify.is_public([secret.get_secret_value() for secret in self.options.secrets])
+
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         media = bodies.FORM if self.options.format == "form" else bodies.JSON
         return sample_of(self.name, self.options.verify, self.options.secrets, media, call)

@@ -74,6 +74,10 @@ class _Verify(BaseModel):
         """What names a verified delivery where `event.id` is not mapped."""
         return hashlib.sha256(delivery.body).hexdigest()
 
+    def is_public(self, secrets: Sequence[str]) -> bool:  # noqa: ARG002 - for schemes with key pairs
+        """Whether these secrets are public keys alone, so that whoever knows them can sign nothing."""
+        return False
+
     @abstractmethod
     def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:
         """A sample with what proves it, by the first of the secrets.
@@ -96,6 +100,9 @@ class StandardWebhooksVerify(_Verify):
 
     def signed_id(self, delivery: Delivery) -> str:
         return standard_webhooks.message_id(delivery)
+
+    def is_public(self, secrets: Sequence[str]) -> bool:
+        return not standard_webhooks.read_keys(secrets).shared
 
     def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:
         keys, name, timestamp = standard_webhooks.read_keys(secrets), f"msg_{call.id}", int(call.now)

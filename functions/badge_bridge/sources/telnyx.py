@@ -156,6 +156,10 @@ class Telnyx(Source[TelnyxOptions]):
     def reply(self) -> Reply:
         return Reply(status=200)
 
+    @property
+    def samples_need_a_key(self) -> bool:
+        return True
+
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         try:
             key = trial_key(call, self._keys, BASE64.encode)
