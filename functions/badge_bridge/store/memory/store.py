@@ -187,6 +187,7 @@ class MemoryStore:
             self._queue.file(row)
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
+        wanted = [plain(key) for key in legs.open]
         is_news = await self.revise(accepted, revision=revision, now=now)
         value = plain(legs.call)
         call = self._calls.get(value)
@@ -198,8 +199,8 @@ class MemoryStore:
                 if keeper is not None:
                     self._hasten(keeper, now)
                 return Judged(is_news, is_whole=False)
-        for key in legs.open:
-            row = self._rows.get(plain(key))
+        for key in wanted:
+            row = self._rows.get(key)
             if row is not None and row.state in ("waiting", "working"):
                 self._join(row, legs, now)
         return Judged(is_news, is_whole=True)
