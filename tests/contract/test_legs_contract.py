@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from badge_bridge.store.protocol import Accepted, Claim, Judged, LegPlace, LegsRead, Settlement, Store, StoredEvent
+from badge_bridge.store.sqlite import SqliteStore
 from support.stores import NOW, UNREADABLE, item, overwrite
 
 SOON, LATE = 5.0, 600.0
 CALL = "call\ns\n7"
+BREAKS = """
+CREATE TRIGGER breaks BEFORE INSERT ON joins WHEN new.value = 'other' BEGIN SELECT raise(ABORT, 'broken'); END
+"""
+"""A write of a leg that fails after its call and its keeper were written."""
 
 
 def leg(name: str, *, ends: bool = False, at: float = NOW, most: int = 500, call: str = CALL) -> Accepted:
@@ -198,3 +206,51 @@ async def test_leg_hurries_what_waits_by_a_clock_that_was_set_back(store: Store)
     await store.accept([leg("2", ends=True, at=NOW)])
     assert (await found(store, "1")).due == NOW + SOON
     assert (await claimed(store, "1", now=NOW + SOON)).attempt == 1
+
+
+class Breaking(list[str]):
+    """Keys of which only the first can be had."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield self[0]
+        raise RuntimeError("broken")
+
+
+async def test_judgement_that_breaks_off_in_the_middle_has_written_nothing(store: Store) -> None:
+    """Neither the judgement nor the end of a leg, and the call is judged all the same by who takes it up next."""
+    await store.accept([leg("1", ends=True)])
+    claim = await claimed(store, "1", now=NOW + 5)
+    await store.accept([leg("2", at=NOW + 5)])
+    with pytest.raises(RuntimeError, match="broken"):
+        await judge(store, now=NOW + 6, open=Breaking(["s:1", "s:2"]))
+    assert await store.get("s:judged") is None
+    assert await states(store, "1", "2") == "working waiting"
+    assert (await found(store, "1")).history[0].result == "working"
+    await store.accept([leg("3", ends=True, at=NOW + 7)])
+    assert (await found(store, "2")).due == NOW + 10
+    assert await store.settle(claim, Settlement(state="waiting", ended_at=NOW + 8, due=NOW + 8))
+    assert await judge(store, now=NOW + 9) == Judged(is_news=True, is_whole=True)
+    assert await states(store, "1", "2", "3") == "joined joined joined"
+
+
+async def test_delivery_whose_last_leg_cannot_be_placed_has_written_nothing(tmp_path: Path) -> None:
+    """No leg of it is there, the keeper of before is not hurried, and sent again it is taken as new.
+
+    Only of the file: in memory nothing can fail between two legs.
+    """
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    await store.accept([leg("1")])
+    told = [leg("2", ends=True, at=NOW + 1), leg("3", call="other", at=NOW + 1)]
+    await store._write(lambda connection: connection.execute(BREAKS))
+    with pytest.raises(sqlite3.IntegrityError, match="broken"):
+        await store.accept(told)
+    assert (await found(store, "1")).due == NOW + LATE
+    assert [one.key for one in (await store.list()).events] == ["s:1"]
+    assert [one.key for one in await store.related(CALL, limit=9)] == ["s:1"]
+    await store._write(lambda connection: connection.execute("DROP TRIGGER breaks"))
+    assert await store.accept(told) == [True, True]
+    assert await states(store, "1", "2", "3") == "waiting joined waiting"
+    assert (await found(store, "1")).due == NOW + 1 + SOON
+    assert await judge(store, now=NOW + 9) == Judged(is_news=True, is_whole=True)
+    await store.close()

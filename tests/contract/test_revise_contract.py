@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from badge_bridge.outcomes import Outcome
-from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store, StoredEvent
+from badge_bridge.store.protocol import Accepted, Claim, LegsRead, Settlement, Store, StoredEvent
 from support.stores import NOW, item
 
 LATER = NOW + 3600
@@ -19,6 +19,12 @@ def judged(kind: str = "call.unknown", *, joins: tuple[str, ...] = (), at: float
     given = item("s:1", type=kind, **fields)
     moment = given.event.time + timedelta(seconds=at)
     return replace(given, event=given.event.model_copy(update={"time": moment}), joins=joins)
+
+
+async def revise(store: Store, accepted: Accepted, *, revision: int, now: float) -> bool:
+    """Write it as the judgement of a call of which no leg is here; whether it is news."""
+    none = LegsRead("no call", count=0, open=(), is_full=False, reason="", rules_hash="")
+    return (await store.judge(accepted, revision=revision, legs=none, now=now)).is_news
 
 
 async def found(store: Store, key: str = "s:1") -> StoredEvent:
@@ -39,7 +45,7 @@ def ended(state: Any = "done", *, at: float = NOW + 11, **fields: Any) -> Settle
 
 async def test_first_revision_is_a_new_event_that_is_due(store: Store) -> None:
     """An event that is not known yet is written like one that is accepted, and its claim knows the revision."""
-    assert await store.revise(judged(), revision=2, now=NOW)
+    assert await revise(store, judged(), revision=2, now=NOW)
     claim = await claimed(store)
     assert (claim.event.type, claim.revision, claim.attempt) == ("call.unknown", 2, 1)
 
@@ -53,18 +59,18 @@ async def test_accepted_event_has_no_revision(store: Store) -> None:
 @pytest.mark.parametrize("revision", [1, 2])
 async def test_lower_or_equal_revision_changes_nothing(store: Store, revision: int) -> None:
     """Whoever judged with less knowledge, or with the same, comes too late."""
-    await store.revise(judged("call.answered"), revision=2, now=NOW)
-    assert not await store.revise(judged("call.missed"), revision=revision, now=NOW + 1)
+    await revise(store, judged("call.answered"), revision=2, now=NOW)
+    assert not await revise(store, judged("call.missed"), revision=revision, now=NOW + 1)
     assert (await found(store)).event.type == "call.answered"
 
 
 async def test_ended_event_is_taken_up_when_it_says_something_else(store: Store) -> None:
     """A new content is worked on anew: due now, without failures, without what rules had reached."""
-    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await revise(store, judged("call.missed"), revision=1, now=NOW)
     reached = Outcome(rule="r", result="badged", activity=7)
     await store.settle(await claimed(store), ended("dead", reason="no", failed=True, outcomes=(reached,)))
 
-    assert await store.revise(judged("call.answered"), revision=2, now=NOW + 20)
+    assert await revise(store, judged("call.answered"), revision=2, now=NOW + 20)
 
     stored = await found(store)
     assert (stored.state, stored.failures, stored.reason, stored.settled_at) == ("waiting", 0, "", None)
@@ -76,20 +82,20 @@ async def test_ended_event_is_taken_up_when_it_says_something_else(store: Store)
 
 async def test_same_content_is_not_worked_on_again(store: Store) -> None:
     """Another leg that changes nothing but what `data` lists costs no attempt."""
-    await store.revise(judged("call.missed", data={"legs": 1}), revision=1, now=NOW)
+    await revise(store, judged("call.missed", data={"legs": 1}), revision=1, now=NOW)
     await store.settle(await claimed(store), ended())
     more = replace(judged("call.missed", data={"legs": 2}), verified="from 2 deliveries")
-    assert not await store.revise(more, revision=2, now=NOW + 20)
+    assert not await revise(store, more, revision=2, now=NOW + 20)
     stored = await found(store)
     assert (stored.state, stored.event.data["legs"], stored.verified) == ("done", 2, "from 2 deliveries")
-    assert not await store.revise(judged("call.answered"), revision=2, now=NOW + 21)
+    assert not await revise(store, judged("call.answered"), revision=2, now=NOW + 21)
 
 
 async def test_attempt_that_is_overtaken_ends_and_the_event_is_due_at_once(store: Store) -> None:
     """Nobody takes the lease away from an attempt under way; when it ends, the new content is worked on."""
-    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await revise(store, judged("call.missed"), revision=1, now=NOW)
     claim = await claimed(store)
-    assert await store.revise(judged("call.answered"), revision=2, now=NOW + 10)
+    assert await revise(store, judged("call.answered"), revision=2, now=NOW + 10)
     assert await store.claim("s:1", now=NOW + 10, lease=60) is None
 
     assert await store.settle(claim, ended(outcomes=(Outcome(rule="r", result="badged", activity=7),)))
@@ -104,18 +110,18 @@ async def test_attempt_that_is_overtaken_ends_and_the_event_is_due_at_once(store
 
 async def test_overtaken_attempt_does_not_count_its_failure(store: Store) -> None:
     """What failed about a content that is no more does not bring the event nearer to dead, nor make it wait."""
-    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await revise(store, judged("call.missed"), revision=1, now=NOW)
     claim = await claimed(store)
-    await store.revise(judged("call.answered"), revision=2, now=NOW + 10)
+    await revise(store, judged("call.answered"), revision=2, now=NOW + 10)
     await store.settle(claim, ended("waiting", due=LATER, lane="main", failed=True))
     assert ((await found(store)).failures, (await claimed(store, now=NOW + 11)).lane) == (0, "")
 
 
 async def test_attempt_is_not_overtaken_when_only_data_changed(store: Store) -> None:
     """Another leg that changes nothing that is acted upon neither drops a failure nor hurries a retry."""
-    await store.revise(judged("call.missed", data={"legs": 1}), revision=1, now=NOW)
+    await revise(store, judged("call.missed", data={"legs": 1}), revision=1, now=NOW)
     claim = await claimed(store)
-    assert not await store.revise(judged("call.missed", data={"legs": 2}), revision=2, now=NOW + 10)
+    assert not await revise(store, judged("call.missed", data={"legs": 2}), revision=2, now=NOW + 10)
     assert await store.settle(claim, ended("waiting", due=LATER, failed=True, reason="no"))
     stored = await found(store)
     assert (stored.state, stored.failures, stored.due, stored.reason) == ("waiting", 1, LATER, "no")
@@ -125,9 +131,9 @@ async def test_attempt_is_not_overtaken_when_only_data_changed(store: Store) -> 
 @pytest.mark.parametrize("changed", [{"caller": "+4930999"}, {"duration": 12}, {"subject": "+4930999"}])
 async def test_attempt_is_overtaken_when_the_customer_or_the_duration_changed(store: Store, changed: Any) -> None:
     """The type need not change for an attempt to have been about something else."""
-    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await revise(store, judged("call.missed"), revision=1, now=NOW)
     claim = await claimed(store)
-    assert await store.revise(judged("call.missed", **changed), revision=2, now=NOW + 10)
+    assert await revise(store, judged("call.missed", **changed), revision=2, now=NOW + 10)
     await store.settle(claim, ended(outcomes=(Outcome(rule="r", result="badged", activity=7),)))
     again = await claimed(store, now=NOW + 11)
     assert (again.attempt, again.outcomes, again.event.type) == (2, (), "call.missed")
@@ -136,28 +142,28 @@ async def test_attempt_is_overtaken_when_the_customer_or_the_duration_changed(st
 
 async def test_lost_lease_of_an_overtaken_attempt_leaves_the_new_content(store: Store) -> None:
     """Whose holder vanished is worked on with what it says now."""
-    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await revise(store, judged("call.missed"), revision=1, now=NOW)
     await claimed(store)
-    await store.revise(judged("call.answered"), revision=2, now=NOW + 10)
+    await revise(store, judged("call.answered"), revision=2, now=NOW + 10)
     claim = await claimed(store, now=NOW + 1000)
     assert (claim.event.type, claim.outcomes) == ("call.answered", ())
 
 
 async def test_waiting_event_keeps_waiting_for_its_lane(store: Store) -> None:
     """A portal that is paused is not asked sooner because a call is judged anew."""
-    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await revise(store, judged("call.missed"), revision=1, now=NOW)
     await store.pause("main", until=LATER, reason="limit")
     await store.settle(await claimed(store), ended("waiting", due=NOW, lane="main"))
-    assert await store.revise(judged("call.answered"), revision=2, now=NOW + 20)
+    assert await revise(store, judged("call.answered"), revision=2, now=NOW + 20)
     assert (await found(store)).lane == "main"
     assert await store.claim("s:1", now=NOW + 20, lease=60) is None
 
 
 async def test_revised_event_is_found_once_by_its_time_of_now(store: Store) -> None:
     """Where the time or the customer was learned later, joining finds the event by that."""
-    await store.revise(judged(joins=("a",)), revision=1, now=NOW)
+    await revise(store, judged(joins=("a",)), revision=1, now=NOW)
     start = (await found(store)).event.time.timestamp()
-    await store.revise(judged(joins=("a", "b"), at=-30.0), revision=2, now=NOW)
+    await revise(store, judged(joins=("a", "b"), at=-30.0), revision=2, now=NOW)
     assert [key for key, _ in await store.joined("a", after=start - 60)] == ["s:1"]
     assert [key for key, _ in await store.joined("b", after=start - 60)] == ["s:1"]
     assert not await store.joined("a", after=start - 10)
@@ -186,13 +192,13 @@ async def test_joined_event_can_be_redriven(store: Store) -> None:
 async def test_event_that_was_accepted_as_it_is_is_not_revised(store: Store) -> None:
     """What one delivery said for good is not argued away by others."""
     await store.accept([item("s:1", type="call.missed")])
-    assert not await store.revise(judged("call.unknown"), revision=3, now=NOW)
+    assert not await revise(store, judged("call.unknown"), revision=3, now=NOW)
     assert (await found(store)).event.type == "call.missed"
 
 
 async def test_event_that_waits_for_a_retry_is_due_when_it_says_something_else(store: Store) -> None:
     """What has to be taken back is not kept on a card until a retry of hours is due."""
-    await store.revise(judged("call.missed"), revision=1, now=NOW)
+    await revise(store, judged("call.missed"), revision=1, now=NOW)
     await store.settle(await claimed(store), ended("waiting", due=NOW + 36_000, failed=True))
-    assert await store.revise(judged("call.answered"), revision=2, now=NOW + 20)
+    assert await revise(store, judged("call.answered"), revision=2, now=NOW + 20)
     assert (await claimed(store, now=NOW + 20)).event.type == "call.answered"

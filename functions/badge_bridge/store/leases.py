@@ -32,7 +32,7 @@ def set_aside(error: Unreadable, *, now: float) -> Settlement:
 
 
 def overtaken(settlement: Settlement) -> Settlement:
-    """How an attempt ends that was about a content which was replaced meanwhile (`Store.revise`)."""
+    """How an attempt ends that was about a content which was replaced meanwhile (`Store.judge`)."""
     reason = "what the event says has changed meanwhile"
     return replace(settlement, state="waiting", due=settlement.ended_at, lane="", failed=False, reason=reason)
 

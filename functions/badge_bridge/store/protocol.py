@@ -14,7 +14,7 @@ States of an event:
        |                  +--give_back---> waiting, due at once        (its holder stops)
        |                  +--- lease expired or holder gone: claimable again, counted as a failure
        +--redrive--- done | ignored | joined | dead
-       +--revise---- any of them, when the event's content is replaced
+       +--judge----- any of them, when the event's content is replaced
     accept, judge -> joined                                            (a leg that another one has read or will read)
 
 `joined` are the legs of a call: what they told goes into one event for the whole call, which `judge` writes, and writes
@@ -124,7 +124,7 @@ class Judged:
     """What came of writing a judgement."""
 
     is_news: bool
-    """As `Store.revise` answers."""
+    """There is something new to do: the event is new, or says something else than before, its `data` aside."""
     is_whole: bool
     """It was made of all legs there are, and all that were `open` are joined."""
 
@@ -147,7 +147,7 @@ class Claim:
     outcomes: tuple[Outcome, ...] = ()
     """What rules already reached since the event was accepted, last redriven or last revised."""
     revision: int = 0
-    """The one that the event's content was written with (`Store.revise`); 0 where it was accepted as it is."""
+    """The one that the event's content was written with (`Store.judge`); 0 where it was accepted as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,22 +321,17 @@ class Store(Protocol):
         no more: the attempt and its outcomes are recorded, and the event is due at once, whatever `settlement` says.
         """
 
-    async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
-        """Write an event whose content may change as more becomes known: durably, where it is not known yet or was
-        written with a lower `revision` (from 1). One that was accepted as it is stays so.
+    async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
+        """Write the judgement of a call, whose content may change as more becomes known: durably, where it is not known
+        yet or was written with a lower `revision` (from 1). An event that was accepted as it is stays so. Where it
+        is news, it is due at once (while it waits for a lane, then), its failures forgotten, and no rule counts as
+        finished. Whoever works on it meanwhile keeps the lease: see `settle`.
 
-        True where there is something new to do: the event is new, or says something else than before, its `data`
-        aside. It is then due at once (while it waits for a lane, then), its failures forgotten, and no rule
-        counts as finished. Whoever works on it meanwhile keeps the lease: see `settle`.
+        Where no leg has come since they were read, end all that are open as joined, also those that somebody works on.
+        Where one has come, all stay as they are, and the one that will read it is due now.
 
         Raises:
             ValueError: as for `accept`.
-        """
-
-    async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
-        """Write the judgement of a call, as `revise`; and, where no leg has come since they were read, end all that are
-        open as joined, also those that somebody works on. Where one has come, all stay as they are, and the one that
-        will read it is due now.
         """
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:

@@ -156,17 +156,15 @@ class MemoryStore:
         self._end(row, settlement)
         return True
 
-    async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
-        self._must_be_open()
-        new = new_row(accepted)
-        new.revision, new.due = revision, now
+    def _revise(self, new: Row, now: float) -> bool:
+        """Write the one event; whether it is news."""
         if self._add(new):
             return True
         row = self._rows[new.key]
-        if not 0 < row.revision < revision:
+        if not 0 < row.revision < new.revision:
             return False
         same = says_the_same(row.event, new.event)
-        row.event, row.type, row.time, row.revision = new.event, new.type, new.time, revision
+        row.event, row.type, row.time, row.revision = new.event, new.type, new.time, new.revision
         row.verified = new.verified
         for join in new.joins - row.joins:
             self._by_join.setdefault(join, []).append(row)
@@ -187,7 +185,11 @@ class MemoryStore:
             self._queue.file(row)
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
-        is_news = await self.revise(accepted, revision=revision, now=now)
+        self._must_be_open()
+        new = new_row(accepted)
+        new.revision, new.due = revision, now
+        wanted = [plain(key) for key in legs.open]
+        is_news = self._revise(new, now)
         value = plain(legs.call)
         call = self._calls.get(value)
         if call is not None:
@@ -198,8 +200,8 @@ class MemoryStore:
                 if keeper is not None:
                     self._hasten(keeper, now)
                 return Judged(is_news, is_whole=False)
-        for key in legs.open:
-            row = self._rows.get(plain(key))
+        for key in wanted:
+            row = self._rows.get(key)
             if row is not None and row.state in ("waiting", "working"):
                 self._join(row, legs, now)
         return Judged(is_news, is_whole=True)

@@ -133,10 +133,6 @@ class SqliteStore:
         values = writes.settlement_values(claim.key, claim.token, claim.attempt, settlement)
         return await self._write(lambda connection: writes.settle_claim(connection, claim, settlement, values))
 
-    async def revise(self, accepted: Accepted, *, revision: int, now: float) -> bool:
-        work = Acceptance.of([accepted])
-        return await self._write(lambda connection: writes.revise(connection, work, revision, now))
-
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
         work = Acceptance.of([accepted])
         return await self._write(lambda connection: writes.judge(connection, work, revision, legs, now))

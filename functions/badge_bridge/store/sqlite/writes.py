@@ -36,7 +36,6 @@ __all__ = [
     "read_gate",
     "redrive",
     "resume",
-    "revise",
     "settle",
     "settle_claim",
     "settlement_values",
@@ -182,8 +181,8 @@ def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
     return bool(rows)
 
 
-def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, now: float) -> bool:
-    """Write the one event of `acceptance`."""
+def _revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, now: float) -> bool:
+    """Write the one event of `acceptance`; whether it is news."""
     ((row, joins, _),) = acceptance.rows
     key, _, kind, verified, _, _, text = row
     if accept(connection, [acceptance]):
@@ -205,7 +204,7 @@ def revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int
 
 
 def judge(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, legs: LegsRead, now: float) -> Judged:
-    is_news = revise(connection, acceptance, revision, now)
+    is_news = _revise(connection, acceptance, revision, now)
     stage = Stage.FULL if legs.is_full else Stage.JUDGED
     rows = connection.execute(sql.JUDGED, {"call": plain(legs.call), "stage": int(stage)}).fetchall()
     for stored, keeper in rows:
