@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import typer
@@ -90,6 +92,21 @@ def test_yaml_of_the_readme_is_a_rules_file(number: int) -> None:
     if "rules:" not in text:
         whole += "rules:\n  - {name: r, on: call.missed, badge: b}\n"
     assert parse(whole + text, "README.md", providers=OPTIONS, environ=None).rules
+
+
+def test_xml_of_the_readme_is_well_formed() -> None:
+    """What is pasted into a telephone system is read there."""
+    blocks = re.findall(r"```xml\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        ET.fromstring(textwrap.dedent(block))  # noqa: S314 - our own text
+
+
+def test_headings_that_the_readme_links_to_exist() -> None:
+    """As GitHub names them: in lower case, with dashes, and without punctuation."""
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    names = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= names
 
 
 def test_http_answers_table_has_every_status_of_the_code() -> None:

@@ -447,6 +447,29 @@ def test_machine_behind_a_leg_that_was_dialled_is_no_human(answered_by: str, exp
 
 
 @pytest.mark.parametrize(
+    ("statuses", "recorded", "expected"),
+    [
+        (["ringing", "no-answer"], False, "missed"),
+        (["ringing", "no-answer"], True, "voicemail"),
+        (["ringing", "in-progress", "completed"], False, "answered"),
+        (["ringing", "in-progress", "completed"], True, "answered"),
+        (["ringing"], False, "unknown"),
+    ],
+)
+def test_call_that_goes_on_after_a_dial_is_judged_from_status_callbacks(
+    statuses: list[str], recorded: bool, expected: str
+) -> None:
+    """Each telephone, the recording and the number report; no `action` is needed."""
+    child = {**MISSED, "CallSid": CHILD, "ParentCallSid": CALL, "Direction": "outbound-dial"}
+    told = [{**child, "CallStatus": status, "SequenceNumber": str(at)} for at, status in enumerate(statuses)]
+    told += [{"CallSid": CALL, **RECORDED}] if recorded else []
+    told.append({**MISSED, "CallStatus": "completed"})
+    readings = [source().read(posted(fields))[0] for fields in told]
+    legs = [LegEvent(str(number), NOW.timestamp(), each.event) for number, each in enumerate(readings)]
+    assert judge_legs(legs).outcome == judge_legs(legs[::-1]).outcome == expected
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("CallSid", ""),

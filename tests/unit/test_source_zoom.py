@@ -98,6 +98,7 @@ def test_other_deliveries_are_no_challenge() -> None:
         ("phone.callee_answered", {}, ("agent", "answered", "", "", True)),
         ("phone.callee_answered", {"callee": {"extension_type": "autoReceptionist"}}, ("machine", "answered", "", "", False)),
         ("phone.callee_answered", {"callee": {"extension_type": "callQueue"}}, ("machine", "answered", "", "", False)),
+        ("phone.callee_answered", {"callee": {"extension_type": "call_queue"}}, ("machine", "answered", "", "", False)),
         ("phone.callee_answered", {"callee": {}}, ("", "answered", "", "", False)),
         ("phone.callee_missed", {"handup_result": "No Answer"}, ("agent", "ended", "no_answer", "leg", False)),
         ("phone.callee_missed", {"handup_result": "Call Cancel"}, ("agent", "ended", "cancelled", "leg", False)),

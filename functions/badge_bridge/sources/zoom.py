@@ -277,7 +277,8 @@ class Zoom(Source[ZoomOptions]):
 
 
 def _kind(end: Mapping[str, Any]) -> str:
-    return text_at(end, "extension_type").lower()
+    """`callQueue` is also seen as `call_queue`."""
+    return text_at(end, "extension_type").lower().replace("_", "")
 
 
 def _party(end: Mapping[str, Any]) -> Literal["agent", "machine", ""]:
