@@ -116,7 +116,8 @@ async def explain_stored(
     if event.leg is not None or "legs" in event.data:
         one = event if event.leg else event.model_copy(update={"leg": Leg(call=event.id)})
         found = await store.related(call_join(one), limit=MOST_LEGS)
-        legs = [LegEvent(leg.key, leg.received_at, leg.event) for leg in found if leg.event.leg is not None]
+        told = sorted(found, key=lambda leg: leg.received_at)
+        legs = [LegEvent(leg.key, leg.received_at, leg.event) for leg in told if leg.event.leg is not None]
     if event.leg is not None:
         (explained,) = _judged([(leg.received_at, Made(leg.key, leg.event)) for leg in legs], rules, weighed)
     else:

@@ -418,10 +418,11 @@ async def _told_by_zoom(
     company: Company, outcome: Literal["missed", "answered"]
 ) -> tuple[list[StoredEvent], StoredEvent]:
     """A made-up call that has ended: its legs as they are stored, and its judgement."""
-    call = made_up(outcome=outcome, now=virtual_clock(), caller="+4930901821", line="+4989654321")
+    call = made_up(outcome=outcome, now=virtual_clock(), caller="+4930901821", line="+4989654321", call="d")
     pipeline = company.bridge.pipeline
     for delivery in samples(build_all(company.bridge.rules.sources), "phones", call):
-        await pipeline.accept(pipeline.source("phones", "POST"), delivery)
+        await pipeline.accept(pipeline.source("phones", "POST"), replace(delivery, received_at=virtual_clock()))
+        await asyncio.sleep(1)
     stored = await company.ended()
     (judged,) = [event for event in stored if event.event.leg is None]
     return [event for event in stored if event.event.leg is not None], judged
@@ -471,13 +472,14 @@ def test_badge_is_told_of_with_who_took_it_off() -> None:
 
 
 def test_judgement_that_is_stored_is_explained_with_its_legs() -> None:
-    """Who looks at the event that the rules met sees what it was judged from."""
+    """Who looks at the event that the rules met sees what it was judged from, in the order in which it came."""
 
     async def story() -> None:
         async with open_company(rules=PHONES) as company:
             bridge, (legs, judged) = company.bridge, await _told_by_zoom(company, "answered")
             (event,) = (await explain_stored(bridge.rules, judged, store=bridge.store)).events
             assert sorted(leg.key for leg in event.legs) == sorted(one.key for one in legs)
+            assert [leg.leg.state for leg in event.legs] == ["ringing", "answered", "ended"]
 
     run_virtually(story())
 
