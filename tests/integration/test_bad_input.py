@@ -23,6 +23,7 @@ from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery
 from support.every_source import NOW, call
 from support.fuzz_run import Surface
+from support.handshakes import HANDSHAKES, SIGNED, changed_handshake, handshake
 from support.hostile import BOMB, HOSTILE
 from support.mutations import CHANGES, STALE, proofs
 from support.senders import SENDERS, Sender
@@ -40,6 +41,7 @@ PART_OF: Mapping[str, str] = {
     "_signature_field_changed": "fields",
     "_bound_field_changed": "fields",
     "_url_changed": "url",
+    "_query_changed": "url",
     "_too_late": "time",
 }
 """The part of a request that a change is one of; the others change the proof itself."""
@@ -116,8 +118,11 @@ def genuine(sender: Sender) -> Sequence[Delivery]:
 
 
 def bound(sender: Sender) -> set[str]:
-    """What the source says that it protects; of JSON that is the body where of a form it is its fields."""
-    return {"body" if part == "form" else part for part in sender.source.binds}
+    """What the source says that it protects; of JSON that is the body where of a form it is its fields, and of a GET
+    the URL alone.
+    """
+    parts: set[str] = {"body" if part == "form" else part for part in sender.source.binds}
+    return parts - {"body"} if sender.syntax == "query" else parts
 
 
 @every_sender
@@ -170,6 +175,26 @@ async def test_a_delivery_that_comes_again_is_the_same_event(sender: Sender, mon
         assert once
         assert [(await bridge.send(delivery)).status_code for delivery in sent] == first
         assert bridge.stored == once
+
+
+CHECKED = [sender for sender in SENDERS.values() if sender.provider in HANDSHAKES]
+
+
+@pytest.mark.parametrize("sender", CHECKED, ids=lambda sender: sender.name)
+async def test_check_of_the_endpoint_is_answered_and_stores_nothing(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is changed or has a delivery in it; one that is signed is answered only as it was signed."""
+    rng = random.Random(sender.name)  # noqa: S311 - repeatable, not secret
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        (base, *_) = genuine(sender)
+        assert (await bridge.send(handshake(sender, base))).status_code == 200
+        for _ in range(40):
+            what, changed = changed_handshake(sender, base, rng)
+            headers = [(name, value.strip().replace("\r\n", " ")) for name, value in changed.headers]
+            status = (await bridge.send(replace(changed, headers=headers))).status_code
+            assert status == 401 if sender.provider in SIGNED else status < 500, (what, status)
+        assert bridge.stored == 0
 
 
 WEAKER = [sender for sender in SENDERS.values() if sender.downgraded]
@@ -235,7 +260,8 @@ async def test_body_over_the_cap_is_refused_and_not_read_further(
 async def test_compressed_body_is_refused(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bomb is not inflated, signed or not."""
     async with Bridge.opened(sender, monkeypatch) as bridge:
-        for delivery in (sender.signed(BOMB, NOW), replace(sender.signed(b"", NOW), body=BOMB)):
+        signed = sender.signed(b"" if sender.syntax == "query" else BOMB, NOW)
+        for delivery in (signed, replace(sender.signed(b"", NOW), body=BOMB)):
             answer = await bridge.send(replace(delivery, headers=[*delivery.headers, ("content-encoding", "gzip")]))
             assert answer.status_code == 415
             assert (bridge.read, bridge.parsed, bridge.stored) == (0, 0, 0)

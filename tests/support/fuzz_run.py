@@ -20,11 +20,12 @@ from badge_bridge.sources import OPTIONS, PROVIDERS, Source
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.memory import MemoryStore
 from support.every_source import NOW, call
+from support.handshakes import HANDSHAKES, SIGNED, changed_handshake, handshake
 from support.mutations import garbage, mutated
 from support.senders import SENDERS
 
-Kind = Literal["control", "one change", "garbage"]
-KINDS: Sequence[Kind] = ("control", "one change", "garbage")
+Kind = Literal["control", "one change", "garbage", "handshake"]
+KINDS: Sequence[Kind] = ("control", "one change", "garbage", "handshake")
 
 LEAST: Mapping[Kind, float] = {"control": 0.01, "one change": 0.5}
 """The shares without which a run proves little: of all requests, and of those to each provider."""
@@ -115,17 +116,21 @@ async def _nobody(keys: Sequence[str]) -> None:
     """Wakes nobody: nothing is processed here."""
 
 
-def kind_of(turn: int) -> Kind:
+def kind_of(turn: int, provider: str) -> Kind:
     """What a sender sends in its turn: of a hundred one control and sixty with one change, however short the run is."""
     if turn % 100 == 0:
         return "control"
+    if turn % 10 == 4 and provider in HANDSHAKES:
+        return "handshake"
     return "garbage" if turn % 10 in (0, 2, 4, 8) else "one change"
 
 
 async def run(requests: int, seed: int) -> Report:
-    """So many requests, spread over all senders: valid deliveries (controls), valid ones with one change, and garbage.
+    """So many requests, spread over all senders: valid deliveries (controls), valid ones with one change, garbage, and
+    what providers check an endpoint with.
 
-    Nothing but the controls may be accepted or stored, nothing may end in 5xx, and no kind may fall short.
+    Nothing but the controls may be stored, nor accepted; a check of an endpoint may be answered where it proves nothing.
+    Nothing may end in 5xx, and no kind may fall short.
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable, not secret
     surface, report = Surface({name: sender.source for name, sender in SENDERS.items()}), Report()
@@ -141,16 +146,21 @@ async def run(requests: int, seed: int) -> Report:
     names = list(SENDERS)
     for number in range(requests):
         turn, name = number // len(names), names[number % len(names)]
-        source, base = SENDERS[name].source, rng.choice(valid[name])
-        kind = kind_of(turn)
+        sender, base = SENDERS[name], rng.choice(valid[name])
+        kind = kind_of(turn, sender.provider)
         what: str = kind
+        welcome = kind == "control"
         match kind:
             case "control":
                 delivery = base
             case "one change":
-                what, delivery = mutated(base, source, rng)
+                what, delivery = mutated(base, sender.source, rng)
             case "garbage":
                 delivery = replace(garbage(NOW, rng), path=base.path)
+            case "handshake" if welcome := rng.random() < 0.2:
+                delivery = handshake(sender, base)
+            case "handshake":
+                what, delivery = changed_handshake(sender, base, rng)
         before = len(surface.store._rows)
         try:
             status = await surface.send(name, delivery)
@@ -160,8 +170,9 @@ async def run(requests: int, seed: int) -> Report:
         report.statuses[status] += 1
         stored = len(surface.store._rows) > before
         accepted = 200 <= status < 300
-        right = (stored or turn > 0) if kind == "control" else not stored
-        if status >= 500 or accepted != (kind == "control") or not right:
+        answered_rightly = accepted == welcome or (kind == "handshake" and sender.provider not in SIGNED and accepted)
+        stored_rightly = (stored or turn > 0) if kind == "control" else not stored
+        if status >= 500 or not answered_rightly or not stored_rightly:
             report.wrong.append(f"number {number}, {name}, {what}: {status} {delivery}"[:1500])
     report.wrong += report.lacks()
     return report

@@ -1,4 +1,4 @@
-"""Bodies that are made to cost much or to be read in two ways: what each is, in JSON and as a form."""
+"""Bodies that are made to cost much or to be read in two ways: what each is, in JSON, as a form, and in a query."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ HOSTILE: Mapping[str, Mapping[str, bytes]] = {
         "invalid UTF-8": b"a=\xff",
         "escaped invalid UTF-8": b"a=%ff",
         "no pairs": b"a&b&c",
+    },
+    "query": {
+        "1,001 fields": b"&".join(b"%x=" % number for number in range(1_001)),
+        "10,000 empty fields": b"&" * MANY,
+        "escaped invalid UTF-8": b"CallSid=%ff",
     },
 }
 """Each is refused by what reads bodies, whoever sends it; none is larger than any provider's cap."""

@@ -52,7 +52,7 @@ def _form(delivery: Delivery) -> dict[str, Any]:
 
 
 def _twilio(delivery: Delivery) -> bool:
-    told = delivery.body.decode() if "json" in _header(delivery, "content-type") else _form(delivery)
+    told: Any = delivery.body.decode() if "json" in _header(delivery, "content-type") else _form(delivery)
     signature = _header(delivery, "x-twilio-signature")
     return bool(RequestValidator(_secret("twilio")).validate(_url(delivery), told, signature))
 
@@ -127,6 +127,7 @@ def _svix(delivery: Delivery) -> bool:
 
 JUDGES: Mapping[str, tuple[str, Judge]] = {
     "twilio": ("twilio", _twilio),
+    "twilio-get": ("twilio", _twilio),
     "twilio-json": ("twilio", _twilio),
     "signalwire": ("signalwire-sdk", _signalwire),
     "signalwire-json": ("signalwire-sdk", _signalwire),
@@ -134,12 +135,15 @@ JUDGES: Mapping[str, tuple[str, Judge]] = {
     "telnyx": ("telnyx", _telnyx),
     "vonage": ("vonage-jwt", _vonage),
     "plivo": ("plivo", _plivo),
+    "plivo-rotated": ("plivo", _plivo),
     "dialpad": ("PyJWT", _dialpad),
     "didww": ("stripe", _stripe(_secret("didww"), "x-ps-signature")),
     "quo": ("standardwebhooks", _standard),
     "generic-standard-webhooks": ("standardwebhooks", _standard),
+    "generic-standard-webhooks-svix": ("svix", _svix),
     "generic-hmac-timestamped": ("stripe", _stripe(TOKEN, "x-signature")),
     "cloudevents-standard-webhooks": ("svix", _svix),
+    "cloudevents-standard-webhooks-svix": ("svix", _svix),
     "cloudevents-hmac-timestamped": ("stripe", _stripe(TOKEN, "x-signature")),
 }
 """The library that judges a sender's deliveries."""
@@ -179,6 +183,8 @@ def _other(text: str, at: int) -> str:
 
 
 def _in_body(delivery: Delivery) -> Delivery:
+    if delivery.method == "GET":
+        return replace(delivery, query=_other(delivery.query, len(delivery.query) // 2))
     return replace(delivery, body=_other(delivery.body.decode(), len(delivery.body) // 2).encode())
 
 
