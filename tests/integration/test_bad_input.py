@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ from support.fuzz_run import Surface
 from support.handshakes import HANDSHAKES, SIGNED, changed_handshake, handshake
 from support.hostile import BOMB, HOSTILE, REASONS
 from support.mutations import CHANGES, STALE, proofs
-from support.senders import SENDERS, Sender
+from support.senders import SENDERS, Sender, with_body
 
 pytestmark = pytest.mark.slow
 
@@ -241,6 +242,44 @@ async def test_hostile_body_that_is_rightly_signed_is_refused(sender: Sender, mo
             assert re.search(f"{REASONS[name]}|{NO_CLAIMS}", said), (name, bridge.refused)
             assert bridge.parsed <= 4, name  # of a token its header and its claims, and what it is of
         assert bridge.stored == 0
+
+
+WITH_FIELDS = [sender for sender in SENDERS.values() if sender.syntax != "json"]
+
+
+def fields_of(sender: Sender, delivery: Delivery) -> list[tuple[str, str]]:
+    """The fields that the provider writes, in a form or in the query."""
+    text = delivery.query if sender.syntax == "query" else delivery.body.decode()
+    return parse_qsl(text, keep_blank_values=True)
+
+
+@pytest.mark.parametrize("sender", WITH_FIELDS, ids=lambda sender: sender.name)
+async def test_field_that_is_there_twice_is_refused_or_decides_nothing(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed rightly, with another value before or behind: neither the first nor the last wins. What is accepted is the
+    event that it would be without the field, and keeps both values.
+    """
+    added = fields_of(sender, sender.signed(b"", NOW))  # by the signing itself
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        for delivery in genuine(sender):
+            fields = fields_of(sender, delivery)
+            told = [field for field in fields if field[0] not in dict(added)]
+            for name, value in fields:
+                other = (name, f"{value}1")
+                for doubled in ([*told, other], [other, *told]):
+                    sent = sender.signed(urlencode(doubled).encode(), NOW)
+                    both = [value for one, value in fields_of(sender, sent) if one == name]
+                    assert len(set(both)) == 2
+                    before = bridge.stored
+                    if not (await bridge.send(sent)).is_success:
+                        assert bridge.stored == before
+                        continue
+                    rest = urlencode([field for field in fields_of(sender, sent) if field[0] != name])
+                    without = replace(sent, query=rest) if sender.syntax == "query" else with_body(sent, rest.encode())
+                    (event, none) = (sender.source.read(one)[0].event for one in (sent, without))
+                    assert event.model_copy(update={"data": {}}) == none.model_copy(update={"data": {}}), name
+                    assert event.data[name] == both, name
 
 
 @every_sender
