@@ -1,6 +1,7 @@
 """Fuzzes every source through the HTTP surface: python tests/fuzz/deliveries.py [requests] [seed].
 
-Nothing but the controls may be accepted, and nothing may end in 5xx. Exit code 1 otherwise.
+Nothing but the controls may be accepted, nothing may end in 5xx, and no provider may get too few controls or valid
+deliveries with one change. Exit code 1 otherwise.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main() -> int:
     took = time.perf_counter() - start
     print(report.table())
     print(f"statuses: {dict(sorted(report.statuses.items()))}")
-    print(f"{requests:,} requests, seed {seed}, {took:.0f} s, {len(report.wrong)} wrongly answered")
+    print(f"{requests:,} requests, seed {seed}, {took:.0f} s, {len(report.wrong)} wrong")
     for line in report.wrong[:20]:
         print(line)
     return 1 if report.wrong else 0

@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
 
+from badge_bridge import server as server_module
 from badge_bridge.server import create_app
 from badge_bridge.serving import Server, bind
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery
 from support.every_source import NOW, call
 from support.fuzz_run import Surface
-from support.hostile import BOMB, HOSTILE
+from support.handshakes import HANDSHAKES, SIGNED, changed_handshake, handshake
+from support.hostile import BOMB, HOSTILE, REASONS
 from support.mutations import CHANGES, STALE, proofs
-from support.senders import SENDERS, Sender
+from support.senders import SENDERS, Sender, with_body
 
 pytestmark = pytest.mark.slow
 
 CHUNK = 65_536
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Loading the certificates of all authorities for each client takes longer than its requests."""
+READ_FIRST = "the request cannot be read for checking: "
+NO_CLAIMS = "no claims in JSON"
+"""Said of a token that PyJWT cannot read, which does not say which limit was broken."""
 PART_OF: Mapping[str, str] = {
     "_body_changed": "body",
     "_body_longer": "body",
@@ -40,6 +47,7 @@ PART_OF: Mapping[str, str] = {
     "_signature_field_changed": "fields",
     "_bound_field_changed": "fields",
     "_url_changed": "url",
+    "_query_changed": "url",
     "_too_late": "time",
 }
 """The part of a request that a change is one of; the others change the proof itself."""
@@ -56,6 +64,8 @@ class Bridge:
         """Bytes of bodies that the application took from the network."""
         self.parsed = 0
         """Bodies that were parsed, as a form or as JSON."""
+        self.refused = ""
+        """What the log says of the last delivery that was refused."""
         self._path = f"/hooks/{sender.name}"
         self._client = httpx.AsyncClient(trust_env=False, timeout=20, verify=NO_TLS)
         self._url = ""
@@ -67,6 +77,7 @@ class Bridge:
     async def send(self, delivery: Delivery, *, chunked: bool = False) -> httpx.Response:
         self.surface.now = delivery.received_at
         self.read = self.parsed = 0
+        self.refused = ""
         query = f"?{delivery.query}" if delivery.query else ""
         return await self._client.request(
             delivery.method,
@@ -99,6 +110,10 @@ class Bridge:
 
             monkeypatch.setattr(module, name, parsed)
 
+        def refused(*, reason: str, **_: Any) -> None:
+            bridge.refused = reason
+
+        monkeypatch.setattr(server_module, "log_accept", refused)
         counted_in(bodies, "parse_qsl")
         counted_in(json, "loads")
         async with Server(counting, bind("127.0.0.1", 0)) as server, bridge._client:
@@ -116,8 +131,11 @@ def genuine(sender: Sender) -> Sequence[Delivery]:
 
 
 def bound(sender: Sender) -> set[str]:
-    """What the source says that it protects; of JSON that is the body where of a form it is its fields."""
-    return {"body" if part == "form" else part for part in sender.source.binds}
+    """What the source says that it protects; of JSON that is the body where of a form it is its fields, and of a GET
+    the URL alone.
+    """
+    parts: set[str] = {"body" if part == "form" else part for part in sender.source.binds}
+    return parts - {"body"} if sender.syntax == "query" else parts
 
 
 @every_sender
@@ -172,6 +190,26 @@ async def test_a_delivery_that_comes_again_is_the_same_event(sender: Sender, mon
         assert bridge.stored == once
 
 
+CHECKED = [sender for sender in SENDERS.values() if sender.provider in HANDSHAKES]
+
+
+@pytest.mark.parametrize("sender", CHECKED, ids=lambda sender: sender.name)
+async def test_check_of_the_endpoint_is_answered_and_stores_nothing(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is changed or has a delivery in it; one that is signed is answered only as it was signed."""
+    rng = random.Random(sender.name)  # noqa: S311 - repeatable, not secret
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        (base, *_) = genuine(sender)
+        assert (await bridge.send(handshake(sender, base))).status_code == 200
+        for _ in range(40):
+            what, changed = changed_handshake(sender, base, rng)
+            headers = [(name, value.strip().replace("\r\n", " ")) for name, value in changed.headers]
+            status = (await bridge.send(replace(changed, headers=headers))).status_code
+            assert status == 401 if sender.provider in SIGNED else status < 500, (what, status)
+        assert bridge.stored == 0
+
+
 WEAKER = [sender for sender in SENDERS.values() if sender.downgraded]
 
 
@@ -188,14 +226,60 @@ async def test_weaker_way_of_signing_is_refused(sender: Sender, monkeypatch: pyt
 
 @every_sender
 async def test_hostile_body_that_is_rightly_signed_is_refused(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has the secret still cannot send what is too deep, too large, ambiguous or in no encoding."""
+    """Whoever has the secret still cannot send what is too deep, too large, ambiguous or in no encoding: the log says
+    which limit it broke, also where that is found while checking who sent it, which the sender hears as 401.
+    """
     async with Bridge.opened(sender, monkeypatch) as bridge:
         for name, content in HOSTILE[sender.syntax].items():
-            answer = await bridge.send(sender.signed(content, NOW))
-            expected = {400, 401, 413} if sender.reads_first else {400}
-            assert answer.status_code in expected, (name, answer.status_code, answer.text)
+            sent = sender.signed(content, NOW)
+            status = (await bridge.send(sent)).status_code
+            if len(sent.body) > sender.source.max_body:
+                assert (status, bridge.parsed) == (413, 0), name
+                continue
+            assert status in ({400, 401} if sender.reads_first else {400}), (name, status, bridge.refused)
+            said = bridge.refused.removeprefix(READ_FIRST)
+            assert (said != bridge.refused) == (status == 401), (name, bridge.refused)
+            assert re.search(f"{REASONS[name]}|{NO_CLAIMS}", said), (name, bridge.refused)
             assert bridge.parsed <= 4, name  # of a token its header and its claims, and what it is of
         assert bridge.stored == 0
+
+
+WITH_FIELDS = [sender for sender in SENDERS.values() if sender.syntax != "json"]
+
+
+def fields_of(sender: Sender, delivery: Delivery) -> list[tuple[str, str]]:
+    """The fields that the provider writes, in a form or in the query."""
+    text = delivery.query if sender.syntax == "query" else delivery.body.decode()
+    return parse_qsl(text, keep_blank_values=True)
+
+
+@pytest.mark.parametrize("sender", WITH_FIELDS, ids=lambda sender: sender.name)
+async def test_field_that_is_there_twice_is_refused_or_decides_nothing(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed rightly, with another value before or behind: neither the first nor the last wins. What is accepted is the
+    event that it would be without the field, and keeps both values.
+    """
+    added = fields_of(sender, sender.signed(b"", NOW))  # by the signing itself
+    async with Bridge.opened(sender, monkeypatch) as bridge:
+        for delivery in genuine(sender):
+            fields = fields_of(sender, delivery)
+            told = [field for field in fields if field[0] not in dict(added)]
+            for name, value in fields:
+                other = (name, f"{value}1")
+                for doubled in ([*told, other], [other, *told]):
+                    sent = sender.signed(urlencode(doubled).encode(), NOW)
+                    both = [value for one, value in fields_of(sender, sent) if one == name]
+                    assert len(set(both)) == 2
+                    before = bridge.stored
+                    if not (await bridge.send(sent)).is_success:
+                        assert bridge.stored == before
+                        continue
+                    rest = urlencode([field for field in fields_of(sender, sent) if field[0] != name])
+                    without = replace(sent, query=rest) if sender.syntax == "query" else with_body(sent, rest.encode())
+                    (event, none) = (sender.source.read(one)[0].event for one in (sent, without))
+                    assert event.model_copy(update={"data": {}}) == none.model_copy(update={"data": {}}), name
+                    assert event.data[name] == both, name
 
 
 @every_sender
@@ -235,7 +319,8 @@ async def test_body_over_the_cap_is_refused_and_not_read_further(
 async def test_compressed_body_is_refused(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bomb is not inflated, signed or not."""
     async with Bridge.opened(sender, monkeypatch) as bridge:
-        for delivery in (sender.signed(BOMB, NOW), replace(sender.signed(b"", NOW), body=BOMB)):
+        signed = sender.signed(b"" if sender.syntax == "query" else BOMB, NOW)
+        for delivery in (signed, replace(sender.signed(b"", NOW), body=BOMB)):
             answer = await bridge.send(replace(delivery, headers=[*delivery.headers, ("content-encoding", "gzip")]))
             assert answer.status_code == 415
             assert (bridge.read, bridge.parsed, bridge.stored) == (0, 0, 0)

@@ -39,7 +39,7 @@ def open_badges(company: Company) -> int:
 
 def test_every_provider_is_tried() -> None:
     """A new provider is one line here, or a reason why it has none."""
-    assert {*SAMPLED, *WITHOUT_SAMPLES} == set(PROVIDERS)
+    assert {*SAMPLED, *WITHOUT_SAMPLES} == set(PROVIDERS), "see tests/support/every_source.py"
 
 
 @pytest.mark.parametrize("provider", [provider for provider in SAMPLED if provider not in NEVER_JUDGED])

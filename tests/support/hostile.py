@@ -1,11 +1,11 @@
-"""Bodies that are made to cost much or to be read in two ways: what each is, in JSON and as a form."""
+"""Bodies that are made to cost much or to be read in two ways: what each is, in JSON, as a form, and in a query."""
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
 
-__all__ = ["BOMB", "HOSTILE"]
+__all__ = ["BOMB", "HOSTILE", "REASONS"]
 
 MANY = 10_000
 
@@ -36,8 +36,43 @@ HOSTILE: Mapping[str, Mapping[str, bytes]] = {
         "escaped invalid UTF-8": b"a=%ff",
         "no pairs": b"a&b&c",
     },
+    "query": {
+        "1,001 fields": b"&".join(b"%x=" % number for number in range(1_001)),
+        "10,000 empty fields": b"&" * MANY,
+        "escaped invalid UTF-8": b"CallSid=%ff",
+    },
 }
 """Each is refused by what reads bodies, whoever sends it; none is larger than any provider's cap."""
+
+_MANY_FIELDS, _MANY_VALUES, _DEEP, _TWICE = "1,000 fields", "5,000 values", "deeper than 32 levels", "repeated key"
+_NUMBER, _TEXT, _BYTES = "64 bits", "not Unicode", "not UTF-8"
+REASONS: Mapping[str, str] = {
+    "deep lists": _MANY_VALUES,
+    "deep objects": f"{_DEEP}|{_MANY_VALUES}",
+    "33 levels": _DEEP,
+    "wide": _MANY_VALUES,
+    "many members": _MANY_VALUES,
+    "key twice": _TWICE,
+    "key twice inside": _TWICE,
+    "whole number of 5,000 digits": _NUMBER,
+    "65 bits": _NUMBER,
+    "number beyond a float": "too large",
+    "NaN": "NaN",
+    "half of a pair": _TEXT,
+    "half of a pair as a key": _TEXT,
+    "invalid UTF-8": _BYTES,
+    "overlong UTF-8": _BYTES,
+    "UTF-16": _BYTES,
+    "two documents": "not JSON",
+    "10,000 fields": _MANY_FIELDS,
+    "1,001 fields": _MANY_FIELDS,
+    "10,000 empty fields": _MANY_FIELDS,
+    "escaped invalid UTF-8": _BYTES,
+    "no pairs": "not a form",
+}
+"""What the log says of each where it is signed rightly (a pattern): the limit that it breaks, never that the signature was
+wrong.
+"""
 
 BOMB = gzip.compress(b'{"a":"' + b"x" * 50_000_000 + b'"}')
 """Some tens of kilobytes that would be 50 MB."""

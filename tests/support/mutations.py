@@ -55,6 +55,8 @@ def _header_changed(delivery: Delivery, source: Source[Any], rng: random.Random)
     index = rng.choice(places)
     name, value = delivery.headers[index]
     begin = value.rfind(" ") + 1 if name == "authorization" else value.rfind(",", 0, 4) + 1
+    if name in _LISTS:
+        begin = value.rfind(",") + 1  # the last is the one that counts
     letters = [at for at in range(begin, max(len(value) - 4, begin + 1)) if value[at].isalnum()]
     if not letters:
         return None
@@ -152,6 +154,14 @@ def _url_changed(delivery: Delivery, source: Source[Any], rng: random.Random) ->
     return replace(delivery, query=delivery.query + rng.choice(("x=1", "&a=b", "CallSid=1", "bodySHA256=00")))
 
 
+def _query_changed(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
+    """One character of a field that is sent in the URL, or of the digest of the body there."""
+    letters = [at for at, letter in enumerate(delivery.query) if letter.isalnum()]
+    if "url" not in source.binds or not letters:
+        return None
+    return replace(delivery, query=_changed_at(delivery.query, rng.choice(letters), rng))
+
+
 def _too_late(delivery: Delivery, source: Source[Any], rng: random.Random) -> Delivery | None:
     if "time" not in source.binds:
         return None
@@ -187,6 +197,8 @@ def _unsigned(token: str, rng: random.Random) -> str:
     return f"{encoded}.{claims}.{rng.choice(('', signature))}"
 
 
+_LISTS = ("x-plivo-signature-v3",)
+"""Headers that may have several signatures, parted by commas."""
 _SIGNED_FIELDS = ("sign", "json", "vpbx_api_key")
 _CALL_FIELDS = ("caller_id", "called_did", "call_start")
 _BOUND_FIELDS = {"justcall": ("type", "webhook_url"), "novofon": _CALL_FIELDS, "zadarma": _CALL_FIELDS}
@@ -204,6 +216,7 @@ CHANGES: Sequence[Change] = (
     _signature_field_changed,
     _bound_field_changed,
     _url_changed,
+    _query_changed,
     _too_late,
     _secret_changed,
     _algorithm_none,
@@ -221,8 +234,9 @@ _KINDS = (
 _NAMES = (
     "authorization", "signature", "webhook-signature", "webhook-id", "webhook-timestamp", "x-twilio-signature", "x-zm-signature",
     "x-zm-request-timestamp", "x-plivo-signature-v3", "x-plivo-signature-v3-nonce", "verification-token", "telnyx-timestamp",
-    "telnyx-signature-ed25519", "x-ps-signature", "openphone-signature", "x-signalwire-signature", "x-justcall-signature", "x-signature",
+    "svix-id", "svix-timestamp", "svix-signature", "telnyx-signature-ed25519", "x-ps-signature", "openphone-signature", "x-signalwire-signature", "x-justcall-signature", "x-signature",
 )  # fmt: skip
+_METHODS = ("POST", "POST", "POST", "POST", "GET", "OPTIONS")
 _VALUES = (
     "", "0", "v1,AAAA", "Bearer x", "Basic eDp5", "Basic ****", "t=1,v1=00", "hmac;1;0;AAAA", "v0=" + "0" * 64, "A" * 28, "\u00ff",
     "application k:AAAA", "9" * 40, "Bearer eyJhbGciOiJub25lIn0.e30.", "1763778600", "x" * 4000,
@@ -236,6 +250,7 @@ _BODIES: Sequence[Callable[[random.Random], bytes]] = (
     lambda _: b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
     lambda rng: b"&".join(b"f%d=1" % number for number in range(rng.choice((3, 10_000)))),
     lambda _: b'{"event":"x","event":"y"}',
+    lambda _: b'{"event":"endpoint.url_validation","payload":{"plainToken":"x"}}',
     lambda _: b'{"a":' + b"9" * 5_000 + b"}",
     lambda _: b'{"a":"\\ud800"}',
     lambda _: b"a=%ff&b=%00&c",
@@ -252,4 +267,4 @@ def garbage(now: float, rng: random.Random) -> Delivery:
     if rng.random() < 0.05:
         headers.append(("content-encoding", "gzip"))
     query = rng.choice(("", "", "a=%ff", "&".join("q=1" for _ in range(2_000)), "CallSid=CA1&CallStatus=no-answer"))
-    return Delivery("POST", query, headers, rng.choice(_BODIES)(rng), now)
+    return Delivery(rng.choice(_METHODS), query, headers, rng.choice(_BODIES)(rng), now)

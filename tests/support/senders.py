@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import parse_qsl, quote_plus, urlencode
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -43,8 +43,8 @@ Calls = Callable[["Sender", SampleCall], Sequence[Delivery]]
 class Sender:
     name: str
     source: Source[Any]
-    syntax: Literal["json", "form"]
-    """What `signed` takes."""
+    syntax: Literal["json", "form", "query"]
+    """What `signed` takes; a query is a form in the URL."""
     sign: Sign
     tell: Calls
     downgraded: Callable[[Delivery], Delivery] | None = None
@@ -115,6 +115,12 @@ def _twilio(source: Source[Any], content: bytes, now: float, algorithm: Any = "s
     return _posted(headers, content, now, FORM)
 
 
+def _twilio_get(source: Source[Any], content: bytes, now: float) -> Delivery:
+    query = quote(content, safe="&=+%")
+    signature = twilio.sign(f"{URL}?{query}", (), _secret(source))
+    return Delivery("GET", query, [(twilio.SIGNATURE, signature)], b"", now)
+
+
 def _twilio_json(source: Source[Any], content: bytes, now: float) -> Delivery:
     query = f"bodySHA256={hashlib.sha256(content).hexdigest()}"
     signature = twilio.sign(f"{URL}?{query}", (), _secret(source))
@@ -145,7 +151,14 @@ def _vonage(source: Source[Any], content: bytes, now: float) -> Delivery:
 def _plivo(source: Source[Any], content: bytes, now: float) -> Delivery:
     text = f"{URL}?" + "".join(key + value for key, value in sorted(_pairs(content))) + ".12345"
     signature = _base64(_mac(_secret(source), text.encode()))
-    return _posted([("x-plivo-signature-v3", signature), ("x-plivo-signature-v3-nonce", "12345")], content, now, FORM)
+    return _posted([("x-plivo-signature-v3-nonce", "12345"), ("x-plivo-signature-v3", signature)], content, now, FORM)
+
+
+def _plivo_rotated(source: Source[Any], content: bytes, now: float) -> Delivery:
+    """While the Auth Token of the account changes, with the signatures of both."""
+    sent = _plivo(source, content, now)
+    *before, (name, signature) = sent.headers
+    return replace(sent, headers=[*before, (name, f"{_base64(bytes(32))},{signature}")])
 
 
 def _sinch(source: Source[Any], content: bytes, now: float) -> Delivery:
@@ -232,6 +245,9 @@ def _proof(scheme: str, content: bytes, now: float) -> Headers:
     match scheme:
         case "standard-webhooks":
             return [*standard, ("webhook-signature", standard_webhooks.sign(identifier, int(now), content, WHSEC))]
+        case "standard-webhooks-svix":
+            named = _proof("standard-webhooks", content, now)
+            return [(name.replace("webhook", "svix"), value) for name, value in named]
         case "standard-webhooks-public":
             signature = PRIVATE.sign(f"{identifier}.{stamp}.".encode() + content)
             return [*standard, ("webhook-signature", f"v1a,{_base64(signature)}")]
@@ -239,13 +255,12 @@ def _proof(scheme: str, content: bytes, now: float) -> Headers:
             return [("x-signature", "sha256=" + _mac(TOKEN, content).hex())]
         case "hmac-timestamped":
             return [("x-signature", f"t={stamp},v1={_mac(TOKEN, stamp.encode() + b'.' + content).hex()}")]
-        case "bearer":
-            return [("authorization", f"Bearer {TOKEN}")]
-    return [("authorization", f"Basic {_base64(USER.encode())}")]
+    return [("authorization", f"Bearer {TOKEN}" if scheme == "bearer" else f"Basic {_base64(USER.encode())}")]
 
 
 SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "standard-webhooks": {"verify": {"scheme": "standard-webhooks"}, "secrets": [WHSEC]},
+    "standard-webhooks-svix": {"verify": {"scheme": "standard-webhooks"}, "secrets": [WHSEC]},
     "standard-webhooks-public": {"verify": {"scheme": "standard-webhooks"}, "secrets": [f"whpk_{PUBLIC}"]},
     "hmac": {"verify": {"scheme": "hmac", "header": "X-Signature", "prefix": "sha256="}, "secrets": [TOKEN]},
     "hmac-timestamped": {"verify": {"scheme": "hmac-timestamped", "header": "X-Signature"}, "secrets": [TOKEN]},
@@ -254,7 +269,7 @@ SCHEMES: Mapping[str, Mapping[str, Any]] = {
 }
 IN_THE_BODY: Mapping[str, Any] = {"verify": {"scheme": "token", "field": "token"}, "secrets": [TOKEN]}
 """For generic alone."""
-STRUCTURED = "application/cloudevents+json"
+STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
 def _by_scheme(source: Source[Any], content: bytes, now: float, scheme: str, media: str) -> Delivery:
@@ -265,6 +280,12 @@ def _with_token(source: Source[Any], content: bytes, now: float, media: str) -> 
     told = {"token": TOKEN}
     body = _form_with(told, content) if media == FORM else _object_with(told, content)
     return _posted([], body, now, media)
+
+
+def _batch(source: Source[Any], content: bytes, now: float) -> Delivery:
+    """The array, or one of the event that the content is."""
+    content = content if content.startswith(b"[") else b"[" + content + b"]"
+    return _by_scheme(source, content, now, "hmac", BATCH)
 
 
 def _binary(source: Source[Any], content: bytes, now: float) -> Delivery:
@@ -327,6 +348,11 @@ def _told_by_producer(call: SampleCall) -> dict[str, Any]:
     return {**attributes, "datacontenttype": JSON, "data": _told(call)}
 
 
+def _told_in_batch(sender: Sender, call: SampleCall) -> Sequence[Delivery]:
+    events = [_told_by_producer(one) for one in (call, replace(call, id=f"{call.id}b"))]
+    return [sender.signed(json.dumps(events).encode(), call.now)]
+
+
 def _told_in_form(sender: Sender, call: SampleCall) -> Sequence[Delivery]:
     return [sender.signed(urlencode(_told(call)).encode(), call.now)]
 
@@ -339,6 +365,7 @@ def _made(name: str, provider: str, options: Mapping[str, Any], **parts: Any) ->
 def _all() -> Iterator[Sender]:
     sha256 = {"verify": {"algorithm": "sha256", "key": "CK1"}}
     yield _made("twilio", "twilio", {}, sign=_twilio, syntax="form")
+    yield _made("twilio-get", "twilio", {}, sign=_twilio_get, tell=_sampled_again, syntax="query")
     yield _made("twilio-json", "twilio", {}, sign=_twilio_json, tell=_sampled_as_json)
     yield _made(
         "twilio-sha256",
@@ -363,6 +390,7 @@ def _all() -> Iterator[Sender]:
     yield _made("telnyx", "telnyx", {"secrets": [PUBLIC]}, sign=_telnyx, tell=partial(_document, _told_by_telnyx))
     yield _made("vonage", "vonage", {}, sign=_vonage)
     yield _made("plivo", "plivo", {}, sign=_plivo, syntax="form", downgraded=_with_v2_only)
+    yield _made("plivo-rotated", "plivo", {}, sign=_plivo_rotated, tell=_sampled_again, syntax="form")
     yield _made("sinch", "sinch", {}, sign=_sinch)
     yield _made("bandwidth", "bandwidth", {}, sign=_freeswitch)
     yield _made("zoom", "zoom", {}, sign=_zoom)
@@ -399,6 +427,7 @@ def _all() -> Iterator[Sender]:
         sign = partial(_with_token, media=media)
         tell = partial(_document, _told) if media == JSON else _told_in_form
         yield _made(f"generic-token-{written}", "generic", options, sign=sign, tell=tell, syntax=written)
+    yield _made("cloudevents-batch", "cloudevents", SCHEMES["hmac"], sign=_batch, tell=_told_in_batch)
     yield _made("cloudevents-binary", "cloudevents", SCHEMES["bearer"], sign=_binary, tell=partial(_document, _told))
 
 

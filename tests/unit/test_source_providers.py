@@ -19,7 +19,8 @@ def test_every_source_class_is_listed() -> None:
     """A provider's module that was forgotten in the list would not be there for a rules file."""
     folder = Path(badge_bridge.sources.__file__).parent
     modules = [path for path in folder.glob("*.py") if re.search(r"\n    options_type: .* = ", path.read_text())]
-    assert {path.stem for path in modules} == {cls.__module__.rpartition(".")[2] for cls in PROVIDERS.values()}
+    listed = {cls.__module__.rpartition(".")[2] for cls in PROVIDERS.values()}
+    assert {path.stem for path in modules} == listed, "see _MODULES in functions/badge_bridge/sources/__init__.py"
     assert len(PROVIDERS) == len(OPTIONS) == len(modules)
 
 

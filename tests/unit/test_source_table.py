@@ -86,7 +86,7 @@ def assert_every_one_refused(row: Row, deliveries: Iterator[Delivery]) -> None:
 
 def test_every_provider_is_in_the_table() -> None:
     """A new provider is a row here."""
-    assert {row.provider for row in ROWS} == set(PROVIDERS)
+    assert {row.provider for row in ROWS} == set(PROVIDERS), "see tests/support/provider_table.py"
 
 
 @rows()

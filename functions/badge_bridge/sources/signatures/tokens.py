@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from badge_bridge.errors import Unauthenticated
+from badge_bridge.errors import Malformed, Unauthenticated
 from badge_bridge.sources.base import Delivery, Part
 from badge_bridge.sources.signatures.places import WINDOW
 from badge_bridge.sources.signatures.scheme import any_equal, enumerated
@@ -78,6 +78,7 @@ class Jwt:
 
         Raises:
             Unauthenticated: it is missing, not signed with one of the keys, too old, or of another body.
+            Malformed: it is signed, and is not HS256 or has no claims.
         """
         token = self.token(delivery)
         if not token or len(token) > _MAX_TOKEN:
@@ -108,10 +109,13 @@ def _base64url(data: bytes) -> bytes:
 
 
 def _claims(token: str, keys: Sequence[bytes]) -> dict[str, Any] | None:
-    """The claims of a token that is signed with one of the keys, or None.
+    """The claims of a token that is signed with one of the keys, or None where it is signed with none.
 
     The library reads header and claims before it compares the signature, which for a body of 1 MiB of nobody's takes a
     tenth of a second for each key. So the signature is compared here first, and the library judges what has passed.
+
+    Raises:
+        Malformed: signed, but what it holds is no header of HS256 or no claims.
     """
     import jwt  # noqa: PLC0415 - a cost for those only who use it
 
@@ -125,8 +129,10 @@ def _claims(token: str, keys: Sequence[bytes]) -> dict[str, Any] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of keys shorter than the RFC recommends: the provider chose them
             return jwt.decode(token, key, algorithms=["HS256"], options=options)
-    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-        return None
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        raise Malformed(
+            "the token is signed with one of the secrets, but is not HS256 or has no claims in JSON"
+        ) from error
 
 
 def _signing_key(token: str, keys: Sequence[bytes]) -> bytes | None:
