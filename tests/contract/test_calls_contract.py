@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from badge_bridge import retry
+from badge_bridge.plural import counted
 from badge_bridge.store.protocol import LONGEST_LEASE, Store
 from support.bridge_by_hand import ENDS, RINGS, ByHand, key_of, leg_event
 from support.portals import START
@@ -36,7 +37,7 @@ async def assert_judged_once(bridge: ByHand, kind: str, *, legs: int, attempts: 
     """In one event, from all legs, that was worked on so often."""
     (judged,) = await bridge.judgements()
     assert (judged.event.type, judged.state, judged.attempts) == (kind, "ignored", attempts)
-    assert judged.verified.startswith(f"from {legs} deliveries:")
+    assert judged.verified.startswith(f"from {counted(legs, 'delivery', 'deliveries')}:")
     assert not (await bridge.store.list(state="waiting")).events
     assert not (await bridge.store.list(state="working")).events
 
