@@ -306,6 +306,61 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
         "unknown",
         "it may have been answered, and nothing says by whom",
     ),
+    "one does not pick up, and another did of whom no human is known": (
+        [BEGUN, gave_up("a"), told("b", party="agent", state="answered", at=9.0), OVER],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
+    "one is busy, and another was connected to whomever": (
+        [
+            BEGUN,
+            gave_up("a", "busy"),
+            ring("b"),
+            told("b", state="ended", ends="leg", outcome="completed", at=9.0),
+            OVER,
+        ],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
+    "one does not pick up, and what picked up another was a machine": (
+        [
+            BEGUN,
+            gave_up("a"),
+            told("b", party="machine", state="answered"),
+            told("b", party="agent", state="ended", ends="leg", outcome="completed", at=9.0),
+            OVER,
+        ],
+        "missed",
+        "no_answer",
+    ),
+    "somebody picks up as the caller gives up, before anything had answered him": (
+        [BEGUN, gave_up("a"), told("b", party="agent", state="answered", at=9.0), CANCELLED],
+        "missed",
+        "caller_cancelled",
+    ),
+    "a softphone calls, and nobody answers it": (
+        [
+            told("s", direction="outbound", party="agent", state="answered"),
+            told("d", direction="outbound", party="customer", ends="call", outcome="no_answer", at=9.0),
+        ],
+        "failed",
+        "no_answer",
+    ),
+    "said for good, and a telephone was picked up": (
+        [BEGUN, told("b", party="agent", state="answered", at=9.0), FINAL],
+        "missed",
+        "caller_cancelled",
+    ),
+    "said for good that it was connected, which is nothing": (
+        [
+            BEGUN,
+            gave_up("a"),
+            told("b", party="agent", state="answered", at=9.0),
+            incoming(state="ended", ends="call", outcome="completed", final=True, at=61.0),
+        ],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
 }
 
 
