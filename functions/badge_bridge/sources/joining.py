@@ -83,7 +83,7 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
     """The one event of the whole call. Its parties, its beginning and its duration are those that the legs agree on,
     or the earliest that say something.
     """
-    ordered = sorted(legs, key=lambda one: (one.event.time, one.key))
+    ordered = _earliest_first(legs)
     first = ordered[0].event
     judgement = judge_legs(legs)
     direction = _direction(legs)
@@ -117,6 +117,10 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
             "legs": [_listed(one) for one in ordered[:_LISTED]],
         },
     )
+
+
+def _earliest_first(legs: Sequence[LegEvent]) -> list[LegEvent]:
+    return sorted(legs, key=lambda one: (one.event.time, one.key))
 
 
 def _has_ended(legs: Sequence[LegEvent]) -> bool:
@@ -216,7 +220,7 @@ def _no_human_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgem
         return Judgement("voicemail")
     if _may_be_answered(deciding, direction):
         return Judgement("unknown", "it may have been answered, and nothing says by whom")
-    telling = [one.leg for one in deciding if one.leg.outcome not in _SAYING_NOTHING]
+    telling = [one.leg for one in _earliest_first(deciding) if one.leg.outcome not in _SAYING_NOTHING]
     if telling:
         return _nobody_answered(telling, direction)
     if direction == "inbound" and _all_is_told(legs):
