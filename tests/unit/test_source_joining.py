@@ -1,72 +1,27 @@
-"""Judging a call from its legs: a table of calls, and properties that hold for every set of legs."""
+"""Judging a call from its legs: a table of calls."""
 
 from __future__ import annotations
 
-import random
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from badge_bridge.events import LEG, Event, Leg
 from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judge_legs, judged_event, when_to_judge
-
-NOW = 1_763_778_600.0
-CUSTOMER, LINE = "+4930123456", "+4989654321"
-
-
-def told(
-    leg: str = "", *, at: float = 0.0, direction: Any = "", caller: str = "", key: str = "", **fields: Any
-) -> LegEvent:
-    """One leg event; `at` is when it was received and happened, in seconds from the beginning."""
-    event = Event(
-        id="c",
-        source="s",
-        provider="p",
-        type=LEG,
-        time=datetime.fromtimestamp(NOW + at, UTC),
-        direction=direction,
-        caller=caller,
-        callee=LINE if caller else "",
-        subject=caller if direction == "inbound" else "",
-        line=LINE if direction == "inbound" else "",
-        leg=Leg(call="c", leg=leg, **fields),
-        data={"at": at},
-    )
-    return LegEvent(key or f"s:{leg}:{fields.get('state', '')}:{at}", NOW + at, event)
-
-
-def incoming(**fields: Any) -> LegEvent:
-    return told("in", direction="inbound", caller=CUSTOMER, party="customer", **fields)
-
-
-def ring(name: str, at: float = 1.0) -> LegEvent:
-    return told(name, party="agent", state="ringing", at=at)
-
-
-def gave_up(name: str, outcome: str = "no_answer", at: float = 20.0) -> LegEvent:
-    return told(name, party="agent", state="ended", ends="leg", outcome=outcome, at=at)
-
-
-def picked_up(name: str, at: float = 10.0) -> LegEvent:
-    return told(name, party="agent", state="answered", human=True, at=at)
-
-
-def of_handset(order: float, state: str, **fields: Any) -> LegEvent:
-    """One of the states of a handset that a queue rings at again and again; the provider says their order."""
-    fields = {"ends": "leg", "outcome": "no_answer", **fields} if state == "ended" else fields
-    return told("a", at=order, order=order, direction="inbound", party="agent", state=state, **fields)
-
-
-BEGUN = incoming(state="started")
-OVER = incoming(state="ended", ends="call", outcome="completed", at=30.0)
-ALL_TOLD = incoming(state="ended", ends="call", outcome="completed", tells_all=True, at=30.0)
-ENDING: tuple[tuple[Any, Any], ...] = (("answered", ""), ("ended", "leg"))
-CANCELLED = incoming(state="ended", ends="call", outcome="cancelled", at=30.0)
-
-FINAL = incoming(state="ended", ends="call", outcome="cancelled", final=True, at=61.0)
+from support.legs import (
+    ALL_TOLD,
+    BEGUN,
+    CANCELLED,
+    CUSTOMER,
+    ENDING,
+    FINAL,
+    LINE,
+    NOW,
+    OVER,
+    gave_up,
+    incoming,
+    of_handset,
+    picked_up,
+    ring,
+    told,
+)
 
 CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
     "caller gives up": ([BEGUN, CANCELLED], "missed", "caller_cancelled"),
@@ -306,6 +261,61 @@ CALLS: dict[str, tuple[list[LegEvent], str, str]] = {
         "unknown",
         "it may have been answered, and nothing says by whom",
     ),
+    "one does not pick up, and another did of whom no human is known": (
+        [BEGUN, gave_up("a"), told("b", party="agent", state="answered", at=9.0), OVER],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
+    "one is busy, and another was connected to whomever": (
+        [
+            BEGUN,
+            gave_up("a", "busy"),
+            ring("b"),
+            told("b", state="ended", ends="leg", outcome="completed", at=9.0),
+            OVER,
+        ],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
+    "one does not pick up, and what picked up another was a machine": (
+        [
+            BEGUN,
+            gave_up("a"),
+            told("b", party="machine", state="answered"),
+            told("b", party="agent", state="ended", ends="leg", outcome="completed", at=9.0),
+            OVER,
+        ],
+        "missed",
+        "no_answer",
+    ),
+    "somebody picks up as the caller gives up, before anything had answered him": (
+        [BEGUN, gave_up("a"), told("b", party="agent", state="answered", at=9.0), CANCELLED],
+        "missed",
+        "caller_cancelled",
+    ),
+    "a softphone calls, and nobody answers it": (
+        [
+            told("s", direction="outbound", party="agent", state="answered"),
+            told("d", direction="outbound", party="customer", ends="call", outcome="no_answer", at=9.0),
+        ],
+        "failed",
+        "no_answer",
+    ),
+    "said for good, and a telephone was picked up": (
+        [BEGUN, told("b", party="agent", state="answered", at=9.0), FINAL],
+        "missed",
+        "caller_cancelled",
+    ),
+    "said for good that it was connected, which is nothing": (
+        [
+            BEGUN,
+            gave_up("a"),
+            told("b", party="agent", state="answered", at=9.0),
+            incoming(state="ended", ends="call", outcome="completed", final=True, at=61.0),
+        ],
+        "unknown",
+        "it may have been answered, and nothing says by whom",
+    ),
 }
 
 
@@ -372,173 +382,3 @@ def test_call_that_may_ring_at_the_next_is_judged_later(more: list[LegEvent], gr
     turned = told("a", direction="inbound", party="agent", state="ended", ends="leg", rings_on=30, at=20.0)
     begun = 0 if seconds < 600 else 20
     assert when_to_judge([turned, *more], grace=grace, longest=600) == NOW + begun + seconds
-
-
-PARTIES = ("customer", "agent", "machine", "")
-STATES = ("started", "ringing", "answered", "ended", "")
-OUTCOMES = ("", "completed", "no_answer", "cancelled", "busy", "rejected", "failed", "voicemail")
-
-
-@st.composite
-def legs_of_a_call(draw: st.DrawFn) -> list[LegEvent]:
-    """Any legs at all, sensible or not, each with a key of its own."""
-    final = [draw(st.integers(0, 9)) == 0 for _ in range(draw(st.integers(1, 8)))]
-    return [
-        told(
-            draw(st.sampled_from("abc")),
-            key=f"s:{number}",
-            at=draw(st.integers(0, 5)),
-            direction=draw(st.sampled_from(("", "", "inbound", "outbound"))),
-            caller=draw(st.sampled_from(("", CUSTOMER, "+4940111"))),
-            party=draw(st.sampled_from(PARTIES)),
-            state=draw(st.sampled_from(STATES)),
-            outcome=draw(st.sampled_from(OUTCOMES)),
-            ends="call" if final[number] else draw(st.sampled_from(("", "leg", "call"))),
-            final=final[number],
-            human=draw(st.integers(0, 5)) == 0,
-            human_if_outbound=draw(st.integers(0, 5)) == 0,
-            tells_all=draw(st.booleans()),
-            rings_on=draw(st.sampled_from((0.0, 30.0))),
-            order=draw(st.sampled_from((None, 1.0, 2.0, 3.0))),
-        )
-        for number in range(len(final))
-    ]
-
-
-def machines_of(legs: list[LegEvent]) -> set[str]:
-    """The legs of which anything says that a machine is at their far end."""
-    return {one.leg.leg for one in legs if one.leg.party == "machine"}
-
-
-@given(legs_of_a_call(), st.randoms(use_true_random=False))
-def test_order_changes_nothing(legs: list[LegEvent], rng: random.Random) -> None:
-    """Whatever came first: the same judgement, the same event, the same time to judge."""
-    mixed = legs.copy()
-    rng.shuffle(mixed)
-    assert judged_event(mixed) == judged_event(legs)
-    assert when_to_judge(mixed, grace=5, longest=100) == when_to_judge(legs, grace=5, longest=100)
-
-
-@given(legs_of_a_call(), st.data())
-def test_repeats_change_nothing(legs: list[LegEvent], data: st.DataObject) -> None:
-    """However often a leg is told of."""
-    again = [data.draw(st.sampled_from(legs)) for _ in range(3)]
-    assert judge_legs([*legs, *again]) == judge_legs(legs)
-
-
-@given(legs_of_a_call(), st.data())
-def test_lost_legs_never_make_an_answered_call_missed(legs: list[LegEvent], data: st.DataObject) -> None:
-    """As long as one leg is left that knows of a human, and was no machine, the call is not missed, busy or rejected."""
-    machines = machines_of(legs)
-    left = [leg for leg in legs if leg.leg.human or data.draw(st.booleans())]
-    if any(leg.leg.human and leg.leg.leg not in machines for leg in left):
-        assert judge_legs(left).outcome in ("answered", "unknown")
-
-
-@given(legs_of_a_call(), st.lists(st.sampled_from(range(3)), min_size=1))
-def test_call_is_not_abandoned_while_anything_is_known_of_whoever_answered(
-    legs: list[LegEvent], left: list[int]
-) -> None:
-    """Whatever is lost of the leg to somebody of ours who picked up, as long as it is not all of it."""
-    told_of = [
-        told("x", party="agent", state="ringing"),
-        told("x", party="agent", state="answered", human=True),
-        told("x", party="agent", state="ended", ends="leg", outcome="completed"),
-    ]
-    assert judge_legs([BEGUN, ALL_TOLD, *legs, *(told_of[each] for each in left)]).reason != "abandoned"
-
-
-@given(legs_of_a_call())
-def test_abandoned_is_inbound_and_told_from_beginning_to_end(legs: list[LegEvent]) -> None:
-    """Nobody of ours who was rung is known to have been connected, and of nobody the end is unknown."""
-    judgement = judge_legs([BEGUN, ALL_TOLD, *legs])
-    if judgement.reason == "abandoned":
-        assert judgement.outcome == "missed"
-        agents = {one.leg.leg for one in legs if one.leg.party == "agent"} - machines_of(legs)
-        for name in agents:
-            own = [one.leg for one in legs if one.leg.leg == name]
-            assert any(leg.ends for leg in own)
-            assert not any(leg.state == "answered" or leg.outcome == "completed" for leg in own)
-        assert all(one.leg.tells_all for one in legs if one.leg.outcome == "completed")
-
-
-@given(legs_of_a_call())
-def test_machine_takes_back_only_what_its_own_leg_said_before(legs: list[LegEvent]) -> None:
-    """A human on another leg, or one who came later on the same, stays; one who came before it was the machine."""
-    last = {
-        leg: max((one.leg.order for one in legs if one.leg.leg == leg and one.leg.order), default=0.0) for leg in "abc"
-    }
-    taken = [
-        told(leg, key=f"m:{leg}", party="machine", state="answered", order=last[leg] + 1) for leg in machines_of(legs)
-    ]
-    after = judge_legs([*legs, *taken])
-    humans = {one.leg.leg for one in legs if one.leg.human}
-    proven = humans - machines_of(legs) or any(one.leg.human and one.leg.party == "machine" for one in legs)
-    # One that counts only of an outgoing call proves no other.
-    proven = proven or (any(one.leg.human_if_outbound for one in legs) and judged_event(legs).direction == "outbound")
-    assert (after.outcome == "answered") <= bool(proven)
-    later = [told(leg, key=f"h:{leg}", human=True, order=last[leg] + 2) for leg in machines_of(legs)]
-    if later and all(one.leg.order is not None for one in legs):
-        assert judge_legs([*legs, *taken, *later]).outcome in ("answered", "unknown")
-
-
-@given(legs_of_a_call())
-def test_missed_is_inbound_ended_and_unanswered(legs: list[LegEvent]) -> None:
-    """The promise, said once more in other words than the code's."""
-    event = judged_event(legs)
-    if event.type == "call.missed":
-        assert event.direction == "inbound"
-        assert any(leg.event.direction == "inbound" for leg in legs)
-        assert any(leg.leg.ends for leg in legs)
-        assert not any(leg.leg.human for leg in legs if leg.leg.leg not in machines_of(legs))
-        if any(leg.leg.final for leg in legs):
-            return
-        assert not any(leg.leg.outcome == "voicemail" for leg in legs)
-        for name in {leg.leg.leg for leg in legs}:
-            own = [leg.leg for leg in legs if leg.leg.leg == name]
-            assert any(leg.party for leg in own) or all(leg.state != "answered" for leg in own)
-
-
-@given(legs_of_a_call())
-def test_answer_that_counts_on_outgoing_calls_only_answers_no_other(legs: list[LegEvent]) -> None:
-    """And none in which it is not known at whom it rang."""
-    legs = [one for one in legs if not one.leg.human]
-    if legs and judge_legs(legs).outcome == "answered":
-        assert judged_event(legs).direction == "outbound"
-        recorded = {one.key for one in legs if one.leg.party == "machine" and one.leg.state == "ended"}
-        assert len({one.leg.leg for one in legs if one.key not in recorded}) == 1
-
-
-@given(legs_of_a_call(), st.sampled_from(("no_answer", "cancelled", "busy", "failed")))
-def test_what_is_said_for_good_counts_before_everything_but_a_human(legs: list[LegEvent], outcome: Any) -> None:
-    """At once, whatever else is told of the call, and whoever told it first."""
-    said = told("z", key="s:z", at=-1, direction="inbound", party="customer", ends="call", outcome=outcome, final=True)
-    legs = [one for one in legs if not one.leg.final and not one.leg.human_if_outbound]
-    assert when_to_judge([*legs, said], grace=5, longest=100) == NOW - 1
-    judged = judge_legs([*legs, said])
-    if judge_legs([*legs, OVER]).outcome == "answered":
-        assert judged.outcome == "answered"
-    else:
-        assert judged.outcome == {"no_answer": "missed", "cancelled": "missed"}.get(outcome, outcome)
-
-
-@given(legs_of_a_call())
-def test_call_goes_on_while_a_leg_that_had_ended_rings_again(legs: list[LegEvent]) -> None:
-    """Only an end of the whole call, or a later one of the leg, is stronger."""
-    legs = [leg for leg in legs if leg.leg.ends != "call" and (leg.leg.order or not leg.leg.ends)]
-    again = [told(leg, key=f"r:{leg}", state="ringing", order=4.0) for leg in "abc"]
-    assert judge_legs([*legs, *again]).outcome == "unknown"
-    over = [told(leg, key=f"e:{leg}", direction="inbound", ends="leg", party="agent", order=5.0) for leg in "abc"]
-    assert judge_legs([*legs, *again, *over]).reason != "its end is not known"
-
-
-@given(legs_of_a_call(), st.integers(0, 7))
-def test_further_leg_never_takes_an_answer_back(legs: list[LegEvent], seen: int) -> None:
-    """What was judged as answered stays so when the rest becomes known, as long as that tells of no machine behind the
-    leg; where it tells that somebody is still connected, its end is not known any more.
-    """
-    before = legs[: seen + 1]
-    proven = any(one.leg.human for one in before)
-    if judge_legs(before).outcome == "answered" and proven and not machines_of(legs):
-        after = judge_legs(legs)
-        assert after.outcome == "answered" or after.reason == "answered, but its end was never reported"

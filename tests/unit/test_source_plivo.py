@@ -32,6 +32,7 @@ FIELDS: dict[str, str] = {key: values[0] for key, values in parse_qs(OURS[0]["bo
 CALL = FIELDS["CallUUID"]
 DIALLED = {"CallUUID": CALL, "CallStatus": "in-progress", "Direction": "inbound", "From": "14157654321"}
 DIALLED |= {"DialStatus": "completed", "DialBLegUUID": "b", "DialALegUUID": CALL}
+STEP = {**DIALLED, "DialStatus": "", "DialAction": "hangup"}
 RECORDED = {"CallUUID": CALL, "CallStatus": "in-progress", "Direction": "inbound", "From": "14157654321"}
 RECORDED |= {"RecordUrl": "https://media.plivo.com/r.mp3", "RecordingID": "r", "RecordingDuration": "7"}
 
@@ -192,8 +193,12 @@ def test_retry_is_the_same_event() -> None:
         ),
         ({**DIALLED, "DialStatus": "", "DialAction": "answer"}, ("", "b", "agent", "answered", "", "", True)),
         (
-            {**DIALLED, "DialStatus": "", "DialAction": "hangup", "DialBLegHangupCause": "USER_BUSY"},
+            {**STEP, "DialBLegHangupCause": "USER_BUSY"},
             ("", "b", "agent", "ended", "busy", "leg", False),
+        ),
+        *(
+            ({**STEP, "DialBLegHangupCause": cause}, ("", "b", "agent", "ended", outcome, "leg", False))
+            for cause, outcome in [("NORMAL_CLEARING", "completed"), ("", "completed"), ("USER_NOT_REGISTERED", "")]
         ),
         (
             {"CallUUID": "b", "ParentCallUUID": CALL, "CallStatus": "in-progress"},

@@ -204,7 +204,7 @@ def test_a_request_that_is_cut_anew_is_the_same_event() -> None:
         (posted({**FIELDS, "CallStatus": "ringing"}), (CALL, CALL, "customer", "ringing", "", "", False)),
         (posted({**FIELDS, "CallStatus": "in-progress"}), (CALL, CALL, "customer", "answered", "", "", False)),
         (posted(DIALLED), (CALL, "dialled", "agent", "ended", "completed", "leg", True)),
-        (posted({**DIALLED, "DialBridged": "false"}), (CALL, "dialled", "agent", "ended", "completed", "leg", False)),
+        (posted({**DIALLED, "DialBridged": "false"}), (CALL, "dialled", "agent", "ended", "", "leg", False)),
         (posted({**DIALLED, "DialCallStatus": "busy"}), (CALL, "dialled", "agent", "ended", "busy", "leg", False)),
         (
             posted({**DIALLED, "DialCallStatus": "canceled", "CallStatus": "completed"}),
@@ -263,6 +263,14 @@ def test_facts_of_a_leg(delivery: Delivery, expected: tuple[Any, ...]) -> None:
 
 
 HUNG_UP = sent({**STATE, "params": {"call_id": "1", "call_state": "ended", "end_reason": "hangup"}})
+RANG_OUT, STOPPED, TAKEN = (
+    sent({"event_type": "calling.call.state", "params": {"call_id": leg, "parent": {"call_id": "1"}, **told}})
+    for leg, told in (
+        ("2", {"call_state": "ended", "end_reason": "noAnswer"}),
+        ("3", {"call_state": "ended", "end_reason": "hangup"}),
+        ("3", {"call_state": "answered"}),
+    )
+)
 BEGUN = sent({**STATE, "params": {**STATE["params"], "call_state": "created"}})  # type: ignore[dict-item]
 
 
@@ -273,6 +281,8 @@ BEGUN = sent({**STATE, "params": {**STATE["params"], "call_state": "created"}}) 
         ([BEGUN, connection("connecting", peer={"call_id": "2"}), connection("failed")], "call.unknown"),
         ([BEGUN, connection("failed"), connection("connected"), connection("disconnected"), HUNG_UP], "call.answered"),
         ([BEGUN, connection("failed"), connection("disconnected"), HUNG_UP], "call.unknown"),
+        ([BEGUN, RANG_OUT, STOPPED, connection("failed"), HUNG_UP], "call.missed"),
+        ([BEGUN, RANG_OUT, STOPPED, TAKEN, HUNG_UP], "call.unknown"),
         ([BEGUN, connection("connected", peer={"call_id": "2"}), MACHINE, HUNG_UP], "call.voicemail"),
         ([posted(DIALLED), posted({**CHILD, "CallSid": "dialled", "CallStatus": "completed", "AnsweredBy": "machine_start"}), posted({**FIELDS, "CallStatus": "completed"})], "call.voicemail"),
         ([posted(DIALLED), posted({**CHILD, "CallSid": "dialled", "CallStatus": "completed", "AnsweredBy": "human"}), posted({**FIELDS, "CallStatus": "completed"})], "call.answered"),

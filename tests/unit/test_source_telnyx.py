@@ -247,6 +247,7 @@ def test_only_telnyx_can_sign() -> None:
 
 MENU = [INCOMING, told("call.answered", call_leg_id="in"), told(call_leg_id="in", hangup_cause="normal_clearing")]
 AGENT = told("call.initiated", **OUT, call_leg_id="b")
+RANG_OUT = [told("call.initiated", **OUT, call_leg_id="a"), told(call_leg_id="a", hangup_cause="timeout")]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +258,9 @@ AGENT = told("call.initiated", **OUT, call_leg_id="b")
         ([AGENT, told(call_leg_id="b", hangup_cause="normal_clearing")], "call.unknown"),
         ([AGENT, told(call_leg_id="b", hangup_cause="timeout")], "call.missed"),
         ([told("call.bridged", call_leg_id="in")], "call.answered"),
+        ([*RANG_OUT, AGENT, told("call.answered", call_leg_id="b")], "call.unknown"),
+        ([*RANG_OUT, AGENT, told(call_leg_id="b", hangup_cause="normal_clearing")], "call.unknown"),
+        ([*RANG_OUT, AGENT, told(call_leg_id="b", hangup_cause="originator_cancel")], "call.missed"),
         ([told("conference.participant.joined", call_leg_id="in")], "call.unknown"),
     ],
 )
@@ -264,7 +268,9 @@ AGENT = told("call.initiated", **OUT, call_leg_id="b")
 def test_caller_who_gives_up_in_a_menu_is_missed_where_only_applications_answer(
     answered_by: str, more: list[Delivery], expected: str
 ) -> None:
-    """A SIP telephone that picks up looks as an application does, and whom a conference holds is not known."""
+    """A SIP telephone that picks up looks as an application does, whom a conference holds is not known, and who picked up
+    may have been bridged although another telephone rang out.
+    """
     ours = source(answered_by=answered_by)
     found = [reading.event for each in [*MENU, *more] for reading in ours.read(each) if reading.event.leg]
     legs = [LegEvent(str(number), NOW, event) for number, event in enumerate(found)]

@@ -661,7 +661,7 @@ def test_json_numbers_and_truth_values_are_read_like_a_form() -> None:
     event = reading.event
     assert (event.type, event.duration, event.callee) == ("call.leg", 7, "")
     assert event.leg is not None
-    assert (event.leg.outcome, event.leg.human) == ("completed", False)
+    assert (event.leg.outcome, event.leg.detail, event.leg.human) == ("", "completed", False)
 
 
 def test_large_form_is_refused_before_it_is_read() -> None:

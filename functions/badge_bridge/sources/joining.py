@@ -27,6 +27,9 @@ _LISTED = 50
 _REASONS = ("cancelled", "no_answer", "rejected", "busy", "failed")
 """Of several reasons why nobody answered, the first of these is told."""
 
+_SAYING_NOTHING = ("", "completed")
+"""Outcomes that leave open whether somebody answered."""
+
 _TOLD_AS = {"cancelled": "caller_cancelled", "rejected": "declined"}
 _APART = ("busy", "rejected", "failed")
 
@@ -80,7 +83,7 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
     """The one event of the whole call. Its parties, its beginning and its duration are those that the legs agree on,
     or the earliest that say something.
     """
-    ordered = sorted(legs, key=lambda one: (one.event.time, one.key))
+    ordered = _earliest_first(legs)
     first = ordered[0].event
     judgement = judge_legs(legs)
     direction = _direction(legs)
@@ -114,6 +117,10 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
             "legs": [_listed(one) for one in ordered[:_LISTED]],
         },
     )
+
+
+def _earliest_first(legs: Sequence[LegEvent]) -> list[LegEvent]:
+    return sorted(legs, key=lambda one: (one.event.time, one.key))
 
 
 def _has_ended(legs: Sequence[LegEvent]) -> bool:
@@ -168,12 +175,28 @@ def _is_recording(leg: Leg) -> bool:
     return leg.party == "machine" and leg.state == "ended" and not leg.outcome
 
 
-def _unknown_answered(legs: Sequence[LegEvent]) -> bool:
-    """Whether a leg was answered of which nothing says who is at its far end."""
-    known = {one.leg.leg for one in legs if one.leg.party}
-    return any(
-        one.leg.leg not in known and (one.leg.state == "answered" or one.leg.outcome == "completed") for one in legs
-    )
+def _may_be_answered(legs: Sequence[LegEvent], direction: Direction) -> bool:
+    """Whether a leg was connected at whose far end may be a human who spoke with the caller: nothing says who is there,
+    or it is somebody of ours, of whom nothing says whether the caller was connected to him too.
+
+    That one of ours picks up proves less where he is the one who calls, and nothing where the caller gave up before
+    anything had answered.
+    """
+    connected = {one.leg.leg for one in legs if one.leg.state == "answered" or one.leg.outcome == "completed"}
+    if connected - {one.leg.leg for one in legs if one.leg.party}:
+        return True
+    customers = _legs_of("customer", legs)
+    gave_up = any(one.leg.outcome == "cancelled" and one.leg.leg in customers for one in legs)
+    return direction != "outbound" and not gave_up and bool(connected & _handsets(legs))
+
+
+def _handsets(legs: Sequence[LegEvent]) -> set[str]:
+    """The legs to somebody of ours, without those behind which a machine was found."""
+    return _legs_of("agent", legs) - _legs_of("machine", legs)
+
+
+def _legs_of(party: str, legs: Sequence[LegEvent]) -> set[str]:
+    return {one.leg.leg for one in legs if one.leg.party == party}
 
 
 def _direction(legs: Sequence[LegEvent]) -> Direction:
@@ -190,14 +213,14 @@ def _direction(legs: Sequence[LegEvent]) -> Direction:
 
 def _no_human_answered(legs: Sequence[LegEvent], direction: Direction) -> Judgement:
     """A call of which no human is known: by what was said for good, else by all that was said."""
-    deciding = [one for one in _final(legs) if one.leg.outcome] or legs
+    deciding = [one for one in _final(legs) if one.leg.outcome not in _SAYING_NOTHING] or legs
     if any(one.leg.outcome == "voicemail" for one in deciding):
         if direction == "outbound":
             return Judgement("unknown", "a voicemail box answered the outgoing call")
         return Judgement("voicemail")
-    if _unknown_answered(deciding):
+    if _may_be_answered(deciding, direction):
         return Judgement("unknown", "it may have been answered, and nothing says by whom")
-    telling = [one.leg for one in deciding if one.leg.outcome not in ("", "completed")]
+    telling = [one.leg for one in _earliest_first(deciding) if one.leg.outcome not in _SAYING_NOTHING]
     if telling:
         return _nobody_answered(telling, direction)
     if direction == "inbound" and _all_is_told(legs):
@@ -221,7 +244,7 @@ def _nobody_answered(telling: Sequence[Leg], direction: Direction) -> Judgement:
 
 def _all_is_told(legs: Sequence[LegEvent]) -> bool:
     """Whether no human leg is proof that nobody answered, as of a caller who gives up in a menu or a queue: the call
-    is known from its beginning to its end, and so is each leg to somebody of ours, which did not end a connection.
+    is known from its beginning to its end, and so is each leg to somebody of ours.
     """
     told = [one.leg for one in legs]
     begun = {leg.leg for leg in told if leg.state in ("started", "ringing", "answered")}
@@ -229,9 +252,7 @@ def _all_is_told(legs: Sequence[LegEvent]) -> bool:
         return False
     if any(leg.outcome == "completed" and not leg.tells_all for leg in told):
         return False
-    agents = {leg.leg for leg in told if leg.party == "agent"} - {leg.leg for leg in told if leg.party == "machine"}
-    connected = {leg.leg for leg in told if leg.state == "answered" or leg.outcome == "completed"}
-    return agents <= begun & _ended_legs(legs) and not agents & connected
+    return _handsets(legs) <= begun & _ended_legs(legs)
 
 
 def _listed(one: LegEvent) -> dict[str, Any]:

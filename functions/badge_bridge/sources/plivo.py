@@ -264,7 +264,8 @@ def _dialled(told: Mapping[str, str], direction: Direction, *, call: str, over: 
     state, outcome = _status(told[key], key)
     cause = told.get("DialHangupCause") or told.get("DialBLegHangupCause") or ""
     if state == "ended" and key != "DialStatus":
-        outcome = _CAUSES.get(cause, outcome)
+        # Of causes that are not listed, as of a telephone that is not registered, only this is one of a connection.
+        outcome = _CAUSES.get(cause, outcome if cause in ("", "NORMAL_CLEARING") else "")
     return Leg(
         call=call,
         leg=told.get("DialBLegUUID") or f"{call} dialled",

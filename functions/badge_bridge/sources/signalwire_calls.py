@@ -22,7 +22,7 @@ DECIDING = ("CallSid", "CallbackSource", *JUDGED)
 """The fields of a form that decide which call it is about and how that ended."""
 
 _END_REASONS: Mapping[str, LegOutcome] = {
-    "hangup": "completed",  # said of calls that nobody answered too, so it proves no missed call
+    "hangup": "completed",  # said of calls that nobody answered too: of a leg that was dialled it proves neither
     "cancel": "cancelled",
     "busy": "busy",
     "noAnswer": "no_answer",
@@ -113,13 +113,14 @@ def _of_state(params: Mapping[str, Any]) -> Leg:
     if said not in _STATES:
         raise Impossible("is not a state of a call that is documented", field="params.call_state")
     reason = strict_text_at(params, "end_reason")
+    outcome: LegOutcome = "" if parent and reason == "hangup" else _END_REASONS.get(reason, "completed")
     by_our_phone = params.get("direction") == "inbound" and direction == "outbound"
     return Leg(
         call=parent or call,
         leg=call,
         party="agent" if parent or by_our_phone else "customer" if direction else "",
         state=_STATES[said],
-        outcome=_END_REASONS.get(reason, "completed") if said == "ended" else "",
+        outcome=outcome if said == "ended" else "",
         detail=reason or said,
         ends="leg" if said == "ended" else "",
         human_if_outbound=said == "answered" and not parent and not by_our_phone,

@@ -82,7 +82,9 @@ def leg_of(call: str, data: Mapping[str, str]) -> Leg:
         name = data.get("DialCallSid") or f"{call} dialled"
         party: Literal["agent", "customer"] = "customer" if direction_of(data) == "outbound" else "agent"
         ended: Literal["call", "leg"] = over or "leg"
-        return _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in OUTCOMES else over)
+        leg = _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in OUTCOMES else over)
+        # Who picked up and was not bridged, as one who declines a screened call, ended no connection of the caller's.
+        return leg if connected or leg.outcome != "completed" else leg.model_copy(update={"outcome": ""})
     if "RecordingSid" in data or "RecordingUrl" in data:
         return _recording(call, data)
     return _by_machine(_own_leg(call, status, data, ends=over), data.get("AnsweredBy", ""))
