@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +19,22 @@ from badge_bridge.store.protocol import Claim, Settlement
 from support.company import RULES, Company, number_of, open_company
 from support.every_source import OPTIONS_OF
 from support.portals import START, run_virtually, virtual_clock
+from support.senders import PRIVATE, PUBLIC
 
 CALLS = range(1, 7)
 IN_LEGS = ("bandwidth", "dialpad", "plivo", "ringcentral", "signalwire", "sinch", "vonage", "zoom")
 """Those whose samples tell of an answered call, and of one that was not, in legs."""
 
 
+def options_of(provider: str) -> Mapping[str, Any]:
+    """With secrets that a sample can be signed with; Telnyx's is the public half of a pair for trying."""
+    return OPTIONS_OF.get(provider, {"secrets": [PUBLIC]})
+
+
 def rules_for(provider: str) -> str:
-    options = {**OPTIONS_OF[provider], "provider": provider, "secrets": ["${PHONES}"], "longest_call": 600}
-    phones = f"  phones: {json.dumps(options)}"
+    url = options_of(provider).get("public_url")
+    more = f", public_url: {url}" if url else ""
+    phones = f"  phones: {{provider: {provider}, secrets: ['${{PHONES}}'], longest_call: 600{more}}}"
     return RULES.replace("sources:\n", f"sources:\n{phones}\n", 1)
 
 
@@ -37,6 +45,7 @@ def samples(company: Company, number: int, *, answered: bool) -> list[Delivery]:
         at=START - 25,
         now=START,
         caller=number_of(number),
+        private_key=PRIVATE.private_bytes_raw(),
     )
     return list(company.bridge.pipeline.source("phones", "POST").sample(call))
 
@@ -56,13 +65,15 @@ def let_attempts_die(company: Company, rng: random.Random) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("loses", [False, True])
-@pytest.mark.parametrize("provider", IN_LEGS)
+@pytest.mark.parametrize(
+    "provider", ["zoom", "ringcentral", "vonage", "plivo", "signalwire", "bandwidth", "dialpad", "sinch", "telnyx"]
+)
 def test_call_known_to_be_answered_is_never_missed(provider: str, loses: bool, seed: int) -> None:
     """Without loss, any order gives the same judgements and cards; with it, what is known of a human still counts."""
     rng = random.Random(f"{provider} {seed}")  # noqa: S311 - repeatable, not secret
 
     async def story() -> None:
-        (secret,) = OPTIONS_OF[provider]["secrets"]
+        (secret,) = options_of(provider)["secrets"]
         environ = {"PHONES": secret}
         async with open_company(customers=len(CALLS), rules=rules_for(provider), environ=environ) as company:
             let_attempts_die(company, rng)

@@ -1,69 +1,55 @@
-"""What is left of a call when deliveries of its provider are lost: a colleague who picked up is not forgotten.
-
-The deliveries are the signed samples of each provider. A ring group is the call that one telephone answers, with what
-the telephone that nobody picked up tells beside it.
-"""
+"""Calls of which deliveries are lost: every subset of what each provider tells of a ring group of two telephones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import combinations
-from typing import Any
+from collections.abc import Iterator
+from itertools import compress, product
 
 import pytest
 
-from badge_bridge.sources import OPTIONS, PROVIDERS
-from badge_bridge.sources.joining import LegEvent, judged_event
-from support.every_source import NOW, call, source_of
-from support.senders import PRIVATE, PUBLIC
+from badge_bridge.sources import OPTIONS
+from badge_bridge.sources.base import CorrelatingOptions
+from badge_bridge.sources.joining import LegEvent, judge_legs
+from support.ring_groups import GROUPS, Group
+from support.senders import SENDERS
 
-IN_LEGS = ("bandwidth", "dialpad", "plivo", "ringcentral", "signalwire", "sinch", "telnyx", "vonage", "zoom")
-ONE_TELLS = {"plivo", "signalwire"}
-"""One delivery alone tells that somebody picked up, as the callback of `<Dial>` does."""
-
-
-def legs_of(provider: str, outcome: str) -> list[LegEvent]:
-    told = call(outcome)
-    if provider == "telnyx":
-        source: Any = PROVIDERS[provider](
-            "s", OPTIONS[provider].model_validate({"provider": provider, "secrets": [PUBLIC]})
-        )
-        told = replace(told, private_key=PRIVATE.private_bytes_raw())
-    else:
-        source = source_of(provider)
-    events = [reading.event for delivery in source.sample(told) for reading in source.read(delivery)]
-    return [LegEvent(f"{outcome} {number}", NOW, event) for number, event in enumerate(events)]
+VAIN = {"missed", "busy", "rejected"}
 
 
-def ring_group(provider: str) -> list[LegEvent]:
-    """A telephone that is answered and, where telephones are told of, another that rings in vain."""
-    in_vain = [one for one in legs_of(provider, "missed") if one.leg.party == "agent"]
-    return [*legs_of(provider, "answered"), *map(_of_another, in_vain)]
+def subsets(legs: list[LegEvent]) -> Iterator[list[LegEvent]]:
+    """All but none at all."""
+    for kept in product((True, False), repeat=len(legs)):
+        if any(kept):
+            yield list(compress(legs, kept))
 
 
-def _of_another(one: LegEvent) -> LegEvent:
-    leg = one.leg.model_copy(update={"leg": f"{one.leg.leg} 2"})
-    return replace(one, event=one.event.model_copy(update={"leg": leg}))
+def test_every_provider_that_tells_of_a_call_in_legs_is_tried() -> None:
+    """A provider that is new to them needs a group here, in tests/support/ring_groups.py."""
+    correlating = {name for name, options in OPTIONS.items() if issubclass(options, CorrelatingOptions)}
+    assert {SENDERS[group.sender].provider for group in GROUPS.values()} == correlating
 
 
-def subsets(legs: Sequence[LegEvent]) -> Iterator[list[LegEvent]]:
-    for count in range(1, len(legs) + 1):
-        yield from map(list, combinations(legs, count))
+@pytest.mark.parametrize("group", GROUPS.values(), ids=list(GROUPS))
+def test_answered_call_is_never_missed_while_a_proof_of_the_connection_is_left(group: Group) -> None:
+    """Whichever deliveries are lost of a call that a colleague took when the first telephone had rung out."""
+    legs = group.told([*group.around, *group.rang, *group.proofs])
+    proofs = {one.key for one in legs[-len(group.proofs) :]}
+    assert judge_legs(legs).outcome == "answered"
+    for left in subsets(legs):
+        if proofs & {one.key for one in left}:
+            assert judge_legs(left).outcome not in VAIN, [one.key for one in left]
 
 
-@pytest.mark.parametrize("provider", IN_LEGS)
-def test_answered_call_is_never_missed_while_a_proof_of_it_is_left(provider: str) -> None:
-    """Of every selection of its deliveries, whether or not another telephone rang in vain."""
-    assert judged_event(legs_of(provider, "answered")).type == "call.answered"
-    for left in subsets(ring_group(provider)):
-        if any(one.leg.human for one in left):
-            assert judged_event(left).type in ("call.answered", "call.unknown"), left
+@pytest.mark.parametrize("group", GROUPS.values(), ids=list(GROUPS))
+def test_call_of_which_every_proof_is_lost_may_look_as_one_in_vain(group: Group) -> None:
+    """What is left is word for word what is told of a call that nobody took: no judgement could tell them apart."""
+    found = {judge_legs(left).outcome for left in subsets(group.told([*group.around, *group.rang]))}
+    assert found <= {"missed", "unknown", "failed"}
+    assert ("missed" in found) == group.missed_without_proof
 
 
-@pytest.mark.parametrize("provider", IN_LEGS)
-def test_call_that_is_known_in_full_but_for_one_delivery_is_not_missed(provider: str) -> None:
-    """But where one delivery alone tells who picked up."""
-    told = ring_group(provider)
-    found = {judged_event([each for each in told if each is not lost]).type for lost in told}
-    assert ("call.missed" in found) is (provider in ONE_TELLS)
+@pytest.mark.parametrize("group", GROUPS.values(), ids=list(GROUPS))
+def test_call_that_no_telephone_of_the_group_takes_is_missed(group: Group) -> None:
+    """What keeps an answered call from being missed takes none away that was."""
+    legs = group.told([*group.around, *group.rang, *group.in_vain])
+    assert judge_legs(legs).outcome == judge_legs(legs[::-1]).outcome == "missed"
