@@ -5,7 +5,6 @@ attempts die before their end is written. On virtual time.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,8 +21,6 @@ from support.portals import START, run_virtually, virtual_clock
 from support.senders import PRIVATE, PUBLIC
 
 CALLS = range(1, 7)
-IN_LEGS = ("bandwidth", "dialpad", "plivo", "ringcentral", "signalwire", "sinch", "vonage", "zoom")
-"""Those whose samples tell of an answered call, and of one that was not, in legs."""
 
 
 def options_of(provider: str) -> Mapping[str, Any]:
