@@ -23,6 +23,8 @@ _BASICS = """
 listen=udp:{carrier}:{port}
 children=2
 fork_delay=0
+# Of 5.6, a child that is told to end while it holds the lock of its heap hangs: the main process ends it by force.
+exit_timeout=5
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "pv.so"
