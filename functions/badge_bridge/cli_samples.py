@@ -40,8 +40,6 @@ __all__ = [
 
 _KEY_SIZE = 32
 """Bytes of an Ed25519 private key."""
-_LARGEST_BODY = 1024 * 1024
-"""Bytes: no source takes more."""
 
 
 class Outcome(StrEnum):
@@ -157,14 +155,16 @@ def content_of(file: str, most: int) -> bytes:
 
 
 def _body_in(file: str) -> bytes:
+    from badge_bridge.sources.base import Source
+
     try:
-        content = content_of(file, _LARGEST_BODY)
+        content = content_of(file, Source.max_body)
     except OSError as error:
         raise SettingsError(f"--body {file}: {error.strerror}") from error
     if not content:
         raise SettingsError(f"--body {file} is empty")
-    if len(content) > _LARGEST_BODY:
-        raise SettingsError(f"--body {file} has more than {_LARGEST_BODY:,} bytes; no source takes that")
+    if len(content) > Source.max_body:
+        raise SettingsError(f"--body {file} has more than {Source.max_body:,} bytes; no source takes that")
     return content
 
 
