@@ -7,7 +7,8 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,18 +38,21 @@ from badge_bridge.cli_samples import (
 from badge_bridge.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from badge_bridge.explain import Explanation
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.sources.base import Delivery, SampleCall
+    from badge_bridge.sources.base import Delivery, SampleCall, Source
+
+    _Made = Callable[[Mapping[str, Source[Any]]], Sequence[tuple[str, Delivery]]]
 
 __all__ = ["register"]
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*:[0-9a-f]{32}")
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a file: a delivery has at most one mebibyte, as JSON perhaps twice that."""
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 _MADE_UP = ("outcome", "caller", "line", "body", "key_file")
 """Options of a call that is made up."""
 
@@ -101,7 +105,9 @@ def explain(
         if what not in loaded.sources:
             only_for("samples, which are made up where a source is named", context, _MADE_UP)
         call = made_up_call(outcome=outcome, now=now, caller=caller, line=line, body=body, key_file=key_file)
-        explanation = run(_deliveries(loaded, settings, what, call, weighed))
+        # A file is read before the loop runs, which Ctrl-C could not end while it waits for standard input.
+        made = partial(_sampled, what, call) if what in loaded.sources else _from_file(what, loaded, now)
+        explanation = run(_deliveries(loaded, settings, made, weighed))
     if as_json:
         print(json.dumps(in_json(explanation), indent=2))
     else:
@@ -124,21 +130,20 @@ async def _stored(settings: Settings, key: str, weighed: int | None) -> Explanat
         return await explain_stored(rules, stored, store=store, weighed=weighed)
 
 
-async def _deliveries(
-    rules: RulesFile, settings: Settings, what: str, call: SampleCall, weighed: int | None
-) -> Explanation:
+async def _deliveries(rules: RulesFile, settings: Settings, made: _Made, weighed: int | None) -> Explanation:
     from badge_bridge.explain import explain_deliveries
-    from badge_bridge.signing import samples
 
     async with sources_at_work(rules, settings) as (sources, store):
-        if what in sources:
-            deliveries: Sequence[tuple[str, Delivery]] = [(what, one) for one in samples(sources, what, call)]
-        else:
-            deliveries = _from_file(what, rules, call.now)
-        return await explain_deliveries(rules, sources, deliveries, store=store, weighed=weighed)
+        return await explain_deliveries(rules, sources, made(sources), store=store, weighed=weighed)
 
 
-def _from_file(what: str, rules: RulesFile, at: float) -> Sequence[tuple[str, Delivery]]:
+def _sampled(source: str, call: SampleCall, sources: Mapping[str, Source[Any]]) -> Sequence[tuple[str, Delivery]]:
+    from badge_bridge.signing import samples
+
+    return [(source, one) for one in samples(sources, source, call)]
+
+
+def _from_file(what: str, rules: RulesFile, at: float) -> _Made:
     from badge_bridge.delivery_files import NotADelivery, parse
 
     try:
@@ -153,9 +158,10 @@ def _from_file(what: str, rules: RulesFile, at: float) -> Sequence[tuple[str, De
     if len(content) > _LARGEST:
         fail(f"{where} has more than {_LARGEST:,} bytes; no delivery is that large", 1)
     try:
-        return parse(content, at=at)
+        deliveries = parse(content, at=at)
     except NotADelivery as error:
         fail(f"{where}: {error}", 1)
+    return lambda _: deliveries
 
 
 def _moment(text: str | None) -> float:
@@ -165,4 +171,7 @@ def _moment(text: str | None) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"--at {text!r} is no time; write it such as 2026-01-31T12:00:00Z") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < _LATEST:
+        raise SettingsError(f"--at {text} is not between 1970 and 9998")
+    return seconds

@@ -75,6 +75,10 @@ def made_up_call(
     """
     from badge_bridge.signing import made_up
 
+    for option, text in (("caller", caller), ("line", line), ("call", call)):
+        # Bytes of the command line that are no UTF-8 are halves of surrogate pairs.
+        if text.encode("utf-8", "replace").decode() != text:
+            raise SettingsError(f"--{option} is no UTF-8")
     return made_up(
         outcome=outcome.value,
         now=now,

@@ -2,52 +2,55 @@
 
     curl --include --header 'content-type: application/json' --data-raw '{"id": 1}' https://host/hooks/reception
 
-Only what makes a request is read: no command is run, and no file is looked at.
+Only what makes a request is read: no command is run, and no file is looked at. Source: curl's manual page.
 """
 
 from __future__ import annotations
 
 import base64
-import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote_plus
 
+from badge_bridge.shell_words import commands, quoted
 from badge_bridge.sources.base import Delivery
 
 __all__ = ["Request", "read", "write"]
 
-_VALUES = {
-    "-H": "--header",
-    "-d": "--data",
-    "-X": "--request",
-    "-u": "--user",
-    "-A": "--user-agent",
-    "-m": "--max-time",
-    "-o": "--output",
-    "-w": "--write-out",
-    "-b": "--cookie",
+_SHORT_VALUES = {
+    "H": "--header",
+    "d": "--data",
+    "X": "--request",
+    "u": "--user",
+    "A": "--user-agent",
+    "m": "--max-time",
+    "o": "--output",
+    "w": "--write-out",
+    "b": "--cookie",
+    "D": "--dump-header",
+    "F": "--form",
+    "T": "--upload-file",
+    "K": "--config",
 }
 """Options with a value, by their short names."""
-_LONG_VALUES = frozenset(
-    {*_VALUES.values(), "--url", "--data-raw", "--data-binary", "--data-ascii", "--connect-timeout", "--json"}
-)
+_BODIES = frozenset({"--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode", "--json"})
+_VALUES = frozenset({*_SHORT_VALUES.values(), *_BODIES, "--url", "--connect-timeout", "--retry", "--cacert"})
+_SHORT_FLAGS = frozenset("isSvLkfgN#46")
 _FLAGS = frozenset(
     {"--include", "--silent", "--show-error", "--verbose", "--location", "--insecure", "--compressed", "--fail"}
+    | {
+        "--fail-with-body",
+        "--globoff",
+        "--http1.1",
+        "--http2",
+        "--no-buffer",
+        "--no-progress-meter",
+        "--ipv4",
+        "--ipv6",
+    }
 )
-_SHORT_FLAGS = re.compile(r"-[isSvLkfg]+")
-
-_GAP = re.compile(r"(?:[ \t]|\\\r?\n)+")
-_END = re.compile(r"\r?\n|;|&&")
-_PART = re.compile(
-    r"""\$'(?P<ansi>(?:\\.|[^'\\])*)'|'(?P<single>[^']*)'|"(?P<double>(?:\\.|[^"\\])*)"|\\(?P<one>[^\r\n])"""
-    r"""|(?P<plain>[^\s'"\\;&|<>`()]+)""",
-    re.DOTALL,
-)
-_ANSI = re.compile(
-    r"\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|(?P<octal>[0-7]{1,3})|(?P<other>.))", re.DOTALL
-)
-_ANSI_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b", "E": "\x1b"}
+_UNREAD = frozenset({"-G", "-I", "--get", "--head", "--form", "--form-string", "--upload-file", "--config"})
+"""Options that make another body or request of the rest."""
 
 
 @dataclass(slots=True)
@@ -71,11 +74,12 @@ def write(delivery: Delivery, url: str) -> str:
     if delivery.method != ("POST" if delivery.body else "GET"):
         words += ["--request", delivery.method]
     for name, value in delivery.headers:
-        words += ["--header", _quoted(f"{name}: {value}".encode())]
+        # With nothing after a colon, curl leaves the header out.
+        words += ["--header", quoted(f"{name}: {value}".encode("latin-1") if value else f"{name};".encode())]
     if delivery.body:
         # Not --data-binary, for which a body that begins with @ is the name of a file.
-        words += ["--data-raw", _quoted(delivery.body)]
-    return " ".join([*words, _quoted(url.encode())])
+        words += ["--data-raw", quoted(delivery.body)]
+    return " ".join([*words, quoted(url.encode())])
 
 
 def read(content: bytes) -> list[Request]:
@@ -85,131 +89,139 @@ def read(content: bytes) -> list[Request]:
         ValueError: says which part is not understood.
     """
     # Bytes that are no UTF-8 stay what they are: a signature covers them.
-    return [_request(words) for words in _commands(content.decode("utf-8", "surrogateescape")) if words]
+    return [_request(line, words) for line, words in commands(content.decode("utf-8", "surrogateescape"))]
 
 
-def _quoted(word: bytes) -> str:
-    """A word that stays on its line in a terminal, and that bash and zsh read as these bytes."""
-    if b"\0" in word:
-        raise ValueError("it has a zero byte, which no shell can pass on")
+@dataclass(slots=True)
+class _Command:
+    """What a command says, before curl's own headers are added."""
+
+    request: Request = field(default_factory=Request)
+    parts: list[bytes] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    """Headers that are given or taken away: curl adds none of these names itself."""
+    own: dict[str, str] = field(default_factory=dict)
+    """Headers that curl adds by itself."""
+
+
+def _request(line: int, words: Sequence[str]) -> Request:
+    # Behind the prompt that was copied with it.
+    name, *rest = words[1:] if words[0] == "$" and len(words) > 1 else words
     try:
-        text = word.decode("utf-8")
-    except UnicodeDecodeError:
-        text = "\0"
-    if text.replace("\n", "").isprintable():
-        return shlex.quote(text)
-    return "$'" + "".join(_escaped(byte) for byte in word) + "'"
+        if name == "curl":
+            return _said(rest)
+        problem = f"{name[:100]} is no curl command"
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(f"line {line}: {problem}")
 
 
-def _escaped(byte: int) -> str:
-    if chr(byte) in "'\\":
-        return f"\\{chr(byte)}"
-    return chr(byte) if 0x20 <= byte < 0x7F or byte == 0x0A else f"\\{byte:03o}"
-
-
-def _commands(text: str) -> Iterator[list[str]]:
-    """The words of each command, with their quotes taken off."""
-    words: list[str] = []
-    at = 0
-    while at < len(text):
-        if gap := _GAP.match(text, at):
-            at = gap.end()
-        elif end := _END.match(text, at):
-            yield words
-            words, at = [], end.end()
-        else:
-            word, at = _word(text, at)
-            words.append(word)
-    yield words
-
-
-def _word(text: str, start: int) -> tuple[str, int]:
-    parts, at = [], start
-    while part := _PART.match(text, at):
-        parts.append(_unquoted(part))
-        at = part.end()
-    if at == start or text[at : at + 1] in ("'", '"'):
-        line = text.count("\n", 0, at) + 1
-        kind = "a quote is not closed" if text[at] in "'\"" else f"{text[at]} stands outside of quotes"
-        raise ValueError(f"line {line}: {kind}")
-    return "".join(parts), at
-
-
-def _unquoted(part: re.Match[str]) -> str:
-    if part["ansi"] is not None:
-        return _ANSI.sub(_ansi, part["ansi"]).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    if part["double"] is not None:
-        return re.sub(r"\\(\r?\n|[\"\\$`])", lambda found: found[1].strip("\r\n"), part["double"])
-    return next(found for found in (part["single"], part["one"], part["plain"]) if found is not None)
-
-
-def _ansi(escape: re.Match[str]) -> str:
-    if escape["u"]:
-        return chr(int(escape["u"], 16))
-    if escape["hex"] or escape["octal"]:
-        byte = int(escape["hex"], 16) if escape["hex"] else int(escape["octal"], 8) & 0xFF
-        return bytes([byte]).decode("ascii", "surrogateescape")
-    return _ANSI_LETTERS.get(escape["other"], escape["other"])
-
-
-def _request(words: Sequence[str]) -> Request:
-    if words[0] != "curl":
-        raise ValueError(f"{words[0][:100]} is no curl command")
-    request, parts = Request(), list[bytes]()
-    rest = iter(words[1:])
-    for word in rest:
-        name, value = _option(word)
-        if name in _LONG_VALUES and value is None:
-            value = next(rest, None)
-            if value is None:
-                raise ValueError(f"{word} has nothing after it")
-        if value is not None:
-            _take(request, parts, name, value)
+def _said(words: Sequence[str]) -> Request:
+    command = _Command()
+    for option, value in _options(iter(words)):
+        _take(command, option, value)
+    request = command.request
     if not request.url:
         raise ValueError("a command has no URL")
     # Put together once: there may be a million of them.
-    request.body = b"".join(parts) if parts else None
+    request.body = b"".join(command.parts) if command.parts else None
     request.method = request.method or ("GET" if request.body is None else "POST")
-    if request.body is not None and not any(name == "content-type" for name, _ in request.headers):
-        request.headers.append(("content-type", "application/x-www-form-urlencoded"))
+    if request.body is not None:
+        command.own.setdefault("content-type", "application/x-www-form-urlencoded")
+    request.headers += [(name, value) for name, value in command.own.items() if name not in command.named]
     return request
 
 
-def _option(word: str) -> tuple[str, str | None]:
-    """The long name of an option, and its value where it is in the same word; a URL is one too."""
-    if not word.startswith("-"):
-        return "--url", word
-    if word in _FLAGS or _SHORT_FLAGS.fullmatch(word):
-        return "", None
-    if word in _LONG_VALUES:
-        return word, None
-    if word[:2] in _VALUES:
-        return _VALUES[word[:2]], word[2:] or None
-    raise ValueError(f"curl's option {word[:100]} is not read here; leave it out if it changes nothing of the request")
+def _options(words: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """The options that have a value, by their long names; a URL is one too."""
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            yield "--url", word
+        elif word.startswith("--"):
+            if word not in _FLAGS:
+                yield _known(word), _value(word, words)
+        else:
+            yield from _short(word, words)
 
 
-def _take(request: Request, parts: list[bytes], name: str, value: str) -> None:
-    """Add what an option says to the request, and to the parts of its body."""
-    sent = value.encode("utf-8", "surrogateescape")
-    if name == "--url":
+def _short(word: str, words: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """The option with a value in a word such as `-sXPOST`."""
+    letters = word[1:].lstrip("".join(_SHORT_FLAGS))
+    if letters:
+        name = _known(_SHORT_VALUES.get(letters[0], f"-{letters[0]}"))
+        yield name, letters[1:] or _value(f"-{letters[0]}", words)
+
+
+def _known(option: str) -> str:
+    if option in _UNREAD:
+        raise ValueError(
+            f"what curl's option {option} makes of the request is not read here; write its body with --data-raw"
+        )
+    if option not in _VALUES:
+        hint = "leave it out if it changes nothing of the request"
+        raise ValueError(f"curl's option {option[:100]} is not read here; {hint}")
+    return option
+
+
+def _value(option: str, words: Iterator[str]) -> str:
+    value = next(words, None)
+    if value is None:
+        raise ValueError(f"{option} has nothing after it")
+    return value
+
+
+def _take(command: _Command, option: str, value: str) -> None:
+    request, sent = command.request, value.encode("utf-8", "surrogateescape")
+    if option == "--url":
         if request.url:
             raise ValueError(f"a command has two URLs: {request.url[:100]} and {value[:100]}")
         request.url = value
-    elif name == "--request":
+    elif option == "--request":
         request.method = value
-    elif name == "--header":
-        header, _, content = sent.decode("latin-1").partition(":")
-        request.headers.append((header.strip().lower(), content.strip()))
-    elif name == "--user-agent":
-        request.headers.append(("user-agent", sent.decode("latin-1")))
-    elif name == "--user":
-        request.headers.append(("authorization", f"Basic {base64.b64encode(sent).decode('ascii')}"))
-    elif name.startswith("--data"):
-        if value.startswith("@") and name != "--data-raw":
-            raise ValueError(
-                f"the body is in another file ({value[1:100]}); write it into the command, with --data-raw"
-            )
-        parts += [b"&", sent] if parts else [sent]
-    elif name == "--json":
-        parts.append(sent)
-        request.headers.append(("content-type", "application/json"))
+    elif option == "--header":
+        _take_header(command, sent.decode("latin-1"))
+    elif option == "--user-agent":
+        command.own["user-agent"] = sent.decode("latin-1")
+    elif option == "--user":
+        command.own["authorization"] = f"Basic {base64.b64encode(sent).decode('ascii')}"
+    elif option in _BODIES:
+        separator = b"&" if command.parts and option != "--json" else b""
+        command.parts += [separator, _body(option, value)]
+    if option == "--json":
+        command.own |= {"content-type": "application/json", "accept": "application/json"}
+
+
+def _take_header(command: _Command, text: str) -> None:
+    if text.startswith("@"):
+        raise ValueError(f"headers are in another file ({text[1:100]}); write them into the command")
+    name, colon, value = text.partition(":")
+    if not colon:
+        name, colon, value = text.partition(";")
+        if not colon or value.strip():
+            raise ValueError(f"{text[:100]} is no header: one is written as 'Name: value'")
+    command.named.add(name.strip().lower())
+    if value.strip() or colon == ";":
+        command.request.headers.append((name.strip().lower(), value.strip()))
+
+
+def _body(option: str, value: str) -> bytes:
+    if option == "--data-urlencode":
+        return _encoded(value)
+    if option != "--data-raw":
+        _refuse_file(value)
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _encoded(value: str) -> bytes:
+    """`content`, `=content` or `name=content`, of which the content is encoded; or, refused, `name@file`."""
+    name, equals, content = value.partition("=")
+    if not equals:
+        name, content = "", value
+        _refuse_file("".join(value.partition("@")[1:]))
+    encoded = quote_plus(content.encode("utf-8", "surrogateescape")).encode("ascii")
+    return name.encode("utf-8", "surrogateescape") + b"=" + encoded if name else encoded
+
+
+def _refuse_file(value: str) -> None:
+    if value.startswith("@"):
+        raise ValueError(f"the body is in another file ({value[1:100]}); write it into the command, with --data-raw")

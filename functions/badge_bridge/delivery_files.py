@@ -16,6 +16,7 @@ but for what an editor has added at its end, which Content-Length tells.
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,9 @@ from badge_bridge.sources.receiving import HOOK
 
 __all__ = ["NotADelivery", "parse", "record"]
 
-_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (\S{1,16384}) HTTP/[0-9.]+\r?\n")
+_COMMANDS = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:\$[ \t]+)?curl(?:\s|$)")
+"""Perhaps with comments before it, or the prompt behind which it was copied."""
+_REQUEST_LINE = re.compile(rb"[\r\n]*([A-Z]{1,16}) (\S{1,16384}) HTTP/[0-9.]+\r?\n")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
@@ -60,7 +63,8 @@ def record(delivery: Delivery, url: str) -> dict[str, Any]:
         body = {"body": delivery.body.decode("utf-8")}
     except UnicodeDecodeError:
         body = {"body_base64": base64.b64encode(delivery.body).decode("ascii")}
-    headers = [list(pair) for pair in delivery.headers] if repeats else dict(delivery.headers)
+    pairs = [(name, _as_text(value)) for name, value in delivery.headers]
+    headers = [list(pair) for pair in pairs] if repeats else dict(pairs)
     return {"method": delivery.method, "url": url, "headers": headers, **body}
 
 
@@ -70,9 +74,12 @@ def parse(content: bytes, *, at: float) -> Sequence[tuple[str, Delivery]]:
     Raises:
         NotADelivery: says what stands there instead.
     """
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if not content.strip():
+        raise NotADelivery("there is nothing in it")
     if content.lstrip()[:1] in (b"[", b"{"):
         return [_delivery(one, at) for one in _records(content)]
-    if content.lstrip().startswith(b"curl "):
+    if _COMMANDS.match(content):
         return _from_commands(content, at)
     return [_request(content, at)]
 
@@ -98,10 +105,21 @@ def _records(content: bytes) -> Sequence[_Record]:
 def _delivery(one: _Record, at: float) -> tuple[str, Delivery]:
     pairs = one.headers.items() if isinstance(one.headers, dict) else one.headers
     try:
+        headers = [(name.lower(), _from_text(value)) for name, value in pairs]
         body = one.body_base64 or one.body.encode()
+        "".join([one.method, one.url, *(name for name, _ in headers)]).encode()
     except UnicodeEncodeError as error:
-        raise NotADelivery("the body has half of a surrogate pair; write it as body_base64") from error
-    return _addressed(one.method, one.url, [(name.lower(), value) for name, value in pairs], body, at)
+        raise NotADelivery("this JSON has half of a surrogate pair; write such a body as body_base64") from error
+    return _addressed(one.method, one.url, headers, body, at)
+
+
+def _as_text(value: str) -> str:
+    """A header's bytes as the UTF-8 that they mostly are; what else they are stays as it is, too."""
+    return value.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _from_text(value: str) -> str:
+    return value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _from_commands(content: bytes, at: float) -> Sequence[tuple[str, Delivery]]:
@@ -122,7 +140,8 @@ def _request(content: bytes, at: float) -> tuple[str, Delivery]:
     end = _END_OF_HEAD.search(content, line.end() - len(b"\r\n"))
     head, body = (content[line.end() : end.start()], content[end.end() :]) if end else (content[line.end() :], b"")
     headers = []
-    for number, text in enumerate(head.decode("latin-1").splitlines(), start=2):
+    first = content.count(b"\n", 0, line.end()) + 1
+    for number, text in enumerate(head.decode("latin-1").splitlines(), start=first):
         name, colon, value = text.partition(":")
         if not colon or not name.strip():
             raise NotADelivery(f"line {number} is no header: one is written as Name: value")

@@ -73,9 +73,10 @@ def bridge_at(address: str, name: str) -> str:
     how = "write where the bridge is, such as https://bridge.example.com, or the source's whole URL"
     try:
         url = URL(address)
-    except InvalidURL as error:
+        host = url.host
+    except (InvalidURL, UnicodeError) as error:
         raise SettingsError(f"--to {address[:200]} is no URL ({error}); {how}") from error
-    if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 80) < 65536:
+    if url.scheme not in ("http", "https") or not host or not 0 < (url.port or 80) < 65536:
         raise SettingsError(f"--to {address[:200]} is no http or https URL; {how}")
     if url.query or url.fragment or "?" in address:
         raise SettingsError(f"--to {address[:200]} has a query or a fragment; {how}")
@@ -129,9 +130,8 @@ async def send(
         for delivery in deliveries:
             url = url_of(bridge, name, delivery)
             try:
-                response = await client.request(
-                    delivery.method, url, headers=list(delivery.headers), content=delivery.body
-                )
+                headers = [(header.encode(), value.encode("latin-1")) for header, value in delivery.headers]
+                response = await client.request(delivery.method, url, headers=headers, content=delivery.body)
             except HTTPError as error:
                 raise SampleNotSent(
                     f"{url} could not be reached: {error}; is `badge-bridge serve` running there?"

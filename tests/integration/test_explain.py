@@ -6,7 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -210,6 +213,8 @@ def test_captured_request_is_read_as_it_goes_over_the_wire(explain: Explain) -> 
     delivery = sampled("office")
     Path("call.http").write_bytes(as_request("office", delivery).replace(b" /hooks", b" /telephony/hooks", 1))
     assert explain("call.http")[0] == 0
+    Path("call.http").write_bytes(b"\xef\xbb\xbf\n" + as_request("office", delivery))
+    assert explain("call.http")[0] == 0
     with_length = replace(delivery, headers=[*delivery.headers, ("content-length", str(len(delivery.body)))])
     Path("call.http").write_bytes(as_request("office", with_length, line_end=b"\n") + b"\n")
     code, out, _ = explain("call.http")
@@ -250,6 +255,8 @@ def test_old_delivery_is_checked_as_of_when_it_was_received(explain: Explain) ->
     assert "refused    401" in out
     assert explain("call.http", "--at", "2025-11-22T02:30:05Z")[0] == 0
     assert explain("call.http", "--at", "yesterday")[0] == 2
+    for moment in ("0001-01-01T00:00:00+14:00", "1969-12-31", "9999-12-31T23:59:59-14:00"):
+        assert "not between 1970 and 9998" in explain("call.http", "--at", moment)[2]
 
 
 def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None:
@@ -272,13 +279,21 @@ def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "nor an HTTP request"),
+        (b"", "there is nothing in it"),
+        (b"\xef\xbb\xbf\n", "there is nothing in it"),
+        (b"# nothing\n", "nor an HTTP request"),
+        (b"curl", "line 1: a command has no URL"),
+        (b"\n\nPOST /hooks/reception HTTP/1.1\r\nno header\r\n\r\n", "line 4 is no header"),
+        (b'[{"url": "https://h/hooks/shop\\ud800"}]', "half of a surrogate pair"),
+        (b'[{"url": "https://h/hooks/shop", "method": "\\ud800"}]', "half of a surrogate pair"),
+        (b'[{"url": "https://h/hooks/shop", "headers": {"a": "\\ud800"}}]', "half of a surrogate pair"),
+        (b'[{"url": "https://h/hooks/shop", "headers": {"\\ud800": "a"}}]', "half of a surrogate pair"),
         (b"\x00\xff\xfe", "nor an HTTP request"),
         (b"{", "begins as JSON and is none"),
         (b"[" * 100_000, "begins as JSON and is none"),
         (b"[]", "this list of deliveries is empty"),
         (b'{"CallSid": "CA1"}', "url: Field required"),
-        (b"curl https://h/hooks/reception -d @body", "this curl command cannot be read: the body is in another file"),
+        (b"curl https://h/hooks/reception -d @body", "cannot be read: line 1: the body is in another file"),
         (b"curl https://h/elsewhere", "this one goes to /elsewhere"),
         (b" " * 5_000_000, "has more than 4,194,304 bytes"),
         (b'[{"url": "https://h/elsewhere"}]', "this one goes to /elsewhere"),
@@ -303,10 +318,25 @@ def test_commands_that_sign_prints_are_explained(explain: Explain, capsys: pytes
     """What was made for trying can be looked at before it is sent."""
     with pytest.raises(SystemExit):
         cli.app(["sign", "phones", "--outcome", "answered"])
-    Path("commands").write_text(capsys.readouterr().out)
-    code, out, _ = explain("commands")
-    assert code == 0
+    printed = capsys.readouterr().out
+    for before in ("", "\ufeff", "# of today\n\n$ "):
+        Path("commands").write_text(before + printed)
+        code, out, _ = explain("commands")
+        assert code == 0
     assert "event call.answered judged from" in out
+
+
+def test_interrupt_ends_the_wait_for_a_file(explain: Explain) -> None:
+    """The first Ctrl-C is enough while nothing comes on a pipe."""
+    os.mkfifo("pipe")
+    process = subprocess.Popen([sys.executable, "-m", "badge_bridge", "explain", "pipe"], stderr=subprocess.PIPE)
+    try:
+        with Path("pipe").open("wb"):  # waits until the other end is opened
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(20), process.communicate()[1]) == (130, b"")
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ import pytest
 from httpx import ASGITransport
 from typer.testing import CliRunner, Result
 
-from badge_bridge import curl_commands
+from badge_bridge import curl_commands, delivery_files
 from badge_bridge.cli import app
 from badge_bridge.cli_samples import key_in
+from badge_bridge.delivery_files import record
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 from badge_bridge.rulesfile import RulesFile, load, parse
 from badge_bridge.server import create_app
-from badge_bridge.signing import SampleNotSent, bridge_at, samples, seconds_to_judge, send, url_of
+from badge_bridge.signing import SampleNotSent, bridge_at, doubts, samples, seconds_to_judge, send, url_of
 from badge_bridge.sources import OPTIONS, PROVIDERS, build_all
 from badge_bridge.sources.base import NoSample, SampleCall
 from badge_bridge.sources.joining import LegEvent, judged_event
@@ -167,7 +168,8 @@ def with_bodies(scheme: str, secret: str) -> RulesFile:
         ("{scheme: hmac, header: X-S, algorithm: sha512, encoding: base64}", "s-0123456789", "hmac-sha512 over body"),
         ("{scheme: hmac-timestamped, header: S}", "s-0123456789", "hmac-sha256 over body and time"),
         ("{scheme: bearer}", "s-0123456789", "bearer token"),
-        ("{scheme: basic}", "user:pass word", "basic credentials"),
+        ("{scheme: bearer}", "schlüssel-€-0123456789", "bearer token"),
+        ("{scheme: basic}", "user:pass wörd", "basic credentials"),
     ],
 )
 @pytest.mark.parametrize(("name", "body"), [("shop", BODY), ("producer", EVENT)])
@@ -177,7 +179,8 @@ def test_body_of_the_senders_own_is_signed_as_the_rules_file_says(
     """What is given with --body is a delivery that the source takes."""
     rules = with_bodies(scheme, secret)
     assert verify(rules, name, replace(call(NOW), body=body)) == (said, "order.paid")
-    with pytest.raises(NoSample, match="--body FILE"):
+    fields = "status, id" if name == "shop" else "specversion, id, source, type"
+    with pytest.raises(NoSample, match=f"--body FILE, JSON with {fields}$"):
         samples(build_all(rules.sources), name, call(NOW))
 
 
@@ -316,6 +319,50 @@ def test_file_that_is_no_private_key_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="name a new file"):
         key_in(tmp_path / "notes")
     assert (tmp_path / "notes").read_text() == "dear diary"
+
+
+@pytest.mark.parametrize(
+    "address", ["http://xn--zz--a.de", "http://h:99999", "ftp://h", "http://h/?a=1", "http://\udcff"]
+)
+def test_address_that_is_none_is_refused(address: str) -> None:
+    """Before anything is signed, and with what to write instead."""
+    with pytest.raises(SettingsError, match="write where the bridge is"):
+        bridge_at(address, "office")
+
+
+@pytest.mark.parametrize("option", ["--caller", "--line", "--call"])
+def test_option_that_is_no_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str) -> None:
+    """As Python has such bytes of the command line."""
+    monkeypatch.chdir(tmp_path)
+    failed = run_sign(monkeypatch, PHONES, "phones", option, "+49\udcff", **ENVIRON)
+    assert isinstance(failed.exception, SettingsError)
+    assert str(failed.exception) == f"{option} is no UTF-8"
+
+
+@pytest.mark.parametrize("provider", ["ringcentral", "shop"])
+def test_token_that_is_not_ascii_goes_the_whole_way(provider: str) -> None:
+    """Signed, sent, and read from each form in which it is printed, as its bytes in UTF-8."""
+    secret = "schlüssel-€-0123456789"
+    ring = '  ringcentral: {provider: ringcentral, secrets: ["${SHOP}"]}\n'
+    text = BODIES.replace("VERIFY", "{scheme: bearer}").replace("sources:\n", f"sources:\n{ring}", 1)
+    environ = {"SHOP": secret, "B24_HOOK": "abcdefabcdefabcd"}
+
+    async def story() -> None:
+        async with open_company(rules=text, environ=environ) as company:
+            sources, now = build_all(company.bridge.rules.sources), virtual_clock()
+            told = replace(call(now), body=BODY if provider == "shop" else b"")
+            made = samples(sources, provider, told)
+            assert doubts(sources[provider], made) == []
+            url = url_of("http://h", provider, made[0])
+            for content in (curl_commands.write(made[0], url), json.dumps(record(made[0], url), ensure_ascii=False)):
+                assert secret in content
+                ((_, again),) = delivery_files.parse(content.encode(), at=now)
+                assert replace(again, headers=list(again.headers)) == replace(made[0], headers=list(made[0].headers))
+            transport = ASGITransport(create_app(company.bridge))
+            answers = await send("http://127.0.0.1:8080", provider, made, transport=transport)
+            assert {status for status, _ in answers} <= {200, 204}
+
+    run_virtually(story())
 
 
 def test_address_is_put_together_with_path_and_query(rules_file: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,6 +17,7 @@ from badge_bridge.curl_commands import Request, read, write
 from badge_bridge.sources.base import Delivery
 
 URL = "https://bridge.example.com/hooks/shop?a=1&b=it's"
+NOT_ASCII = "schlüssel€".encode().decode("latin-1")
 BODIES = st.binary(max_size=60).map(lambda body: body.replace(b"\0", b""))
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30).map(str.strip)
 
@@ -35,6 +38,8 @@ def in_a_shell(command: str) -> list[bytes]:
 @example("\u202e\u009b ü".encode(), "x")
 @example(b"@/etc/hostname", "x")
 @example(b"-d", "x")
+@example(b"1", NOT_ASCII)
+@example(b"1", "\xff")
 def test_what_is_written_is_read_again_byte_for_byte(body: bytes, value: str) -> None:
     """Signatures cover every byte, whatever it is; and nothing in the command is obeyed by a terminal."""
     command = write(delivery(body, value=value), URL)
@@ -88,7 +93,11 @@ def test_method_is_the_one_of_the_delivery(method: str, body: bytes) -> None:
             Request(
                 "PUT",
                 "https://h/hooks/a",
-                [("authorization", "Basic bWU6c2VjcmV0"), ("content-type", "application/json")],
+                [
+                    ("authorization", "Basic bWU6c2VjcmV0"),
+                    ("content-type", "application/json"),
+                    ("accept", "application/json"),
+                ],
                 b"{}",
             ),
         ),
@@ -98,6 +107,105 @@ def test_method_is_the_one_of_the_delivery(method: str, body: bytes) -> None:
 def test_commands_of_other_tools_are_read(command: str, request_: Request) -> None:
     """As Chromium copies a request, as a request inspector shows it, as people write it."""
     assert read(command.encode()) == [request_]
+
+
+def test_comments_and_prompts_are_not_sent() -> None:
+    """As it stands in a note, or was copied from a terminal."""
+    found = read(
+        b"# the call of noon\n$ curl https://h/hooks/a#b -d 1 # told twice\n\n  # end\ncurl https://h/hooks/a\n"
+    )
+    assert [(request.url, request.body) for request in found] == [
+        ("https://h/hooks/a#b", b"1"),
+        ("https://h/hooks/a", None),
+    ]
+
+
+class Listener(ThreadingHTTPServer):
+    """Answers 204 and keeps what it got."""
+
+    got: list[tuple[str, str, list[tuple[str, str]], bytes]]
+
+
+class Kept(BaseHTTPRequestHandler):
+    server: Listener
+
+    def handle_one_request(self) -> None:
+        self.raw_requestline = self.rfile.readline(65_537)
+        if not self.raw_requestline or not self.parse_request():
+            self.close_connection = True
+            return
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        headers = [(name.lower(), value) for name, value in self.headers.items()]
+        self.server.got.append((self.command, self.path, headers, body))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Listener]:
+    with Listener(("127.0.0.1", 0), Kept) as server:
+        server.got = []
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl URL",
+        "curl URL -d a=1 --data-binary $'b=\\xff\\n' --data-raw @c --json {}",
+        "curl URL -d '' -d a=1",
+        "curl URL --json '{\"a\":' --json '1}'",
+        "curl URL --json {} -H 'Content-Type: text/plain'",
+        "curl URL -d {} -H 'Content-Type: application/json' -H 'X-Two: 1' -H 'x-two: 2'",
+        "curl URL -d {} -H 'Content-Type:' -H 'X-Empty;' -H 'X-None:' -H 'X-Blank:  '",
+        "curl URL -H 'Authorization: Bearer a' -u me:secret -A one -A two",
+        "curl URL -H 'Authorization: Bearer schlüssel' -H $'X-Bytes: \\xff\\u20ac\\U0001F600'",
+        "curl URL --data-urlencode From=+49301 --data-urlencode 'To=ü b&c' --data-urlencode =x/y --data-urlencode 'a b'",
+        "curl -sSXPUT URL -d$'\\ca\\?\\q\\\\ \\'\\101\\7'",
+        'curl -X OPTIONS URL -d "a\\$b \\`c\\` \\"d\\" \\e $ 100%" -d a$',
+        "curl URL -d a# -d '#b' -d c'd'\\ e\\\n\"f\\\n g\" # end",
+        "curl -vk --compressed --http1.1 -m5 -o/dev/null URL -b a=1",
+    ],
+)
+def test_command_is_read_as_curl_sends_it(listener: Listener, command: str) -> None:
+    """By a shell and curl themselves: method, body, and every header that is not curl's name or the body's length."""
+    listener.got.clear()
+    command = command.replace("URL", f"http://127.0.0.1:{listener.server_port}/hooks/a")
+    environ = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    subprocess.run(["/bin/bash", "-c", command], check=True, timeout=20, capture_output=True, env=environ)
+    ((method, path, headers, body),) = listener.got
+    (request,) = read(command.encode())
+    assert (request.method, request.body or b"", path) == (method, body, "/hooks/a")
+    default = {"host", "content-length", "accept-encoding", "cookie"}
+    default |= {"user-agent", "accept"} - {name for name, _ in request.headers}
+    assert sorted(request.headers) == sorted((name, value) for name, value in headers if name not in default)
+
+
+@settings(max_examples=15, deadline=None)
+@given(BODIES, VALUES)
+@example(b"@1", NOT_ASCII)
+@example(b"", "")
+def test_curl_sends_what_is_written(listener: Listener, body: bytes, value: str) -> None:
+    """Method, header and body as they are, whatever they are."""
+    listener.got.clear()
+    url = f"http://127.0.0.1:{listener.server_port}/hooks/a"
+    written = write(Delivery("POST", "", [("content-type", "x/y"), ("x-token", value)], body, 0.0), url)
+    subprocess.run(["/bin/bash", "-c", written], check=True, timeout=20, capture_output=True)
+    ((method, _, headers, sent),) = listener.got
+    assert (method, sent) == ("POST", body)
+    assert [pair for pair in headers if pair[0] in ("content-type", "x-token")] == [
+        ("content-type", "x/y"),
+        ("x-token", value),
+    ]
 
 
 def test_several_commands_are_several_requests() -> None:
@@ -112,17 +220,39 @@ def test_several_commands_are_several_requests() -> None:
         ("curl 'https://h/hooks/a", "line 1: a quote is not closed"),
         ('curl https://h/hooks/a\ncurl "https://h', "line 2: a quote is not closed"),
         ("curl https://h/hooks/a?x=1&y=2", "line 1: & stands outside of quotes"),
-        ("curl https://h/hooks/a -d $(cat body)", "line 1: ( stands outside of quotes"),
-        ("curl https://h/hooks/a -d `cat body`", "line 1: ` stands outside of quotes"),
+        ("curl https://h/hooks/a -d $(cat body)", "line 1: a shell would put something in the place of $(cat;"),
+        ("curl https://h/hooks/a -d `cat body`", "line 1: a shell would put something in the place of `;"),
+        ('curl https://h/hooks/a -d "a=$AMOUNT"', "in the place of $AMOUNT; write it out, between single quotes"),
+        ("curl https://h/hooks/$NAME", "in the place of $NAME"),
+        ('curl https://h/hooks/a -d "${A}"', "in the place of ${A"),
+        ('curl https://h/hooks/a -d "it is `date`"', "in the place of `"),
+        ('curl https://h/hooks/a -d "open $', "a quote is not closed"),
+        ('curl ^"https://h/hooks/a^" ^\n  -H ^"a: b^"', "copy the command for bash, not for cmd"),
+        ('curl "https://h/hooks/a" ^\n  -H "a: b"', "copy the command for bash, not for cmd"),
+        ("curl\u00a0https://h/hooks/a", "line 1: U+00A0 stands outside of quotes"),
+        ("curl https://h/hooks/a \\\n -d $'\\ud83d\\ude00'", "line 2: \\ud83d is half of a character"),
+        ("curl https://h/hooks/a -d $'\\U00110000'", "is no character"),
+        ("curl https://h/hooks/a -d $'a\\0b'", "line 1: it has a zero byte"),
         ("curl https://h/hooks/a > out", "line 1: > stands outside of quotes"),
         ("curl https://h/hooks/a \\", "line 1: \\ stands outside of quotes"),
         ("curl https://h/hooks/a -d @body.json", "the body is in another file (body.json)"),
         ("curl https://h/hooks/a --data-binary @body.json", "the body is in another file"),
+        ("curl https://h/hooks/a --json @body.json", "the body is in another file (body.json)"),
+        ("curl https://h/hooks/a --data-urlencode From@name", "the body is in another file (name)"),
+        ("curl https://h/hooks/a -H @headers", "headers are in another file (headers)"),
+        ("curl https://h/hooks/a -H nonsense", "nonsense is no header"),
+        ("curl https://h/hooks/a -G -d a=1", "option -G makes of the request is not read here"),
+        ("curl https://h/hooks/a -sF a=b", "option --form makes of the request is not read here"),
+        (
+            "curl https://h/hooks/a --next https://h/hooks/b",
+            "option --next is not read here; leave it out if it changes",
+        ),
+        ("curl", "line 1: a command has no URL"),
         ("curl https://h/hooks/a https://h/hooks/b", "two URLs"),
         ("curl -d 1", "has no URL"),
         ("curl https://h/hooks/a -H", "-H has nothing after it"),
-        ("curl https://h/hooks/a --form a=b", "option --form is not read here"),
-        ("curl https://h/hooks/a\nwget https://h", "wget is no curl command"),
+        ("curl https://h/hooks/a --form a=b", "option --form makes of the request is not read here; write its body"),
+        ("curl https://h/hooks/a\n\nwget https://h", "line 3: wget is no curl command"),
     ],
 )
 def test_what_is_not_understood_is_named(command: str, said: str) -> None:

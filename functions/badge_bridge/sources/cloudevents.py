@@ -131,7 +131,8 @@ class CloudEvents(Source[CloudEventsOptions]):
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         media = _BATCH if call.body.lstrip().startswith(b"[") else _STRUCTURED
-        return sample_of(self.name, self.options.verify, self.options.secrets, media, call)
+        needed = ("specversion", "id", "source", "type")
+        return sample_of(self.name, self.options.verify, self.options.secrets, media, call, reads=needed)
 
     def _envelopes(self, delivery: Delivery) -> Sequence[Mapping[str, Any]]:
         media = bodies.media_type(delivery)

@@ -91,7 +91,7 @@ class Generic(Source[GenericOptions]):
 
     def sample(self, call: SampleCall) -> Sequence[Delivery]:
         media = bodies.FORM if self.options.format == "form" else bodies.JSON
-        return sample_of(self.name, self.options.verify, self.options.secrets, media, call)
+        return sample_of(self.name, self.options.verify, self.options.secrets, media, call, reads=self._reader.reads)
 
     def _verify(self, delivery: Delivery) -> str:
         return self._verifier(delivery)

@@ -191,7 +191,7 @@ class BearerVerify(_Verify):
         return partial(StaticToken(name="bearer token", token=_bearer, hint=hint).verify, keys=keys(secrets))
 
     def prove(self, delivery: Delivery, secrets: Sequence[str], call: SampleCall) -> Delivery:  # noqa: ARG002 - the same
-        return _with(delivery, {"authorization": f"Bearer {secrets[0]}"})
+        return _with(delivery, {"authorization": f"Bearer {secrets[0].encode().decode('latin-1')}"})
 
 
 class BasicVerify(_Verify):
@@ -270,11 +270,13 @@ def problem_at(place: str | int, problem: ValueError) -> ValidationError:
 
 
 def sample_of(
-    name: str, verify: _Verify, secrets: Sequence[SecretStr], media: str, call: SampleCall
+    name: str, verify: _Verify, secrets: Sequence[SecretStr], media: str, call: SampleCall, *, reads: Sequence[str]
 ) -> Sequence[Delivery]:
-    """What `Source.sample` gives for a source whose sender writes the bodies."""
+    """What `Source.sample` gives for a source whose sender writes the bodies, of which we read these fields."""
     if not call.body:
-        raise NoSample(f"source {name}: its sender writes the bodies; give one with --body FILE")
+        what = "a form" if media == bodies.FORM else "JSON"
+        fields = f", {what} with {', '.join(reads)}" if reads else ""
+        raise NoSample(f"source {name}: its sender writes the bodies; give one with --body FILE{fields}")
     delivery = Delivery("POST", "", [("content-type", media)], call.body, call.now)
     try:
         return (verify.prove(delivery, [secret.get_secret_value() for secret in secrets], call),)

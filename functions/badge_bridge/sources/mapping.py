@@ -7,6 +7,7 @@ Expressions read `body` (the parsed body), `headers` (names in lower case, witho
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
 _MAX_NAME = 500
+_FIELD = re.compile(r"\bbody\.(\w+)")
 
 
 def _compile(text: str, *names: str, returns: str = "dyn") -> Program:
@@ -136,6 +138,8 @@ class EventReader:
     def __init__(self, mapping: EventExpressions) -> None:
         expressions = mapping.model_dump(exclude_none=True)
         self._programs = {name: _compile(text) for name, text in expressions.items()}
+        self.reads = tuple(dict.fromkeys(_FIELD.findall(" ".join(expressions.values()))))
+        """Names of the body's fields that the expressions speak of."""
 
     def over(self, delivery: Delivery) -> Callable[[Mapping[str, Any]], EventFields]:
         """What evaluates the expressions over the parsed body of a delivery, or over one of several events in it.

@@ -104,7 +104,7 @@ def _token(delivery: Delivery) -> bytes | None:
     found = {value for name, value in delivery.headers if name in (_TOKEN, _VALIDATION)}
     if len(found) > 1:
         raise Unauthenticated("the headers with the verification token contradict each other")
-    return found.pop().encode() if found else None
+    return found.pop().encode("latin-1", "replace") if found else None
 
 
 _SCHEME = StaticToken(
@@ -198,7 +198,7 @@ class RingCentral(Source[RingCentralOptions]):
                 "origin": {"type": "Call"},
             },
         }
-        headers = [("content-type", bodies.JSON), (_TOKEN, self._keys[0].decode())]
+        headers = [("content-type", bodies.JSON), (_TOKEN, self._keys[0].decode("latin-1"))]
         return Delivery("POST", "", headers, json.dumps(body).encode(), call.now)
 
     def _leg(
