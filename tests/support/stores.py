@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from badge_bridge.events import Event
 from badge_bridge.store.memory import MemoryStore
-from badge_bridge.store.protocol import Accepted, Store
+from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
 from badge_bridge.store.sqlite import SqliteStore
 
 NOW = 1_000_000.0
@@ -69,3 +69,21 @@ async def overwrite(store: Store, key: str, event: str) -> None:
             await store._write(
                 lambda connection: connection.execute("UPDATE events SET event = ? WHERE key = ?", values)
             )
+
+
+async def claimed(store: Store, key: str = "s:1", *, now: float = NOW, lease: float = 60) -> Claim:
+    claim = await store.claim(key, now=now, lease=lease)
+    assert claim is not None
+    return claim
+
+
+async def wait_for_lane(store: Store, *keys: str, lane: str = "main", due: float = NOW) -> None:
+    """Accept events and let each wait for a lane."""
+    for number, key in enumerate(keys):
+        await store.accept([item(key, received_at=NOW + number)])
+        claim = await claimed(store, key)
+        await store.settle(claim, Settlement(state="waiting", ended_at=NOW, lane=lane, due=due))
+
+
+def ended(state: Literal["done", "ignored", "waiting", "dead"] = "done", **fields: Any) -> Settlement:
+    return Settlement(state=state, ended_at=fields.pop("ended_at", NOW + 1), **fields)

@@ -1,0 +1,319 @@
+"""Paused lanes, the time of the next work, and a clock that is set back."""
+
+from __future__ import annotations
+
+import asyncio
+
+from badge_bridge import pipeline, retry
+from badge_bridge.errors import LimitReached
+from badge_bridge.portal.lanes import PROBE_HOLD
+from badge_bridge.portal.pausing import pause_length
+from badge_bridge.store.protocol import (
+    LONGEST_LEASE,
+    LONGEST_PAUSE,
+    LONGEST_WAIT,
+    Pause,
+    Store,
+)
+from support.stores import LATER, NOW, claimed, ended, item, wait_for_lane
+
+# Lanes
+
+
+async def test_pause_keeps_events_back_when_they_wait_for_lane(store: Store) -> None:
+    """An event that waits for a paused lane is not handed out, others are."""
+    await store.pause("main", until=NOW + 100, reason="portal is down")
+    await wait_for_lane(store, "s:1")
+    await store.accept([item("s:2", received_at=NOW + 9)])
+
+    assert await store.claim("s:1", now=NOW + 50, lease=60) is None
+    assert [claim.key for claim in await store.claim_due(now=NOW + 50, lease=60, limit=10)] == ["s:2"]
+
+
+async def test_claim_due_changes_nothing_when_none_is_wanted(store: Store) -> None:
+    """A limit of 0 takes no lease back either."""
+    await store.accept([item()])
+    await claimed(store)
+    assert await store.claim_due(now=NOW + 10_000, lease=60, limit=0) == []
+    stored = await store.get("s:1")
+    assert stored is not None
+    assert (stored.state, stored.failures) == ("working", 0)
+
+
+async def test_pause_keeps_nothing_back_when_another_lane_is_paused(store: Store) -> None:
+    """Lanes are independent, a method's lane of its portal's included."""
+    await store.pause("main", until=NOW + 100, reason="x")
+    await store.pause("main/a", until=NOW + 100, reason="x")
+    await wait_for_lane(store, "s:1", lane="main/b")
+
+    assert await store.claim("s:1", now=NOW, lease=60) is not None
+
+
+async def test_resume_lets_all_go_when_lane_was_paused(store: Store) -> None:
+    """After a resume every event of the lane is due, as far as its own time has come."""
+    await store.pause("main", until=NOW + 100, reason="x")
+    await wait_for_lane(store, "s:1", "s:2")
+    await wait_for_lane(store, "s:later", due=NOW + 500)
+
+    assert await store.resume("main") is True
+    assert await store.resume("main") is False
+
+    assert [claim.key for claim in await store.claim_due(now=NOW + 1, lease=60, limit=10)] == ["s:1", "s:2"]
+    assert await store.paused(["main"]) == []
+
+
+async def test_pause_lets_one_go_when_its_time_is_over(store: Store) -> None:
+    """A half-open lane hands out its oldest event as a probe and no other while that one is under lease."""
+    await store.pause("main", until=NOW + 100, reason="x")
+    await wait_for_lane(store, "s:1", "s:2", "s:3")
+
+    assert await store.claim_due(now=NOW + 99.9, lease=60, limit=10) == []
+    (probe,) = await store.claim_due(now=NOW + 100, lease=60, limit=10)
+
+    assert probe.key == "s:1"
+    assert await store.claim_due(now=NOW + 101, lease=60, limit=10) == []
+    assert await store.claim("s:2", now=NOW + 101, lease=60) is None
+
+
+async def test_pause_lets_next_go_when_probe_ended_without_verdict(store: Store) -> None:
+    """A probe that ended without pausing or resuming the lane makes room for the next."""
+    await store.pause("main", until=NOW + 100, reason="x")
+    await wait_for_lane(store, "s:1", "s:2")
+    (first,) = await store.claim_due(now=NOW + 100, lease=60, limit=10)
+    await store.settle(first, ended("ignored"))
+
+    assert [claim.key for claim in await store.claim_due(now=NOW + 101, lease=60, limit=10)] == ["s:2"]
+
+
+async def test_pause_lets_one_go_when_probe_was_lost(store: Store) -> None:
+    """The lease of a probe is its time limit."""
+    await store.pause("main", until=NOW + 100, reason="x")
+    await wait_for_lane(store, "s:1", "s:2")
+    await store.claim_due(now=NOW + 100, lease=60, limit=10)
+
+    (probe,) = await store.claim_due(now=NOW + 160, lease=60, limit=10)
+
+    assert (probe.key, probe.failures) == ("s:1", 1)
+
+
+async def test_claim_names_its_lane_when_a_half_open_lane_let_it_through(store: Store) -> None:
+    """Whoever holds a probe can tell; an event of an open lane, or of one that was resumed, names none."""
+    await store.pause("main", until=NOW + 10, reason="x")
+    await wait_for_lane(store, "s:1", "s:2")
+    (probe,) = await store.claim_due(now=NOW + 10, lease=60, limit=10)
+    assert probe.lane == "main"
+    await store.resume("main")
+    (free,) = await store.claim_due(now=NOW + 10, lease=60, limit=10)
+    assert free.lane == ""
+
+
+async def test_pause_lets_one_of_each_go_when_several_lanes_are_half_open(store: Store) -> None:
+    """Each half-open lane has its own probe, and none takes the place of events that are free to go."""
+    for lane in ("main", "other"):
+        await store.pause(lane, until=NOW + 10, reason="x")
+        await wait_for_lane(store, f"{lane}:1", f"{lane}:2", lane=lane)
+    await store.accept([item("s:1", received_at=NOW + 5), item("s:2", received_at=NOW + 6)])
+
+    claims = await store.claim_due(now=NOW + 20, lease=60, limit=10)
+
+    assert [claim.key for claim in claims] == ["main:1", "other:1", "s:1", "s:2"]
+
+
+async def test_pause_lets_none_go_when_somebody_holds_the_probe(store: Store) -> None:
+    """While somebody else probes the lane, its events stay."""
+    await store.pause("main", until=NOW + 10, reason="x")
+    await wait_for_lane(store, "s:1")
+    assert await store.probe("main", now=NOW + 20, hold=30) is True
+
+    assert await store.claim_due(now=NOW + 49, lease=60, limit=10) == []
+    assert await store.claim("s:1", now=NOW + 49, lease=60) is None
+    assert await store.claim("s:1", now=NOW + 50, lease=60) is not None
+
+
+async def test_probe_is_for_one_when_many_ask(store: Store) -> None:
+    """One caller becomes the probe, until its hold is over."""
+    await store.pause("main", until=NOW + 10, reason="x")
+
+    answers = await asyncio.gather(*(store.probe("main", now=NOW + 10, hold=5) for _ in range(16)))
+
+    assert sorted(answers) == [False] * 15 + [True]
+    assert await store.probe("main", now=NOW + 14.9, hold=5) is False
+    assert await store.probe("main", now=NOW + 15, hold=5) is True
+
+
+async def test_probe_is_refused_when_pause_is_not_over_or_none(store: Store) -> None:
+    """There is nothing to probe before a pause is over, nor where there is none."""
+    await store.pause("main", until=NOW + 10, reason="x")
+
+    assert await store.probe("main", now=NOW + 9.9, hold=5) is False
+    assert await store.probe("other", now=NOW + 100, hold=5) is False
+
+
+async def test_pause_counts_and_lengthens_when_repeated(store: Store) -> None:
+    """Each further pause counts a failure, never shortens, keeps the latest reason and frees the probe."""
+    assert await store.pause("main", until=NOW + 10, reason="a") == Pause("main", NOW + 10, 1, "a")
+    await store.probe("main", now=NOW + 10, hold=1000)
+    assert await store.pause("main", until=NOW + 50, reason="b") == Pause("main", NOW + 50, 2, "b")
+    assert await store.pause("main", until=NOW + 20, reason="c") == Pause("main", NOW + 50, 3, "c")
+
+    assert await store.paused(["main"]) == [Pause("main", NOW + 50, 3, "c")]
+    assert await store.probe("main", now=NOW + 50, hold=5) is True
+
+
+async def test_pause_starts_at_one_when_lane_was_resumed(store: Store) -> None:
+    """A resumed lane has no past."""
+    await store.pause("main", until=NOW + 10, reason="a")
+    await store.pause("main", until=NOW + 10, reason="a")
+    await store.resume("main")
+
+    assert (await store.pause("main", until=NOW + 5, reason="b")).failures == 1
+
+
+async def test_paused_lists_asked_lanes_when_some_are_paused(store: Store) -> None:
+    """Pauses are listed by lane, each once, whether their time is over or not."""
+    for lane in ("b", "a", "c"):
+        await store.pause(lane, until=0, reason=lane)
+
+    assert [pause.lane for pause in await store.paused(["c", "none", "a", "c"])] == ["a", "c"]
+    assert await store.paused([]) == []
+
+
+# The time of the next work
+
+
+async def test_next_due_is_none_when_nothing_can_become_due(store: Store) -> None:
+    """An empty store and one where all events have ended have nothing to wait for."""
+    assert await store.next_due(now=NOW) is None
+    await store.accept([item()])
+    await store.settle(await claimed(store), ended())
+    assert await store.next_due(now=NOW) is None
+
+
+async def test_next_due_is_earliest_when_events_wait_retry_and_are_leased(store: Store) -> None:
+    """The next time is that of the first event to become due or of the first lease to end."""
+    await store.accept([item("s:retry"), item("s:leased"), item("s:new")])
+    retry = await claimed(store, "s:retry")
+    await store.settle(retry, ended("waiting", due=NOW + 100))
+    leased = await claimed(store, "s:leased", lease=70)
+    assert await store.next_due(now=NOW + 1) == NOW + 1
+
+    await store.settle(await claimed(store, "s:new"), ended())
+    assert await store.next_due(now=NOW + 1) == NOW + 70
+
+    await store.settle(leased, ended())
+    assert await store.next_due(now=NOW + 1) == NOW + 100
+    assert await store.next_due(now=NOW + 101) == NOW + 101
+
+
+async def test_next_due_is_end_of_pause_when_events_wait_for_lane(store: Store) -> None:
+    """Events of a paused lane wait for its pause, for who holds its probe, and for the lease of its probe."""
+    await store.pause("main", until=NOW + 100, reason="x")
+    await wait_for_lane(store, "s:1", "s:2")
+    assert await store.next_due(now=NOW) == NOW + 100
+
+    await store.probe("main", now=NOW + 100, hold=30)
+    assert await store.next_due(now=NOW) == NOW + 130
+
+    await store.claim_due(now=NOW + 130, lease=40, limit=10)
+    assert await store.next_due(now=NOW) == NOW + 170
+
+    await store.resume("main")
+    assert await store.next_due(now=NOW) == NOW
+
+
+# A clock that is set back
+
+
+async def test_claim_due_takes_all_when_clock_is_set_back(store: Store) -> None:
+    """What was planned by a clock a year ahead is due once the clock is right: ready, waiting or under lease."""
+    await store.accept([item(f"s:{state}", received_at=LATER) for state in ("leased", "ready", "retry")])
+    await claimed(store, "s:leased", now=LATER)
+    await store.settle(await claimed(store, "s:retry", now=LATER), ended("waiting", ended_at=LATER, due=LATER + 30))
+
+    assert await store.next_due(now=NOW) == NOW
+    claims = await store.claim_due(now=NOW, lease=60, limit=10)
+
+    assert [(claim.key, claim.failures) for claim in claims] == [("s:leased", 1), ("s:ready", 0), ("s:retry", 0)]
+    assert await store.next_due(now=NOW) == NOW + 60
+
+
+async def test_next_due_sees_one_of_the_future_when_others_are_of_the_present(store: Store) -> None:
+    """One retry or lease that the earlier clock left behind is not hidden by those of the clock of now."""
+    await store.accept([item(f"s:{number}") for number in range(3)])
+    for key, due in (("s:0", NOW + 50), ("s:1", LATER), ("s:2", NOW + 70)):
+        await store.settle(await claimed(store, key), ended("waiting", due=due))
+    assert await store.next_due(now=NOW) == NOW
+    (found,) = await store.claim_due(now=NOW, lease=60, limit=10)
+    assert found.key == "s:1"
+    assert await store.next_due(now=NOW) == NOW + 50
+
+    await store.accept([item("s:3")])
+    await claimed(store, "s:3", now=LATER)
+    assert await store.next_due(now=NOW) == NOW
+
+
+async def test_claim_takes_one_when_clock_is_set_back(store: Store) -> None:
+    """A single event that is asked for by its key is due, too."""
+    await store.accept([item("s:leased"), item("s:retry")])
+    await claimed(store, "s:leased", now=LATER)
+    await store.settle(await claimed(store, "s:retry"), ended("waiting", due=LATER))
+
+    assert (await claimed(store, "s:leased")).failures == 1
+    assert (await claimed(store, "s:retry")).failures == 0
+
+
+async def test_pause_is_over_when_clock_is_set_back(store: Store) -> None:
+    """A lane that was paused, and probed, by a clock a year ahead is half open, for those who read its pause too."""
+    await store.pause("main", until=LATER, reason="x")
+    await store.probe("main", now=LATER, hold=60)
+    await wait_for_lane(store, "s:1", "s:2")
+
+    assert await store.next_due(now=NOW) == NOW
+    (probe,) = await store.claim_due(now=NOW, lease=60, limit=10)
+
+    assert (probe.key, probe.lane) == ("s:1", "main")
+    assert [pause.until for pause in await store.paused(["main"])] == [NOW]
+    assert await store.next_due(now=NOW) == NOW + 60
+
+
+async def test_probe_is_given_when_clock_is_set_back(store: Store) -> None:
+    """Neither a pause nor a held probe of next year keeps a caller from probing now."""
+    await store.pause("main", until=LATER, reason="x")
+    assert await store.probe("main", now=NOW, hold=60) is True
+    await store.pause("main", until=NOW, reason="x")
+    await store.probe("main", now=LATER, hold=60)
+
+    assert await store.probe("main", now=NOW, hold=60) is True
+
+
+async def test_nothing_is_early_when_it_is_the_longest_there_is(store: Store) -> None:
+    """The longest wait, pause and lease are kept to, by a clock that was set back by a little as well."""
+    await store.pause("main", until=NOW + LONGEST_PAUSE, reason="x")
+    await wait_for_lane(store, "s:lane")
+    await store.accept([item("s:wait"), item("s:lease")])
+    await store.settle(await claimed(store, "s:wait"), ended("waiting", due=NOW + LONGEST_WAIT))
+    lease = await claimed(store, "s:lease", lease=10 * LONGEST_LEASE)
+
+    assert lease.leased_until == NOW + LONGEST_LEASE
+    assert await store.next_due(now=NOW) == NOW + LONGEST_LEASE
+    assert await store.claim_due(now=NOW, lease=1, limit=10) == []
+    assert await store.settle(lease, ended()) is True
+
+
+async def test_lease_is_kept_when_another_process_reads_its_clock_first_and_comes_second(store: Store) -> None:
+    """A moment less on the clock, or a shorter lease of his own, does not let one worker take another's event."""
+    await store.accept([item()])
+    claim = await claimed(store, now=NOW + 0.5, lease=90)
+
+    assert await store.claim_due(now=NOW, lease=60, limit=10) == []
+    assert await store.claim("s:1", now=NOW, lease=60) is None
+    assert await store.settle(claim, ended()) is True
+
+
+def test_limits_are_beyond_all_that_is_planned() -> None:
+    """No retry, pause, lease or hold is long enough to be taken for one of a clock that was set back."""
+    assert max(retry.SCHEDULE) * (1 + retry.JITTER) <= LONGEST_WAIT
+    overloaded = LimitReached("x", portal="main", method="m")
+    overloaded.code = "OVERLOAD_LIMIT"
+    assert pause_length(overloaded, failures=99, now=NOW, operating_reset_at=None, random=1) <= LONGEST_PAUSE
+    assert max(pipeline.LEASE, PROBE_HOLD) < LONGEST_LEASE
