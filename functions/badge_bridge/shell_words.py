@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 __all__ = ["commands", "quoted"]
 
-_EXPANDED = r"\$(?=[\w({@*#?$!-])|`"
+_EXPANDED = r"\$(?=[\w({\[@*#?$!-]|\\\r?\n)|`"
 """Begins what a shell puts something else in the place of: `$NAME`, `${...}`, `$(...)`, `` `...` ``."""
 _GAP = re.compile(r"(?:[ \t]|\\\r?\n|#[^\r\n]*)+")
 _END = re.compile(r"\r?\n|;|&&")
@@ -24,9 +24,9 @@ _PART = re.compile(
 )
 _OPEN = re.compile(rf"""\$?"{_IN_DOUBLE}""", re.DOTALL)
 """What can be read of a word in double quotes that is not complete."""
-_NAME = re.compile(r"`|\$(?:\w+|[{(]\w*|.)")
+_NAME = re.compile(r"`|\$(?:\w+|[{(\[]\w*|.)")
 _ANSI = re.compile(
-    r"\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|U(?P<U>[0-9a-fA-F]{1,8})|c(?P<control>[@-_a-z?])"
+    r"\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|U(?P<U>[0-9a-fA-F]{1,8})|c(?P<control>\\\\|[^'])"
     r"|(?P<octal>[0-7]{1,3})|(?P<other>.))",
     re.DOTALL,
 )
@@ -129,11 +129,17 @@ def _ansi(escape: re.Match[str]) -> str:
     if code := escape["u"] or escape["U"]:
         return _character(escape[0], int(code, 16))
     if escape["control"]:
-        return chr(ord(escape["control"].upper()) ^ 0x40)
+        return _control(escape[0], escape["control"][0])
     if escape["hex"] or escape["octal"]:
         byte = int(escape["hex"], 16) if escape["hex"] else int(escape["octal"], 8) & 0xFF
         return bytes([byte]).decode("ascii", "surrogateescape")
     return _ANSI_ESCAPES.get(escape["other"], escape[0])
+
+
+def _control(written: str, letter: str) -> str:
+    if not letter.isascii():
+        raise ValueError(f"{written} is no control character")
+    return "\x7f" if letter == "?" else chr(ord(letter) & 0x1F)
 
 
 def _character(written: str, code: int) -> str:

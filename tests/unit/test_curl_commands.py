@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from badge_bridge.curl_commands import Request, read, write
+from badge_bridge.shell_words import commands
 from badge_bridge.sources.base import Delivery
 
 URL = "https://bridge.example.com/hooks/shop?a=1&b=it's"
@@ -31,6 +32,29 @@ def in_a_shell(command: str) -> list[bytes]:
     script = f'curl() {{ printf "%s\\0" "$@"; }}\n{command}'.encode()
     ran = subprocess.run(["/bin/bash", "-s"], input=script, capture_output=True, check=True, timeout=20)
     return ran.stdout.split(b"\0")[:-1]
+
+
+FRAGMENTS = r"""a é ' " \ $ $' # = * { 1 % [a] \\ \' \" \x41 \xc3 \u00e9 \U1F600 \101 \n \c \q \x $1 $a $[ ! @"""
+WORDS = st.lists(st.sampled_from([*FRAGMENTS.split(" "), " ", "\t", "\\\n", "$ "]), max_size=9).map("".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(WORDS)
+@example("é$\\\n#")
+@example("a$[1]")
+@example("$'\\c\\\\\\c\\x\\c?\\cA\\c'")
+@example("\\c\\x41$\\\n$'$'")
+def test_words_are_those_of_bash(text: str) -> None:
+    """Or they are refused. A pattern or ~ is not looked up in the file system, and no braces are multiplied."""
+    try:
+        found = [word for _, words in commands(f"curl {text}") for word in words]
+    except ValueError:
+        return
+    script = f'set -f +B; curl() {{ printf "%s\\0" "$@"; }}\ncurl {text}'
+    environ = {"LC_ALL": "C.UTF-8", "PATH": "/bin"}
+    ran = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=True, timeout=20, env=environ)
+    # printf prints one empty word where it is given none.
+    assert [word.encode("utf-8", "surrogateescape") for word in found[1:] or [""]] == ran.stdout.split(b"\0")[:-1]
 
 
 @given(BODIES, VALUES)
