@@ -8,6 +8,7 @@ Only what makes a request is read: no command is run, and no file is looked at. 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
@@ -51,6 +52,8 @@ _FLAGS = frozenset(
 )
 _UNREAD = frozenset({"-G", "-I", "--get", "--head", "--form", "--form-string", "--upload-file", "--config"})
 """Options that make another body or request of the rest."""
+_HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?::(?P<value>.*)|(?P<empty>;)[ \t]*)", re.DOTALL)
+"""With nothing but spaces after the colon, curl leaves it out; `Name;` is one without a value."""
 
 
 @dataclass(slots=True)
@@ -181,7 +184,9 @@ def _take(command: _Command, option: str, value: str) -> None:
     elif option == "--header":
         _take_header(command, sent.decode("latin-1"))
     elif option == "--user-agent":
-        command.own["user-agent"] = sent.decode("latin-1")
+        command.own.pop("user-agent", None)
+        if sent:
+            command.own["user-agent"] = sent.decode("latin-1")
     elif option == "--user":
         command.own["authorization"] = f"Basic {base64.b64encode(sent).decode('ascii')}"
     elif option in _BODIES:
@@ -194,14 +199,13 @@ def _take(command: _Command, option: str, value: str) -> None:
 def _take_header(command: _Command, text: str) -> None:
     if text.startswith("@"):
         raise ValueError(f"headers are in another file ({text[1:100]}); write them into the command")
-    name, colon, value = text.partition(":")
-    if not colon:
-        name, colon, value = text.partition(";")
-        if not colon or value.strip():
-            raise ValueError(f"{text[:100]} is no header: one is written as 'Name: value'")
-    command.named.add(name.strip().lower())
-    if value.strip() or colon == ";":
-        command.request.headers.append((name.strip().lower(), value.strip()))
+    header = _HEADER.fullmatch(text)
+    if header is None:
+        raise ValueError(f"{text[:100]} is no header: one is written as 'Name: value'")
+    name, value = header["name"].lower(), (header["value"] or "").strip()
+    command.named.add(name)
+    if value or header["empty"]:
+        command.request.headers.append((name, value))
 
 
 def _body(option: str, value: str) -> bytes:

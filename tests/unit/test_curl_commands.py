@@ -192,6 +192,7 @@ def listener() -> Iterator[Listener]:
         "curl URL -d {} -H 'Content-Type: application/json' -H 'X-Two: 1' -H 'x-two: 2'",
         "curl URL -d {} -H 'Content-Type:' -H 'X-Empty;' -H 'X-None:' -H 'X-Blank:  '",
         "curl URL -H 'Authorization: Bearer a' -u me:secret -A one -A two",
+        "curl URL -A one -A ''",
         "curl URL -H 'Authorization: Bearer schlüssel' -H $'X-Bytes: \\xff\\u20ac\\U0001F600'",
         "curl URL --data-urlencode From=+49301 --data-urlencode 'To=ü b&c' --data-urlencode =x/y --data-urlencode 'a b'",
         "curl -sSXPUT URL -d$'\\ca\\?\\q\\\\ \\'\\101\\7'",
@@ -265,6 +266,8 @@ def test_several_commands_are_several_requests() -> None:
         ("curl https://h/hooks/a --data-urlencode From@name", "the body is in another file (name)"),
         ("curl https://h/hooks/a -H @headers", "headers are in another file (headers)"),
         ("curl https://h/hooks/a -H nonsense", "nonsense is no header"),
+        ("curl https://h/hooks/a -H ' X-Lead: 1'", "X-Lead: 1 is no header"),
+        ("curl https://h/hooks/a -H 'X-Sign : 1'", "X-Sign : 1 is no header"),
         ("curl https://h/hooks/a -G -d a=1", "option -G makes of the request is not read here"),
         ("curl https://h/hooks/a -sF a=b", "option --form makes of the request is not read here"),
         (
