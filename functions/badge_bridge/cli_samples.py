@@ -154,6 +154,8 @@ def content_of(file: str, most: int) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
+    if file == "-" and sys.stdin is None:
+        raise OSError("standard input is closed")
     with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as stream:
         return stream.read(most + 1)
 
@@ -164,7 +166,7 @@ def _body_in(file: str) -> bytes:
     try:
         content = content_of(file, Source.max_body)
     except OSError as error:
-        raise SettingsError(f"--body {file}: {error.strerror}") from error
+        raise SettingsError(f"--body {file}: {error.strerror or error}") from error
     if not content:
         raise SettingsError(f"--body {file} is empty")
     if len(content) > Source.max_body:

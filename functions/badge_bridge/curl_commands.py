@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
@@ -28,6 +28,7 @@ _SHORT_VALUES = {
     "o": "--output",
     "w": "--write-out",
     "b": "--cookie",
+    "e": "--referer",
     "D": "--dump-header",
     "F": "--form",
     "T": "--upload-file",
@@ -36,10 +37,12 @@ _SHORT_VALUES = {
 """Options with a value, by their short names."""
 _BODIES = frozenset({"--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode", "--json"})
 _VALUES = frozenset({*_SHORT_VALUES.values(), *_BODIES, "--url", "--connect-timeout", "--retry", "--cacert"})
-_SHORT_FLAGS = frozenset("isSvLkfgN#46")
+_SHORT_FLAGS = frozenset("isSvLkfgN#046")
 _FLAGS = frozenset(
     {"--include", "--silent", "--show-error", "--verbose", "--location", "--insecure", "--compressed", "--fail"}
     | {
+        "--path-as-is",
+        "--http1.0",
         "--fail-with-body",
         "--globoff",
         "--http1.1",
@@ -52,7 +55,8 @@ _FLAGS = frozenset(
 )
 _UNREAD = frozenset({"-G", "-I", "--get", "--head", "--form", "--form-string", "--upload-file", "--config"})
 """Options that make another body or request of the rest."""
-_HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?::(?P<value>.*)|(?P<empty>;)[ \t]*)", re.DOTALL)
+_HEADERS = {"--user-agent": "user-agent", "--referer": "referer", "--cookie": "cookie", "--user": "authorization"}
+_HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?::(?P<value>[^\r\n]*)|(?P<empty>;))")
 """With nothing but spaces after the colon, curl leaves it out; `Name;` is one without a value."""
 
 
@@ -105,13 +109,14 @@ class _Command:
     """Headers that are given or taken away: curl adds none of these names itself."""
     own: dict[str, str] = field(default_factory=dict)
     """Headers that curl adds by itself."""
+    flags: set[str] = field(default_factory=set)
 
 
 def _request(line: int, words: Sequence[str]) -> Request:
     # Behind the prompt that was copied with it.
     name, *rest = words[1:] if words[0] == "$" and len(words) > 1 else words
     try:
-        if name == "curl":
+        if name.rpartition("/")[2] == "curl":
             return _said(rest)
         problem = f"{name[:100]} is no curl command"
     except ValueError as error:
@@ -124,8 +129,7 @@ def _said(words: Sequence[str]) -> Request:
     for option, value in _options(iter(words)):
         _take(command, option, value)
     request = command.request
-    if not request.url:
-        raise ValueError("a command has no URL")
+    _check_url(request.url, command.flags)
     # Put together once: there may be a million of them.
     request.body = b"".join(command.parts) if command.parts else None
     request.method = request.method or ("GET" if request.body is None else "POST")
@@ -135,14 +139,29 @@ def _said(words: Sequence[str]) -> Request:
     return request
 
 
+def _check_url(url: str, flags: Collection[str]) -> None:
+    if not url:
+        raise ValueError("a command has no URL")
+    if not url.isprintable() or " " in url:
+        raise ValueError(f"{url[:100]} has a space in it or what is no character; write those as %20 and the like")
+    if "--globoff" not in flags and re.search(r"[{}\[\]]", re.sub(r"//\[[^]]*\]", "", url, count=1)):
+        raise ValueError(f"curl reads brackets in {url[:100]} as a pattern for several URLs; add --globoff")
+    path = re.split(r"[?#]", url, maxsplit=1)[0]
+    if "--path-as-is" not in flags and re.search(r"/\.\.?(/|$)", path):
+        raise ValueError(f"curl takes . and .. out of {url[:100]}; write the path as it is sent")
+
+
 def _options(words: Iterator[str]) -> Iterator[tuple[str, str]]:
-    """The options that have a value, by their long names; a URL is one too."""
+    """The options by their long names, with their values; a URL is one too."""
     for word in words:
-        if not word.startswith("-") or word == "-":
+        if word == "--":
+            yield from (("--url", url) for url in words)
+        elif not word.startswith("-") or word == "-":
             yield "--url", word
+        elif word in _FLAGS:
+            yield word, ""
         elif word.startswith("--"):
-            if word not in _FLAGS:
-                yield _known(word), _value(word, words)
+            yield _known(word), _value(word, words)
         else:
             yield from _short(word, words)
 
@@ -150,6 +169,8 @@ def _options(words: Iterator[str]) -> Iterator[tuple[str, str]]:
 def _short(word: str, words: Iterator[str]) -> Iterator[tuple[str, str]]:
     """The option with a value in a word such as `-sXPOST`."""
     letters = word[1:].lstrip("".join(_SHORT_FLAGS))
+    if "g" in word[1 : len(word) - len(letters)]:
+        yield "--globoff", ""
     if letters:
         name = _known(_SHORT_VALUES.get(letters[0], f"-{letters[0]}"))
         yield name, letters[1:] or _value(f"-{letters[0]}", words)
@@ -174,26 +195,38 @@ def _value(option: str, words: Iterator[str]) -> str:
 
 
 def _take(command: _Command, option: str, value: str) -> None:
-    request, sent = command.request, value.encode("utf-8", "surrogateescape")
-    if option == "--url":
-        if request.url:
-            raise ValueError(f"a command has two URLs: {request.url[:100]} and {value[:100]}")
-        request.url = value
+    if option in _FLAGS:
+        command.flags.add(option)
+    elif option == "--url":
+        if command.request.url:
+            raise ValueError(f"a command has two URLs: {command.request.url[:100]} and {value[:100]}")
+        command.request.url = value
     elif option == "--request":
-        request.method = value
-    elif option == "--header":
-        _take_header(command, sent.decode("latin-1"))
-    elif option == "--user-agent":
-        command.own.pop("user-agent", None)
-        if sent:
-            command.own["user-agent"] = sent.decode("latin-1")
-    elif option == "--user":
-        command.own["authorization"] = f"Basic {base64.b64encode(sent).decode('ascii')}"
+        if not value:
+            raise ValueError("the method is empty")
+        command.request.method = value
     elif option in _BODIES:
         separator = b"&" if command.parts and option != "--json" else b""
         command.parts += [separator, _body(option, value)]
-    if option == "--json":
-        command.own |= {"content-type": "application/json", "accept": "application/json"}
+        if option == "--json":
+            command.own |= {"content-type": "application/json", "accept": "application/json"}
+    elif option == "--header":
+        _take_header(command, _bytes(value).decode("latin-1"))
+    elif option in _HEADERS:
+        _take_own(command, option, _bytes(value))
+
+
+def _take_own(command: _Command, option: str, value: bytes) -> None:
+    """One of curl's own headers, of which cookies add up; an empty value takes it away."""
+    if option == "--cookie" and value and b"=" not in value:
+        raise ValueError("cookies are in another file; write them as NAME=VALUE")
+    if option == "--user":
+        value = b"Basic " + base64.b64encode(value)
+    before = command.own.pop(_HEADERS[option], "")
+    if option == "--cookie" and before:
+        value = before.encode("latin-1") + b";" + value
+    if value:
+        command.own[_HEADERS[option]] = value.decode("latin-1")
 
 
 def _take_header(command: _Command, text: str) -> None:
@@ -203,6 +236,8 @@ def _take_header(command: _Command, text: str) -> None:
     if header is None:
         raise ValueError(f"{text[:100]} is no header: one is written as 'Name: value'")
     name, value = header["name"].lower(), (header["value"] or "").strip()
+    if name == "transfer-encoding":
+        raise ValueError("the body would be sent in chunks (Transfer-Encoding); leave that header out")
     command.named.add(name)
     if value or header["empty"]:
         command.request.headers.append((name, value))
@@ -213,7 +248,7 @@ def _body(option: str, value: str) -> bytes:
         return _encoded(value)
     if option != "--data-raw":
         _refuse_file(value)
-    return value.encode("utf-8", "surrogateescape")
+    return _bytes(value)
 
 
 def _encoded(value: str) -> bytes:
@@ -222,8 +257,12 @@ def _encoded(value: str) -> bytes:
     if not equals:
         name, content = "", value
         _refuse_file("".join(value.partition("@")[1:]))
-    encoded = quote_plus(content.encode("utf-8", "surrogateescape")).encode("ascii")
-    return name.encode("utf-8", "surrogateescape") + b"=" + encoded if name else encoded
+    encoded = quote_plus(_bytes(content)).encode("ascii")
+    return _bytes(name) + b"=" + encoded if name else encoded
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
 
 
 def _refuse_file(value: str) -> None:

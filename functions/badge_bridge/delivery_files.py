@@ -32,7 +32,7 @@ from badge_bridge.sources.receiving import HOOK
 
 __all__ = ["NotADelivery", "parse", "record"]
 
-_COMMANDS = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:\$[ \t]+)?curl(?:\s|$)")
+_COMMANDS = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:\$[ \t]+)?(?:\S*/)?curl(?:\s|$)")
 """Perhaps with comments before it, or the prompt behind which it was copied."""
 _REQUEST_LINE = re.compile(rb"[\r\n]*([A-Z]{1,16}) (\S{1,16384}) HTTP/[0-9.]+\r?\n")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")

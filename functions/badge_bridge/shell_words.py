@@ -1,5 +1,8 @@
 """Words as bash reads and writes them: quotes are taken off and put on, and nothing is ever run or filled in.
 
+A pattern (`?`, `*`, `[a]`) stays what it is, as in bash where it fits no file. A line may end as on Windows, where bash
+would take the carriage return for a part of the last word.
+
 Sources: POSIX.1-2017, "Shell Command Language", 2.2 Quoting; the Bash Reference Manual, "ANSI-C Quoting".
 """
 
@@ -24,9 +27,11 @@ _PART = re.compile(
 )
 _OPEN = re.compile(rf"""\$?"{_IN_DOUBLE}""", re.DOTALL)
 """What can be read of a word in double quotes that is not complete."""
+_HOME = re.compile(r"(?:^|[=:])~(?:/|$|:)")
+_REPLACED = "a shell would put something in the place of {:.60}; write it out, between single quotes"
 _NAME = re.compile(r"`|\$(?:\w+|[{(\[]\w*|.)")
 _ANSI = re.compile(
-    r"\\(?:x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|U(?P<U>[0-9a-fA-F]{1,8})|c(?P<control>\\\\|[^'])"
+    r"\\(?:(?P<brace>x\{)|x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|U(?P<U>[0-9a-fA-F]{1,8})|c(?P<control>\\\\|[^'])"
     r"|(?P<octal>[0-7]{1,3})|(?P<other>.))",
     re.DOTALL,
 )
@@ -83,18 +88,30 @@ def _escaped(byte: int) -> str:
 
 
 def _word(text: str, start: int) -> tuple[str, int]:
-    parts, at = [], start
+    parts, bare, at = [], [], start
     while part := _PART.match(text, at):
         try:
             parts.append(_unquoted(part))
         except ValueError as error:
             raise _wrong(text, at, str(error)) from None
+        bare.append(part["plain"] or "'")
         at = part.end()
     if at == start or text[at : at + 1] in ("'", '"', "$", "`", "^"):
         raise _wrong(text, at, _misread(text, at))
     if "\0" in (word := "".join(parts)):
         raise _wrong(text, start, _ZERO_BYTE)
+    if expanded := _expanded("".join(bare)):
+        raise _wrong(text, start, _REPLACED.format(expanded))
     return word, at
+
+
+def _expanded(bare: str) -> str:
+    """What bash would take for several words or for a folder; `bare` has a quote for all that is quoted."""
+    if home := _HOME.search(bare):
+        return home[0]
+    first, last = bare.find("{"), bare.rfind("}")
+    several = 0 <= first < last and ("," in bare[first:last] or ".." in bare[first:last])
+    return bare[first : last + 1] if several else ""
 
 
 def _wrong(text: str, at: int, what: str) -> ValueError:
@@ -106,7 +123,7 @@ def _misread(text: str, at: int) -> str:
     """Why no word can be read on from here."""
     stop = opened.end() if (opened := _OPEN.match(text, at)) else at
     if name := _NAME.match(text, stop):
-        return f"a shell would put something in the place of {name[0]}; write it out, between single quotes"
+        return _REPLACED.format(name[0])
     if text[at] in "'\"$":
         return "a quote is not closed"
     if text[at] == "^":
@@ -128,6 +145,8 @@ def _unquoted(part: re.Match[str]) -> str:
 def _ansi(escape: re.Match[str]) -> str:
     if code := escape["u"] or escape["U"]:
         return _character(escape[0], int(code, 16))
+    if escape["brace"]:
+        raise ValueError("\\x{ is read by some shells only; write the character itself")
     if escape["control"]:
         return _control(escape[0], escape["control"][0])
     if escape["hex"] or escape["octal"]:

@@ -326,6 +326,16 @@ def test_commands_that_sign_prints_are_explained(explain: Explain, capsys: pytes
     assert "event call.answered judged from" in out
 
 
+@pytest.mark.parametrize("command", [["explain", "-"], ["sign", "office", "--body", "-"]])
+def test_closed_standard_input_is_told(explain: Explain, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    """As a service or a cron job may start a command."""
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "argv", ["badge-bridge", *command])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+
+
 def test_interrupt_ends_the_wait_for_a_file(explain: Explain) -> None:
     """The first Ctrl-C is enough while nothing comes on a pipe."""
     os.mkfifo("pipe")

@@ -198,7 +198,9 @@ def listener() -> Iterator[Listener]:
         "curl -sSXPUT URL -d$'\\ca\\?\\q\\\\ \\'\\101\\7'",
         'curl -X OPTIONS URL -d "a\\$b \\`c\\` \\"d\\" \\e $ 100%" -d a$',
         "curl URL -d a# -d '#b' -d c'd'\\ e\\\n\"f\\\n g\" # end",
-        "curl -vk --compressed --http1.1 -m5 -o/dev/null URL -b a=1",
+        "curl -vk --compressed --http1.1 -m5 -o/dev/null URL -b a=1 -b c=2 -e referrer",
+        "/usr/bin/curl -0 -g 'URL?a={1,2}[3]' -d {a}b,c",
+        "curl --path-as-is -- URL/../a?b=/../c",
     ],
 )
 def test_command_is_read_as_curl_sends_it(listener: Listener, command: str) -> None:
@@ -209,8 +211,12 @@ def test_command_is_read_as_curl_sends_it(listener: Listener, command: str) -> N
     subprocess.run(["/bin/bash", "-c", command], check=True, timeout=20, capture_output=True, env=environ)
     ((method, path, headers, body),) = listener.got
     (request,) = read(command.encode())
-    assert (request.method, request.body or b"", path) == (method, body, "/hooks/a")
-    default = {"host", "content-length", "accept-encoding", "cookie"}
+    assert (request.method, request.body or b"", path) == (
+        method,
+        body,
+        "/hooks/a" + request.url.partition("/hooks/a")[2],
+    )
+    default = {"host", "content-length", "accept-encoding"}
     default |= {"user-agent", "accept"} - {name for name, _ in request.headers}
     assert sorted(request.headers) == sorted((name, value) for name, value in headers if name not in default)
 
@@ -275,6 +281,20 @@ def test_several_commands_are_several_requests() -> None:
             "option --next is not read here; leave it out if it changes",
         ),
         ("curl", "line 1: a command has no URL"),
+        ('curl https://h/hooks/a -d {"a":"b","c":1}', "in the place of {':',':1}; write it out"),
+        ("curl https://h/hooks/a -d {1..9}", "in the place of {1..9}"),
+        ("curl https://h/hooks/a -d ~", "in the place of ~;"),
+        ("curl https://h/hooks/a -d a=~/b", "in the place of =~/;"),
+        ("curl https://h/hooks/a -d $'\\x{41}'", "is read by some shells only"),
+        ("curl 'https://h/hooks/a?a={1,2}'", "as a pattern for several URLs; add --globoff"),
+        ("curl 'https://h/hooks/[a-c]'", "as a pattern for several URLs; add --globoff"),
+        ("curl https://h/hooks/a/../b", "takes . and .. out of https://h/hooks/a/../b"),
+        ("curl 'https://h/hooks/a b'", "write those as %20"),
+        ("curl https://h/hooks/a -X ''", "the method is empty"),
+        ("curl https://h/hooks/a -H 'X;  '", "is no header"),
+        ("curl https://h/hooks/a -H $'X: 1\\r\\nY: 2'", "is no header"),
+        ("curl https://h/hooks/a -H 'Transfer-Encoding: chunked'", "leave that header out"),
+        ("curl https://h/hooks/a -b jar", "cookies are in another file"),
         ("curl https://h/hooks/a https://h/hooks/b", "two URLs"),
         ("curl -d 1", "has no URL"),
         ("curl https://h/hooks/a -H", "-H has nothing after it"),

@@ -27,6 +27,7 @@ from badge_bridge.events import Event
 from badge_bridge.sources import build, standard_webhooks
 from badge_bridge.sources.base import Delivery
 from badge_bridge.sources.generic import Generic, GenericOptions
+from badge_bridge.sources.mapping import EventMapping, EventReader
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
 NOW = datetime(2025, 11, 22, 2, 30, tzinfo=UTC)
@@ -853,3 +854,13 @@ def test_options_do_not_show_their_secrets() -> None:
     with pytest.raises(ValidationError) as refused:
         source(secrets=[SECRET[:-1] + "!", SECRET], event={})
     assert SECRET[:-1] not in str(refused.value)
+
+
+def test_fields_that_are_read_are_known_by_their_paths() -> None:
+    """What a body has to have, told to whoever makes one up."""
+    expressions = {
+        "type": "body.kind",
+        "id": "body.order.id",
+        "caller": "body.from.matches('^1') ? body.from : body.b_2",
+    }
+    assert EventReader(EventMapping.model_validate(expressions)).reads == ("from", "b_2", "kind", "order.id")

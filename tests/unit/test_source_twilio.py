@@ -425,6 +425,10 @@ RECORDED = {"CallStatus": "completed", "RecordingSid": RECORDING}
         ),
         case("unknown", "it ended, and nothing says whether somebody answered", **RECORDED, RecordingStatus="absent"),
         case("unknown", "it ended, and nothing says whether somebody answered", **OUTBOUND, **RECORDED),
+        case("answered", "", CallStatus="in-progress", QueueResult="bridged"),
+        case("answered", "", CallStatus="completed", QueueResult="redirected-from-bridged"),
+        case("missed", "no_answer", CallStatus="completed", QueueResult="hangup"),
+        case("missed", "no_answer", CallStatus="in-progress", QueueResult="queue-full"),
     ],
 )
 def test_call_is_judged_from_one_event(fields: dict[str, str], expected: str, reason: str) -> None:

@@ -42,7 +42,8 @@ MISSED = {
 DIALLED = {**MISSED, "CallStatus": "in-progress", "DialCallSid": CHILD, "DialCallStatus": "no-answer"}
 RECORDED = {**MISSED, "CallStatus": "completed", "RecordingSid": "RE" + "0" * 32, "RecordingStatus": "completed"}
 LEG = {**MISSED, "CallStatus": "ringing", "ParentCallSid": CHILD}
-CAPTURED = (MISSED, DIALLED, RECORDED, LEG)
+QUEUED = {**MISSED, "QueueResult": "redirected-from-bridged", "QueueSid": "QU" + "5" * 32, "QueueTime": "12"}
+CAPTURED = (MISSED, DIALLED, RECORDED, LEG, QUEUED)
 TWILIO = build("reception", TwilioOptions.model_validate({"provider": "twilio", "secrets": [TOKEN], "public_url": URL}))
 
 Pairs = list[tuple[str, str]]
@@ -114,7 +115,7 @@ def test_recut_form_is_refused_or_has_the_same_identity(
     assert found in (None, identity(sent(list(fields.items()), signature)))
 
 
-@pytest.mark.parametrize("fields", CAPTURED, ids=["missed", "dialled", "recorded", "leg"])
+@pytest.mark.parametrize("fields", CAPTURED, ids=["missed", "dialled", "recorded", "leg", "queued"])
 def test_every_single_recut_is_refused_or_has_the_same_identity(fields: dict[str, str]) -> None:
     """All forms that one moved border, one joined or one split field makes, and not a sample of them."""
     signature = signature_of(fields)
@@ -243,6 +244,9 @@ def test_no_status_is_the_beginning_of_another() -> None:
         "StirVerstat",
         "StirPassportToken",
         "QueueSid",
+        "ReferCallStatus",
+        "SipHeader_X-Twilio-CallSid",
+        "DialSipHeader_X-Twilio-CallSid",
     ],
 )
 def test_documented_field_is_taken(name: str) -> None:

@@ -35,7 +35,7 @@ _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
 _MAX_NAME = 500
-_FIELD = re.compile(r"\bbody\.(\w+)")
+_FIELD = re.compile(r"\bbody\.(\w+(?:\.\w+(?![\w(]))*)")
 
 
 def _compile(text: str, *names: str, returns: str = "dyn") -> Program:

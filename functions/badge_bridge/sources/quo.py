@@ -156,8 +156,12 @@ class Quo(Source[QuoOptions]):
             raise Impossible("is missing", field="id")
         name = text_at(body, "type")
         sent = iso_time(body, "createdAt", notes) or datetime.fromtimestamp(delivery.received_at, UTC)
+        identity: tuple[str, ...] = (identifier,)
         if name == _COMPLETED:
             event = self._completed(body, identifier, sent, notes)
+            # A call ends once: told by an old webhook and by a new one, while both are subscribed, it is one event.
+            call = told(group_at(group_at(body, "data"), "object"), "id", notes)
+            identity = (name, call) if call else identity
         else:
             event = Event(
                 id=identifier,
@@ -167,7 +171,7 @@ class Quo(Source[QuoOptions]):
                 time=sent,
                 data={**body, **notes.data()},
             )
-        return (Reading(event, identity=(identifier,)),)
+        return (Reading(event, identity),)
 
     def reply(self) -> Reply:
         return Reply(status=200)

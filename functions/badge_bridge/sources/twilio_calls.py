@@ -3,7 +3,7 @@
 Statuses: queued, initiated, ringing, in-progress, completed, busy, no-answer, canceled, failed (Twilio support,
 "What do the call statuses mean?"). The trap: an incoming call is `completed` as soon as any TwiML answered it, even if
 no human did. Only the outcome of a `<Dial>` says whether somebody picked up, and there may be another `<Dial>` after
-one that failed, or a `<Record>`.
+one that failed, an `<Enqueue>` or a `<Record>`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ JUDGED = (
     "Direction",
     "From",
     "ParentCallSid",
+    "QueueResult",
     "RecordingSid",
     "RecordingSource",
     "RecordingStatus",
@@ -85,9 +86,28 @@ def leg_of(call: str, data: Mapping[str, str]) -> Leg:
         leg = _leg(call, name, dialled, party=party, human=connected, ends=ended if dialled in OUTCOMES else over)
         # Who picked up and was not bridged, as one who declines a screened call, ended no connection of the caller's.
         return leg if connected or leg.outcome != "completed" else leg.model_copy(update={"outcome": ""})
+    if "QueueResult" in data:
+        return _queued(call, data, over)
     if "RecordingSid" in data or "RecordingUrl" in data:
         return _recording(call, data)
     return _by_machine(_own_leg(call, status, data, ends=over), data.get("AnsweredBy", ""))
+
+
+def _queued(call: str, data: Mapping[str, str], over: Literal["call", ""]) -> Leg:
+    """How an `<Enqueue>` ended (its `action`): somebody took the caller out of the queue, or nobody did."""
+    result = data["QueueResult"]
+    party: Literal["agent", "customer"] = "customer" if direction_of(data) == "outbound" else "agent"
+    taken = result in ("bridged", "redirected-from-bridged")
+    return Leg(
+        call=call,
+        leg=f"{call} queued",
+        party=party,
+        state="ended",
+        outcome="completed" if taken else "no_answer",
+        detail=f"queue: {result}",
+        ends=over or "leg",
+        human=taken,
+    )
 
 
 def _own_leg(call: str, status: str, data: Mapping[str, str], *, ends: Literal["call", ""]) -> Leg:

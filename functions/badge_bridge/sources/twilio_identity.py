@@ -12,8 +12,9 @@ captured request. Four things together leave one way to read the identity out of
 4. The query of a form or of JSON names no identity field, and in the query of a GET each is followed by `=`, which no
    value of a form's identity field begins with.
 
-Sources: Twilio docs, "Webhooks security", "TwiML Voice: <Dial>" (parameters of the action URL), "<Queue>",
-"<Conference>"; Twilio support, "What do the call statuses mean?" and "Recording status callbacks".
+Sources: Twilio docs, "Webhooks security", "TwiML Voice: <Dial>" (parameters of the action URL), "<Enqueue>", "<Queue>",
+"<Refer>" and "<Conference>", "SIP: custom headers"; Twilio support, "What do the call statuses mean?" and "Recording
+status callbacks".
 """
 
 from __future__ import annotations
@@ -63,10 +64,32 @@ identifier could be a field's name. I-Twilio-Idempotency-Token is not here since
 _MESSAGE = "MessageSid"
 """Names a text message. Its text is chosen by whoever sends it, who must not be able to write the fields of a call."""
 
-_OTHERS = (_MESSAGE, "CallSidEndingConference", "CallSidToCoach", "DequeingCallSid")
+_QUEUE_RESULT = "QueueResult"
+_QUEUE_RESULTS = _one_of(
+    "bridged",
+    "bridging-in-process",
+    "error",
+    "hangup",
+    "leave",
+    "queue-full",
+    "redirected",
+    "redirected-from-bridged",
+    "system-error",
+)
+"""What the `action` of an `<Enqueue>` says. In the identity only where it is said, so that others keep theirs."""
+
+_OTHERS = (
+    _MESSAGE,
+    "CallSidEndingConference",
+    "CallSidToCoach",
+    "DequeingCallSid",
+    "DialSipHeader_X-Twilio-CallSid",
+    "ReferCallStatus",
+    "SipHeader_X-Twilio-CallSid",
+)
 """Documented names that have the name of an identity field in them."""
 
-_NAMES = re.compile("|".join(sorted([*_IDENTITY, *_OTHERS], key=len, reverse=True)))
+_NAMES = re.compile("|".join(sorted([*_IDENTITY, _QUEUE_RESULT, *_OTHERS], key=len, reverse=True)))
 _FIELD_NAME = re.compile(r"[A-Z][A-Za-z0-9_.-]*")
 """Every documented name, `SipHeader_X-...` included."""
 
@@ -86,10 +109,11 @@ def identity_of(data: Mapping[str, Any]) -> tuple[str, ...]:
         raise Impossible("is missing: this is not about a voice call", field="CallSid")
     if not {"CallStatus", "RecordingSid"} & data.keys():
         raise Impossible("is missing", field="CallStatus")
-    for key, pattern in _IDENTITY.items():
+    for key, pattern in {**_IDENTITY, _QUEUE_RESULT: _QUEUE_RESULTS}.items():
         if key in data and not (isinstance(data[key], str) and pattern.fullmatch(data[key])):
             raise Impossible("is not written as Twilio writes it", field=key)
-    return tuple(data.get(key, "") for key in _IDENTITY)
+    queue = (data[_QUEUE_RESULT],) if _QUEUE_RESULT in data else ()
+    return (*(data.get(key, "") for key in _IDENTITY), *queue)
 
 
 def check_fields(fields: Fields) -> None:
