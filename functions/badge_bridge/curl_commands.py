@@ -223,8 +223,8 @@ def _take_own(command: _Command, option: str, value: bytes) -> None:
     if option == "--user":
         value = b"Basic " + base64.b64encode(value)
     before = command.own.pop(_HEADERS[option], "")
-    if option == "--cookie" and before:
-        value = before.encode("latin-1") + b";" + value
+    if option == "--cookie":
+        value = b";".join(filter(None, (before.encode("latin-1"), value)))
     if value:
         command.own[_HEADERS[option]] = value.decode("latin-1")
 

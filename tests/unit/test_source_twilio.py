@@ -428,6 +428,7 @@ RECORDED = {"CallStatus": "completed", "RecordingSid": RECORDING}
         case("answered", "", CallStatus="in-progress", QueueResult="bridged"),
         case("answered", "", CallStatus="completed", QueueResult="redirected-from-bridged"),
         case("missed", "no_answer", CallStatus="completed", QueueResult="hangup"),
+        case("unknown", "it may have been answered, and nothing says by whom", QueueResult="redirected"),
         case("missed", "no_answer", CallStatus="in-progress", QueueResult="queue-full"),
     ],
 )

@@ -97,7 +97,9 @@ def _queued(call: str, data: Mapping[str, str], over: Literal["call", ""]) -> Le
     """How an `<Enqueue>` ended (its `action`): somebody took the caller out of the queue, or nobody did."""
     result = data["QueueResult"]
     party: Literal["agent", "customer"] = "customer" if direction_of(data) == "outbound" else "agent"
-    taken = result in ("bridged", "redirected-from-bridged")
+    talked = result in ("bridged", "redirected-from-bridged")
+    # An application that redirects a caller out of the queue may connect somebody; Twilio does not say.
+    taken = talked or result in ("bridging-in-process", "redirected")
     return Leg(
         call=call,
         leg=f"{call} queued",
@@ -106,7 +108,7 @@ def _queued(call: str, data: Mapping[str, str], over: Literal["call", ""]) -> Le
         outcome="completed" if taken else "no_answer",
         detail=f"queue: {result}",
         ends=over or "leg",
-        human=taken,
+        human=talked,
     )
 
 
