@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_to_bytes, urlsplit
 
 from badge_bridge.shell_words import commands, quoted
 from badge_bridge.sources.base import Delivery
@@ -55,6 +55,7 @@ _FLAGS = frozenset(
 )
 _UNREAD = frozenset({"-G", "-I", "--get", "--head", "--form", "--form-string", "--upload-file", "--config"})
 """Options that make another body or request of the rest."""
+_METHOD = re.compile(r"[A-Za-z-]+")
 _HEADERS = {"--user-agent": "user-agent", "--referer": "referer", "--cookie": "cookie", "--user": "authorization"}
 _HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?::(?P<value>[^\r\n]*)|(?P<empty>;))")
 """With nothing but spaces after the colon, curl leaves it out; `Name;` is one without a value."""
@@ -130,6 +131,9 @@ def _said(words: Sequence[str]) -> Request:
         _take(command, option, value)
     request = command.request
     _check_url(request.url, command.flags)
+    user = urlsplit(request.url).netloc.rpartition("@")[0]
+    if user:
+        command.own.setdefault("authorization", _basic(unquote_to_bytes(_bytes(user))).decode("ascii"))
     # Put together once: there may be a million of them.
     request.body = b"".join(command.parts) if command.parts else None
     request.method = request.method or ("GET" if request.body is None else "POST")
@@ -202,8 +206,8 @@ def _take(command: _Command, option: str, value: str) -> None:
             raise ValueError(f"a command has two URLs: {command.request.url[:100]} and {value[:100]}")
         command.request.url = value
     elif option == "--request":
-        if not value:
-            raise ValueError("the method is empty")
+        if not _METHOD.fullmatch(value):
+            raise ValueError(f"{value[:100] or 'nothing'} is no method")
         command.request.method = value
     elif option in _BODIES:
         separator = b"&" if command.parts and option != "--json" else b""
@@ -220,8 +224,11 @@ def _take_own(command: _Command, option: str, value: bytes) -> None:
     """One of curl's own headers, of which cookies add up; an empty value takes it away."""
     if option == "--cookie" and value and b"=" not in value:
         raise ValueError("cookies are in another file; write them as NAME=VALUE")
+    value = value.strip(b" \t")
     if option == "--user":
-        value = b"Basic " + base64.b64encode(value)
+        value = _basic(value)
+    if option == "--referer":
+        value = value.removesuffix(b";auto")
     before = command.own.pop(_HEADERS[option], "")
     if option == "--cookie":
         value = b";".join(filter(None, (before.encode("latin-1"), value)))
@@ -235,12 +242,17 @@ def _take_header(command: _Command, text: str) -> None:
     header = _HEADER.fullmatch(text)
     if header is None:
         raise ValueError(f"{text[:100]} is no header: one is written as 'Name: value'")
-    name, value = header["name"].lower(), (header["value"] or "").strip()
+    name, value = header["name"].lower(), (header["value"] or "").strip(" \t")
     if name == "transfer-encoding":
         raise ValueError("the body would be sent in chunks (Transfer-Encoding); leave that header out")
     command.named.add(name)
     if value or header["empty"]:
         command.request.headers.append((name, value))
+
+
+def _basic(user: bytes) -> bytes:
+    """Basic credentials; a password that is missing is an empty one."""
+    return b"Basic " + base64.b64encode(user if b":" in user else user + b":")
 
 
 def _body(option: str, value: str) -> bytes:

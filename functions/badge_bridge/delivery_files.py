@@ -20,10 +20,10 @@ import codecs
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from badge_bridge import curl_commands
 from badge_bridge.errors import BridgeError
@@ -42,14 +42,26 @@ class NotADelivery(BridgeError):
     """What was given is no delivery in a form that can be read."""
 
 
+def _decoded(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("this is no text")  # noqa: TRY004 - pydantic tells of a ValueError
+    return base64.b64decode(text, validate=True)
+
+
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="forbid")
 
     method: str = "POST"
     url: str
     headers: dict[str, str] | list[tuple[str, str]] = Field(default_factory=dict)
     body: str = ""
-    body_base64: Base64Bytes = b""
+    body_base64: Annotated[bytes, BeforeValidator(_decoded)] = b""
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> _Record:
+        if self.body and self.body_base64:
+            raise ValueError("body and body_base64 are both given")
+        return self
 
 
 _RECORDS = TypeAdapter(list[_Record])
@@ -141,12 +153,18 @@ def _request(content: bytes, at: float) -> tuple[str, Delivery]:
     head, body = (content[line.end() : end.start()], content[end.end() :]) if end else (content[line.end() :], b"")
     headers = []
     first = content.count(b"\n", 0, line.end()) + 1
-    for number, text in enumerate(head.decode("latin-1").splitlines(), start=first):
+    for number, text in enumerate(_lines(head), start=first):
         name, colon, value = text.partition(":")
         if not colon or not name.strip():
             raise NotADelivery(f"line {number} is no header: one is written as Name: value")
-        headers.append((name.strip().lower(), value.strip()))
+        headers.append((name.strip().lower(), value.strip(" \t")))
     return _addressed(line[1].decode(), line[2].decode("latin-1"), headers, _whole(body, dict(headers)), at)
+
+
+def _lines(head: bytes) -> Sequence[str]:
+    """Not by splitlines, to which parts of letters in UTF-8 are ends of lines."""
+    text = head.decode("latin-1").rstrip("\r\n")
+    return re.split(r"\r?\n", text) if text else ()
 
 
 def _whole(body: bytes, headers: Mapping[str, str]) -> bytes:

@@ -27,7 +27,7 @@ _PART = re.compile(
 )
 _OPEN = re.compile(rf"""\$?"{_IN_DOUBLE}""", re.DOTALL)
 """What can be read of a word in double quotes that is not complete."""
-_HOME = re.compile(r"(?:^|[=:])~(?:/|$|:)")
+_HOME = re.compile(r"^~|[=:]~(?:/|$|:)")
 _REPLACED = "a shell would put something in the place of {:.60}; write it out, between single quotes"
 _NAME = re.compile(r"`|\$(?:\w+|[{(\[]\w*|.)")
 _ANSI = re.compile(

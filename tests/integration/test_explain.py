@@ -215,6 +215,10 @@ def test_captured_request_is_read_as_it_goes_over_the_wire(explain: Explain) -> 
     assert explain("call.http")[0] == 0
     Path("call.http").write_bytes(b"\xef\xbb\xbf\n" + as_request("office", delivery))
     assert explain("call.http")[0] == 0
+    head = as_request("office", replace(delivery, method="GET", body=b"", headers=[("content-type", "text/x")]))
+    for end in (b"\r\n\r\n", b"\r\n", b"\n", b""):
+        ((_, read),) = parse(head.rstrip(b"\r\n") + end, at=0.0)
+        assert list(read.headers) == [("host", "b.example.com"), ("content-type", "text/x")]
     with_length = replace(delivery, headers=[*delivery.headers, ("content-length", str(len(delivery.body)))])
     Path("call.http").write_bytes(as_request("office", with_length, line_end=b"\n") + b"\n")
     code, out, _ = explain("call.http")
@@ -299,6 +303,9 @@ def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None
         (b'[{"url": "https://h/elsewhere"}]', "this one goes to /elsewhere"),
         (b'[{"url": "https://h/\\u001b]0;x\\u0007"}]', "this one goes to /?]0;x?"),
         (b'[{"url": "https://h/hooks/shop", "body": "\\ud800"}]', "half of a surrogate pair"),
+        (b'[{"url": "https://h/hooks/shop", "body_base64": "!!gA=="}]', "body_base64"),
+        (b'[{"url": "https://h/hooks/shop", "body_base64": "gA==", "body": "a"}]', "are both given"),
+        (b'[{"url": "https://h/hooks/shop", "Body": "a"}]', "Body: Extra inputs"),
         (b"POST / HTTP/1.1\r\n\r\n", "this one goes to /"),
         (b"POST /hooks/reception HTTP/1.1\r\nno header\r\n\r\n", "line 2 is no header"),
         (b"POST /hooks/reception HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", "the rest is missing"),

@@ -339,10 +339,10 @@ def test_option_that_is_no_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch, tmp
     assert str(failed.exception) == f"{option} is no UTF-8"
 
 
+@pytest.mark.parametrize("secret", ["schlüssel-€-0123456789", "voilà-voilà", "вздох-вздох", "\u0421\u0420-tail\u0420"])
 @pytest.mark.parametrize("provider", ["ringcentral", "shop"])
-def test_token_that_is_not_ascii_goes_the_whole_way(provider: str) -> None:
+def test_token_that_is_not_ascii_goes_the_whole_way(provider: str, secret: str) -> None:
     """Signed, sent, and read from each form in which it is printed, as its bytes in UTF-8."""
-    secret = "schlüssel-€-0123456789"
     ring = '  ringcentral: {provider: ringcentral, secrets: ["${SHOP}"]}\n'
     text = BODIES.replace("VERIFY", "{scheme: bearer}").replace("sources:\n", f"sources:\n{ring}", 1)
     environ = {"SHOP": secret, "B24_HOOK": "abcdefabcdefabcd"}
@@ -354,9 +354,15 @@ def test_token_that_is_not_ascii_goes_the_whole_way(provider: str) -> None:
             made = samples(sources, provider, told)
             assert doubts(sources[provider], made) == []
             url = url_of("http://h", provider, made[0])
-            for content in (curl_commands.write(made[0], url), json.dumps(record(made[0], url), ensure_ascii=False)):
-                assert secret in content
-                ((_, again),) = delivery_files.parse(content.encode(), at=now)
+            head = "".join(f"{name}: {value}\r\n" for name, value in made[0].headers).encode("latin-1")
+            forms = [
+                curl_commands.write(made[0], url).encode(),
+                json.dumps(record(made[0], url), ensure_ascii=False).encode(),
+                f"POST /hooks/{provider} HTTP/1.1\r\n".encode() + head + b"\r\n" + made[0].body,
+            ]
+            for content in forms:
+                assert secret.encode() in content
+                ((_, again),) = delivery_files.parse(content, at=now)
                 assert replace(again, headers=list(again.headers)) == replace(made[0], headers=list(made[0].headers))
             transport = ASGITransport(create_app(company.bridge))
             answers = await send("http://127.0.0.1:8080", provider, made, transport=transport)

@@ -34,7 +34,7 @@ def in_a_shell(command: str) -> list[bytes]:
     return ran.stdout.split(b"\0")[:-1]
 
 
-FRAGMENTS = r"""a é ' " \ $ $' # = * { 1 % [a] \\ \' \" \x41 \xc3 \u00e9 \U1F600 \101 \n \c \q \x $1 $a $[ ! @"""
+FRAGMENTS = r"""a é ~x ' " \ $ $' # = * { 1 % [a] \\ \' \" \x41 \xc3 \u00e9 \U1F600 \101 \n \c \q \x $1 $a $[ ! @"""
 WORDS = st.lists(st.sampled_from([*FRAGMENTS.split(" "), " ", "\t", "\\\n", "$ "]), max_size=9).map("".join)
 
 
@@ -47,9 +47,9 @@ WORDS = st.lists(st.sampled_from([*FRAGMENTS.split(" "), " ", "\t", "\\\n", "$ "
 def test_words_are_those_of_bash(text: str) -> None:
     """Or they are refused. A pattern or ~ is not looked up in the file system, and no braces are multiplied."""
     try:
-        found = [word for _, words in commands(f"curl {text}") for word in words]
+        ((_, found),) = commands(f"curl {text}")
     except ValueError:
-        return
+        return  # refused, or several commands
     script = f'set -f +B; curl() {{ printf "%s\\0" "$@"; }}\ncurl {text}'
     environ = {"LC_ALL": "C.UTF-8", "PATH": "/bin"}
     ran = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=True, timeout=20, env=environ)
@@ -159,7 +159,7 @@ class Kept(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
-        headers = [(name.lower(), value) for name, value in self.headers.items()]
+        headers = [(name.lower(), value.strip(" \t")) for name, value in self.headers.items()]
         self.server.got.append((self.command, self.path, headers, body))
         self.send_response(204)
         self.end_headers()
@@ -200,13 +200,20 @@ def listener() -> Iterator[Listener]:
         "curl URL -d a# -d '#b' -d c'd'\\ e\\\n\"f\\\n g\" # end",
         "curl -vk --compressed --http1.1 -m5 -o/dev/null URL -b a=1 -b c=2 -e referrer",
         "/usr/bin/curl -0 -g 'URL?a={1,2}[3]' -d {a}b,c",
+        "curl URL -H $'X-Token: voil\\xc3\\xa0' -H $'X-B: \\xd1\\x85\\xa0' -H $'X-C:\\xa0' -A ' a ' -e ' b;auto'",
+        "curl http://fs:p%40ss@HOST/hooks/a -d 1",
+        "curl http://fs@HOST/hooks/a -d 1",
+        "curl http://fs:pass@HOST/hooks/a -u me:other",
+        "curl http://fs:pass@HOST/hooks/a -H 'Authorization: Bearer a'",
+        "curl URL -u ''",
         "curl --path-as-is -- URL/../a?b=/../c",
     ],
 )
 def test_command_is_read_as_curl_sends_it(listener: Listener, command: str) -> None:
     """By a shell and curl themselves: method, body, and every header that is not curl's name or the body's length."""
     listener.got.clear()
-    command = command.replace("URL", f"http://127.0.0.1:{listener.server_port}/hooks/a")
+    host = f"127.0.0.1:{listener.server_port}"
+    command = command.replace("URL", f"http://{host}/hooks/a").replace("HOST", host)
     environ = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     subprocess.run(["/bin/bash", "-c", command], check=True, timeout=20, capture_output=True, env=environ)
     ((method, path, headers, body),) = listener.got
@@ -284,13 +291,16 @@ def test_several_commands_are_several_requests() -> None:
         ('curl https://h/hooks/a -d {"a":"b","c":1}', "in the place of {':',':1}; write it out"),
         ("curl https://h/hooks/a -d {1..9}", "in the place of {1..9}"),
         ("curl https://h/hooks/a -d ~", "in the place of ~;"),
+        ("curl https://h/hooks/a -d ~root", "in the place of ~;"),
+        ("curl https://h/hooks/a -X 'PO ST'", "PO ST is no method"),
+        ("curl https://h:x@[1/hooks/a", "as a pattern for several URLs"),
         ("curl https://h/hooks/a -d a=~/b", "in the place of =~/;"),
         ("curl https://h/hooks/a -d $'\\x{41}'", "is read by some shells only"),
         ("curl 'https://h/hooks/a?a={1,2}'", "as a pattern for several URLs; add --globoff"),
         ("curl 'https://h/hooks/[a-c]'", "as a pattern for several URLs; add --globoff"),
         ("curl https://h/hooks/a/../b", "takes . and .. out of https://h/hooks/a/../b"),
         ("curl 'https://h/hooks/a b'", "write those as %20"),
-        ("curl https://h/hooks/a -X ''", "the method is empty"),
+        ("curl https://h/hooks/a -X ''", "nothing is no method"),
         ("curl https://h/hooks/a -H 'X;  '", "is no header"),
         ("curl https://h/hooks/a -H $'X: 1\\r\\nY: 2'", "is no header"),
         ("curl https://h/hooks/a -H 'Transfer-Encoding: chunked'", "leave that header out"),

@@ -746,7 +746,7 @@ def test_id_is_required_with_a_token(verify: dict[str, str]) -> None:
         (
             {"verify": {"scheme": "basic"}, "secrets": ["a:b"]},
             [("authorization", "Bearer x")],
-            "is missing; compare the sender's user and password",
+            "are missing; compare the sender's user and password",
         ),
     ],
 )

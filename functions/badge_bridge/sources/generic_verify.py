@@ -318,5 +318,6 @@ def _field(delivery: Delivery, name: str) -> bytes | None:
 
 def _credentials(delivery: Delivery, scheme: str) -> bytes | None:
     word, _, credentials = (delivery.header("authorization") or "").partition(" ")
-    # A header's text is its bytes read as Latin-1 (RFC 9110, section 5.5; ASGI).
-    return credentials.strip().encode("latin-1", "replace") if word.lower() == scheme and credentials.strip() else None
+    # A header's text is its bytes read as Latin-1 (RFC 9110, section 5.5; ASGI), where 0xa0 is no space.
+    token = credentials.strip(" \t").encode("latin-1", "replace")
+    return token if word.lower() == scheme and token else None

@@ -109,6 +109,10 @@ class Mango(Source[MangoOptions]):
             raise Impossible("must end with /events/ and the name of an event", field="path")
         text = _json(delivery)
         told = bodies.json_object(text.encode())
+        identity = _identity(told, text)
+        if path[1] != _SUMMARY and identity[0] == _SUMMARY:
+            # The path is not signed: under another one a summary would be known as another event, and its call lost.
+            raise Impossible("names another event than a summary, which the body is", field="path")
         if path[1] == _SUMMARY:
             event = self._summary(told, delivery.received_at)
         else:
@@ -120,7 +124,7 @@ class Mango(Source[MangoOptions]):
                 time=_moment(told, "timestamp") or datetime.fromtimestamp(delivery.received_at, UTC),
                 data=told,
             )
-        return (Reading(event, identity=_identity(told, text)),)
+        return (Reading(event, identity),)
 
     def reply(self) -> Reply:
         return Reply(status=200)

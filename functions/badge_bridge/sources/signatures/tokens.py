@@ -37,11 +37,11 @@ class StaticToken:
     """What a person should compare when the token is missing or wrong, said after it in the log."""
 
     def verify(self, delivery: Delivery, keys: Sequence[bytes]) -> str:
-        token = self.token(delivery)
+        token, are = self.token(delivery), "are" if self.name.endswith("s") else "is"
         if token is None:
-            raise Unauthenticated(f"the {self.name} is missing{self.hint}")
+            raise Unauthenticated(f"the {self.name} {are} missing{self.hint}")
         if not any_equal([token], keys):
-            raise Unauthenticated(f"the {self.name} is wrong{self.hint}")
+            raise Unauthenticated(f"the {self.name} {are} wrong{self.hint}")
         return self.name
 
 
