@@ -20,6 +20,7 @@ from badge_bridge.events import Event
 from badge_bridge.sources import build
 from badge_bridge.sources.base import Delivery, SampleCall
 from badge_bridge.sources.joining import LegEvent, judged_event
+from badge_bridge.sources.signatures import Jwt
 from badge_bridge.sources.vonage import Vonage, VonageOptions
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -100,6 +101,27 @@ def test_body_is_bound_though_the_library_does_not_look_at_it() -> None:
 def test_time_is_bound(iat: int, taken: bool) -> None:
     """A token is taken within 300 s, both ways."""
     assert refused(sent(BODY, iat=iat)) is not taken
+
+
+@pytest.mark.parametrize(
+    ("claims", "taken"),
+    [
+        ({"exp": NOW + 60, "nbf": NOW - 60}, True),
+        ({"exp": NOW - 300, "nbf": NOW + 300}, True),
+        ({"exp": NOW - 301}, False),
+        ({"nbf": NOW + 301}, False),
+        ({"exp": 1}, False),
+        ({"exp": "never"}, False),
+        ({"nbf": True}, False),
+    ],
+)
+def test_term_of_a_token_counts_where_it_has_one(claims: dict[str, Any], taken: bool) -> None:
+    """Vonage documents none; who signs one means it (RFC 7519, 4.1.4 and 4.1.5)."""
+    body = json.dumps(BODY).encode()
+    payload = {"iat": NOW, "payload_hash": hashlib.sha256(body).hexdigest(), **claims}
+    token = Jwt.sign(SECRET.encode(), payload)
+    request = replace(sent(BODY), headers=[("authorization", f"Bearer {token}")])
+    assert refused(request) is not taken
 
 
 @pytest.mark.parametrize("iat", [None, "soon", True])

@@ -92,15 +92,21 @@ class Jwt:
             if not hmac.compare_digest(said, digest.encode()):
                 raise Unauthenticated(f"the claim {self.body_claim} is missing or is not the digest of the body")
         if self.max_age is not None:
-            self._check_age(claims.get("iat"), delivery.received_at, self.max_age)
+            _check_times(claims, delivery.received_at, self.max_age)
         return claims
 
-    @staticmethod
-    def _check_age(issued: Any, now: float, most: float) -> None:
-        if isinstance(issued, bool) or not isinstance(issued, int | float) or not 0 <= issued < _LATEST:
-            raise Unauthenticated("the claim iat, which says when the token was issued, is missing or no time")
-        if not abs(now - issued) <= most:
-            raise Unauthenticated(f"the token is genuine, but issued {now - issued:.0f} s ago; {most:g} s are allowed")
+
+def _check_times(claims: Mapping[str, Any], now: float, most: float) -> None:
+    """`exp` and `nbf` count where they are there, by clocks that may differ as much as a token may be old."""
+    times = {name: claims[name] for name in ("exp", "nbf") if name in claims} | {"iat": claims.get("iat")}
+    for name, time in times.items():
+        if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time < _LATEST:
+            raise Unauthenticated(f"the claim {name} of the token is missing or no time")
+    age = now - times["iat"]
+    if not abs(age) <= most:
+        raise Unauthenticated(f"the token is genuine, but issued {age:.0f} s ago; {most:g} s are allowed")
+    if now - most > times.get("exp", now) or now + most < times.get("nbf", now):
+        raise Unauthenticated("the token is genuine, but its exp is over or its nbf has not come")
 
 
 def _base64url(data: bytes) -> bytes:
