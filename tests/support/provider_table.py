@@ -207,7 +207,7 @@ ROWS: Sequence[Row] = (
         "m0123456789abcdefghijklmnopqrstu:another-salt-0123456789",
         signed=[("sign=", "sign=0"), ("key=m", "key=n"), ("%22", "%23"), ("json=", "jso="), ("sign=", "json=x&sign=")],
         malformed=["one-value-0123", "one-value-0123:", ":one-value-0123"],
-        event={"path": "/events/record/added"},
+        event={"path": "/events/record/added", "entry_id": ""},
         type="mango.record.added",
         odd=["end_time"],
         caution="no time",
