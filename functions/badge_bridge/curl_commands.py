@@ -37,14 +37,21 @@ _SHORT_VALUES = {
 """Options with a value, by their short names."""
 _BODIES = frozenset({"--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode", "--json"})
 _VALUES = frozenset({*_SHORT_VALUES.values(), *_BODIES, "--url", "--connect-timeout", "--retry", "--cacert"})
-_SHORT_FLAGS = frozenset("isSvLkfgN#046")
+_SHORT_FLAGS = "isSvLkfgN#046"
 _FLAGS = frozenset(
-    {"--include", "--silent", "--show-error", "--verbose", "--location", "--insecure", "--compressed", "--fail"}
-    | {
-        "--path-as-is",
-        "--http1.0",
+    {
+        "--include",
+        "--silent",
+        "--show-error",
+        "--verbose",
+        "--location",
+        "--insecure",
+        "--compressed",
+        "--fail",
         "--fail-with-body",
         "--globoff",
+        "--path-as-is",
+        "--http1.0",
         "--http1.1",
         "--http2",
         "--no-buffer",
@@ -172,7 +179,7 @@ def _options(words: Iterator[str]) -> Iterator[tuple[str, str]]:
 
 def _short(word: str, words: Iterator[str]) -> Iterator[tuple[str, str]]:
     """The option with a value in a word such as `-sXPOST`."""
-    letters = word[1:].lstrip("".join(_SHORT_FLAGS))
+    letters = word[1:].lstrip(_SHORT_FLAGS)
     if "g" in word[1 : len(word) - len(letters)]:
         yield "--globoff", ""
     if letters:

@@ -138,8 +138,12 @@ class EventReader:
     def __init__(self, mapping: EventExpressions) -> None:
         expressions = mapping.model_dump(exclude_none=True)
         self._programs = {name: _compile(text) for name, text in expressions.items()}
-        self.reads = tuple(dict.fromkeys(_FIELD.findall(" ".join(expressions.values()))))
+        self._text = " ".join(expressions.values())
+
+    @property
+    def reads(self) -> tuple[str, ...]:
         """Names of the body's fields that the expressions speak of."""
+        return tuple(dict.fromkeys(_FIELD.findall(self._text)))
 
     def over(self, delivery: Delivery) -> Callable[[Mapping[str, Any]], EventFields]:
         """What evaluates the expressions over the parsed body of a delivery, or over one of several events in it.

@@ -158,10 +158,11 @@ class Quo(Source[QuoOptions]):
         sent = iso_time(body, "createdAt", notes) or datetime.fromtimestamp(delivery.received_at, UTC)
         identity: tuple[str, ...] = (identifier,)
         if name == _COMPLETED:
-            event = self._completed(body, identifier, sent, notes)
+            call = group_at(group_at(body, "data"), "object")
             # A call ends once: told by an old webhook and by a new one, while both are subscribed, it is one event.
-            call = told(group_at(group_at(body, "data"), "object"), "id", notes)
-            identity = (name, call) if call else identity
+            named = told(call, "id", Notes())
+            identity = (name, named) if named else identity
+            event = self._completed(body, call, identifier, sent, notes)
         else:
             event = Event(
                 id=identifier,
@@ -205,8 +206,9 @@ class Quo(Source[QuoOptions]):
             headers.append((_LEGACY, f"hmac;1;{milliseconds};{signature}"))
         return (Delivery("POST", "", headers, body, call.now),)
 
-    def _completed(self, body: Mapping[str, Any], identifier: str, sent: datetime, notes: Notes) -> Event:
-        call = group_at(group_at(body, "data"), "object")
+    def _completed(
+        self, body: Mapping[str, Any], call: Mapping[str, Any], identifier: str, sent: datetime, notes: Notes
+    ) -> Event:
         direction = _DIRECTIONS.get(text_at(call, "direction"), "")
         caller, callee = _ends(call, direction, notes)
         return call_event(

@@ -65,18 +65,22 @@ _MESSAGE = "MessageSid"
 """Names a text message. Its text is chosen by whoever sends it, who must not be able to write the fields of a call."""
 
 _QUEUE_RESULT = "QueueResult"
-_QUEUE_RESULTS = _one_of(
-    "bridged",
-    "bridging-in-process",
-    "error",
-    "hangup",
-    "leave",
-    "queue-full",
-    "redirected",
-    "redirected-from-bridged",
-    "system-error",
-)
 """What the `action` of an `<Enqueue>` says. In the identity only where it is said, so that others keep theirs."""
+
+_PATTERNS: Mapping[str, re.Pattern[str]] = {
+    **_IDENTITY,
+    _QUEUE_RESULT: _one_of(
+        "bridged",
+        "bridging-in-process",
+        "error",
+        "hangup",
+        "leave",
+        "queue-full",
+        "redirected",
+        "redirected-from-bridged",
+        "system-error",
+    ),
+}
 
 _OTHERS = (
     _MESSAGE,
@@ -89,7 +93,7 @@ _OTHERS = (
 )
 """Documented names that have the name of an identity field in them."""
 
-_NAMES = re.compile("|".join(sorted([*_IDENTITY, _QUEUE_RESULT, *_OTHERS], key=len, reverse=True)))
+_NAMES = re.compile("|".join(sorted([*_PATTERNS, *_OTHERS], key=len, reverse=True)))
 _FIELD_NAME = re.compile(r"[A-Z][A-Za-z0-9_.-]*")
 """Every documented name, `SipHeader_X-...` included."""
 
@@ -109,7 +113,7 @@ def identity_of(data: Mapping[str, Any]) -> tuple[str, ...]:
         raise Impossible("is missing: this is not about a voice call", field="CallSid")
     if not {"CallStatus", "RecordingSid"} & data.keys():
         raise Impossible("is missing", field="CallStatus")
-    for key, pattern in {**_IDENTITY, _QUEUE_RESULT: _QUEUE_RESULTS}.items():
+    for key, pattern in _PATTERNS.items():
         if key in data and not (isinstance(data[key], str) and pattern.fullmatch(data[key])):
             raise Impossible("is not written as Twilio writes it", field=key)
     queue = (data[_QUEUE_RESULT],) if _QUEUE_RESULT in data else ()

@@ -37,12 +37,11 @@ class StaticToken:
     """What a person should compare when the token is missing or wrong, said after it in the log."""
 
     def verify(self, delivery: Delivery, keys: Sequence[bytes]) -> str:
-        token, are = self.token(delivery), "are" if self.name.endswith("s") else "is"
-        if token is None:
-            raise Unauthenticated(f"the {self.name} {are} missing{self.hint}")
-        if not any_equal([token], keys):
-            raise Unauthenticated(f"the {self.name} {are} wrong{self.hint}")
-        return self.name
+        token = self.token(delivery)
+        if token is not None and any_equal([token], keys):
+            return self.name
+        are = "are" if self.name.endswith("s") else "is"
+        raise Unauthenticated(f"the {self.name} {are} {'missing' if token is None else 'wrong'}{self.hint}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
