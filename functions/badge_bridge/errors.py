@@ -13,6 +13,7 @@
     │   ├── Malformed                 400, the body cannot be parsed
     │   └── Impossible                422, parsed, but a field makes no sense
     ├── StoreUnavailable              503 to a provider; nothing was stored
+    ├── GoogleError                   one call to an API of Google Cloud; carries its status
     ├── InDoubt                       it cannot be known before a time whether something was done
     └── PortalError                   one call to the portal
         ├── PortalPaused              the lane is paused until a time; this call was not sent, or was the reason
@@ -48,6 +49,7 @@ __all__ = [
     "CallRefused",
     "DeliveryRefused",
     "Finding",
+    "GoogleError",
     "Impossible",
     "InDoubt",
     "LimitReached",
@@ -151,6 +153,18 @@ class Impossible(DeliveryRefused):
 
 class StoreUnavailable(BridgeError):
     """The store cannot write or read now (disk full, locked, closed). Nothing was stored."""
+
+
+class GoogleError(BridgeError):
+    """A call to an API of Google Cloud failed. `code` is the HTTP status, 0 where there was no answer; `status` is
+    Google's word for it, such as ALREADY_EXISTS.
+    """
+
+    def __init__(self, code: int, status: str, message: str) -> None:
+        self.code = code
+        self.status = status
+        self.message = message
+        super().__init__(f"{status}: {message}" if message else status)
 
 
 class InDoubt(BridgeError):

@@ -1,0 +1,88 @@
+"""One Google API: JSON calls over REST, with a token, and its errors as `GoogleError`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from badge_bridge.errors import GoogleError
+from badge_bridge.gcp.tokens import TokenSource
+from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError, Limits, Response, Timeout
+
+__all__ = ["GoogleApi"]
+
+TIMEOUT = 10.0
+"""Seconds that one call may take; callers with less time say so."""
+
+_LIMITS = Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=55.0)
+
+
+class GoogleApi:
+    """`base` is what every path is appended to; `tokens` None is for an emulator, which wants none."""
+
+    def __init__(self, base: str, *, tokens: TokenSource | None, transport: AsyncBaseTransport | None = None) -> None:
+        self._base = base
+        self._tokens = tokens
+        self._transport = transport
+        self._client: AsyncClient | None = None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109 - it is the library's, which tells connecting from reading
+    ) -> Any:
+        """What the API answers, parsed; None where the answer has no body.
+
+        Raises:
+            GoogleError: it refused, with its own status; or it could not be reached in time, with status 0.
+        """
+        response = await self.fetch(method, path, json=json, params=params, timeout=timeout)
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as error:
+            raise GoogleError(response.status_code, "INTERNAL", "the answer is no JSON") from error
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109 - see `call`
+    ) -> Response:
+        """As `call`, for answers that are no JSON."""
+        # No token is sent to an emulator, so that none leaks to whoever listens there.
+        headers = {"Authorization": f"Bearer {await self._tokens()}"} if self._tokens else {}
+        if self._client is None:
+            self._client = AsyncClient(transport=self._transport, limits=_LIMITS, trust_env=self._tokens is not None)
+        try:
+            response = await self._client.request(
+                method, self._base + path, json=json, params=params, headers=headers, timeout=Timeout(timeout)
+            )
+        except HTTPError as error:
+            raise GoogleError(0, "UNAVAILABLE", f"{type(error).__name__} {error}".strip()) from error
+        if response.is_success:
+            return response
+        raise _refusal(response)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+
+def _refusal(response: Response) -> GoogleError:
+    """What `{"error": {"code", "status", "message"}}` says (Cloud APIs, "Errors"); streaming methods wrap it in a list."""
+    try:
+        answer = response.json()
+        error = (answer[0] if isinstance(answer, list) else answer)["error"]
+        return GoogleError(response.status_code, str(error["status"]), str(error.get("message", "")))
+    except (ValueError, KeyError, TypeError, IndexError):
+        return GoogleError(response.status_code, "UNKNOWN", response.reason_phrase)
