@@ -79,7 +79,7 @@ class GoogleApi:
 
 
 def _refusal(response: Response) -> GoogleError:
-    """What `{"error": {"code", "status", "message"}}` says (Cloud APIs, "Errors"); streaming methods wrap it in a list."""
+    """What `{"error": {"code", "status", "message"}}` says (Cloud APIs, "Errors"); streams wrap it in a list."""
     try:
         answer = response.json()
         error = (answer[0] if isinstance(answer, list) else answer)["error"]
