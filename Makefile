@@ -13,8 +13,11 @@ $(shell rm -f $(VENV)/.made)
 endif
 endif
 
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit pythons bench fuzz format lock clean
+.PHONY: help install demo test lint types unit pythons bench fuzz format lock package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -57,13 +60,18 @@ lock: $(VENV)/.lock ## compile the requirements files from pyproject.toml
 LOCK = $(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock"
 
+# Needs Python and nothing else; to check a rules file takes the command line.
+package: $(if $(RULES_FILE),$(VENV)/.app) ## make the zip that the functions are deployed from; RULES_FILE=rules.yaml puts yours in
+	@$(CHECK_PYTHON)
+	@$(if $(RULES_FILE),$(BIN)/badge-bridge check --no-secrets "$(RULES_FILE)")
+	@$(PYTHON) infra/package.py $(if $(RULES_FILE),--rules "$(RULES_FILE)")
+
 clean: ## remove environments and caches
-	rm -rf .venv .venv-3.* .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-3.* .venv-functions .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Whole or not at all: the stamp is written last.
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(CHECK_PYTHON)
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }

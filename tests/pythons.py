@@ -11,7 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from support import environments
+from support.environments import ROOT
+
 LOCK = ROOT / "tests" / "requirements.txt"
 PROJECT = ROOT / "pyproject.toml"
 
@@ -43,14 +45,12 @@ def _runs(command: list[str], environ: dict[str, str], version: str) -> bool:
 def prepare(python: str, version: str) -> Path:
     """The environment's own Python, with everything that the lock names."""
     folder = ROOT / f".venv-{version}"
-    inside = folder / "bin" / "python"
     stamp = folder / ".dev"
     if stamp.exists() and stamp.stat().st_mtime >= max(path.stat().st_mtime for path in (LOCK, PROJECT)):
-        return inside
-    subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
-    install = [str(inside), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*install, "--require-hashes", "--requirement", str(LOCK)], check=True)
-    subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True)
+        return folder / "bin" / "python"
+    inside = environments.made(folder, LOCK, python=python)
+    command = [str(inside), *environments.INSTALL, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+    subprocess.run(command, check=True)
     stamp.touch()
     return inside
 

@@ -137,21 +137,30 @@ def serve(folder: Path, webhook: str, *, wrap: Sequence[str] = (), rules: str = 
 
 @contextmanager
 def functions_framework(
-    folder: Path, webhook: str, *, rules: str = RULES, status: int = 200
+    folder: Path,
+    webhook: str,
+    *,
+    rules: str = RULES,
+    status: int = 200,
+    python: Path = Path(sys.executable),
+    source: Path = ROOT / "functions",
 ) -> Iterator[tuple[Program, str]]:
-    """The function `receive`, as Google's framework serves it, once its health page answers with `status`."""
+    """The function `receive`, as Google's framework serves it, once its health page answers with `status`.
+
+    It is served from `source`, by the framework in the environment of `python`.
+    """
     file = folder / "rules.yaml"
     file.write_text(rules, "utf-8")
     port = free_port()
     command = [
-        str(Path(sys.executable).with_name("functions-framework")),
-        f"--source={ROOT / 'functions' / 'main.py'}",
+        str(python.with_name("functions-framework")),
+        f"--source={source / 'main.py'}",
         "--target=receive",
         "--host=127.0.0.1",
         f"--port={port}",
     ]
     env = {**serving_environ(folder, webhook), "RULES": str(file)}
-    with program(command, env=env) as running:
+    with program(command, env=env, cwd=folder) as running:
         url = f"http://127.0.0.1:{port}"
         until(lambda: health(url) == status, what=f"the function on port {port}")
         yield running, url
