@@ -1,0 +1,216 @@
+"""How long a cold function takes to its first answer, beside an empty one: `python tests/bench/cold_start.py`.
+
+From the start of the process to the first byte of the answer to a request that is sent as soon as the port can be
+connected to. The functions are those of the zip of `make package`, compiled as the build in the cloud does it, in an
+environment with what they need and nothing else (`.venv-functions`). Rounds are interleaved, so that a noisy machine
+treats all alike, and one is thrown away, so that all find the disk warm. `goal` is for the first answer of `receive`
+with a signed delivery stored, as times the empty function's; `imports` says what an import costs in a fresh
+interpreter, by itself and where the framework is there already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.deliveries import RULES, Sent, environ, twilio
+from support.environments import ROOT, of_functions
+from support.programs import free_port
+
+GOAL = 2.5
+POLL = 0.002
+DEADLINE = 60.0
+EMPTY = """\
+import functions_framework.aio
+from starlette.responses import Response
+
+
+@functions_framework.aio.http
+async def receive(request):
+    return Response("ok")
+"""
+FRAMEWORK = "functions_framework.aio"
+IMPORTS = (
+    FRAMEWORK,
+    "httpx",
+    "pydantic",
+    "yaml",
+    "cel_expr_python",
+    "phonenumbers",
+    "cryptography.fernet",
+    "badge_bridge.serverless",
+    "google.cloud.firestore",
+    "google.cloud.logging",
+)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A function whose first answer is waited for."""
+
+    source: Path
+    environ: Callable[[int], Mapping[str, str]]
+    """What it is started with in this round: a store that has seen none of the deliveries."""
+
+
+def first_answer(framework: Path, contender: Contender, turn: int) -> float:
+    """Seconds from the start of a process to the first byte of its answer to a signed delivery."""
+    port = free_port()
+    given = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), **contender.environ(turn)}
+    target = ["--target=receive", "--host=127.0.0.1", f"--port={port}"]
+    command = [str(framework), f"--source={contender.source}", *target]
+    sent = twilio(f"CA-cold-{os.getpid()}-{turn}")
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            env=given,
+            cwd=contender.source.parent,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            answer, took = _ask(port, sent, began)
+        finally:
+            # The whole group, which is ours alone: the master would wait for what its worker still has to do.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if not answer.startswith(b"HTTP/1.1 2"):
+            output.seek(0)
+            raise SystemExit(f"{contender.source}: {answer[:200]!r}\n{output.read().decode()}")
+    return took
+
+
+def _ask(port: int, sent: Sent, began: float) -> tuple[bytes, float]:
+    """The answer, and when its first byte was there."""
+    headers = {"Host": "bridge.example.com", "Content-Length": str(len(sent.body)), "Connection": "close"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**headers, **sent.headers}.items())
+    with _connected(port, began) as sock:
+        sock.settimeout(DEADLINE)
+        sock.sendall(f"POST {sent.path} HTTP/1.1\r\n{lines}\r\n".encode() + sent.body)
+        answer = sock.recv(1)
+        took = time.perf_counter() - began
+        while more := sock.recv(65_536):
+            answer += more
+    return answer, took
+
+
+def _connected(port: int, began: float) -> socket.socket:
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port))
+        except ConnectionRefusedError:
+            if time.perf_counter() - began > DEADLINE:
+                raise
+            time.sleep(POLL)
+
+
+@contextlib.contextmanager
+def contenders(folder: Path) -> Iterator[dict[str, Contender]]:
+    """The empty function, and `receive` with each store that is there."""
+    empty = folder / "empty" / "main.py"
+    empty.parent.mkdir()
+    empty.write_text(EMPTY, "utf-8")
+    subprocess.run([sys.executable, ROOT / "infra" / "package.py", "--output", folder / "functions.zip"], check=True)
+    with zipfile.ZipFile(folder / "functions.zip") as archive:
+        archive.extractall(folder / "functions")
+    (folder / "rules.yaml").write_text(RULES, "utf-8")
+    receive = folder / "functions" / "main.py"
+    given = {**environ("http://127.0.0.1:9/rest/1/secretsecret/"), "RULES": str(folder / "rules.yaml")}
+
+    def sqlite(turn: int) -> dict[str, str]:
+        """A file that is there already, as it is when an instance starts beside others."""
+        if turn:
+            shutil.copy(folder / "0.db", folder / f"{turn}.db")
+        return {**given, "STATE": f"sqlite:///{folder / f'{turn}.db'}"}
+
+    yield {"empty": Contender(empty, lambda _: {}), "receive, sqlite": Contender(receive, sqlite)}
+
+
+def import_costs(python: Path, functions: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds by which a fresh interpreter takes longer, medians."""
+    programs = {"": "pass", **{name: f"import {name}" for name in IMPORTS}}
+    programs |= {f"{FRAMEWORK}, {name}": f"import {FRAMEWORK}, {name}" for name in IMPORTS}
+    took: dict[str, list[float]] = {name: [] for name in programs}
+    for turn in range(rounds + 1):
+        for name, program in programs.items():
+            began = time.perf_counter()
+            subprocess.run([python, "-c", program], cwd=functions, env={"PATH": os.defpath}, check=True)
+            if turn:
+                took[name].append(1000 * (time.perf_counter() - began))
+    median = {name: statistics.median(times) for name, times in took.items()}
+    both = f"{FRAMEWORK}, {FRAMEWORK}"
+    return {
+        name: {
+            "alone_ms": round(median[name] - median[""]),
+            "after_the_framework_ms": round(median[f"{FRAMEWORK}, {name}"] - median[both]),
+        }
+        for name in IMPORTS
+    }
+
+
+def told(times: Sequence[float]) -> dict[str, int]:
+    return {
+        "median_ms": round(1000 * statistics.median(times)),
+        "best_ms": round(1000 * min(times)),
+        "slowest_ms": round(1000 * max(times)),
+    }
+
+
+def compared(times: Sequence[float], empty: Sequence[float]) -> dict[str, Any]:
+    """How many times as long, round by round."""
+    ratios = [one / other for one, other in zip(times, empty, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return {"median": round(middle, 2), "quartiles": [round(low, 2), round(high, 2)], "goal": GOAL}
+
+
+def measure(folder: Path, rounds: int, import_rounds: int) -> dict[str, Any]:
+    python = of_functions()
+    framework = python.with_name("functions-framework")
+    with contenders(folder) as functions:
+        compiled = [python, "-m", "compileall", "-f", "-q", "."]
+        subprocess.run(compiled, cwd=folder / "functions", check=True)
+        times: dict[str, list[float]] = {name: [] for name in functions}
+        for turn in range(rounds + 1):
+            for name, contender in functions.items():
+                took = first_answer(framework, contender, turn)
+                if turn:
+                    times[name].append(took)
+    result: dict[str, Any] = {"rounds": rounds, **{name: told(found) for name, found in times.items()}}
+    result["times_the_empty_one"] = {
+        name: compared(found, times["empty"]) for name, found in times.items() if name != "empty"
+    }
+    result["imports"] = import_costs(python, folder / "functions", import_rounds)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--import-rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder), arguments.rounds, arguments.import_rounds)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
