@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from support.emulators import firestore_emulator, firestore_jar
 
 
 def _problem(name: str, path: str) -> str:
@@ -25,6 +28,18 @@ def _problem(name: str, path: str) -> str:
         if not any(Path(folder, "http_client.so").exists() for folder in folders):
             return "has no module http_client (Debian's kamailio-utils-modules)"
     return ""
+
+
+@pytest.fixture(scope="session")
+def firestore_host() -> Iterator[str]:
+    """`host:port` of a Firestore emulator that all tests of the session share, each in a project of its own."""
+    if firestore_jar() is None:
+        problem = "the Firestore emulator of the Google Cloud SDK, or java, is not installed"
+        if os.environ.get("REQUIRE_OPTIONAL"):
+            pytest.fail(f"required here: {problem}")
+        pytest.skip(problem)
+    with firestore_emulator() as host:
+        yield host
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 
 SETTINGS = (
     Setting("RULES", "rules.yaml", "Path of the rules file."),
-    Setting("STATE", "sqlite:///badge-bridge.db", "Where events are kept: `sqlite:///relative/path`, `sqlite:////absolute/path`, or `memory:` for tests."),  # noqa: E501 - one row of a table
+    Setting("STATE", "sqlite:///badge-bridge.db", "Where events are kept: `sqlite:///relative/path`, `sqlite:////absolute/path`, `firestore://PROJECT/DATABASE`, or `memory:` for tests."),  # noqa: E501 - one row of a table
     Setting("LOG_FORMAT", "auto", "`console` (lines for a person), `json`, or `gcp` (Google Cloud Logging). `auto`: `gcp` under the functions framework, `console` in a terminal, else `json`."),  # noqa: E501 - one row of a table
     Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Setting("SHOW_PHONE_NUMBERS", "no", "`yes` writes full phone numbers into logs instead of `+49*******67`."),

@@ -113,15 +113,18 @@ async def test_joined_stops_at_limit_when_there_are_more(store: Store) -> None:
 
 
 async def test_joined_keeps_first_when_delivery_is_repeated(store: Store) -> None:
-    """A repeat adds no values to the event that is known, be it in the same batch, at the same time or later."""
+    """A repeat adds no values to the event that is known, be it in the same batch, at the same time or later.
+
+    Of two that come at the same time either may be the first.
+    """
     await asyncio.gather(
         store.accept([call("s:1", join="first"), call("s:1", join="second")]),
         store.accept([call("s:1", join="third")]),
     )
     await store.accept([call("s:1", join="fourth"), call("s:2", join="fourth")])
 
-    assert await keys(store, "first") == ["s:1"]
-    assert [await keys(store, join) for join in ("second", "third", "fourth")] == [[], [], ["s:2"]]
+    assert sorted([await keys(store, "first"), await keys(store, "third")]) == [[], ["s:1"]]
+    assert [await keys(store, join) for join in ("second", "fourth")] == [[], ["s:2"]]
 
 
 async def test_joined_finds_none_when_batch_was_refused(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The SQLite store and its twin in memory, given the same random calls, answer the same."""
+"""A durable store and its twin in memory, given the same random calls, answer the same."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Settlement, Store
-from badge_bridge.store.sqlite import SqliteStore
+from support.stores import STORES
 
 KEYS = st.sampled_from([f"s:{number}" for number in range(6)])
 LEGS = st.sampled_from([f"s:{number}" for number in range(3, 9)])
@@ -35,12 +35,14 @@ Call = Callable[[Store], Awaitable[Any]]
 class Twins(RuleBasedStateMachine):
     """Two stores, one clock, and the claims that were handed out so far."""
 
+    durable = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
         self.memory: Store = MemoryStore()
-        self.sqlite: Store = SqliteStore(Path(self.folder.name) / "state.db")
+        self.other: Store = STORES[self.durable](Path(self.folder.name))
         self.now = 1_000_000.0
         self.claims: list[tuple[Claim, Claim]] = []
         self.numbers = itertools.count()
@@ -53,7 +55,7 @@ class Twins(RuleBasedStateMachine):
 
     def both(self, call: Call) -> tuple[Any, Any]:
         async def run() -> tuple[Any, Any]:
-            return await call(self.memory), await call(self.sqlite)
+            return await call(self.memory), await call(self.other)
 
         return self.runner.run(run())
 
@@ -223,6 +225,28 @@ class Twins(RuleBasedStateMachine):
             assert self.same(lambda store: store.claim_due(now=self.now, lease=1, limit=1)) == []
 
 
+class FirestoreTwins(Twins):
+    """The same calls, as far as the answer is the same.
+
+    Whoever opens Firestore knows nobody to be gone. By a clock that was set back a pause is over for both, but one
+    writes it down when it looks for what is due, and the other when it hands something out.
+    """
+
+    durable = "firestore"
+
+    @rule(seconds=st.sampled_from([1000, 20_000]))
+    def clock_is_set(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self._restart())
+
+    async def _restart(self) -> None:
+        await self.other.close()
+        await self.other.open()
+
+
 # The same examples in every run, so that a failure belongs to the change that was just made. To look for more:
 # TWINS_EXAMPLES=1000 pytest tests/contract/test_store_twins.py takes that many at random, and other ones each time.
 RANDOM_EXAMPLES = int(os.environ.get("TWINS_EXAMPLES", "0"))
@@ -236,4 +260,13 @@ Twins.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 # Hypothesis looks for the shortest failing story for up to five minutes; a shorter limit would hide what it has found.
+FirestoreTwins.TestCase.settings = settings(Twins.TestCase.settings, max_examples=RANDOM_EXAMPLES or 5)
 TestTwins = pytest.mark.timeout(0 if RANDOM_EXAMPLES else 400)(Twins.TestCase)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0 if RANDOM_EXAMPLES else 400)
+def test_firestore_answers_as_its_twin_in_memory(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked of it in whatever order."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+    run_state_machine_as_test(FirestoreTwins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from badge_bridge.events import Event
+from badge_bridge.store.firestore import FirestoreStore
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
 from badge_bridge.store.sqlite import SqliteStore
@@ -33,9 +35,20 @@ def tokens() -> Callable[[], str]:
 
 
 STORES: dict[str, Callable[[Path], Store]] = {
+    "firestore": lambda folder: FirestoreStore(project(folder), new_token=tokens()),
     "memory": lambda folder: MemoryStore(new_token=tokens()),
     "sqlite": lambda folder: SqliteStore(folder / "state.db", new_token=tokens()),
 }
+
+
+def knows_who_is_gone(store: Store) -> bool:
+    """Whether opening the store tells it that nobody else has it open, so that what others held can be taken back."""
+    return not isinstance(store, FirestoreStore)
+
+
+def project(folder: Path) -> str:
+    """A project of the Firestore emulator that nobody else has, and the same for the same folder."""
+    return f"test-{hashlib.sha256(str(folder).encode()).hexdigest()[:20]}"
 
 
 def item(
@@ -64,6 +77,9 @@ async def overwrite(store: Store, key: str, event: str) -> None:
     match store:
         case MemoryStore():
             store._rows[key].event = event
+        case FirestoreStore():
+            desk = await store._loaded()
+            await desk.rows.reference(key).update({"event": event})
         case SqliteStore():
             values = (event, key)
             await store._write(

@@ -1,11 +1,15 @@
 """Where events are kept: the `Store` protocol and what implements it.
 
-`open_store` turns the setting (`--state`, `sqlite:///PATH`) into a store; `await store.open()` makes it ready.
+`open_store` turns the setting (`--state`, `sqlite:///PATH`, `firestore://PROJECT/DATABASE`) into a store;
+`await store.open()` makes it ready.
 """
 
 from __future__ import annotations
 
+import re
+
 from badge_bridge.errors import SettingsError
+from badge_bridge.store.firestore import FirestoreStore
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.sqlite import SqliteStore
@@ -13,15 +17,18 @@ from badge_bridge.store.sqlite import SqliteStore
 __all__ = ["Store", "open_store"]
 
 _KNOWN = (
-    "`sqlite:///state.db` (relative), `sqlite:////var/lib/badge-bridge/state.db` (absolute) or `memory:` (for trials)"
+    "`sqlite:///state.db` (relative), `sqlite:////var/lib/badge-bridge/state.db` (absolute), "
+    "`firestore://PROJECT/DATABASE` or `memory:` (for trials)"
 )
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, retention: float | None = None) -> Store:
     """The store that a URL names, not opened yet: `await open()` it in the process and event loop that uses it.
 
     `sqlite:///PATH`: a SQLite file; everything after the three slashes is its path, taken literally, so that a fourth
-    slash makes it absolute. `memory:`: nothing is kept beyond the process.
+    slash makes it absolute. `firestore://PROJECT/DATABASE`: a Firestore database in native mode, by default the one
+    named `(default)`; `retention` is how many seconds after its end it keeps an event, None for ever. `memory:`:
+    nothing is kept beyond the process.
 
     Raises:
         SettingsError: another scheme, or no path.
@@ -31,6 +38,8 @@ def open_store(url: str) -> Store:
         return MemoryStore()
     if scheme == "sqlite":
         return SqliteStore(_path(url, rest))
+    if scheme == "firestore":
+        return FirestoreStore(*_project_and_database(url, rest), retention=retention)
     raise SettingsError(f"the store {url!r} is not known; write {_KNOWN}")
 
 
@@ -41,3 +50,13 @@ def _path(url: str, rest: str) -> str:
     if "?" in path or "\0" in path:
         raise SettingsError(f"the store {url!r}: options after a question mark are not known; write {_KNOWN}")
     return path
+
+
+def _project_and_database(url: str, rest: str) -> tuple[str, str]:
+    # What Google allows as their names: Resource Manager docs, "Creating projects"; Firestore docs, "Manage databases".
+    match = re.fullmatch(r"//([a-z][a-z0-9.:-]{4,}[a-z0-9])(?:/([a-z][a-z0-9-]{2,61}[a-z0-9]|\(default\)))?/?", rest)
+    if match is None:
+        raise SettingsError(
+            f"the store {url!r} names no project, or a database with a name that none can have; write {_KNOWN}"
+        )
+    return match[1], match[2] or "(default)"

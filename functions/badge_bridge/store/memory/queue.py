@@ -7,8 +7,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 
 from badge_bridge.store.clock import counted
-from badge_bridge.store.memory.rows import Row
 from badge_bridge.store.protocol import LONGEST_WAIT
+from badge_bridge.store.rows import Row
 
 __all__ = ["Queue"]
 

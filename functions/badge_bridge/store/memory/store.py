@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
-from badge_bridge.store.clock import counted, reached
+from badge_bridge.store import transitions
+from badge_bridge.store.clock import counted
 from badge_bridge.store.lanes import Gate, room
-from badge_bridge.store.leases import SetAside, hand_out, overtaken, set_aside
+from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.legs import Call, Stage, place
 from badge_bridge.store.memory.ledger import Ledger
 from badge_bridge.store.memory.queue import Queue
-from badge_bridge.store.memory.rows import AttemptRow, PauseRow, Row, new_row, shown, shown_whole
 from badge_bridge.store.memory.shared import Shared
 from badge_bridge.store.protocol import (
     LONGEST_LEASE,
-    LONGEST_WAIT,
     Accepted,
     Attachment,
     Claim,
@@ -36,17 +35,16 @@ from badge_bridge.store.protocol import (
     State,
     StoredEvent,
 )
-from badge_bridge.store.records import (
-    Unreadable,
-    plain,
-    read_event,
-    readable,
-    says_the_same,
-    write_asked,
-    write_outcomes,
-)
+from badge_bridge.store.records import Unreadable, plain, readable
+from badge_bridge.store.rows import Row, new_row, shown, shown_whole
 
 __all__ = ["MemoryStore"]
+
+
+@dataclass(slots=True)
+class PauseRow:
+    pause: Pause
+    held_until: float = 0.0
 
 
 class MemoryStore:
@@ -98,20 +96,16 @@ class MemoryStore:
         value = plain(leg.call)
         call = self._calls.get(value, Call())
         keeper = self._rows.get(call.keeper)
-        placing = place(row.key, leg, row.received_at, call=call, keeper_waits=keeper is not None and _waits(keeper))
+        placing = place(
+            row.key,
+            leg,
+            row.received_at,
+            call=call,
+            keeper_waits=keeper is not None and transitions.keeps_its_call(keeper),
+        )
         self._calls[value] = placing.call
-        row.reason = plain(placing.reason)
-        if placing.due is not None:
-            row.due, row.ready = placing.due, placing.due <= row.received_at
-        else:
-            row.state, row.ready, row.settled_at = "joined", False, row.received_at
-        if (
-            keeper is not None
-            and placing.keeper_due is not None
-            and not keeper.ready
-            and keeper.due > placing.keeper_due
-        ):
-            keeper.due, keeper.ready = placing.keeper_due, placing.keeper_due <= row.received_at
+        transitions.put(row, placing)
+        if keeper is not None and transitions.hurry(keeper, placing, row.received_at):
             self._queue.file(keeper)
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
@@ -120,8 +114,7 @@ class MemoryStore:
         if row is None:
             return None
         self._take_back_one(row, now)
-        due = row.state == "waiting" and (row.ready or reached(row.due, now=now, longest=LONGEST_WAIT))
-        if not due or not room(self._correct(row.lane, now), now=now, limit=1):
+        if not transitions.is_due(row, now) or not room(self._correct(row.lane, now), now=now, limit=1):
             return None
         claims = self._lease([row], now, lease)
         return claims[0] if claims else None
@@ -151,9 +144,8 @@ class MemoryStore:
         row = self._held(claim)
         if row is None:
             return False
-        if row.since_attempt >= claim.attempt:
-            settlement = overtaken(settlement)
-        self._end(row, settlement)
+        transitions.settle(row, claim, settlement)
+        self._queue.file(row)
         return True
 
     def _revise(self, new: Row, now: float) -> bool:
@@ -161,27 +153,15 @@ class MemoryStore:
         if self._add(new):
             return True
         row = self._rows[new.key]
-        if not 0 < row.revision < new.revision:
-            return False
-        same = says_the_same(row.event, new.event)
-        row.event, row.type, row.time, row.revision = new.event, new.type, new.time, new.revision
-        row.verified = new.verified
-        for join in new.joins - row.joins:
+        known = row.joins
+        is_news = transitions.revise(row, new, now)
+        for join in row.joins - known:
             self._by_join.setdefault(join, []).append(row)
-        row.joins |= new.joins
-        if same:
-            return False
-        row.since_attempt = len(row.history)
-        row.failures = 0
-        if row.state not in ("waiting", "working"):
-            self._make_due(row, now)
-        self._hasten(row, now)
-        return True
+        self._queue.file(row)
+        return bool(is_news)
 
     def _hasten(self, row: Row, now: float) -> None:
-        """Make an event due that waits for a time, and not for a lane."""
-        if row.state == "waiting" and not row.lane and not row.ready:
-            row.due, row.ready = now, True
+        if transitions.hasten(row, now):
             self._queue.file(row)
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
@@ -202,19 +182,9 @@ class MemoryStore:
                 return Judged(is_news, is_whole=False)
         for key in wanted:
             row = self._rows.get(key)
-            if row is not None and row.state in ("waiting", "working"):
-                self._join(row, legs, now)
+            if row is not None and transitions.join(row, legs, now):
+                self._queue.file(row)
         return Judged(is_news, is_whole=True)
-
-    def _join(self, row: Row, legs: LegsRead, now: float) -> None:
-        row.reason, row.rules_hash = plain(legs.reason), plain(legs.rules_hash)
-        if row.state == "working":
-            attempt = row.history[-1]
-            attempt.ended_at, attempt.result = now, "joined"
-            attempt.reason, attempt.rules_hash = row.reason, row.rules_hash
-        row.state, row.ready, row.lane, row.settled_at = "joined", False, "", now
-        row.token, row.leased_until = "", 0.0
-        self._queue.file(row)
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         self._must_be_open()
@@ -226,33 +196,14 @@ class MemoryStore:
         row = self._held(claim)
         if row is None:
             return False
-        row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
-        row.history[-1].result = "given back"
+        transitions.give_back(row)
         self._queue.file(row)
         return True
 
     def _held(self, claim: Claim) -> Row | None:
         """The event, where the lease is still the claim's."""
         row = self._rows.get(plain(claim.key))
-        return row if row is not None and row.state == "working" and row.token == claim.token else None
-
-    def _end(self, row: Row, settlement: Settlement) -> None:
-        attempt = row.history[-1]
-        attempt.outcomes = write_outcomes(settlement.outcomes, attempt=attempt.number)
-        attempt.asked = write_asked(settlement.asked)
-        attempt.ended_at = settlement.ended_at
-        attempt.result = settlement.state
-        attempt.reason = row.reason = plain(settlement.reason)
-        attempt.rules_hash = row.rules_hash = plain(settlement.rules_hash)
-        row.failures += settlement.failed
-        row.state = settlement.state
-        row.token, row.leased_until = "", 0.0
-        if settlement.state == "waiting":
-            row.due, row.lane = settlement.due, plain(settlement.lane)
-            row.ready = settlement.due <= settlement.ended_at
-        else:
-            row.settled_at, row.lane, row.ready = settlement.ended_at, "", False
-        self._queue.file(row)
+        return row if transitions.is_held(row, claim) else None
 
     async def get(self, key: str) -> StoredEvent | None:
         self._must_be_open()
@@ -262,18 +213,10 @@ class MemoryStore:
     async def redrive(self, key: str, *, now: float) -> bool:
         self._must_be_open()
         row = self._rows.get(plain(key))
-        if row is None or row.state in ("waiting", "working"):
+        if row is None or not transitions.redrive(row, now):
             return False
-        row.failures = 0
-        row.since_attempt = len(row.history)
-        self._make_due(row, now)
-        return True
-
-    def _make_due(self, row: Row, now: float) -> None:
-        """Take up an event that has ended."""
-        row.state, row.ready, row.due, row.lane = "waiting", True, now, ""
-        row.reason, row.settled_at = "", None
         self._queue.file(row)
+        return True
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         self._must_be_open()
@@ -378,40 +321,24 @@ class MemoryStore:
             try:
                 taken.append(self._take(row, now, lease))
             except Unreadable as error:
-                self._end(row, set_aside(error, now=now))
+                transitions.set_aside_unreadable(row, error, now=now)
+                self._queue.file(row)
                 taken.append(SetAside(row.key, str(error)))
         return hand_out(taken)
 
     def _take(self, row: Row, now: float, lease: float) -> Claim:
-        row.history.append(AttemptRow(number=len(row.history) + 1, started_at=now))
-        row.state, row.ready = "working", False
-        row.token, row.leased_until = self._new_token(), now + min(lease, LONGEST_LEASE)
-        if row.lane not in self._pauses:
-            row.lane = ""
-        self._queue.file(row)
-        return Claim(
-            key=row.key,
-            event=read_event(row.event),
-            token=row.token,
-            attempt=len(row.history),
-            failures=row.failures,
-            received_at=row.received_at,
-            leased_until=row.leased_until,
-            lane=row.lane,
-            outcomes=row.outcomes(),
-            revision=row.revision,
-        )
+        is_paused = row.lane in self._pauses
+        try:
+            return transitions.lease(row, now=now, seconds=lease, token=self._new_token(), is_paused=is_paused)
+        finally:
+            self._queue.file(row)
 
     def _take_back(self, now: float) -> None:
         for row in list(self._queue.working.values()):
             self._take_back_one(row, now)
 
     def _take_back_one(self, row: Row, now: float) -> None:
-        """Make an event claimable whose lease is over, and count a failure for it."""
-        if row.state == "working" and reached(row.leased_until, now=now, longest=LONGEST_LEASE):
-            row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
-            row.failures += 1
-            row.history[-1].result = "lost"
+        if transitions.take_back(row, now):
             self._queue.file(row)
 
     # Last, because from here on `list` means this method to a type checker.
@@ -439,14 +366,3 @@ class MemoryStore:
             events=tuple(shown(row) for row in page),
             more=page[-1].age if page and len(rows) > len(page) else None,
         )
-
-
-def _waits(keeper: Row) -> bool:
-    """Whether a leg waits, has not failed so far, and can be read."""
-    if keeper.state != "waiting" or keeper.lane or keeper.failures:
-        return False
-    try:
-        read_event(keeper.event)
-    except Unreadable:
-        return False
-    return True

@@ -1,11 +1,11 @@
-"""What the store in memory keeps of events, in the form in which the durable ones write it down."""
+"""What a store keeps of an event, in the form in which it is written down."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 from badge_bridge.outcomes import Outcome
-from badge_bridge.store.protocol import Accepted, Attempt, Pause, State, StoredEvent
+from badge_bridge.store.protocol import Accepted, Attempt, State, StoredEvent
 from badge_bridge.store.records import (
     plain,
     read_outcomes,
@@ -15,7 +15,7 @@ from badge_bridge.store.records import (
     write_event,
 )
 
-__all__ = ["AttemptRow", "PauseRow", "Row", "new_row", "shown", "shown_whole"]
+__all__ = ["AttemptRow", "Row", "new_row", "shown", "shown_whole"]
 
 
 @dataclass(slots=True)
@@ -64,12 +64,6 @@ class Row:
         """What was reached since the last redrive."""
         attempts = self.history[self.since_attempt :]
         return tuple(outcome for attempt in attempts for outcome in read_outcomes(attempt.outcomes))
-
-
-@dataclass(slots=True)
-class PauseRow:
-    pause: Pause
-    held_until: float = 0.0
 
 
 def new_row(accepted: Accepted) -> Row:

@@ -1,0 +1,146 @@
+"""The documents of the store and what their fields hold: rows to fields and back, whoever sends them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from badge_bridge.store.firestore.texts import pack, part_names, unpack
+from badge_bridge.store.legs import Call, Stage
+from badge_bridge.store.rows import AttemptRow, Row
+
+__all__ = [
+    "ATTACHMENTS",
+    "BUCKETS",
+    "CALLS",
+    "EVENTS",
+    "HOLDS",
+    "LANES",
+    "NOTES",
+    "PARTS",
+    "SEEN",
+    "SHARDS",
+    "Written",
+    "document_id",
+    "names_of_parts",
+    "read_call",
+    "read_row",
+    "write_call",
+    "write_row",
+]
+
+EVENTS, PARTS, CALLS, LANES = "events", "parts", "calls", "lanes"
+ATTACHMENTS, NOTES, HOLDS, BUCKETS, SEEN = "attachments", "notes", "holds", "buckets", "seen"
+
+SHARDS = 8
+"""Each takes about 500 events a second; a query asks all of them at once."""
+
+AT_ONCE = 0.0
+"""`wake_at` of an event whose time has come: those come first, by when they were received."""
+
+_TEXTS = ("event", "history")
+
+
+def document_id(*names: str) -> str:
+    """The id of the document that stands for a name, whatever characters that has, or for several together."""
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An event as it is written: the fields of its document, and the parts beside it by name."""
+
+    fields: dict[str, Any]
+    parts: dict[str, bytes]
+
+
+def write_row(row: Row, *, retention: float | None = None) -> Written:
+    """`retention`: how many seconds after its end an event is deleted; None keeps it."""
+    id_ = document_id(row.key)
+    history = json.dumps([asdict(attempt) for attempt in row.history], ensure_ascii=False, separators=(",", ":"))
+    (event, event_parts), (attempts, history_parts) = pack(row.event), pack(history)
+    fields = {
+        "key": row.key,
+        "source": row.source,
+        "type": row.type,
+        "event": event,
+        "time": float(row.time),
+        "joins": sorted(row.joins),
+        "verified": row.verified,
+        "received_at": float(row.received_at),
+        "due": float(row.due),
+        "wake_at": AT_ONCE if row.ready else float(row.due),
+        "ready": row.ready,
+        "state": row.state,
+        "reason": row.reason,
+        "failures": row.failures,
+        "lane": row.lane,
+        "token": row.token,
+        "leased_until": float(row.leased_until),
+        "settled_at": row.settled_at,
+        "rules_hash": row.rules_hash,
+        "attempts": len(row.history),
+        "history": attempts,
+        "since_attempt": row.since_attempt,
+        "revision": row.revision,
+        "shard": int(id_[:8], 16) % SHARDS,
+        "expire_at": expiry(row.settled_at, retention),
+    }
+    return Written(fields, {**event_parts, **history_parts})
+
+
+def expiry(settled_at: float | None, retention: float | None) -> Any:
+    """The time after which Firestore's TTL policy deletes a document, or None."""
+    if settled_at is None or retention is None:
+        return None
+    return datetime.fromtimestamp(settled_at + retention, UTC)
+
+
+def names_of_parts(fields: Mapping[str, Any]) -> list[str]:
+    return [name for text in _TEXTS for name in part_names(fields[text])]
+
+
+def read_row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
+    """The row that `write_row` has written.
+
+    Raises:
+        KeyError: a part is missing.
+    """
+    history = json.loads(unpack(fields["history"], parts))
+    return Row(
+        key=fields["key"],
+        source=fields["source"],
+        type=fields["type"],
+        event=unpack(fields["event"], parts),
+        time=float(fields["time"]),
+        joins=frozenset(fields["joins"]),
+        verified=fields["verified"],
+        received_at=float(fields["received_at"]),
+        due=float(fields["due"]),
+        ready=fields["ready"],
+        state=fields["state"],
+        reason=fields["reason"],
+        failures=fields["failures"],
+        lane=fields["lane"],
+        token=fields["token"],
+        leased_until=float(fields["leased_until"]),
+        settled_at=fields["settled_at"],
+        rules_hash=fields["rules_hash"],
+        history=[AttemptRow(**attempt) for attempt in history],
+        since_attempt=fields["since_attempt"],
+        revision=fields["revision"],
+    )
+
+
+def write_call(value: str, call: Call) -> dict[str, Any]:
+    return {"call": value, "legs": call.legs, "keeper": call.keeper, "stage": int(call.stage)}
+
+
+def read_call(fields: Mapping[str, Any] | None) -> Call:
+    if fields is None:
+        return Call()
+    return Call(fields["legs"], fields["keeper"], Stage(fields["stage"]))

@@ -1,0 +1,58 @@
+"""Calls of several legs: writing what they came to, in one transaction with the legs that end by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from badge_bridge.store import transitions
+from badge_bridge.store.firestore.database import AsyncTransaction, Database
+from badge_bridge.store.firestore.documents import CALLS, document_id, read_call, write_call
+from badge_bridge.store.firestore.rows import Rows, Stored
+from badge_bridge.store.legs import Stage
+from badge_bridge.store.protocol import Accepted, Judged, LegsRead
+from badge_bridge.store.records import plain
+from badge_bridge.store.rows import Row, new_row
+
+__all__ = ["Judging"]
+
+
+class Judging:
+    def __init__(self, database: Database, rows: Rows) -> None:
+        self._database = database
+        self._rows = rows
+
+    async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
+        """As `Store.judge`."""
+        new_row(accepted)  # raises before anything is read
+        value = plain(legs.call)
+
+        async def work(transaction: AsyncTransaction) -> Judged:
+            new = new_row(accepted)
+            new.revision, new.due = revision, now
+            reference = self._database.document(CALLS, document_id(value))
+            fields = (await self._database.read([reference], transaction)).get(reference.path)
+            call = read_call(fields)
+            is_whole = fields is None or call.legs <= legs.count
+            wanted = {plain(key) for key in legs.open} if is_whole else {call.keeper} - {""}
+            stored = await self._rows.read(*sorted({new.key} | wanted), transaction=transaction)
+            is_news = self._revise(transaction, stored, new, now)
+            if fields is not None:
+                stage = max(call.stage, Stage.FULL if legs.is_full else Stage.JUDGED)
+                transaction.set(reference, write_call(value, replace(call, stage=stage)))
+            for key in wanted & stored.keys():
+                row = stored[key].row
+                if transitions.join(row, legs, now) if is_whole else transitions.hasten(row, now):
+                    self._rows.write(transaction, stored[key])
+            return Judged(is_news, is_whole=is_whole)
+
+        return await self._database.transact(f"{CALLS}/{value}", work)
+
+    def _revise(self, transaction: AsyncTransaction, stored: dict[str, Stored], new: Row, now: float) -> bool:
+        """Write the one event; whether it is news."""
+        if new.key not in stored:
+            self._rows.create(transaction, new)
+            return True
+        before = stored[new.key]
+        is_news = transitions.revise(before.row, new, now)
+        self._rows.write(transaction, before)
+        return bool(is_news)

@@ -1,0 +1,164 @@
+"""Lanes: what is paused, and which of the events that wait for a lane may go (`store/lanes.py`).
+
+The document of a lane stays after a pause as long as an event waits for it, since that is how such events are found.
+Whoever lets an event wait for a lane reads the lane's document in the same transaction, and whoever removes it looks
+for such events in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from badge_bridge.store.clock import reached
+from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference
+from badge_bridge.store.firestore.documents import LANES, document_id
+from badge_bridge.store.firestore.queries import waiting_for
+from badge_bridge.store.lanes import Gate
+from badge_bridge.store.protocol import LONGEST_LEASE, Pause
+from badge_bridge.store.records import plain
+
+__all__ = ["Lane", "Lanes"]
+
+
+@dataclass(slots=True)
+class Lane:
+    """`until` and what follows are about its pause; `leased_until` and `probe` about the event that was let through."""
+
+    name: str
+    is_paused: bool = False
+    until: float = 0.0
+    failures: int = 0
+    reason: str = ""
+    held_until: float = 0.0
+    leased_until: float = 0.0
+    probe: str = ""
+    """The token of that event's lease."""
+
+    @property
+    def gate(self) -> Gate | None:
+        return Gate(self.until, self.held_until, self.leased_until) if self.is_paused else None
+
+    def correct(self, now: float) -> Gate | None:
+        """The gate by a clock that says `now`, and kept so where that clock was set back."""
+        if self.gate is None:
+            return None
+        gate = self.gate.corrected(now)
+        self.until, self.held_until = min(self.until, gate.until), min(self.held_until, gate.held_until)
+        return gate
+
+    def let_through(self, token: str, until: float) -> None:
+        self.probe, self.leased_until = token, until
+
+    def release(self, token: str) -> bool:
+        """The event that was let through under this token is not under lease any more; whether there is one."""
+        if not token or self.probe != token:
+            return False
+        self.probe, self.leased_until = "", 0.0
+        return True
+
+    def as_pause(self) -> Pause:
+        return Pause(lane=self.name, until=self.until, failures=self.failures, reason=self.reason)
+
+
+class Lanes:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[Lane]:
+        """Those that are paused, or that an event may wait for."""
+        return [_lane(fields) for _, fields in await self._database.find(self._database.collection(LANES))]
+
+    async def read(self, name: str, transaction: AsyncTransaction) -> Lane | None:
+        reference = self._reference(name)
+        fields = (await self._database.read([reference], transaction)).get(reference.path)
+        return _lane(fields) if fields else None
+
+    def write(self, transaction: AsyncTransaction, lane: Lane) -> None:
+        transaction.set(self._reference(lane.name), _fields(lane))
+
+    async def forget(self, name: str) -> None:
+        """Remove the document of a lane that is not paused and that nothing waits for."""
+
+        async def work(transaction: AsyncTransaction) -> None:
+            lane = await self.read(name, transaction)
+            if lane is None or lane.is_paused:
+                return
+            if not await self._database.find(waiting_for(self._database, name).limit(1), transaction):
+                transaction.delete(self._reference(name))
+
+        await self._database.transact(_lock(name), work)
+
+    async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
+        name = plain(lane)
+
+        async def work(transaction: AsyncTransaction) -> Pause:
+            found = await self.read(name, transaction) or Lane(name)
+            found.until = max(found.until, until) if found.is_paused else until
+            found.is_paused, found.failures, found.reason = True, found.failures + 1, plain(reason)
+            # Whoever held the probe has seen it fail.
+            found.held_until = 0.0
+            self.write(transaction, found)
+            return found.as_pause()
+
+        return await self._database.transact(_lock(name), work)
+
+    async def paused(self, lanes: Sequence[str]) -> list[Pause]:
+        names = sorted({plain(lane) for lane in lanes})
+        found = await self._database.read([self._reference(name) for name in names])
+        rows = [_lane(found[path]) for name in names if (path := self._reference(name).path) in found]
+        return [row.as_pause() for row in rows if row.is_paused]
+
+    async def probe(self, lane: str, *, now: float, hold: float) -> bool:
+        name = plain(lane)
+
+        async def work(transaction: AsyncTransaction) -> bool:
+            found = await self.read(name, transaction)
+            if found is None or not found.is_paused:
+                return False
+            found.correct(now)
+            if found.until > now or not reached(found.held_until, now=now, longest=LONGEST_LEASE):
+                return False
+            found.held_until = now + min(hold, LONGEST_LEASE)
+            self.write(transaction, found)
+            return True
+
+        return await self._database.transact(_lock(name), work)
+
+    async def resume(self, lane: str) -> bool:
+        name = plain(lane)
+
+        async def work(transaction: AsyncTransaction) -> bool:
+            found = await self.read(name, transaction)
+            if found is None or not found.is_paused:
+                return False
+            # The event that was let through is worked on still, should the lane be paused again.
+            self.write(transaction, Lane(name, leased_until=found.leased_until, probe=found.probe))
+            return True
+
+        return await self._database.transact(_lock(name), work)
+
+    def _reference(self, name: str) -> Reference:
+        return self._database.document(LANES, document_id(name))
+
+
+def _lock(name: str) -> str:
+    return f"{LANES}/{name}"
+
+
+def _lane(fields: Mapping[str, Any]) -> Lane:
+    return Lane(**fields)
+
+
+def _fields(lane: Lane) -> dict[str, Any]:
+    return {
+        "name": lane.name,
+        "is_paused": lane.is_paused,
+        "until": float(lane.until),
+        "failures": lane.failures,
+        "reason": lane.reason,
+        "held_until": float(lane.held_until),
+        "leased_until": float(lane.leased_until),
+        "probe": lane.probe,
+    }

@@ -1,0 +1,74 @@
+"""The ledger in Firestore: which activity carries a badge for which event and rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from badge_bridge.store.firestore.database import Database, Reference, where
+from badge_bridge.store.firestore.documents import ATTACHMENTS, document_id
+from badge_bridge.store.protocol import Attachment
+from badge_bridge.store.records import plain, plain_attachment
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Each method is the store's of that name."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def attach(self, attachment: Attachment) -> None:
+        row = plain_attachment(attachment)
+        await self._database.set(self._reference(row.key, row.rule), _write(row))
+
+    async def unattach(self, key: str, rule: str) -> bool:
+        return await self._change(key, rule, lambda row: None if row.activity is None else row)
+
+    async def attachments(self, key: str) -> list[Attachment]:
+        query = where(self._database.collection(ATTACHMENTS), key=("==", plain(key)))
+        found = [_read(fields) for _, fields in await self._database.find(query)]
+        return sorted(found, key=lambda row: row.rule)
+
+    async def open_attachments(self, join: str, *, before: float | None) -> list[Attachment]:
+        if not plain(join):
+            return []
+        query = where(self._database.collection(ATTACHMENTS), open=("==", True), join=("==", plain(join)))
+        if before is not None:
+            query = where(query, time=("<", before))
+        found = [_read(fields) for _, fields in await self._database.find(query.order_by("time"))]
+        return sorted(found, key=lambda row: (row.time, row.key, row.rule))
+
+    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
+        return await self._change(
+            key, rule, lambda row: row if row.closed_at is not None else replace(row, closed_at=now)
+        )
+
+    async def _change(self, key: str, rule: str, change: Callable[[Attachment], Attachment | None]) -> bool:
+        """Write what a row becomes, or remove it where that is nothing; whether there was a change."""
+
+        def decide(before: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
+            if before is None:
+                return None, False
+            row = change(_read(before))
+            after = _write(row) if row else None
+            return after, after != before
+
+        return await self._database.change(self._reference(plain(key), plain(rule)), decide)
+
+    def _reference(self, key: str, rule: str) -> Reference:
+        return self._database.document(ATTACHMENTS, document_id(key, rule))
+
+
+def _write(row: Attachment) -> dict[str, Any]:
+    fields = asdict(row)
+    for name in ("time", "sent_at", "closed_at"):
+        if fields[name] is not None:
+            fields[name] = float(fields[name])
+    return {**fields, "open": bool(row.join) and row.activity is not None and row.closed_at is None}
+
+
+def _read(fields: Mapping[str, Any]) -> Attachment:
+    return Attachment(**{name: value for name, value in fields.items() if name != "open"})

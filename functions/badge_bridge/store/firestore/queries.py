@@ -1,0 +1,39 @@
+"""The queries over events, each with the order of an index that `infra/` declares.
+
+Firestore answers a query by an index that has exactly its fields: first those that are equal to something, then those
+of its order. All shards are asked at once, and the answers come merged in that order.
+"""
+
+from __future__ import annotations
+
+from badge_bridge.store.firestore.database import AsyncQuery, Database, where
+from badge_bridge.store.firestore.documents import EVENTS, SHARDS
+
+__all__ = ["being_worked_on", "by_join", "newest_first", "waiting_for"]
+
+
+def _all(database: Database) -> AsyncQuery:
+    return where(database.collection(EVENTS), shard=("in", list(range(SHARDS))))
+
+
+def waiting_for(database: Database, lane: str) -> AsyncQuery:
+    """Events that wait for a lane, or for none where it is empty: what is due at once first, by age."""
+    waiting = where(_all(database), state=("==", "waiting"), lane=("==", lane))
+    return waiting.order_by("wake_at").order_by("received_at").order_by("key")
+
+
+def being_worked_on(database: Database) -> AsyncQuery:
+    """Events under lease, by its end."""
+    return where(_all(database), state=("==", "working")).order_by("leased_until")
+
+
+def newest_first(database: Database, **equal: str) -> AsyncQuery:
+    """Events with these values, of one field or of several: Firestore merges the indexes of each."""
+    query = where(_all(database), **{name: ("==", value) for name, value in equal.items()})
+    return query.order_by("received_at", direction="DESCENDING").order_by("key", direction="DESCENDING")
+
+
+def by_join(database: Database, join: str) -> AsyncQuery:
+    """Events with this value among their joins, by when they happened."""
+    events = where(database.collection(EVENTS), joins=("array_contains", join))
+    return events.order_by("time").order_by("key")

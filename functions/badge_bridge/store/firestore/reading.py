@@ -1,0 +1,88 @@
+"""What can be asked of the stored events without changing them."""
+
+from __future__ import annotations
+
+import builtins
+
+from badge_bridge.events import Event
+from badge_bridge.store.firestore.database import AsyncQuery, Database, Reference, in_turn, where
+from badge_bridge.store.firestore.queries import by_join, newest_first
+from badge_bridge.store.firestore.rows import Rows
+from badge_bridge.store.protocol import Listing, StoredEvent
+from badge_bridge.store.records import plain, readable
+from badge_bridge.store.rows import Row, shown, shown_whole
+
+__all__ = ["Reading"]
+
+_PAGE = 100
+
+
+class Reading:
+    def __init__(self, database: Database, rows: Rows) -> None:
+        self._database = database
+        self._rows = rows
+
+    async def get(self, key: str) -> StoredEvent | None:
+        """As `Store.get`."""
+        key = plain(key)
+        stored = (await self._rows.read(key)).get(key)
+        return shown_whole(stored.row) if stored else None
+
+    async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
+        """As `Store.related`."""
+        return [shown(row) for row in await self._by_join(join, limit)]
+
+    async def joined(self, join: str, *, after: float, limit: int) -> list[tuple[str, Event]]:
+        """As `Store.joined`."""
+        found: list[tuple[str, Event]] = []
+        start: Row | None = None
+        while len(found) < limit:
+            page = await self._by_join(join, _PAGE, after=after, start=start)
+            found += readable((row.key, row.event) for row in page)
+            if len(page) < _PAGE:
+                break
+            start = page[-1]
+        return found[: max(limit, 0)]
+
+    async def _by_join(
+        self, join: str, limit: int, *, after: float | None = None, start: Row | None = None
+    ) -> list[Row]:
+        """Events with this value among their joins, earliest first."""
+        if not plain(join) or limit < 1:
+            return []
+        query = by_join(self._database, plain(join))
+        if after is not None:
+            query = where(query, time=(">", after))
+        if start is not None:
+            query = query.start_after({"time": start.time, "key": start.key})
+        return await self._read(query.limit(limit))
+
+    async def list(
+        self,
+        *,
+        state: str | None,
+        source: str | None,
+        type: str | None,  # noqa: A002 - the field's name everywhere else
+        limit: int,
+        before: tuple[float, str] | None,
+    ) -> Listing:
+        """As `Store.list`."""
+        if limit < 1:
+            return Listing(events=(), more=None)
+        wanted = {"state": state, "source": source, "type": type}
+        equal = {name: plain(value) for name, value in wanted.items() if value is not None}
+        query = newest_first(self._database, **equal)
+        if before is not None:
+            query = query.start_after({"received_at": before[0], "key": before[1]})
+        rows = await self._read(query.limit(limit + 1))
+        page = rows[:limit]
+        return Listing(
+            events=tuple(shown(row) for row in page),
+            more=page[-1].age if len(rows) > limit else None,
+        )
+
+    async def _read(self, query: AsyncQuery) -> builtins.list[Row]:
+        async def row(reference: Reference, fields: dict[str, object]) -> Row:
+            return (await self._rows.stored(reference, fields)).row
+
+        return await in_turn(row(reference, fields) for reference, fields in await self._database.find(query))

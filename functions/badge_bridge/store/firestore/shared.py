@@ -1,0 +1,54 @@
+"""What all processes share in Firestore: buckets, notes and holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from badge_bridge.store.firestore.database import Database
+from badge_bridge.store.firestore.documents import BUCKETS, HOLDS, NOTES, document_id
+from badge_bridge.store.records import plain
+from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held
+
+__all__ = ["Shared"]
+
+_Fields = dict[str, Any] | None
+
+
+class Shared:
+    """Each by its name. Each method is the store's of that name."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        def decide(before: _Fields) -> tuple[_Fields, float]:
+            level = Level(before["requests"], before["at"]) if before else EMPTY
+            after, wait = drawn(level, now=now, rate=rate, burst=burst)
+            return {"requests": float(after.requests), "at": float(after.at)}, wait
+
+        return await self._database.change(self._database.document(BUCKETS, document_id(plain(bucket))), decide)
+
+    async def write_note(self, name: str, text: str, *, version: int) -> bool:
+        def decide(before: _Fields) -> tuple[_Fields, bool]:
+            if version != (before["version"] if before else 0):
+                return before, False
+            return {"text": plain(text), "version": version + 1}, True
+
+        return await self._database.change(self._database.document(NOTES, document_id(plain(name))), decide)
+
+    async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool:
+        def decide(before: _Fields) -> tuple[_Fields, bool]:
+            known = Hold(before["holder"], before["until"]) if before else None
+            hold = held(known, holder=plain(holder), now=now, seconds=seconds)
+            if hold is None:
+                return before, False
+            return {"holder": hold.holder, "until": float(hold.until)}, True
+
+        return await self._database.change(self._database.document(HOLDS, document_id(plain(name))), decide)
+
+    async def let_go(self, name: str, *, holder: str) -> bool:
+        def decide(before: _Fields) -> tuple[_Fields, bool]:
+            is_his = before is not None and before["holder"] == plain(holder)
+            return (None, True) if is_his else (before, False)
+
+        return await self._database.change(self._database.document(HOLDS, document_id(plain(name))), decide)

@@ -1,0 +1,253 @@
+"""`FirestoreStore`: the inbox over REST, all else by the official client, which is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.events import Event
+from badge_bridge.gcp.rest import GoogleApi
+from badge_bridge.gcp.tokens import access_tokens
+from badge_bridge.store import transitions
+from badge_bridge.store.firestore.inbox import Inbox
+from badge_bridge.store.protocol import (
+    Accepted,
+    Attachment,
+    Claim,
+    Judged,
+    LegsRead,
+    Listing,
+    Note,
+    Pause,
+    Settlement,
+    State,
+    StoredEvent,
+)
+from badge_bridge.store.records import plain
+
+if TYPE_CHECKING:
+    from badge_bridge.store.firestore.database import Database
+    from badge_bridge.store.firestore.judging import Judging
+    from badge_bridge.store.firestore.lanes import Lanes
+    from badge_bridge.store.firestore.ledger import Ledger
+    from badge_bridge.store.firestore.queue import Queue
+    from badge_bridge.store.firestore.reading import Reading
+    from badge_bridge.store.firestore.rows import Rows
+    from badge_bridge.store.firestore.shared import Shared
+
+__all__ = ["FirestoreStore"]
+
+_ADDRESS = "https://firestore.googleapis.com"
+
+
+class FirestoreStore:
+    """A `Store` in a Firestore database in native mode.
+
+    `retention`: seconds after which an event that has ended is deleted, by a TTL policy on `expire_at`; None keeps it.
+    FIRESTORE_EMULATOR_HOST is honoured, as by all of Google's clients. Other processes may have the same database
+    open, so opening it takes back nothing: what a process that died had leased is claimable when the lease is over.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        database: str = "(default)",
+        *,
+        retention: float | None = None,
+        new_token: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        self._project = project
+        self._database = database
+        self._retention = retention
+        self._new_token = new_token
+        self._api: GoogleApi | None = None
+        self._inbox_or_none: Inbox | None = None
+        self._desk: _Desk | None = None
+        self._loading = asyncio.Lock()
+        self._write_failed = False
+
+    async def open(self) -> None:
+        """Make ready, without asking Firestore anything: the first delivery to a new process does not wait for that."""
+        if self._inbox_or_none is not None:
+            return
+        emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
+        # An emulator knows its owner by this word.
+        tokens = _owner if emulator else access_tokens()
+        self._api = GoogleApi(f"http://{emulator}" if emulator else _ADDRESS, tokens=tokens)
+        self._inbox_or_none = Inbox(
+            self._api,
+            f"projects/{self._project}/databases/{self._database}",
+            new_token=lambda: secrets.token_hex(16),
+            keep_seen=self._retention is not None,
+        )
+
+    async def close(self) -> None:
+        api, desk = self._api, self._desk
+        self._api = self._inbox_or_none = self._desk = None
+        if api is not None:
+            await api.close()
+        if desk is not None:
+            await desk.database.close()
+
+    async def ping(self) -> None:
+        await self._inbox.ping(write=self._write_failed)
+        self._write_failed = False
+
+    @property
+    def _inbox(self) -> Inbox:
+        if self._inbox_or_none is None:
+            raise StoreUnavailable("the store in Firestore is not open: await open() first")
+        return self._inbox_or_none
+
+    async def _loaded(self) -> _Desk:
+        """The parts that use the official client, which takes 0.4 s to import: not in the event loop, which serves."""
+        _ = self._inbox
+        async with self._loading:
+            if self._desk is None:
+                await asyncio.to_thread(_import)
+                self._desk = _open_desk(self._project, self._database, self._retention, self._new_token)
+            return self._desk
+
+    async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
+        try:
+            return await self._inbox.accept(batch)
+        except StoreUnavailable:
+            self._write_failed = True
+            raise
+
+    async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
+        return await (await self._loaded()).queue.claim(key, now=now, lease=lease)
+
+    async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
+        return await (await self._loaded()).queue.claim_due(now=now, lease=lease, limit=limit)
+
+    async def next_due(self, *, now: float) -> float | None:
+        return await (await self._loaded()).queue.next_due(now=now)
+
+    async def settle(self, claim: Claim, settlement: Settlement) -> bool:
+        return await (await self._loaded()).queue.settle(claim, settlement)
+
+    async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
+        return await (await self._loaded()).judging.judge(accepted, revision=revision, legs=legs, now=now)
+
+    async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
+        return await (await self._loaded()).reading.related(join, limit=limit)
+
+    async def give_back(self, claim: Claim) -> bool:
+        return await (await self._loaded()).queue.give_back(claim)
+
+    async def get(self, key: str) -> StoredEvent | None:
+        return await (await self._loaded()).reading.get(key)
+
+    async def redrive(self, key: str, *, now: float) -> bool:
+        rows = (await self._loaded()).rows
+        return await rows.change(plain(key), lambda row: transitions.redrive(row, now))
+
+    async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
+        return await (await self._loaded()).lanes.pause(lane, until=until, reason=reason)
+
+    async def paused(self, lanes: Sequence[str]) -> list[Pause]:
+        return await (await self._loaded()).lanes.paused(lanes)
+
+    async def probe(self, lane: str, *, now: float, hold: float) -> bool:
+        return await (await self._loaded()).lanes.probe(lane, now=now, hold=hold)
+
+    async def resume(self, lane: str) -> bool:
+        return await (await self._loaded()).lanes.resume(lane)
+
+    async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
+        return await (await self._loaded()).reading.joined(join, after=after, limit=limit)
+
+    async def attach(self, attachment: Attachment) -> None:
+        await (await self._loaded()).ledger.attach(attachment)
+
+    async def unattach(self, key: str, rule: str) -> bool:
+        return await (await self._loaded()).ledger.unattach(key, rule)
+
+    async def attachments(self, key: str) -> list[Attachment]:
+        return await (await self._loaded()).ledger.attachments(key)
+
+    async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
+        return await (await self._loaded()).ledger.open_attachments(join, before=before)
+
+    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
+        return await (await self._loaded()).ledger.close_attachment(key, rule, now=now)
+
+    async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        return await (await self._loaded()).shared.draw(bucket, now=now, rate=rate, burst=burst)
+
+    async def note(self, name: str) -> Note | None:
+        return await self._inbox.note(name)
+
+    async def write_note(self, name: str, text: str, *, version: int) -> bool:
+        return await (await self._loaded()).shared.write_note(name, text, version=version)
+
+    async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool:
+        return await (await self._loaded()).shared.hold(name, holder=holder, now=now, seconds=seconds)
+
+    async def let_go(self, name: str, *, holder: str) -> bool:
+        return await (await self._loaded()).shared.let_go(name, holder=holder)
+
+    # Last, because from here on `list` means this method to a type checker.
+    async def list(
+        self,
+        *,
+        state: State | None = None,
+        source: str | None = None,
+        type: str | None = None,  # noqa: A002 - the field's name everywhere else
+        limit: int = 50,
+        before: tuple[float, str] | None = None,
+    ) -> Listing:
+        reading = (await self._loaded()).reading
+        return await reading.list(state=state, source=source, type=type, limit=limit, before=before)
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What works with the official client."""
+
+    database: Database
+    rows: Rows
+    lanes: Lanes
+    queue: Queue
+    judging: Judging
+    reading: Reading
+    ledger: Ledger
+    shared: Shared
+
+
+async def _owner() -> str:
+    return "owner"
+
+
+def _import() -> None:
+    import badge_bridge.store.firestore.queue  # noqa: F401, PLC0415
+
+
+def _open_desk(project: str, name: str, retention: float | None, new_token: Callable[[], str]) -> _Desk:
+    from badge_bridge.store.firestore.database import Database  # noqa: PLC0415 - see `_loaded`
+    from badge_bridge.store.firestore.judging import Judging  # noqa: PLC0415
+    from badge_bridge.store.firestore.lanes import Lanes  # noqa: PLC0415
+    from badge_bridge.store.firestore.ledger import Ledger  # noqa: PLC0415
+    from badge_bridge.store.firestore.queue import Queue  # noqa: PLC0415
+    from badge_bridge.store.firestore.reading import Reading  # noqa: PLC0415
+    from badge_bridge.store.firestore.rows import Rows  # noqa: PLC0415
+    from badge_bridge.store.firestore.shared import Shared  # noqa: PLC0415
+
+    database = Database(project, name)
+    rows, lanes = Rows(database, retention), Lanes(database)
+    return _Desk(
+        database=database,
+        rows=rows,
+        lanes=lanes,
+        queue=Queue(database, rows, lanes, new_token),
+        judging=Judging(database, rows),
+        reading=Reading(database, rows),
+        ledger=Ledger(database),
+        shared=Shared(database),
+    )

@@ -1,0 +1,370 @@
+"""What is particular to the store in Firestore, against the emulator: two clients, large documents, lost answers, TTL."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from badge_bridge.errors import SettingsError, StoreUnavailable
+from badge_bridge.gcp.rest import GoogleApi
+from badge_bridge.outcomes import Exchange
+from badge_bridge.store import open_store
+from badge_bridge.store.firestore import FirestoreStore
+from badge_bridge.store.firestore.documents import SHARDS, document_id
+from badge_bridge.store.firestore.inbox import Inbox
+from badge_bridge.store.firestore.wire import read_fields, write_fields
+from badge_bridge.store.protocol import LegPlace
+from support.programs import ROOT, free_port, program
+from support.stores import NOW, claimed, ended, item, project
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def emulator(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+    return firestore_host
+
+
+@asynccontextmanager
+async def opened(folder: Path, *, retention: float | None = None) -> AsyncIterator[FirestoreStore]:
+    store = FirestoreStore(project(folder), retention=retention)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def document(store: FirestoreStore, *path: str) -> dict[str, Any] | None:
+    """What the official client reads."""
+    snapshot = await (await store._loaded()).database.document(*path).get()
+    return snapshot.to_dict()
+
+
+async def parts(store: FirestoreStore, key: str) -> list[dict[str, Any]]:
+    reference = (await store._loaded()).rows.reference(key)
+    return [snapshot.to_dict() or {} async for snapshot in reference.collection("parts").stream()]
+
+
+VALUES: dict[str, Any] = {
+    "nothing": None,
+    "yes": True,
+    "no": False,
+    "whole": 2**53 + 1,
+    "below": -1,
+    "half": 0.5,
+    "microseconds": 1_767_225_600.123456,
+    "whole float": 3.0,
+    "text": "Grüße 呼び出し 📞 \0 \u2028",
+    "bytes": bytes(range(256)),
+    "list": ["a", 1, None, {"b": [2.5]}],
+    "empty list": [],
+    "map": {"c d": {"e`f": False}},
+    "empty map": {},
+}
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_what_is_written_over_rest_is_what_the_official_client_reads_and_the_other_way_round(
+    tmp_path: Path, emulator: str
+) -> None:
+    """Each kind of value that a document may hold keeps its kind and its last digit."""
+    async with opened(tmp_path) as store:
+        api = store._api
+        assert api is not None
+        path = f"/v1/projects/{project(tmp_path)}/databases/(default)/documents"
+        await api.call("PATCH", f"{path}/kinds/rest", json={"fields": write_fields(VALUES)})
+        theirs = await document(store, "kinds", "rest")
+        assert theirs == VALUES
+        assert [type(value) for value in theirs.values()] == [type(VALUES[name]) for name in theirs]
+
+        await (await store._loaded()).database.document("kinds", "official").set(VALUES)
+        ours = read_fields((await api.call("GET", f"{path}/kinds/official"))["fields"])
+        assert ours == VALUES
+        assert [type(value) for value in ours.values()] == [type(VALUES[name]) for name in ours]
+
+        moment = datetime(2026, 3, 1, 12, 30, 1, 250_000, tzinfo=UTC)
+        await api.call("PATCH", f"{path}/kinds/time", json={"fields": write_fields({"at": moment})})
+        assert await document(store, "kinds", "time") == {"at": moment}
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_event_keeps_its_fields_when_the_other_client_writes_it_again(tmp_path: Path) -> None:
+    """What REST has created and the official client rewrites after an attempt differs in what the attempt changed."""
+    async with opened(tmp_path) as store:
+        await store.accept([item(joins=("+49301234",))])
+        before = await document(store, "events", document_id("s:1"))
+        claim = await claimed(store)
+        await store.give_back(claim)
+        after = await document(store, "events", document_id("s:1"))
+    assert before is not None
+    assert after is not None
+    assert {name for name in after if after[name] != before.get(name)} == {"attempts", "history"}
+    assert [type(after[name]) for name in after] == [type(before[name]) for name in after]
+    assert after["shard"] in range(SHARDS)
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_long_event_and_long_history_are_kept_in_parts_and_read_whole(tmp_path: Path) -> None:
+    """More than one document holds is cut, read again by everybody, and old parts go when new ones are written."""
+    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(900_000))
+    long = item(data={"body": noise})
+    async with opened(tmp_path) as store:
+        assert await store.accept([long, item("s:2")]) == [True, True]
+        assert await store.accept([item("s:3", data={"body": noise[::-1]})]) == [True]
+        assert len(await parts(store, "s:1")) > 1
+        claim = await claimed(store)
+        assert claim.event == long.event
+        answers = tuple(
+            Exchange(method=noise[at : at + 999], answer="ok", milliseconds=1) for at in range(0, 400_000, 999)
+        )
+        for number in range(3):
+            await store.settle(claim, ended("waiting", due=NOW, asked=answers))
+            claim = await claimed(store, now=NOW + 10 + number)
+        stored = await store.get("s:1")
+        assert stored is not None
+        assert stored.event == long.event
+        assert [attempt.asked for attempt in stored.history] == [answers, answers, answers, ()]
+        assert [event.event for event in (await store.list(limit=9)).events if event.key == "s:3"] != []
+        fields = await document(store, "events", document_id("s:1"))
+        assert fields is not None
+        assert len(await parts(store, "s:1")) == len(fields["event"]["parts"]) + len(fields["history"]["parts"])
+
+
+class Lossy(httpx.AsyncHTTPTransport):
+    """Loses the answers to the first `lost` requests whose path ends so; they are carried out."""
+
+    def __init__(self, ending: str, lost: int = 1) -> None:
+        super().__init__()
+        self.ending = ending
+        self.lost = lost
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if self.lost and request.url.path.endswith(self.ending):
+            self.lost -= 1
+            await response.aread()
+            raise httpx.ReadTimeout("lost", request=request)
+        return response
+
+
+async def _owner() -> str:
+    return "owner"
+
+
+@asynccontextmanager
+async def inbox(
+    folder: Path, emulator: str, transport: httpx.AsyncBaseTransport, waits: list[float], mark: str = "receipt"
+) -> AsyncIterator[Inbox]:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    numbers = iter(range(100))
+    api = GoogleApi(f"http://{emulator}", tokens=_owner, transport=transport)
+    database = f"projects/{project(folder)}/databases/(default)"
+    try:
+        yield Inbox(api, database, new_token=lambda: f"{mark}-{next(numbers)}", sleep=sleep)
+    finally:
+        await api.close()
+
+
+LEG = LegPlace("call", "s:judged", ends=True, soon=NOW + 5, late=NOW + 60, most=9)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [[item()], [item(), item("s:2")], [replace(item(), leg=LEG)]],
+    ids=["one", "several", "leg"],
+)
+async def test_event_is_new_once_when_the_answer_to_its_writing_was_lost(
+    batch: list[Any], tmp_path: Path, emulator: str
+) -> None:
+    """It is sent again, found written by ourselves, and so reported as new: its wake-up must not be left out."""
+    waits: list[float] = []
+    async with inbox(tmp_path, emulator, Lossy("documents:commit"), waits) as one:
+        assert await one.accept(batch) == [True] * len(batch)
+    assert len(waits) == 1
+    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits, "another") as other:
+        assert await other.accept(batch) == [False] * len(batch)
+
+
+async def test_event_is_known_when_somebody_else_wrote_it_while_our_answer_was_lost(
+    tmp_path: Path, emulator: str
+) -> None:
+    """A repeat of an event that was there before stays a repeat, however often it is sent."""
+    waits: list[float] = []
+    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits) as one:
+        await one.accept([item()])
+
+    class Refusing(Lossy):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if self.lost:
+                self.lost -= 1
+                raise httpx.ConnectTimeout("away", request=request)
+            return await super().handle_async_request(request)
+
+    async with inbox(tmp_path, emulator, Refusing("", 2), waits, "another") as late:
+        assert await late.accept([item()]) == [False]
+
+
+async def test_store_is_unavailable_when_firestore_is_away_and_recovers(tmp_path: Path, emulator: str) -> None:
+    """Nothing was stored, the health page says so, and it goes on by itself."""
+    waits: list[float] = []
+    nobody = f"127.0.0.1:{free_port()}"
+    async with inbox(tmp_path, nobody, httpx.AsyncHTTPTransport(), waits) as away, opened(tmp_path) as store:
+        with pytest.raises(StoreUnavailable, match="UNAVAILABLE"):
+            await away.accept([item()])
+        assert len(waits) == 5
+        good, store._inbox_or_none = store._inbox_or_none, away
+        with pytest.raises(StoreUnavailable):
+            await store.accept([item()])
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+        store._inbox_or_none = good
+        await store.ping()
+        assert await store.accept([item()]) == [True]
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_event_that_has_ended_expires_with_its_parts_until_it_is_redriven(tmp_path: Path) -> None:
+    """The TTL field is set when an event ends, on each of its documents, and taken away when it is taken up again."""
+    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
+    async with opened(tmp_path, retention=30 * DAY) as store:
+        await store.accept([item(data={"body": noise})])
+        fields = await document(store, "events", document_id("s:1"))
+        assert fields is not None
+        assert fields["expire_at"] is None
+
+        await store.settle(await claimed(store), ended("done"))
+        fields = await document(store, "events", document_id("s:1"))
+        expected = datetime.fromtimestamp(NOW + 1 + 30 * DAY, UTC)
+        assert fields is not None
+        assert fields["expire_at"] == expected
+        assert [part["expire_at"] for part in await parts(store, "s:1")] == [expected]
+
+        await store.redrive("s:1", now=NOW + 5)
+        fields = await document(store, "events", document_id("s:1"))
+        assert fields is not None
+        assert fields["expire_at"] is None
+        assert [part["expire_at"] for part in await parts(store, "s:1")] == [None]
+
+
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("before", [None, 30 * DAY], ids=["retention set later", "retention set from the start"])
+@pytest.mark.parametrize("repeat", [[item()], [item(), item("s:2")]], ids=["alone", "with others"])
+async def test_event_stays_known_when_it_was_deleted(before: float | None, repeat: list[Any], tmp_path: Path) -> None:
+    """An old delivery that is sent again after its event has expired is a repeat."""
+    async with opened(tmp_path, retention=before) as store:
+        await store.accept([item()])
+    async with opened(tmp_path, retention=30 * DAY) as store:
+        await store.settle(await claimed(store), ended("done"))
+        await (await store._loaded()).rows.reference("s:1").delete()
+        assert await store.accept(repeat) == [False, True][: len(repeat)]
+        assert await store.get("s:1") is None
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_cancelled_attempt_is_cancelled_and_not_an_error(tmp_path: Path) -> None:
+    """Whoever stops while a transaction begins is stopped, so that the lease can be given back."""
+    async with opened(tmp_path) as store:
+        await store.accept([item()])
+        claim = await claimed(store)
+        for _ in range(20):
+            task = asyncio.create_task(store.settle(claim, ended("waiting", due=NOW)))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert await store.give_back(claim) is True
+
+
+CHILD = """
+import asyncio, os, sys
+from badge_bridge.store.firestore import FirestoreStore
+from support.stores import NOW, item
+
+async def main(project, what, go):
+    store = FirestoreStore(project)
+    await store.open()
+    if what == "lease":
+        claim = await store.claim("s:1", now=NOW, lease=60)
+        print("leased", claim.attempt, flush=True)
+        await asyncio.sleep(600)
+    await store.note("warm")
+    print("ready", flush=True)
+    while not os.path.exists(go):
+        await asyncio.sleep(0.001)
+    answers = await asyncio.gather(*(store.accept([item("s:many")]) for _ in range(16)))
+    print("won", sum(answer == [True] for answer in answers), "of", len(answers), flush=True)
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def child(folder: Path, what: str, emulator: str) -> Any:
+    env = {"PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'tests'}", "FIRESTORE_EMULATOR_HOST": emulator}
+    return program([sys.executable, "-c", CHILD, project(folder), what, str(folder / "go")], env=env)
+
+
+@pytest.mark.slow
+async def test_lease_outlives_its_holder_until_its_time_is_over(tmp_path: Path, emulator: str) -> None:
+    """A process that is killed with SIGKILL settles nothing; the next one takes over when the lease is over."""
+    async with opened(tmp_path) as store:
+        await store.accept([item()])
+        with child(tmp_path, "lease", emulator) as holder:
+            holder.find("leased 1")
+            holder.process.send_signal(signal.SIGKILL)
+            holder.process.wait(10)
+        assert await store.claim("s:1", now=NOW + 59, lease=60) is None
+        assert await store.claim_due(now=NOW + 59, lease=60, limit=9) == []
+        (claim,) = await store.claim_due(now=NOW + 60, lease=60, limit=9)
+        assert (claim.attempt, claim.failures) == (2, 1)
+
+
+@pytest.mark.slow
+async def test_accept_takes_one_when_64_arrive_in_four_processes(tmp_path: Path, emulator: str) -> None:
+    """Sixteen callers in each of four processes bring the same event at once, and one of them has brought it."""
+    with ExitStack() as stack:
+        children = [stack.enter_context(child(tmp_path, "accept", emulator)) for _ in range(4)]
+        for one in children:
+            one.find("ready")
+        (tmp_path / "go").touch()
+        won = [int(one.find(r"won (\d+) of 16")[1]) for one in children]
+    assert sorted(won) == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("url", "parts_"),
+    [
+        ("firestore://acme-prod/bridge", ("acme-prod", "bridge")),
+        ("firestore://acme-prod", ("acme-prod", "(default)")),
+        ("firestore://acme-prod/(default)", ("acme-prod", "(default)")),
+        ("firestore://example.com:acme", ("example.com:acme", "(default)")),
+    ],
+)
+def test_store_is_named_by_project_and_database(url: str, parts_: tuple[str, str]) -> None:
+    """The database may be left out."""
+    store = open_store(url)
+    assert isinstance(store, FirestoreStore)
+    assert (store._project, store._database) == parts_
+
+
+@pytest.mark.parametrize(
+    "url", ["firestore:", "firestore://", "firestore:///db", "firestore://Acme/db", "firestore://a-b-c-d/x/y"]
+)
+def test_store_is_refused_when_its_name_cannot_be(url: str) -> None:
+    """A name that Google allows nobody is a mistake in the setting."""
+    with pytest.raises(SettingsError, match="firestore"):
+        open_store(url)

@@ -1,0 +1,57 @@
+"""The Firestore emulator of the Google Cloud SDK: found, started on a free loopback port, stopped by its own process id.
+
+The SDK's own `gcloud emulators ... start` leaves the Java program behind when it is stopped, so that is started here
+without it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from support.programs import free_port, program, until
+
+_FIRESTORE = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+
+START = 60.0
+"""Seconds that an emulator gets to start: Java on a busy machine."""
+
+
+def sdk(*parts: str) -> Path | None:
+    """A file under the SDK's `platform/`, found through CLOUDSDK_ROOT or the `gcloud` on the path; None without it."""
+    roots = [Path(root)] if (root := os.environ.get("CLOUDSDK_ROOT")) else []
+    if gcloud := shutil.which("gcloud"):
+        roots.append(Path(gcloud).resolve().parent.parent)
+    found = (root.joinpath("platform", *parts) for root in roots)
+    return next((file for file in found if file.exists()), None)
+
+
+def firestore_jar() -> Path | None:
+    return sdk("cloud-firestore-emulator", "cloud-firestore-emulator.jar") if shutil.which("java") else None
+
+
+@contextmanager
+def firestore_emulator() -> Iterator[str]:
+    """`host:port` of an empty Firestore, for FIRESTORE_EMULATOR_HOST."""
+    jar = firestore_jar()
+    assert jar is not None
+    port = free_port()
+    # As the SDK's script starts it.
+    java = ["java", "-Xmx512m", "-Duser.language=en", "-cp", str(jar), _FIRESTORE]
+    command = [*java, "--host", "127.0.0.1", "--port", str(port)]
+    with program(command) as running:
+        until(lambda: _answers(f"http://127.0.0.1:{port}/"), what=f"Firestore on port {port}", deadline=START)
+        yield f"127.0.0.1:{port}"
+        running.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False, timeout=2).is_success
+    except httpx.TransportError:
+        return False
