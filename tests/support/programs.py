@@ -137,21 +137,28 @@ def serve(folder: Path, webhook: str, *, wrap: Sequence[str] = (), rules: str = 
 
 @contextmanager
 def functions_framework(
-    folder: Path, webhook: str, *, rules: str = RULES, status: int = 200
+    folder: Path,
+    webhook: str,
+    *,
+    rules: str = RULES,
+    status: int = 200,
+    target: str = "receive",
+    port: int = 0,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Program, str]]:
-    """The function `receive`, as Google's framework serves it, once its health page answers with `status`."""
+    """A function, as Google's framework serves it, once its health page answers with `status`."""
     file = folder / "rules.yaml"
     file.write_text(rules, "utf-8")
-    port = free_port()
+    port = port or free_port()
     command = [
         str(Path(sys.executable).with_name("functions-framework")),
         f"--source={ROOT / 'functions' / 'main.py'}",
-        "--target=receive",
+        f"--target={target}",
         "--host=127.0.0.1",
         f"--port={port}",
     ]
-    env = {**serving_environ(folder, webhook), "RULES": str(file)}
-    with program(command, env=env) as running:
+    environment = {**serving_environ(folder, webhook), "RULES": str(file), **(env or {})}
+    with program(command, env=environment) as running:
         url = f"http://127.0.0.1:{port}"
         until(lambda: health(url) == status, what=f"the function on port {port}")
         yield running, url
