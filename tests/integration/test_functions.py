@@ -11,17 +11,24 @@ import pytest
 from support.cloud import Cloud, missed
 from support.programs import sandbox, send
 from support.pubsub_emulator import PubSub
+from support.stores import project
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
+@pytest.fixture(scope="module", params=["firestore", "sqlite"])
 def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pubsub: PubSub) -> Iterator[Cloud]:
     """A store, a topic and a portal, and no function yet."""
     folder = tmp_path_factory.mktemp("cloud")
     with ExitStack() as stack:
         portal, webhook = stack.enter_context(sandbox())
-        cloud = Cloud(stack, folder, pubsub, portal, webhook, state=f"sqlite:///{folder / 'state.db'}")
+        state, settings = f"sqlite:///{folder / 'state.db'}", {}
+        if request.param == "firestore":
+            state = f"firestore://{project(folder)}"
+            settings["FIRESTORE_EMULATOR_HOST"] = request.getfixturevalue("firestore_host")
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            patch.setenv("FIRESTORE_EMULATOR_HOST", settings["FIRESTORE_EMULATOR_HOST"])
+        cloud = Cloud(stack, folder, pubsub, portal, webhook, state=state, settings=settings)
         pubsub.topic(cloud.name)
         yield cloud
 

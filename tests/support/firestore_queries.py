@@ -23,7 +23,7 @@ def index_of(query: AsyncQuery) -> Index:
     Firestore docs, "Index types": one that has exactly these fields; `in` counts as equality.
     """
     sent = query._to_protobuf()
-    filters = sent.where.composite_filter.filters or [sent.where] if sent.where else []
+    filters = sent.where.composite_filter.filters or [sent.where]
     fields = [one.field_filter for one in filters if one.field_filter.field.field_path]
     equal = sorted({one.field.field_path for one in fields if one.op.name in _EQUAL})
     contains = [(one.field.field_path, "CONTAINS") for one in fields if one.op.name == "ARRAY_CONTAINS"]
