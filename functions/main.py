@@ -1,8 +1,10 @@
 """Entry points of the cloud functions, and nothing else.
 
 The framework executes this module in gunicorn's master process and then forks: nothing that owns a connection, a
-thread or an event loop may be made here at import time. Each process opens its bridge on its first request.
+thread or an event loop may be made here at import time. Each process imports and opens what its own entry point needs
+on its first request.
 """
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
@@ -10,10 +12,26 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from badge_bridge import serverless
-
 
 @functions_framework.aio.http
 async def receive(request: Request) -> Response:
     """`POST /hooks/{source}`: take a signed delivery."""
-    return await serverless.receive(request)
+    from badge_bridge.serverless import receive as function
+
+    return await function.answer(request)
+
+
+@functions_framework.aio.http
+async def process(request: Request) -> Response:
+    """Pushed by Pub/Sub: work on one event."""
+    from badge_bridge.serverless import process as function
+
+    return await function.answer(request)
+
+
+@functions_framework.aio.http
+async def sweep(request: Request) -> Response:
+    """Called by Cloud Scheduler every minute: work on what is due."""
+    from badge_bridge.serverless import sweep as function
+
+    return await function.answer(request)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.emulators import firestore_emulator, firestore_jar
+from support.pubsub_emulator import PubSub, pubsub_emulator, pubsub_jar
 
 
 def _problem(name: str, path: str) -> str:
@@ -58,3 +59,15 @@ def optional_program() -> object:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def pubsub() -> Iterator[PubSub]:
+    """A Pub/Sub emulator that all tests of the session share, each with topics of its own."""
+    if pubsub_jar() is None:
+        problem = "the Pub/Sub emulator of the Google Cloud SDK, or java, is not installed"
+        if os.environ.get("REQUIRE_OPTIONAL"):
+            pytest.fail(f"required here: {problem}")
+        pytest.skip(problem)
+    with pubsub_emulator() as running:
+        yield running

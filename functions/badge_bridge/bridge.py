@@ -1,14 +1,18 @@
-"""Putting the parts together: rules, sources, store, portals, pipeline and worker, opened and closed as one."""
+"""Putting the parts together: rules, sources, store, portals, pipeline and worker, opened and closed as one.
+
+`serverless/receiving.py` puts fewer together: what takes deliveries and does nothing else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from badge_bridge.accepting import Accepting
 from badge_bridge.access import Access
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.local import LocalWorker
@@ -38,8 +42,13 @@ class Bridge:
     """What takes installations, by the name of the portal; only those that are reached by an OAuth application."""
     pipeline: Pipeline
     worker: LocalWorker
+    access: Access
     bodies: BodyBudget
     clock: Callable[[], float]
+
+    @property
+    def accepting(self) -> Accepting:
+        return self.pipeline.accepting
 
 
 @asynccontextmanager
@@ -53,11 +62,14 @@ async def open_bridge(
     clock: Callable[[], float] = time.time,
     rng: Callable[[], float] = random.random,
     installed: Callable[[str], None] | None = None,
+    at_work: bool = True,
+    wake: Callable[[Sequence[str]], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Bridge]:
     """Open the store and start working on what it holds; on leaving, let running attempts end and close everything.
 
     `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the portals; `installed` hears the name
-    of a portal whose application was installed by this process.
+    of a portal whose application was installed by this process. Where it is not `at_work`, nothing is worked on and no
+    application looked after but when the caller asks for it. `wake` hears of what is new instead of the local worker.
 
     Raises:
         SettingsError: `state` cannot be understood, or an OAuth application needs a key.
@@ -82,17 +94,18 @@ async def open_bridge(
             sources=build_all(rules.sources),
             portals=access.portals,
             store=store,
-            wake=lambda keys: worker.wake(keys),  # noqa: PLW0108 - the worker is made from this pipeline, below
+            wake=wake or (lambda keys: worker.wake(keys)),  # noqa: PLW0108 - the worker is made from this pipeline, below
             application_tokens=access.tokens.tokens,
             token_refused=access.doubt,
             clock=clock,
             random=rng,
         )
         worker = LocalWorker(sweep=pipeline.sweep, process=pipeline.process, concurrency=concurrency)
-        worker.start()
         stack.push_async_callback(worker.stop)
-        watching = asyncio.create_task(_watch(access, clock), name="look after applications")
-        stack.callback(watching.cancel)
+        if at_work:
+            worker.start()
+            watching = asyncio.create_task(_watch(access, clock), name="look after applications")
+            stack.callback(watching.cancel)
         yield Bridge(
             rules=rules,
             store=store,
@@ -100,6 +113,7 @@ async def open_bridge(
             installers=access.installers,
             pipeline=pipeline,
             worker=worker,
+            access=access,
             bodies=BodyBudget(),
             clock=clock,
         )

@@ -1,6 +1,6 @@
 """The story of one event: accept(delivery) -> process(claim) -> and sweep(), which finds what waits.
 
-accept    a provider's request is checked, read, written durably and only then answered.
+accept    a provider's request is checked, read, written durably and only then answered (`accepting.py`).
 join      where several deliveries tell of one call, one of its legs waits for all, and makes one event of them when the
           call is over (`calls.py`).
 process   a leased event meets the rules; what they ask for is done in the portal; how it ended is written down.
@@ -19,26 +19,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from badge_bridge import retry
+from badge_bridge.accepting import Accepting
 from badge_bridge.attaching import BUDGET, Reached
-from badge_bridge.calls import Calls, call_join
+from badge_bridge.calls import Calls
 from badge_bridge.cards import Cards
-from badge_bridge.errors import (
-    BridgeError,
-    CallRefused,
-    Impossible,
-    OutcomeUnknown,
-    StoreUnavailable,
-    Unauthenticated,
-)
-from badge_bridge.events import Event, event_key
-from badge_bridge.observability.event_line import log_accept, log_event, log_left_out
+from badge_bridge.errors import BridgeError, CallRefused, OutcomeUnknown, StoreUnavailable
+from badge_bridge.events import Event
+from badge_bridge.observability.event_line import log_event, log_left_out
 from badge_bridge.outcomes import Role
 from badge_bridge.portal import Portal, refusal_in
 from badge_bridge.rulesfile import Judgement, Rule, RulesFile
 from badge_bridge.settling import Progress, settle
 from badge_bridge.sources.base import Delivery, Reply, Source
-from badge_bridge.sources.receiving import find, read
-from badge_bridge.store.protocol import Accepted, Claim, Settlement, Store
+from badge_bridge.store.protocol import Claim, Settlement, Store
 
 __all__ = ["Pipeline"]
 
@@ -66,9 +59,8 @@ class _Deed:
 class Pipeline:
     """Binds the rules, sources, portals and the store; keeps no state of its own.
 
-    `clock` returns unix seconds, `random` a float in [0, 1); `wake` tells the dispatcher about new keys;
-    `application_tokens` gives the tokens that events of a portal's application may carry (`ApplicationTokens.tokens`),
-    and `token_refused` hears of a portal's deliveries that carry none of them, with the names that they give.
+    `random` returns a float in [0, 1); `wake` tells the dispatcher about new keys, and without any, that something else
+    may be due now; the rest of what it takes is as for `Accepting`.
     """
 
     def __init__(
@@ -86,94 +78,32 @@ class Pipeline:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: float = BUDGET,
     ) -> None:
+        self.accepting = Accepting(
+            rules=rules,
+            sources=sources,
+            store=store,
+            wake=wake,
+            clock=clock,
+            application_tokens=application_tokens,
+            token_refused=token_refused,
+        )
         self._rules = rules
-        self._sources = sources
         self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
         self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock, budget=budget)
         self._store = store
         self._wake = wake
         self._clock = clock
         self._random = random
-        self._application_tokens = application_tokens
-        self._token_refused = token_refused
         self._sleep = sleep
         self._budget = budget
 
     def source(self, name: str, method: str, path: str = "") -> Source[Any]:
-        """The source behind `/hooks/{name}`, as `sources.receiving.find`."""
-        return find(self._sources, name, method, path)
+        """The source behind `/hooks/{name}`, as `Accepting.source`."""
+        return self.accepting.source(name, method, path)
 
     async def accept(self, source: Source[Any], delivery: Delivery) -> Reply:
-        """Check, read and store one delivery; the reply is what its provider expects.
-
-        Raises:
-            DeliveryRefused: with the status for the sender; nothing was stored.
-            StoreUnavailable: nothing was stored; a provider that hears 503 sends again.
-        """
-        handshake = source.handshake(delivery)
-        if handshake is not None:
-            return handshake
-        verified = await self._verify(source, delivery)
-        readings = read(source, delivery)
-        batch = [
-            Accepted(
-                event_key(source.name, reading.identity),
-                reading.event,
-                verified,
-                delivery.received_at,
-                joins=tuple(self._joins(reading.event)),
-                leg=self._calls.place(reading.event, delivery.received_at) if reading.event.leg else None,
-            )
-            for reading in readings
-        ]
-        fresh = await self._accept(batch)
-        new = [accepted.key for accepted, is_new in zip(batch, fresh, strict=True) if is_new]
-        if new:
-            await self._wake(new)
-        reply = source.reply()
-        for accepted, is_new in zip(batch, fresh, strict=True):
-            self._tell_accepted(accepted, reply, is_new=is_new)
-        return reply
-
-    def _joins(self, event: Event) -> Sequence[str]:
-        return self._rules.joins(event) if event.leg is None else (call_join(event),)
-
-    async def _verify(self, source: Source[Any], delivery: Delivery) -> str:
-        """How the delivery was verified. A source of an application's events learns its secret from the installation,
-        which another process may have taken a moment ago.
-        """
-        if not source.late_secrets or self._application_tokens is None:
-            return source.verify(delivery)
-        portal = self._rules.portal_of[source.name]
-        source.offer_secrets(await self._application_tokens(portal))
-        try:
-            return source.verify(delivery)
-        except Unauthenticated:
-            source.offer_secrets(await self._application_tokens(portal, again=True))
-            try:
-                return source.verify(delivery)
-            except Unauthenticated:
-                if self._token_refused is not None:
-                    self._token_refused(portal, **source.names_itself(delivery))
-                raise
-
-    async def _accept(self, batch: Sequence[Accepted]) -> list[bool]:
-        try:
-            return await self._store.accept(batch)
-        except ValueError as error:
-            raise Impossible(f"the event cannot be kept: {error}") from error
-
-    def _tell_accepted(self, accepted: Accepted, reply: Reply, *, is_new: bool) -> None:
-        log_accept(
-            source=accepted.event.source,
-            result="accepted" if is_new else "duplicate",
-            status=reply.status,
-            provider=accepted.event.provider,
-            key=accepted.key,
-            type=accepted.event.type,
-            verified=accepted.verified,
-            took=self._clock() - accepted.received_at,
-        )
+        """Check, read and store one delivery, as `Accepting.accept`."""
+        return await self.accepting.accept(source, delivery)
 
     async def sweep(self, limit: int) -> Sequence[Claim]:
         """Lease up to `limit` events that are due now, oldest first."""
@@ -184,8 +114,9 @@ class Pipeline:
             return ()
         return await self._store.claim_due(now=now, lease=LEASE, limit=limit)
 
-    async def process(self, claim: Claim) -> None:
-        """Do what the rules say about one leased event, and write down how that ended.
+    async def process(self, claim: Claim) -> Settlement | None:
+        """Do what the rules say about one leased event, and write down how that ended: as returned, or not at all where
+        the lease was lost meanwhile.
 
         Raises:
             StoreUnavailable: nothing could be written down while the lease lasted; the event is taken up again.
@@ -212,8 +143,9 @@ class Pipeline:
         if progress.judged:
             await self._wake([progress.judged])
         if claim.lane:
-            # A half-open lane lets one event through at a time: there is room for the next one now.
-            await self._wake([claim.key])
+            # A half-open lane lets one event through at a time: there is room for the next one now, whichever it is.
+            await self._wake([])
+        return settlement if held else None
 
     async def _settle(self, claim: Claim, settlement: Settlement) -> bool:
         """Write the end of an attempt, again and again while the lease lasts: the work is done, its record is not."""

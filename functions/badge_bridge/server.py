@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from badge_bridge.body_budget import BodyShare, NoRoomForBody
-from badge_bridge.bridge import Bridge
+from badge_bridge.accepting import Accepting
+from badge_bridge.body_budget import BodyBudget, BodyShare
 from badge_bridge.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -34,14 +35,16 @@ from badge_bridge.errors import (
     UnknownSource,
     UnsupportedMediaType,
 )
-from badge_bridge.installation import MAX_BODY, handle_install
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.observability.trace import bind_request
-from badge_bridge.portal.oauth import InstallationBusy
 from badge_bridge.sources.base import Delivery, Reply
 from badge_bridge.sources.receiving import HOOK
+from badge_bridge.store.protocol import Store
 
-__all__ = ["create_app", "handle"]
+if TYPE_CHECKING:
+    from badge_bridge.portal.oauth import Installer
+
+__all__ = ["Front", "create_app", "handle", "health"]
 
 logger = logging.getLogger("badge_bridge.server")
 
@@ -52,7 +55,22 @@ RETRY_AFTER = "5"
 _LONGEST_NUMBER = 12
 
 
-async def handle(request: Request, bridge: Bridge) -> Response:
+class Front(Protocol):
+    """What these pages need of a bridge."""
+
+    @property
+    def accepting(self) -> Accepting: ...
+    @property
+    def installers(self) -> Mapping[str, Installer]: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def bodies(self) -> BodyBudget: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
+
+
+async def handle(request: Request, bridge: Front) -> Response:
     """Answer one request of any method and path."""
     try:
         return await _route(request, bridge)
@@ -60,10 +78,10 @@ async def handle(request: Request, bridge: Bridge) -> Response:
         return Response(status_code=400)  # nobody hears it
 
 
-async def _route(request: Request, bridge: Bridge) -> Response:
+async def _route(request: Request, bridge: Front) -> Response:
     path = request.scope["path"]
     if path == "/healthz":
-        return await _health(request, bridge)
+        return await health(request, bridge.store)
     if path == "/install" and bridge.installers:
         with bind_request(request.headers):
             return await _refusing(path, _install(request, bridge))
@@ -74,19 +92,22 @@ async def _route(request: Request, bridge: Bridge) -> Response:
         return await _refusing(hook[1], _receive(request, hook[1], hook[2], bridge))
 
 
-async def _receive(request: Request, name: str, path: str, bridge: Bridge) -> Response:
-    source = bridge.pipeline.source(name, request.method, path)
+async def _receive(request: Request, name: str, path: str, bridge: Front) -> Response:
+    source = bridge.accepting.source(name, request.method, path)
     async with _delivery(request, bridge, source.max_body, path) as delivery:
-        return _response(await bridge.pipeline.accept(source, delivery))
+        return _response(await bridge.accepting.accept(source, delivery))
 
 
-async def _install(request: Request, bridge: Bridge) -> Response:
+async def _install(request: Request, bridge: Front) -> Response:
+    # A function that only takes deliveries starts faster without what installing needs.
+    from badge_bridge.installation import MAX_BODY, handle_install  # noqa: PLC0415
+
     async with _delivery(request, bridge, MAX_BODY) as delivery:
         return _response(await handle_install(delivery, bridge.installers.values()))
 
 
 @asynccontextmanager
-async def _delivery(request: Request, bridge: Bridge, most: int, path: str = "") -> AsyncIterator[Delivery]:
+async def _delivery(request: Request, bridge: Front, most: int, path: str = "") -> AsyncIterator[Delivery]:
     """The request with its body, which has at most so many bytes, and takes its share of the room while in use."""
     with bridge.bodies.reading(_declared_length(request, most)) as share:
         yield Delivery(
@@ -159,7 +180,7 @@ def _response(reply: Reply) -> Response:
 def _refusal(refusal: DeliveryRefused) -> Response:
     if isinstance(refusal, Unauthenticated):
         return Response(status_code=refusal.status)
-    if isinstance(refusal, NoRoomForBody | InstallationBusy):
+    if refusal.status == 503:
         return _come_back(refusal.reason)
     content = {"error": refusal.reason}
     if refusal.field:
@@ -168,18 +189,19 @@ def _refusal(refusal: DeliveryRefused) -> Response:
     return JSONResponse(content, status_code=refusal.status, headers=headers)
 
 
-async def _health(request: Request, bridge: Bridge) -> Response:
+async def health(request: Request, store: Store) -> Response:
+    """Whether the store can be used."""
     if request.method not in {"GET", "HEAD"}:
         return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
     try:
-        await bridge.store.ping()
+        await store.ping()
     except StoreUnavailable as error:
         logger.warning("the health page answers 503: %s", error)
         return JSONResponse({"status": "unavailable"}, status_code=503)
     return JSONResponse({"status": "ok"})
 
 
-def create_app(bridge: Bridge) -> ASGIApp:
+def create_app(bridge: Front) -> ASGIApp:
     """The ASGI application of `serve` around an open bridge."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,6 +20,8 @@ LogFormat = Literal["gcp", "json", "console"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 _MAX_CONCURRENCY = 2_000
+_MAX_DAYS = 36_500
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
@@ -32,6 +34,10 @@ class Setting(NamedTuple):
 SETTINGS = (
     Setting("RULES", "rules.yaml", "Path of the rules file."),
     Setting("STATE", "sqlite:///badge-bridge.db", "Where events are kept: `sqlite:///relative/path`, `sqlite:////absolute/path`, `firestore://PROJECT/DATABASE`, or `memory:` for tests."),  # noqa: E501 - one row of a table
+    Setting("DISPATCH", "local", "For a function: who works on what `receive` has stored. `local`: the process that has; `pubsub://PROJECT/TOPIC`: the function `process`, to which Pub/Sub pushes."),  # noqa: E501 - one row of a table
+    Setting("INVOKERS", "", "E-mail addresses of service accounts, comma separated: `process` and `sweep` take calls with an identity token of one of them only. Without it the platform alone decides who may call."),  # noqa: E501 - one row of a table
+    Setting("INVOKER_AUDIENCE", "", "With `INVOKERS`: whom these tokens are made for, as the push subscription and Cloud Scheduler are told."),  # noqa: E501 - one row of a table
+    Setting("RETENTION_DAYS", "", "With Firestore: an event is deleted so many days after it has ended. Unset: it is kept."),  # noqa: E501 - one row of a table
     Setting("LOG_FORMAT", "auto", "`console` (lines for a person), `json`, or `gcp` (Google Cloud Logging). `auto`: `gcp` under the functions framework, `console` in a terminal, else `json`."),  # noqa: E501 - one row of a table
     Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Setting("SHOW_PHONE_NUMBERS", "no", "`yes` writes full phone numbers into logs instead of `+49*******67`."),
@@ -60,6 +66,11 @@ class Settings:
     concurrency: int
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     """What tokens are stored with; see `portal/oauth/cipher.py`."""
+    dispatch: str = "local"
+    invokers: tuple[str, ...] = ()
+    """In lower case."""
+    invoker_audience: str = ""
+    retention_days: int | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -69,6 +80,9 @@ class Settings:
             SettingsError: names the variable, what it holds and what it may hold.
         """
         values = {setting.name: environ.get(setting.name, "").strip() or setting.default for setting in SETTINGS}
+        invokers = _addresses(values, "INVOKERS")
+        if bool(invokers) != bool(values["INVOKER_AUDIENCE"]):
+            raise SettingsError("INVOKERS and INVOKER_AUDIENCE belong together: set both or neither")
         log_format = _choice(values, "LOG_FORMAT", ("auto", *get_args(LogFormat)))
         return cls(
             rules=Path(values["RULES"]),
@@ -78,6 +92,10 @@ class Settings:
             show_phone_numbers=_choice(values, "SHOW_PHONE_NUMBERS", ("yes", "no")) == "yes",
             concurrency=_whole_number(values, "CONCURRENCY", 1, _MAX_CONCURRENCY),
             encryption_keys=_keys(values, "ENCRYPTION_KEY"),
+            dispatch=values["DISPATCH"],
+            invokers=invokers,
+            invoker_audience=values["INVOKER_AUDIENCE"],
+            retention_days=_whole_number(values, "RETENTION_DAYS", 1, _MAX_DAYS) if values["RETENTION_DAYS"] else None,
         )
 
 
@@ -87,6 +105,14 @@ def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> s
     if meant is None:
         raise SettingsError(f"{name} is {values[name]!r}; it may be {', '.join(allowed)}")
     return meant
+
+
+def _addresses(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    addresses = tuple(address.strip().lower() for address in values[name].split(",")) if values[name] else ()
+    for address in addresses:
+        if not _ADDRESS.fullmatch(address):
+            raise SettingsError(f"{name}: {address!r} is no e-mail address of a service account")
+    return addresses
 
 
 def _keys(values: Mapping[str, str], name: str) -> tuple[str, ...]:

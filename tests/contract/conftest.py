@@ -10,8 +10,11 @@ import pytest
 from badge_bridge.store.protocol import Store
 from support.stores import STORES
 
+# The emulator takes most of the time that the contract takes.
+PARAMS = [pytest.param(name, marks=[pytest.mark.slow] if name == "firestore" else []) for name in sorted(STORES)]
 
-@pytest.fixture(params=sorted(STORES))
+
+@pytest.fixture(params=PARAMS)
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Store]:

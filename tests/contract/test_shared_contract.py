@@ -32,7 +32,7 @@ TODAY = 1_767_225_600.25
 BUCKETS = (f"portal {number}" for number in itertools.count())
 
 
-@pytest.fixture(params=["firestore", "sqlite"])
+@pytest.fixture(params=[pytest.param("firestore", marks=pytest.mark.slow), "sqlite"])
 async def pair(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Store, Store]]:

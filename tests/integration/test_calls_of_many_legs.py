@@ -208,7 +208,10 @@ async def test_no_leg_is_lost_when_two_processes_share_a_file(tmp_path: Path) ->
     now = START
     stores = [SqliteStore(tmp_path / "state.db") for _ in range(2)]
     async with open_company(customers=1, rules=WITH_PHONES) as company:
-        given: dict[str, Any] = {"rules": company.bridge.pipeline._rules, "sources": company.bridge.pipeline._sources}
+        given: dict[str, Any] = {
+            "rules": company.bridge.pipeline._rules,
+            "sources": company.bridge.pipeline.accepting._sources,
+        }
     for store in stores:
         await store.open()
     processes = [

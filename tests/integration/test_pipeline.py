@@ -88,7 +88,7 @@ async def build_world(store: MemoryStore, rules_text: str = RULES, *, budget: fl
         clock.now += seconds
 
     async def wake(keys: Sequence[str]) -> None:
-        woken.extend(keys)
+        woken.extend(keys or ["whatever is due"])
 
     sandbox = SandboxPortal(clock=clock)
     webhook = sandbox.webhook_url(BASE)

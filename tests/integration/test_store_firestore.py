@@ -29,6 +29,8 @@ from support.stores import NOW, claimed, ended, item, project
 
 DAY = 86_400.0
 
+pytestmark = pytest.mark.slow  # the emulator
+
 
 @pytest.fixture
 def emulator(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -318,7 +320,6 @@ def child(folder: Path, what: str, emulator: str) -> Any:
     return program([sys.executable, "-c", CHILD, project(folder), what, str(folder / "go")], env=env)
 
 
-@pytest.mark.slow
 async def test_lease_outlives_its_holder_until_its_time_is_over(tmp_path: Path, emulator: str) -> None:
     """A process that is killed with SIGKILL settles nothing; the next one takes over when the lease is over."""
     async with opened(tmp_path) as store:
@@ -333,7 +334,6 @@ async def test_lease_outlives_its_holder_until_its_time_is_over(tmp_path: Path, 
         assert (claim.attempt, claim.failures) == (2, 1)
 
 
-@pytest.mark.slow
 async def test_accept_takes_one_when_64_arrive_in_four_processes(tmp_path: Path, emulator: str) -> None:
     """Sixteen callers in each of four processes bring the same event at once, and one of them has brought it."""
     with ExitStack() as stack:

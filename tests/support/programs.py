@@ -142,25 +142,27 @@ def functions_framework(
     *,
     rules: str = RULES,
     status: int = 200,
+    target: str = "receive",
+    port: int = 0,
+    env: Mapping[str, str] | None = None,
     python: Path = Path(sys.executable),
     source: Path = ROOT / "functions",
 ) -> Iterator[tuple[Program, str]]:
-    """The function `receive`, as Google's framework serves it, once its health page answers with `status`.
-
-    It is served from `source`, by the framework in the environment of `python`.
+    """A function of `source`, as Google's framework in the environment of `python` serves it, once its health page
+    answers with `status`.
     """
     file = folder / "rules.yaml"
     file.write_text(rules, "utf-8")
-    port = free_port()
+    port = port or free_port()
     command = [
         str(python.with_name("functions-framework")),
         f"--source={source / 'main.py'}",
-        "--target=receive",
+        f"--target={target}",
         "--host=127.0.0.1",
         f"--port={port}",
     ]
-    env = {**serving_environ(folder, webhook), "RULES": str(file)}
-    with program(command, env=env, cwd=folder) as running:
+    environment = {**serving_environ(folder, webhook), "RULES": str(file), **(env or {})}
+    with program(command, env=environment, cwd=folder) as running:
         url = f"http://127.0.0.1:{port}"
         until(lambda: health(url) == status, what=f"the function on port {port}")
         yield running, url

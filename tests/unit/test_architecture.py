@@ -23,7 +23,7 @@ ALLOWED = {
     "store": {*LEAVES, "gcp"},
     "observability": {*LEAVES, "settings"},
     "sandbox": {*LEAVES, "serving"},
-    "dispatch": {*LEAVES, "gcp", "store"},
+    "dispatch": {*LEAVES, "gcp", "observability", "store"},
     "retry": LEAVES,
     "settling": {*LEAVES, "retry", "store"},
     "settings": LEAVES,
@@ -47,8 +47,10 @@ ALLOWED = {
     "on_cards": {*LEAVES, "portal", "store"},
     "cards": {*LEAVES, "attaching", "customers", "portal", "rulesfile", "store"},
     "calls": {*LEAVES, "rulesfile", "sources", "store"},
+    "accepting": {*LEAVES, "calls", "observability", "rulesfile", "sources", "store"},
     "pipeline": {
         *LEAVES,
+        "accepting",
         "attaching",
         "calls",
         "cards",
@@ -134,16 +136,34 @@ def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
     assert users <= {*CLI, "terminal", "terminal_explain", "terminal_portal", "terminal_text", "demo"}
 
 
-def test_serving_imports_no_google_library_and_no_terminal_library() -> None:
-    """What `serve` and the functions import before their first request is free of slow and optional packages.
+SERVING = {
+    "serve": "bridge, badge_bridge.server",
+    **{name: f"serverless.{name}" for name in ("receive", "process", "sweep")},
+}
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_serving_imports_no_google_library_and_no_terminal_library(name: str) -> None:
+    """What `serve` and the functions import before their first request is free of slow and optional packages; what
+    takes deliveries is free of the portals too.
 
     Not rich: httpx imports its own command line wherever rich is installed, which is why a function does without.
     """
+    slow = [
+        "google.cloud.logging",
+        "grpc",
+        "typer",
+        "phonenumbers",
+        "cel_expr_python",
+        "trustme",
+        "cryptography",
+        "jwt",
+    ]
+    if name == "receive":
+        slow += ["badge_bridge.portal", "badge_bridge.sandbox"]
     program = (
-        "import sys, badge_bridge.serverless, badge_bridge.sources as s;"
-        "slow = [m for m in ('google.cloud.logging', 'grpc', 'typer', 'phonenumbers', 'cel_expr_python', 'trustme',"
-        " 'cryptography')"
-        " if m in sys.modules];"
+        f"import sys, badge_bridge.{SERVING[name]};"
+        f"slow = [m for m in {slow} if m in sys.modules];"
         "print(slow); sys.exit(bool(slow))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

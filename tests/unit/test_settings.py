@@ -49,9 +49,37 @@ def test_settings_are_read_when_given() -> None:
         ("CONCURRENCY", "many"),
         ("CONCURRENCY", "٣"),
         ("CONCURRENCY", "99999999999999999999"),
+        ("RETENTION_DAYS", "0"),
+        ("RETENTION_DAYS", "1.5"),
     ],
 )
 def test_setting_that_cannot_be_understood_is_named(name: str, value: str) -> None:
     """The error names the variable, what it holds and what it may hold."""
     with pytest.raises(SettingsError, match=rf"^{name} is '{value}'; it m"):
         Settings.from_environ({name: value})
+
+
+def test_invokers_are_read_when_their_audience_is_given() -> None:
+    """The addresses are a list, without blanks and in one case; the days are a number."""
+    settings = Settings.from_environ(
+        {
+            "INVOKERS": "Push@a.iam.gserviceaccount.com, cron@a.iam.gserviceaccount.com",
+            "INVOKER_AUDIENCE": "https://a",
+            "RETENTION_DAYS": "30",
+        }
+    )
+    assert settings.invokers == ("push@a.iam.gserviceaccount.com", "cron@a.iam.gserviceaccount.com")
+    assert (settings.invoker_audience, settings.retention_days) == ("https://a", 30)
+
+
+@pytest.mark.parametrize("given", [{"INVOKERS": "push@a.com"}, {"INVOKER_AUDIENCE": "https://a"}])
+def test_invokers_and_their_audience_belong_together(given: dict[str, str]) -> None:
+    """A token for somebody else would pass without an audience, and an audience alone checks nothing."""
+    with pytest.raises(SettingsError, match="set both or neither"):
+        Settings.from_environ(given)
+
+
+def test_invoker_that_is_no_address_is_named() -> None:
+    """The e-mail address is what a token says, not the account's short name."""
+    with pytest.raises(SettingsError, match="INVOKERS: 'push'"):
+        Settings.from_environ({"INVOKERS": "a@b.c, push", "INVOKER_AUDIENCE": "https://a"})

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Claim
 
-__all__ = ["LocalWorker"]
+__all__ = ["Drained", "LocalWorker"]
 
 logger = logging.getLogger("badge_bridge.worker")
 
@@ -23,6 +24,14 @@ GRACE = 5.0
 """Seconds that running attempts get to end when the worker stops: Cloud Run grants ten for everything."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How many attempts were begun, and whether nothing was due any more at the end."""
+
+    attempts: int
+    all: bool
+
+
 class LocalWorker:
     """Claims due events and processes up to `concurrency` of them side by side in the running event loop."""
 
@@ -30,7 +39,7 @@ class LocalWorker:
         self,
         *,
         sweep: Callable[[int], Awaitable[Sequence[Claim]]],
-        process: Callable[[Claim], Awaitable[None]],
+        process: Callable[[Claim], Awaitable[object]],
         concurrency: int,
         tick: float = TICK,
     ) -> None:
@@ -42,6 +51,7 @@ class LocalWorker:
         self._running: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._begun = 0
 
     async def wake(self, keys: Sequence[str]) -> None:  # noqa: ARG002 - see below
         """Look at the store now. The keys do not matter here: what is due is claimed, oldest first."""
@@ -50,6 +60,29 @@ class LocalWorker:
     def start(self) -> None:
         if self._loop_task is None:
             self._loop_task = asyncio.create_task(self._run(), name="badge-bridge worker")
+
+    async def drain(self, seconds: float) -> Drained:
+        """Without having been started: work until nothing is due, or until the time is over and what was begun by then
+        has ended.
+
+        Raises:
+            StoreUnavailable: it cannot be read what is due.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        begun = self._begun
+        try:
+            while not self._stopping and loop.time() < end:
+                self._signal.clear()
+                if await self._claim():
+                    continue
+                if not self._running:
+                    return Drained(self._begun - begun, all=True)
+                await self._wait(end - loop.time())
+            return Drained(self._begun - begun, all=False)
+        finally:
+            if self._running:
+                await asyncio.wait(self._running)
 
     async def stop(self) -> None:
         """Claim nothing more, let running attempts end for `GRACE` seconds, then cut them off.
@@ -70,17 +103,13 @@ class LocalWorker:
     async def _run(self) -> None:
         while not self._stopping:
             self._signal.clear()
-            more = await self._claim()
+            more = await self._claim_or_tell()
             if not more:
-                await self._wait()
+                await self._wait(self._tick)
 
-    async def _claim(self) -> bool:
-        """Start what is due, as far as there is room; True where there may be more at once."""
-        room = self._concurrency - len(self._running)
-        if room <= 0:
-            return False
+    async def _claim_or_tell(self) -> bool:
         try:
-            claims = await self._sweep(room)
+            return await self._claim()
         except StoreUnavailable as error:
             logger.warning("the store cannot be read, trying again in %g s: %s", self._tick, error)
             return False
@@ -88,10 +117,18 @@ class LocalWorker:
             # A worker that dies silently would keep accepting events and process none.
             logger.exception("looking for due events failed, trying again in %g s", self._tick)
             return False
+
+    async def _claim(self) -> bool:
+        """Start what is due, as far as there is room; True where there may be more at once."""
+        room = self._concurrency - len(self._running)
+        if room <= 0:
+            return False
+        claims = await self._sweep(room)
         for claim in claims:
             task = asyncio.create_task(self._attempt(claim), name=f"process {claim.key}")
             self._running.add(task)
             task.add_done_callback(self._ended)
+        self._begun += len(claims)
         return len(claims) == room
 
     async def _attempt(self, claim: Claim) -> None:
@@ -105,12 +142,12 @@ class LocalWorker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         was_full = len(self._running) >= self._concurrency
         self._running.discard(task)
-        if was_full:
+        if was_full or not self._running:
             self._signal.set()
 
-    async def _wait(self) -> None:
+    async def _wait(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(self._tick):
+            async with asyncio.timeout(seconds):
                 await self._signal.wait()
         except TimeoutError:
             pass

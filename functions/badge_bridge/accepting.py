@@ -1,0 +1,126 @@
+"""The way in: a provider's request is checked, read, written durably and only then answered.
+
+It stands apart from what is done about an event afterwards, since a function that only takes deliveries starts faster
+without the portals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from badge_bridge.calls import Calls, call_join
+from badge_bridge.errors import Impossible, Unauthenticated
+from badge_bridge.events import Event, event_key
+from badge_bridge.observability.event_line import log_accept
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.sources.base import Delivery, Reply, Source
+from badge_bridge.sources.receiving import find, read
+from badge_bridge.store.protocol import Accepted, Store
+
+__all__ = ["Accepting"]
+
+
+class Accepting:
+    """Takes deliveries; keeps no state of its own.
+
+    `clock` returns unix seconds; `wake` tells the dispatcher about new keys; `application_tokens` gives the tokens that
+    events of a portal's application may carry (`ApplicationTokens.tokens`), and `token_refused` hears of a portal's
+    deliveries that carry none of them, with the names that they give.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: RulesFile,
+        sources: Mapping[str, Source[Any]],
+        store: Store,
+        wake: Callable[[Sequence[str]], Awaitable[None]],
+        clock: Callable[[], float],
+        application_tokens: Callable[..., Awaitable[Sequence[str]]] | None = None,
+        token_refused: Callable[..., None] | None = None,
+    ) -> None:
+        self._rules = rules
+        self._sources = sources
+        self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
+        self._store = store
+        self._wake = wake
+        self._clock = clock
+        self._application_tokens = application_tokens
+        self._token_refused = token_refused
+
+    def source(self, name: str, method: str, path: str = "") -> Source[Any]:
+        """The source behind `/hooks/{name}`, as `sources.receiving.find`."""
+        return find(self._sources, name, method, path)
+
+    async def accept(self, source: Source[Any], delivery: Delivery) -> Reply:
+        """Check, read and store one delivery; the reply is what its provider expects.
+
+        Raises:
+            DeliveryRefused: with the status for the sender; nothing was stored.
+            StoreUnavailable: nothing was stored; a provider that hears 503 sends again.
+        """
+        handshake = source.handshake(delivery)
+        if handshake is not None:
+            return handshake
+        verified = await self._verify(source, delivery)
+        readings = read(source, delivery)
+        batch = [
+            Accepted(
+                event_key(source.name, reading.identity),
+                reading.event,
+                verified,
+                delivery.received_at,
+                joins=tuple(self._joins(reading.event)),
+                leg=self._calls.place(reading.event, delivery.received_at) if reading.event.leg else None,
+            )
+            for reading in readings
+        ]
+        fresh = await self._accept(batch)
+        new = [accepted.key for accepted, is_new in zip(batch, fresh, strict=True) if is_new]
+        if new:
+            await self._wake(new)
+        reply = source.reply()
+        for accepted, is_new in zip(batch, fresh, strict=True):
+            self._tell_accepted(accepted, reply, is_new=is_new)
+        return reply
+
+    def _joins(self, event: Event) -> Sequence[str]:
+        return self._rules.joins(event) if event.leg is None else (call_join(event),)
+
+    async def _verify(self, source: Source[Any], delivery: Delivery) -> str:
+        """How the delivery was verified. A source of an application's events learns its secret from the installation,
+        which another process may have taken a moment ago.
+        """
+        if not source.late_secrets or self._application_tokens is None:
+            return source.verify(delivery)
+        portal = self._rules.portal_of[source.name]
+        source.offer_secrets(await self._application_tokens(portal))
+        try:
+            return source.verify(delivery)
+        except Unauthenticated:
+            source.offer_secrets(await self._application_tokens(portal, again=True))
+            try:
+                return source.verify(delivery)
+            except Unauthenticated:
+                if self._token_refused is not None:
+                    self._token_refused(portal, **source.names_itself(delivery))
+                raise
+
+    async def _accept(self, batch: Sequence[Accepted]) -> list[bool]:
+        try:
+            return await self._store.accept(batch)
+        except ValueError as error:
+            raise Impossible(f"the event cannot be kept: {error}") from error
+
+    def _tell_accepted(self, accepted: Accepted, reply: Reply, *, is_new: bool) -> None:
+        log_accept(
+            source=accepted.event.source,
+            result="accepted" if is_new else "duplicate",
+            status=reply.status,
+            provider=accepted.event.provider,
+            key=accepted.key,
+            type=accepted.event.type,
+            verified=accepted.verified,
+            took=self._clock() - accepted.received_at,
+        )

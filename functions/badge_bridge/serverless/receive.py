@@ -1,0 +1,87 @@
+"""`receive`: takes deliveries, and tells Pub/Sub what is new.
+
+With DISPATCH=pubsub nothing is worked on here, so nothing is opened that only working needs: a provider waits for the
+first answer of a new process. With `local` it is all that `badge-bridge serve` is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from badge_bridge.accepting import Accepting
+from badge_bridge.body_budget import BodyBudget
+from badge_bridge.dispatch.pubsub import PubSubDispatcher, pubsub_dispatcher
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.server import Front, handle
+from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.settings import Settings
+from badge_bridge.sources import build_all
+from badge_bridge.store import open_store
+from badge_bridge.store.protocol import Store
+
+if TYPE_CHECKING:
+    from badge_bridge.portal.oauth import Installer
+
+__all__ = ["answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    """A `Front` that takes deliveries and no installations."""
+
+    accepting: Accepting
+    store: Store
+    installers: Mapping[str, Installer] = field(default_factory=dict)
+    bodies: BodyBudget = field(default_factory=BodyBudget)
+    clock: Callable[[], float] = time.time
+
+
+async def answer(request: Request) -> Response:
+    return await _opening.answer(request, handle)
+
+
+async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
+    rules = read_rules(settings)
+    dispatcher = pubsub_dispatcher(settings.dispatch)
+    if dispatcher is not None:
+        stack.push_async_callback(dispatcher.close)
+        return await _open_receiver(stack, rules, settings, dispatcher)
+
+    from badge_bridge.bridge import open_bridge  # noqa: PLC0415 - a third of the time to the first answer
+
+    return await stack.enter_async_context(
+        open_bridge(rules, state=settings.state, concurrency=settings.concurrency, keys=settings.encryption_keys)
+    )
+
+
+async def _open_receiver(
+    stack: AsyncExitStack, rules: RulesFile, settings: Settings, dispatcher: PubSubDispatcher
+) -> Front:
+    store = open_store(settings.state)
+    await store.open()
+    stack.push_async_callback(store.close)
+    sources = build_all(rules.sources)
+    tokens = None
+    if any(source.late_secrets for source in sources.values()):
+        from badge_bridge.access import tokens_of  # noqa: PLC0415 - see `_open`
+
+        tokens = tokens_of(rules, store=store, keys=settings.encryption_keys, clock=time.time).tokens
+    accepting = Accepting(
+        rules=rules,
+        sources=sources,
+        store=store,
+        wake=dispatcher.wake,
+        clock=time.time,
+        application_tokens=tokens,
+    )
+    return _Receiver(accepting, store)
+
+
+_opening = Opening(_open)

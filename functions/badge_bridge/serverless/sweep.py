@@ -1,0 +1,90 @@
+"""`sweep`, called every minute: works on whatever is due, and looks after applications.
+
+It needs no message, so a lost one, or Pub/Sub being away altogether, costs a minute and no event. What it finds it
+works on itself.
+
+    200  how much it has done, as JSON
+    401  not from the service account that may call
+    405  not called by POST
+    503  the store cannot be read
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from badge_bridge.attaching import BUDGET
+from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.gcp.callers import Callers
+from badge_bridge.pipeline import LEASE
+from badge_bridge.server import health
+from badge_bridge.serverless.calling import callers_of, platform_call
+from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.settings import Settings
+
+__all__ = ["BEGINS", "LONGEST", "answer", "sweep"]
+
+BEGINS = 45.0
+"""Seconds within which attempts are begun: before the next sweep comes."""
+
+LONGEST = BEGINS + LEASE
+"""Seconds that a request takes at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweeper:
+    bridge: Bridge
+    callers: Callers | None
+
+
+async def answer(request: Request) -> Response:
+    return await _opening.answer(request, _handle)
+
+
+async def _handle(request: Request, sweeper: _Sweeper) -> Response:
+    if request.scope["path"] == "/healthz":
+        return await health(request, sweeper.bridge.store)
+    return await platform_call(request, sweeper.callers, lambda: sweep(sweeper.bridge))
+
+
+async def sweep(bridge: Bridge) -> Response:
+    """One sweep.
+
+    Raises:
+        StoreUnavailable: it cannot be read what is due.
+    """
+    looking_after = asyncio.create_task(_look_after(bridge), name="look after applications")
+    try:
+        drained = await bridge.worker.drain(BEGINS)
+    finally:
+        await looking_after
+    return JSONResponse({"attempts": drained.attempts, "nothing_left": drained.all})
+
+
+async def _look_after(bridge: Bridge) -> None:
+    try:
+        async with asyncio.timeout(BUDGET):
+            await bridge.access.look_after(bridge.clock())
+    except TimeoutError:
+        pass  # a portal that does not answer; the next sweep goes on
+
+
+async def _open(stack: AsyncExitStack, settings: Settings) -> _Sweeper:
+    bridge = await stack.enter_async_context(
+        open_bridge(
+            read_rules(settings),
+            state=settings.state,
+            concurrency=settings.concurrency,
+            keys=settings.encryption_keys,
+            at_work=False,
+        )
+    )
+    return _Sweeper(bridge, callers_of(settings))
+
+
+_opening = Opening(_open)

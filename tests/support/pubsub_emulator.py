@@ -1,0 +1,79 @@
+"""The Pub/Sub emulator of the Google Cloud SDK: found, started on a free loopback port, stopped by its own process id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from support.programs import free_port, program, until
+
+START = 60.0
+"""Seconds that it gets to start: Java on a busy machine."""
+
+PROJECT = "badge-bridge-tests"
+
+
+def pubsub_jar() -> Path | None:
+    """Found through CLOUDSDK_ROOT or the `gcloud` on the path; None without it or without Java."""
+    roots = [Path(root)] if (root := os.environ.get("CLOUDSDK_ROOT")) else []
+    if gcloud := shutil.which("gcloud"):
+        roots.append(Path(gcloud).resolve().parent.parent)
+    jars = (jar for root in roots for jar in sorted(root.glob("platform/pubsub-emulator/lib/*.jar")))
+    return next(jars, None) if shutil.which("java") else None
+
+
+@dataclass(frozen=True)
+class PubSub:
+    """A running emulator, asked over REST."""
+
+    host: str
+
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        answer = httpx.request(method, f"http://{self.host}/v1/{path}", json=body, trust_env=False, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def topic(self, name: str) -> str:
+        return str(self.ask("PUT", f"projects/{PROJECT}/topics/{name}")["name"])
+
+    def subscription(self, name: str, topic: str, **settings: Any) -> str:
+        made = self.ask("PUT", f"projects/{PROJECT}/subscriptions/{name}", topic=topic, **settings)
+        return str(made["name"])
+
+    def publish(self, topic: str, *, data: str = "", **attributes: str) -> None:
+        self.ask("POST", f"{topic}:publish", messages=[{"attributes": attributes, "data": data}])
+
+    def pull(self, subscription: str) -> list[Mapping[str, Any]]:
+        """The messages that wait now, acknowledged."""
+        answer = self.ask("POST", f"{subscription}:pull", maxMessages=100, returnImmediately=True)
+        received = answer.get("receivedMessages", [])
+        if received:
+            self.ask("POST", f"{subscription}:acknowledge", ackIds=[one["ackId"] for one in received])
+        return [one["message"] for one in received]
+
+
+@contextmanager
+def pubsub_emulator() -> Iterator[PubSub]:
+    """An empty emulator; its `host` is for PUBSUB_EMULATOR_HOST."""
+    jar = pubsub_jar()
+    assert jar is not None
+    port = free_port()
+    # As the SDK's script starts it; that leaves the Java program behind when it is stopped.
+    with program(["java", "-Xmx256m", "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]) as running:
+        until(lambda: _answers(f"http://127.0.0.1:{port}/"), what=f"Pub/Sub on port {port}", deadline=START)
+        yield PubSub(f"127.0.0.1:{port}")
+        running.kill()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False, timeout=2).is_success
+    except httpx.TransportError:
+        return False
