@@ -21,12 +21,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from support.deliveries import RULES, Sent, environ, twilio
 from support.emulators import firestore_emulator, firestore_jar
 from support.environments import ROOT, of_functions
 from support.programs import free_port
+from support.pubsub_emulator import PROJECT, pubsub_emulator, pubsub_jar
 
 GOAL = 2.5
 GOAL_OF = "receive, firestore"
@@ -130,7 +129,7 @@ def _connected(port: int, began: float) -> socket.socket:
 
 def packaged(folder: Path, python: Path) -> Path:
     """`main.py` of the unpacked zip, compiled as the build in the cloud does it."""
-    pack = [sys.executable, ROOT / "infra" / "package.py", "--output", folder / "functions.zip"]
+    pack = [sys.executable, str(ROOT / "infra" / "package.py"), "--output", str(folder / "functions.zip")]
     subprocess.run(pack, check=True, stdout=subprocess.DEVNULL)
     with zipfile.ZipFile(folder / "functions.zip") as archive:
         archive.extractall(folder / "functions")
@@ -154,40 +153,15 @@ def contenders(folder: Path, receive: Path) -> Iterator[dict[str, Contender]]:
         return {**given, "STATE": f"sqlite:///{folder / f'{turn}.db'}"}
 
     functions = {"empty": Contender(empty, lambda _: {}), "receive, sqlite": Contender(receive, sqlite)}
-    if firestore_jar() is None:
-        print(
-            "the Firestore emulator of the Google Cloud SDK is not here, so the goal is not measured", file=sys.stderr
-        )
+    if firestore_jar() is None or pubsub_jar() is None:
+        print("the emulators of the Google Cloud SDK are not here, so the goal is not measured", file=sys.stderr)
         yield functions
         return
-    with firestore_emulator() as firestore, publishing() as pubsub:
-        emulators = {"FIRESTORE_EMULATOR_HOST": firestore, "PUBSUB_EMULATOR_HOST": pubsub}
-        deployed = {"STATE": "firestore://cold-start", "DISPATCH": "pubsub://cold-start/events"}
+    with firestore_emulator() as firestore, pubsub_emulator() as pubsub:
+        pubsub.topic("events")
+        emulators = {"FIRESTORE_EMULATOR_HOST": firestore, "PUBSUB_EMULATOR_HOST": pubsub.host}
+        deployed = {"STATE": f"firestore://{PROJECT}", "DISPATCH": f"pubsub://{PROJECT}/events"}
         yield {**functions, GOAL_OF: Contender(receive, lambda _: {**given, **emulators, **deployed})}
-
-
-@contextlib.contextmanager
-def publishing() -> Iterator[str]:
-    """`host:port` of what takes messages at once and forgets them: how long Pub/Sub takes is not measured here."""
-
-    class Publish(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            answer = b'{"messageIds": ["1"]}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Publish) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def import_costs(python: Path, functions: Path, rounds: int) -> dict[str, dict[str, float]]:

@@ -160,7 +160,12 @@ def test_serving_imports_no_google_library_and_no_terminal_library(name: str) ->
         "jwt",
     ]
     if name == "receive":
-        slow += ["badge_bridge.portal", "badge_bridge.sandbox"]
+        slow += [
+            "badge_bridge.portal",
+            "badge_bridge.sandbox",
+            "badge_bridge.store.sqlite",
+            "badge_bridge.store.memory",
+        ]
     program = (
         f"import sys, badge_bridge.{SERVING[name]};"
         f"slow = [m for m in {slow} if m in sys.modules];"

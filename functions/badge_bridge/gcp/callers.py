@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from badge_bridge.errors import GoogleError, Unauthenticated
-from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError
+from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError, authorities
 
 __all__ = ["AGAIN", "CERTIFICATES", "LEEWAY", "Callers", "Certificates"]
 
@@ -60,7 +60,7 @@ class Certificates:
         import jwt  # noqa: PLC0415 - a cost for those only who use it
 
         try:
-            async with AsyncClient(transport=self._transport, timeout=_TIMEOUT) as client:
+            async with AsyncClient(verify=authorities(), transport=self._transport, timeout=_TIMEOUT) as client:
                 response = await client.get(CERTIFICATES)
             response.raise_for_status()
             keys = jwt.PyJWKSet.from_dict(response.json()).keys

@@ -7,7 +7,7 @@ from typing import Any
 
 from badge_bridge.errors import GoogleError
 from badge_bridge.gcp.tokens import TokenSource
-from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError, Limits, Response, Timeout
+from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError, Limits, Response, Timeout, authorities
 
 __all__ = ["GoogleApi"]
 
@@ -61,7 +61,9 @@ class GoogleApi:
         # No token is sent to an emulator, so that none leaks to whoever listens there.
         headers = {"Authorization": f"Bearer {await self._tokens()}"} if self._tokens else {}
         if self._client is None:
-            self._client = AsyncClient(transport=self._transport, limits=_LIMITS, trust_env=self._tokens is not None)
+            self._client = AsyncClient(
+                verify=authorities(), transport=self._transport, limits=_LIMITS, trust_env=self._tokens is not None
+            )
         try:
             response = await self._client.request(
                 method, self._base + path, json=json, params=params, headers=headers, timeout=Timeout(timeout)

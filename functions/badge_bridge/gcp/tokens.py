@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from badge_bridge.errors import GoogleError
-from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError
+from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError, authorities
 
 __all__ = ["TokenSource", "access_tokens"]
 
@@ -62,7 +62,7 @@ class _Kept:
 async def _from_metadata(transport: AsyncBaseTransport | None) -> tuple[str, float]:
     host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
     try:
-        async with AsyncClient(transport=transport, trust_env=False, timeout=_TIMEOUT) as client:
+        async with AsyncClient(verify=authorities(), transport=transport, trust_env=False, timeout=_TIMEOUT) as client:
             response = await client.get(_METADATA.format(host=host), headers=_METADATA_HEADERS)
         response.raise_for_status()
         answer = response.json()

@@ -1,18 +1,16 @@
 """Where events are kept: the `Store` protocol and what implements it.
 
 `open_store` turns the setting (`--state`, `sqlite:///PATH`, `firestore://PROJECT/DATABASE`) into a store;
-`await store.open()` makes it ready.
+`await store.open()` makes it ready. Only the one that is named is imported: a first delivery waits for it.
 """
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
 import re
 
 from badge_bridge.errors import SettingsError
-from badge_bridge.store.firestore import FirestoreStore
-from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
-from badge_bridge.store.sqlite import SqliteStore
 
 __all__ = ["Store", "open_store"]
 
@@ -35,10 +33,16 @@ def open_store(url: str, *, retention: float | None = None) -> Store:
     """
     scheme, _, rest = url.partition(":")
     if scheme == "memory" and not rest.strip("/"):
+        from badge_bridge.store.memory import MemoryStore
+
         return MemoryStore()
     if scheme == "sqlite":
+        from badge_bridge.store.sqlite import SqliteStore
+
         return SqliteStore(_path(url, rest))
     if scheme == "firestore":
+        from badge_bridge.store.firestore import FirestoreStore
+
         return FirestoreStore(*_project_and_database(url, rest), retention=retention)
     raise SettingsError(f"the store {url!r} is not known; write {_KNOWN}")
 
