@@ -117,8 +117,7 @@ def serve(
     from badge_bridge.portal.oauth import Cipher
     from badge_bridge.serving import bind
 
-    settings = read_settings(rules, state)
-    loaded = load_rules(settings)
+    settings, loaded = load_rules(read_settings(rules, state))
     if any(portal.app is not None for portal in loaded.portals.values()):
         Cipher(settings.encryption_keys)  # says what is missing before a store is made
     logs.configure(
@@ -227,19 +226,29 @@ def _print_portals_block(portal: SandboxPortal, url: str) -> None:
 @app.command()
 def check(
     rules: Annotated[
-        Path | None, typer.Argument(help="The rules file. Default: RULES, else rules.yaml.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="The rules file, or gs://BUCKET/OBJECT. Default: RULES, else rules.yaml.", show_default=False
+        ),
     ] = None,
     secrets: Annotated[
-        bool, typer.Option("--secrets/--no-secrets", help="Whether every ${NAME} must be set in the environment.")
+        bool,
+        typer.Option(
+            "--secrets/--no-secrets",
+            help="Whether every ${NAME} must be set in the environment, and every sm:// be readable.",
+        ),
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Report every mistake in a rules file with its line and column."""
-    from badge_bridge.rulesfile import load
-    from badge_bridge.sources import OPTIONS
+    from badge_bridge.configuration import configured, without_secrets
 
+    settings = read_settings(rules, None)
     try:
-        loaded = load(read_settings(rules, None).rules, providers=OPTIONS, environ=os.environ if secrets else None)
+        if secrets:
+            _, loaded = run(configured(settings, os.environ))
+        else:
+            loaded = run(without_secrets(settings, os.environ))
     except RulesError as error:
         if as_json:
             fields = ("file", "line", "column", "message")

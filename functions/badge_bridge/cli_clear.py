@@ -42,8 +42,7 @@ def clear(
     """Take badges off their cards by hand, as a returned call would."""
     if not keys and not phone:
         raise SettingsError("say which badges: keys of events, or --phone with the customer's number")
-    settings = read_settings(rules, state)
-    loaded = load_rules(settings)
+    settings, loaded = load_rules(read_settings(rules, state))
     quiet(loaded)
     if not run(_clear(loaded, settings, keys or [], phone or "")):
         sys.exit(1)

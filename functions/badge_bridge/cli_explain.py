@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -100,7 +101,7 @@ def explain(
         only_for("deliveries, and this is a stored event", context, ["at", *_MADE_UP])
         explanation = run(_stored(settings, what, weighed))
     else:
-        loaded, now = load_rules(settings), _moment(at)
+        (settings, loaded), now = load_rules(settings), _moment(at)
         quiet(loaded)
         if what not in loaded.sources:
             only_for("samples, which are made up where a source is named", context, _MADE_UP)
@@ -117,12 +118,11 @@ def explain(
 
 
 async def _stored(settings: Settings, key: str, weighed: int | None) -> Explanation:
+    from badge_bridge.configuration import without_secrets
     from badge_bridge.explain import explain_stored
-    from badge_bridge.rulesfile import load
-    from badge_bridge.sources import OPTIONS
 
     # Nothing is verified, so that no secret has to be known.
-    rules = load(settings.rules, providers=OPTIONS, environ=None)
+    rules = await without_secrets(settings, os.environ)
     async with opened_store(settings) as store:
         stored = await store.get(key)
         if stored is None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from badge_bridge.cli_options import RulesOption, load_rules, read_settings
 from badge_bridge.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -34,10 +33,7 @@ def authorize(
     portal: Annotated[
         str | None, typer.Argument(help="The portal's name in the rules file, where there are several.")
     ] = None,
-    rules: Annotated[
-        Path | None,
-        typer.Option("--rules", help="The rules file. Default: RULES, else rules.yaml.", show_default=False),
-    ] = None,
+    rules: RulesOption = None,
 ) -> None:
     """Print a link that lets the application into its portal: for an administrator, good for 10 minutes and once.
 
@@ -45,12 +41,8 @@ def authorize(
     """
     from badge_bridge.access import application
     from badge_bridge.portal.oauth import Cipher, Tickets
-    from badge_bridge.rulesfile import load
-    from badge_bridge.settings import Settings
-    from badge_bridge.sources import OPTIONS
 
-    settings = Settings.from_environ({**os.environ, **({"RULES": str(rules)} if rules else {})})
-    loaded = load(settings.rules, providers=OPTIONS, environ=os.environ)
+    settings, loaded = load_rules(read_settings(rules, None))
     found = {name: application(entry) for name, entry in loaded.portals.items()}
     chosen = one_of({name: one for name, one in found.items() if one is not None}, portal)
     Cipher(settings.encryption_keys)  # says what is missing

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -37,7 +36,10 @@ __all__ = [
 T = TypeVar("T")
 
 RulesOption = Annotated[
-    Path | None, typer.Option("--rules", help="The rules file. Default: RULES, else rules.yaml.", show_default=False)
+    str | None,
+    typer.Option(
+        "--rules", help="The rules file, or gs://BUCKET/OBJECT. Default: RULES, else rules.yaml.", show_default=False
+    ),
 ]
 StateOption = Annotated[
     str | None,
@@ -68,18 +70,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         sys.exit(130)
 
 
-def read_settings(rules: Path | None, state: str | None) -> Settings:
+def read_settings(rules: str | None, state: str | None) -> Settings:
     from badge_bridge.settings import Settings
 
-    given = {"RULES": str(rules) if rules else None, "STATE": state}
+    given = {"RULES": rules, "STATE": state}
     return Settings.from_environ({**os.environ, **{name: value for name, value in given.items() if value}})
 
 
-def load_rules(settings: Settings) -> RulesFile:
-    from badge_bridge.rulesfile import load
-    from badge_bridge.sources import OPTIONS
+def load_rules(settings: Settings) -> tuple[Settings, RulesFile]:
+    """The rules with their secrets, and the settings with the encryption keys."""
+    from badge_bridge.configuration import configured
 
-    return load(settings.rules, providers=OPTIONS, environ=os.environ)
+    return run(configured(settings, os.environ))
 
 
 def quiet(rules: RulesFile) -> None:

@@ -69,7 +69,7 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
     from badge_bridge.portal.doctor import Check, RealNetwork, examine, lanes_of
     from badge_bridge.rulesfile import usage
 
-    loaded, local = local_checks.check_rules(settings.rules, os.environ)
+    settings, loaded, local = await local_checks.check_rules(settings, os.environ)
     if loaded is None:
         local += await local_checks.check_store(settings.state, [], now=time.time())
         return {"bridge": local}

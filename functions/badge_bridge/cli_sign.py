@@ -64,7 +64,7 @@ def sign(
     told = made_up_call(
         outcome=outcome, now=time.time(), caller=caller, line=line, body=body, key_file=key_file, call=call
     )
-    loaded = load_rules(settings)
+    settings, loaded = load_rules(settings)
     bridge = bridge_at(to, source)
     signer, deliveries = run(_samples(loaded, settings, source, told))
     refused = doubts(signer, deliveries)

@@ -46,8 +46,7 @@ def sync(
     """Compare the badges of the rules file with the portal's, and make them agree when told to."""
     if (replace or prune) and not yes and not sys.stdin.isatty():
         raise SettingsError("--replace and --prune ask before they delete; without a terminal, add --yes")
-    settings = read_settings(rules, state)
-    loaded = load_rules(settings)
+    settings, loaded = load_rules(read_settings(rules, state))
     quiet(loaded)
     wishes = _Wishes(add=apply, replace=replace, prune=prune, ask=not yes)
     reports = []

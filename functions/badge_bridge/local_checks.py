@@ -6,17 +6,18 @@ A running `serve` is not disturbed: the store is opened beside it, and what is w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from badge_bridge.errors import RulesError, StoreUnavailable
+from badge_bridge.configuration import Google, configured, without_secrets
+from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
 from badge_bridge.portal.doctor import Check
-from badge_bridge.rulesfile import RulesFile, load
-from badge_bridge.sources import OPTIONS
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.settings import Settings
 from badge_bridge.store import open_store
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
@@ -27,40 +28,54 @@ __all__ = ["check_encryption_key", "check_rules", "check_sources", "check_store"
 _UNSET = "is not set in the environment"
 """What is said of a name that the rules file asks for; anything else is about a value."""
 
+_AGAIN = "Mend what is named, or try again: Google may not have been reached for a moment."
+
 _TRIAL = "doctor: a trial"
 """A lane that no portal can have, since its name has a space."""
 
 
-def check_rules(path: Path, environ: Mapping[str, str]) -> tuple[RulesFile | None, list[Check]]:
-    """Whether the rules file loads, and whether its secrets are set; the file where both is so."""
+async def check_rules(
+    settings: Settings, environ: Mapping[str, str], google: Google | None = None
+) -> tuple[Settings, RulesFile | None, list[Check]]:
+    """Whether the rules file loads, and whether its secrets are there; where both is so, the file, and the settings
+    with the encryption keys.
+    """
     try:
-        rules = load(path, providers=OPTIONS, environ=environ)
-    except RulesError as error:
-        return None, [*_mistaken(path, error)]
-    return rules, [
-        Check("rules file", "ok", f"{path}: {rules.extent}"),
-        Check("secrets", "ok", "every name that the rules file asks for is set"),
-    ]
+        complete, rules = await configured(settings, environ, google)
+    except (RulesError, GoogleError) as error:
+        return settings, None, await _mistaken(settings, environ, google, error)
+    return (
+        complete,
+        rules,
+        [
+            Check("rules file", "ok", f"{settings.rules}: {rules.extent}"),
+            Check("secrets", "ok", "every secret that the rules file asks for is there"),
+        ],
+    )
 
 
-def _mistaken(path: Path, error: RulesError) -> Iterator[Check]:
-    """Secrets that are not set look like mistakes in the file, until it is read without them."""
+async def _mistaken(
+    settings: Settings, environ: Mapping[str, str], google: Google | None, error: RulesError | GoogleError
+) -> list[Check]:
+    """Secrets that are not there look like mistakes in the file, until it is read without them."""
     try:
-        load(path, providers=OPTIONS, environ=None)
-    except RulesError as mistakes:
-        mend = "`badge-bridge check` prints every mistake for an editor."
-        yield Check("rules file", "failed", _listed(mistakes), mend)
-        yield Check("secrets", "skipped", "not looked at, since rules file failed")
+        await without_secrets(settings, environ, google)
+    except (RulesError, GoogleError) as trouble:
+        mend = "`badge-bridge check` prints every mistake for an editor." if isinstance(trouble, RulesError) else _AGAIN
+        return [
+            Check("rules file", "failed", str(trouble), mend),
+            Check("secrets", "skipped", "not looked at, since rules file failed"),
+        ]
+    if isinstance(error, GoogleError):
+        mend = _AGAIN
     else:
         set_all = all(_UNSET not in finding.message for finding in error.findings)
         what = "Correct the variables that stand at these places" if set_all else "Set or correct what is named"
         mend = f"{what}, in the environment of this command and of serve."
-        yield Check("rules file", "ok", f"{path} can be read")
-        yield Check("secrets", "failed", _listed(error), mend)
-
-
-def _listed(error: RulesError) -> str:
-    return "\n".join(str(finding) for finding in error.findings)
+    return [
+        Check("rules file", "ok", f"{settings.rules} can be read"),
+        Check("secrets", "failed", str(error), mend),
+    ]
 
 
 def check_encryption_key(applications: Sequence[str], *, is_set: bool) -> Check:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
+from badge_bridge import secret_references
 from badge_bridge.errors import SettingsError
 
-__all__ = ["ELSEWHERE", "SETTINGS", "LogFormat", "Setting", "Settings"]
+__all__ = ["ELSEWHERE", "SETTINGS", "LogFormat", "Setting", "Settings", "encryption_keys"]
 
 LogFormat = Literal["gcp", "json", "console"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -32,7 +32,7 @@ class Setting(NamedTuple):
 
 
 SETTINGS = (
-    Setting("RULES", "rules.yaml", "Path of the rules file."),
+    Setting("RULES", "rules.yaml", "Path of the rules file, or an object of Cloud Storage: `gs://BUCKET/OBJECT`."),
     Setting("STATE", "sqlite:///badge-bridge.db", "Where events are kept: `sqlite:///relative/path`, `sqlite:////absolute/path`, `firestore://PROJECT/DATABASE`, or `memory:` for tests."),  # noqa: E501 - one row of a table
     Setting("DISPATCH", "local", "For a function: who works on what `receive` has stored. `local`: the process that has; `pubsub://PROJECT/TOPIC`: the function `process`, to which Pub/Sub pushes."),  # noqa: E501 - one row of a table
     Setting("INVOKERS", "", "E-mail addresses of service accounts, comma separated: `process` and `sweep` take calls with an identity token of one of them only. Without it the platform alone decides who may call."),  # noqa: E501 - one row of a table
@@ -42,11 +42,13 @@ SETTINGS = (
     Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Setting("SHOW_PHONE_NUMBERS", "no", "`yes` writes full phone numbers into logs instead of `+49*******67`."),
     Setting("CONCURRENCY", "256", "How many events are worked on side by side in one process."),
-    Setting("ENCRYPTION_KEY", "", "Fernet keys, comma separated, first encrypts; needed by an OAuth application. `badge-bridge key` prints one."),  # noqa: E501 - one row of a table
+    Setting("ENCRYPTION_KEY", "", "Fernet keys, or references to them (`sm://NAME`), comma separated, first encrypts; needed by an OAuth application. `badge-bridge key` prints one."),  # noqa: E501 - one row of a table
 )  # fmt: skip
 
 ELSEWHERE = (
-    Setting("GOOGLE_CLOUD_PROJECT", "", "With `LOG_FORMAT=gcp`: the project that traces belong to, so that log lines are shown beside them."),  # noqa: E501 - one row of a table
+    Setting("GOOGLE_CLOUD_PROJECT", "", "The project of secrets that are written as `sm://NAME`; with `LOG_FORMAT=gcp` also that of the traces, so that log lines are shown beside them."),  # noqa: E501 - one row of a table
+    Setting("STORAGE_EMULATOR_HOST", "", "Where `gs://` is read instead of from Google, without a token, such as `127.0.0.1:9199`."),  # noqa: E501 - one row of a table
+    Setting("SECRET_MANAGER_EMULATOR_HOST", "", "Where `sm://` is read instead of from Google, without a token; it answers as Secret Manager's REST API."),  # noqa: E501 - one row of a table
     Setting("NO_COLOR", "", "Anything: no colours in a terminal."),
     Setting("SSL_CERT_FILE", "", "A file with the authorities that are trusted instead of the usual ones, for an on-premise portal with a certificate of your own; or `SSL_CERT_DIR`, a folder."),  # noqa: E501 - one row of a table
     Setting("HTTPS_PROXY", "", "The proxy that calls to portals take, such as `http://proxy.example.com:3128`; `NO_PROXY` lists hosts that are called without it."),  # noqa: E501 - one row of a table
@@ -58,14 +60,15 @@ ELSEWHERE = (
 class Settings:
     """What the environment says. `log_format` None means: the caller decides by where it runs."""
 
-    rules: Path
+    rules: str
+    """A path, or `gs://BUCKET/OBJECT`."""
     state: str
     log_format: LogFormat | None
     log_level: LogLevel
     show_phone_numbers: bool
     concurrency: int
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
-    """What tokens are stored with; see `portal/oauth/cipher.py`."""
+    """What tokens are stored with (`portal/oauth/cipher.py`); references, until `configuration.py` has read them."""
     dispatch: str = "local"
     invokers: tuple[str, ...] = ()
     """In lower case."""
@@ -85,13 +88,13 @@ class Settings:
             raise SettingsError("INVOKERS and INVOKER_AUDIENCE belong together: set both or neither")
         log_format = _choice(values, "LOG_FORMAT", ("auto", *get_args(LogFormat)))
         return cls(
-            rules=Path(values["RULES"]),
+            rules=values["RULES"],
             state=values["STATE"],
             log_format=None if log_format == "auto" else cast("LogFormat", log_format),
             log_level=cast("LogLevel", _choice(values, "LOG_LEVEL", get_args(LogLevel))),
             show_phone_numbers=_choice(values, "SHOW_PHONE_NUMBERS", ("yes", "no")) == "yes",
             concurrency=_whole_number(values, "CONCURRENCY", 1, _MAX_CONCURRENCY),
-            encryption_keys=_keys(values, "ENCRYPTION_KEY"),
+            encryption_keys=encryption_keys(values["ENCRYPTION_KEY"]),
             dispatch=values["DISPATCH"],
             invokers=invokers,
             invoker_audience=values["INVOKER_AUDIENCE"],
@@ -115,14 +118,24 @@ def _addresses(values: Mapping[str, str], name: str) -> tuple[str, ...]:
     return addresses
 
 
-def _keys(values: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The keys of a list; what is no key is not repeated, since it may be one with a letter too many."""
-    keys = tuple(key.strip() for key in values[name].split(",")) if values[name] else ()
+def encryption_keys(text: str) -> tuple[str, ...]:
+    """The keys of a list; what is no key is not repeated, since it may be one with a letter too many.
+
+    Raises:
+        SettingsError: says which of them is neither a key nor a reference to one.
+    """
+    keys = tuple(key.strip() for key in text.split(",")) if text else ()
     for number, key in enumerate(keys, start=1):
-        if not _FERNET_KEY.fullmatch(key):
+        if key.startswith(secret_references.PREFIX):
+            if secret_references.parse(key) is None:
+                raise SettingsError(
+                    f"ENCRYPTION_KEY: key {number} of {len(keys)} is no reference to a secret in Secret Manager; write "
+                    f"{secret_references.FORMS}"
+                )
+        elif not _FERNET_KEY.fullmatch(key):
             raise SettingsError(
-                f"{name}: key {number} of {len(keys)} is not a Fernet key, which is 32 bytes in URL-safe base64; "
-                "`badge-bridge key` prints a new one"
+                f"ENCRYPTION_KEY: key {number} of {len(keys)} is not a Fernet key, which is 32 bytes in URL-safe "
+                "base64; `badge-bridge key` prints a new one"
             )
     return keys
 

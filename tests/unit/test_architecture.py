@@ -12,7 +12,18 @@ import pytest
 import badge_bridge
 
 PACKAGE = Path(badge_bridge.__file__).parent
-LEAVES = {"events", "outcomes", "errors", "cel", "holding", "http", "plural", "portal_address", "__init__"}
+LEAVES = {
+    "events",
+    "outcomes",
+    "errors",
+    "cel",
+    "holding",
+    "http",
+    "plural",
+    "portal_address",
+    "secret_references",
+    "__init__",
+}
 # What each room may know besides itself.
 ALLOWED = {
     **dict.fromkeys(LEAVES, LEAVES),
@@ -40,7 +51,8 @@ ALLOWED = {
     "terminal_explain": {*LEAVES, "explain", "on_cards", "rulesfile", "store", "terminal", "terminal_text"},
     "terminal_portal": {*LEAVES, "portal", "terminal_text"},
     "ensuring": {*LEAVES, "portal", "rulesfile"},
-    "local_checks": {*LEAVES, "portal", "rulesfile", "sources", "store"},
+    "configuration": {*LEAVES, "gcp", "rulesfile", "settings", "sources"},
+    "local_checks": {*LEAVES, "configuration", "portal", "rulesfile", "settings", "store"},
     "installation": {*LEAVES, "observability", "portal", "sources"},
     "customers": {*LEAVES, "portal", "rulesfile"},
     "attaching": {*LEAVES, "customers", "portal", "rulesfile", "store"},

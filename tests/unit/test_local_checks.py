@@ -11,6 +11,7 @@ import pytest
 from badge_bridge.errors import SettingsError
 from badge_bridge.local_checks import check_encryption_key, check_rules, check_sources, check_store
 from badge_bridge.portal.doctor import Check
+from badge_bridge.settings import Settings
 from badge_bridge.store.sqlite import SqliteStore
 from support.deliveries import RULES, environ
 
@@ -25,6 +26,10 @@ def rules_file(tmp_path: Path) -> Path:
     return path
 
 
+def settings_for(rules: Path) -> Settings:
+    return Settings.from_environ({"RULES": str(rules)})
+
+
 def by_name(checks: list[Check]) -> Mapping[str, Check]:
     return {check.name: check for check in checks}
 
@@ -35,17 +40,17 @@ async def store_at(path: Path) -> SqliteStore:
     return store
 
 
-def test_a_rules_file_that_loads_is_counted(rules_file: Path) -> None:
+async def test_a_rules_file_that_loads_is_counted(rules_file: Path) -> None:
     """Its parts and its hash, which outcomes carry, and that every secret is set."""
-    rules, checks = check_rules(rules_file, ENVIRON)
+    _, rules, checks = await check_rules(settings_for(rules_file), ENVIRON)
     assert rules is not None
     assert [(check.name, check.status) for check in checks] == [("rules file", "ok"), ("secrets", "ok")]
     assert f"5 sources, 2 badges, 2 rules (hash {rules.hash})" in checks[0].found
 
 
-def test_a_secret_that_is_not_set_is_no_mistake_in_the_file(rules_file: Path) -> None:
+async def test_a_secret_that_is_not_set_is_no_mistake_in_the_file(rules_file: Path) -> None:
     """Each unset name is told under secrets, at its place, and the file itself is well."""
-    rules, checks = check_rules(rules_file, {**ENVIRON, "TWILIO_TOKEN": "", "SHOP_SECRET": ""})
+    _, rules, checks = await check_rules(settings_for(rules_file), {**ENVIRON, "TWILIO_TOKEN": "", "SHOP_SECRET": ""})
     assert rules is None
     assert [(check.name, check.status) for check in checks] == [("rules file", "ok"), ("secrets", "failed")]
     assert len(checks[1].found.splitlines()) == 2
@@ -54,22 +59,24 @@ def test_a_secret_that_is_not_set_is_no_mistake_in_the_file(rules_file: Path) ->
     assert not any(secret in str(checks) for secret in ENVIRON.values())
 
 
-def test_a_secret_that_cannot_be_used_is_to_be_corrected_and_not_to_be_set(rules_file: Path) -> None:
+async def test_a_secret_that_cannot_be_used_is_to_be_corrected_and_not_to_be_set(rules_file: Path) -> None:
     """A webhook without TLS is a wrong value of a variable that is set."""
     webhook = next(name for name, value in ENVIRON.items() if "/rest/" in value)
-    _, checks = check_rules(rules_file, {**ENVIRON, webhook: "http://acme.bitrix24.com/rest/1/abcdefabcdefabcd/"})
+    _, _, checks = await check_rules(
+        settings_for(rules_file), {**ENVIRON, webhook: "http://acme.bitrix24.com/rest/1/abcdefabcdefabcd/"}
+    )
     secrets = by_name(checks)["secrets"]
     assert secrets.status == "failed"
     assert "must begin with https://" in secrets.found
     assert secrets.mend.startswith("Correct the variables that stand at these places")
-    _, checks = check_rules(rules_file, {**ENVIRON, webhook: ""})
+    _, _, checks = await check_rules(settings_for(rules_file), {**ENVIRON, webhook: ""})
     assert by_name(checks)["secrets"].mend.startswith("Set or correct what is named")
 
 
-def test_mistakes_in_the_file_are_all_listed(rules_file: Path) -> None:
+async def test_mistakes_in_the_file_are_all_listed(rules_file: Path) -> None:
     """With their positions; secrets are not looked at then."""
     rules_file.write_text(RULES.replace("badge: paid", "badge: payed").replace("on: call.missed", "no: call.missed"))
-    rules, checks = check_rules(rules_file, {})
+    _, rules, checks = await check_rules(settings_for(rules_file), {})
     assert rules is None
     assert [(check.name, check.status) for check in checks] == [("rules file", "failed"), ("secrets", "skipped")]
     assert "payed" in checks[0].found
@@ -77,9 +84,9 @@ def test_mistakes_in_the_file_are_all_listed(rules_file: Path) -> None:
     assert "badge-bridge check" in checks[0].mend
 
 
-def test_a_rules_file_that_is_not_there_is_a_failed_check(tmp_path: Path) -> None:
+async def test_a_rules_file_that_is_not_there_is_a_failed_check(tmp_path: Path) -> None:
     """No traceback, and the path."""
-    rules, checks = check_rules(tmp_path / "none.yaml", {})
+    _, rules, checks = await check_rules(settings_for(tmp_path / "none.yaml"), {})
     assert rules is None
     assert checks[0].status == "failed"
     assert "none.yaml" in checks[0].found
@@ -96,9 +103,9 @@ def test_an_encryption_key_is_needed_by_applications_alone(applications: list[st
     assert ("badge-bridge key" in check.mend) == (status == "failed")
 
 
-def test_sources_are_told_with_where_they_take_deliveries(rules_file: Path) -> None:
+async def test_sources_are_told_with_where_they_take_deliveries(rules_file: Path) -> None:
     """Each with its provider and path, and its public URL where it has one."""
-    rules, _ = check_rules(rules_file, ENVIRON)
+    _, rules, _ = await check_rules(settings_for(rules_file), ENVIRON)
     assert rules is not None
     checks = by_name(check_sources(rules))
     assert {check.status for check in checks.values()} == {"ok"}
@@ -108,10 +115,10 @@ def test_sources_are_told_with_where_they_take_deliveries(rules_file: Path) -> N
     assert checks["source pbx"].found == "generic delivers to /hooks/pbx"
 
 
-def test_a_public_url_of_another_path_is_a_warning(rules_file: Path) -> None:
+async def test_a_public_url_of_another_path_is_a_warning(rules_file: Path) -> None:
     """It is right only behind a proxy that changes paths."""
     rules_file.write_text(RULES.replace("example.com/hooks/reception", "example.com/webhooks/twilio"), "utf-8")
-    rules, _ = check_rules(rules_file, ENVIRON)
+    _, rules, _ = await check_rules(settings_for(rules_file), ENVIRON)
     assert rules is not None
     check = by_name(check_sources(rules))["source reception"]
     assert check.status == "warning"

@@ -75,6 +75,24 @@ def test_a_good_file_is_valid_for_both(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ('webhook: "${B24_WEBHOOK_URL}"', "webhook: sm://hook"),
+        ('secrets: ["${PHONE_SECRET}"]', "secrets: [sm://phone, sm://phone/3, sm://projects/acme/secrets/phone]"),
+        ('    webhook: "${B24_WEBHOOK_URL}"\n', "    url: sm://url\n    oauth: {client_id: sm://id, client_secret: sm://secret, server: sm://server}\n    install_url: sm://page\n"),
+    ],
+)  # fmt: skip
+def test_a_reference_to_secret_manager_is_valid_for_both(old: str, new: str) -> None:
+    """It may stand wherever a name may, also where a URL is asked for."""
+    text = (DATA / "smallest.yaml").read_text("utf-8")
+    assert text.count(old) == 1
+    assert schema_lines(text.replace(old, new)) == set()
+    assert parse(text.replace(old, new), "r", providers=PROVIDERS, environ=None).rules
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('secrets: ["${PHONE_SECRET}"]', "secrets: [sm://phone/]"),
+        ('secrets: ["${PHONE_SECRET}"]', "secrets: [x-sm://phone]"),
         ("type: failure", "type: red"),
         ("type: failure", "typ: failure"),
         ("title: Call status", "title: 7"),

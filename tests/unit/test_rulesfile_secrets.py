@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from badge_bridge.errors import RulesError
-from badge_bridge.rulesfile import RulesFile, json_schema, load, parse
+from badge_bridge.errors import BridgeError, RulesError
+from badge_bridge.rulesfile import Draft, RulesFile, json_schema, load, parse
+from badge_bridge.rulesfile.secrets import Known
 from support.option_models import ENVIRON, PROVIDERS
 
 DATA = Path(__file__).parents[1] / "data" / "rules"
@@ -77,7 +78,9 @@ def test_a_value_is_refused_when_it_ends_in_a_line_end() -> None:
     ("secret", "message"),
     [
         ("open-secret-1", "a secret must not stand in this file, it would end up in version control; write ${NAME} and set NAME in the environment"),
-        ("sm://phone", "secrets are not read from Secret Manager yet; write ${NAME} and set it in the environment"),
+        ("sm:///phone", "this is no reference to a secret in Secret Manager; write sm://NAME, sm://NAME/VERSION or sm://projects/PROJECT/secrets/NAME[/versions/VERSION]"),
+        ("sm://phone", "sm://phone was not read from Secret Manager"),
+        ("a-sm://phone", "a secret must not stand in this file, it would end up in version control; write ${NAME} and set NAME in the environment"),
         ('"${PHONE-SECRET}"', "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"),
         ('"${}${PHONE_SECRET}"', "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"),
         ('"$${PHONE_SECRET}"', "a secret must not stand in this file, it would end up in version control; write ${NAME} and set NAME in the environment"),
@@ -86,6 +89,77 @@ def test_a_value_is_refused_when_it_ends_in_a_line_end() -> None:
 def test_a_secret_is_refused_when_it_is_not_a_name(secret: str, message: str) -> None:
     """A secret in the file is one finding that says what to write; the secret is not repeated."""
     assert findings(written(secret)) == [f"r:7:15: {message}"]
+
+
+def known(text: str, known: Known, **environ: str) -> list[str]:
+    """The secrets of the source, newest first."""
+    whole = {**ENVIRON, **environ}
+    draft = Draft(text, "r")
+    assert draft.wanted(whole) == set(known)
+    loaded = draft.checked(providers=PROVIDERS, environ=whole, known=known)
+    found = [one.get_secret_value() for one in loaded.sources["reception"].secrets]  # type: ignore[attr-defined]
+    assert set(found) <= loaded.secrets
+    return found
+
+
+def test_a_list_of_secrets_takes_every_version() -> None:
+    """Where a secret stands in Secret Manager, each of its values is one more that may match; the newest is first."""
+    both: Known = {"sm://phone": ("new", "old")}
+    assert known(written("sm://phone"), both) == ["new", "old"]
+    assert known(SMALLEST, both, PHONE_SECRET="sm://phone") == ["new", "old"]
+    assert known(written('"user:${PHONE_SECRET}"'), both, PHONE_SECRET="sm://phone") == ["user:new", "user:old"]
+    assert known(written('"${PHONE_SECRET_OLD}", sm://phone, "${PHONE_SECRET}"'), both) == [
+        ENVIRON["PHONE_SECRET_OLD"],
+        "new",
+        ENVIRON["PHONE_SECRET"],
+        "old",
+    ]
+
+
+def test_versions_of_several_secrets_in_one_text_are_combined() -> None:
+    """A user and a password that are both being replaced may meet in any way; not without end."""
+    text = written('"${PHONE_SECRET}:${PHONE_SECRET_OLD}"')
+    environ = {"PHONE_SECRET": "sm://user", "PHONE_SECRET_OLD": "sm://password/7"}
+    found = known(text, {"sm://user": ("a", "b"), "sm://password/7": ("x", "y")}, **environ)
+    assert found == ["a:x", "a:y", "b:x", "b:y"]
+    many = tuple(map(str, range(40)))
+    assert len(known(text, {"sm://user": many, "sm://password/7": many}, **environ)) == 100
+
+
+def test_a_single_value_is_the_newest_version() -> None:
+    """Where no list of secrets stands there is room for one."""
+    text = SMALLEST.replace("provider: phone", "provider: phone\n    country: sm://country")
+    loaded = parse(text, "r", providers=PROVIDERS, environ=ENVIRON, known={"sm://country": ("DE", "FR")})
+    assert loaded.sources["reception"].country == "DE"  # type: ignore[attr-defined]
+
+
+def test_a_value_of_secret_manager_is_not_read_again() -> None:
+    """What it holds is taken as it is, whatever it looks like."""
+    assert known(written("sm://phone"), {"sm://phone": ("${PHONE_SECRET}",)}) == ["${PHONE_SECRET}"]
+
+
+def test_a_secret_that_could_not_be_had_says_why_at_its_place() -> None:
+    """And everything else is still checked."""
+    text = written("sm://phone").replace("type: failure", "type: red")
+    with pytest.raises(RulesError) as caught:
+        parse(text, "r", providers=PROVIDERS, environ=ENVIRON, known={"sm://phone": BridgeError("it is gone")})
+    assert str(caught.value.findings[0]) == "r:7:15: it is gone"
+    assert len(caught.value.findings) == 2
+
+
+def test_references_outside_of_portals_and_sources_are_left_alone() -> None:
+    """Texts of badges are shown, so nothing is fetched for them."""
+    text = SMALLEST.replace("Call status", "sm://title")
+    assert Draft(text, "r").wanted(ENVIRON) == set()
+    assert rules(text).badges["missedCall"].title == "sm://title"
+
+
+def test_references_are_checked_when_secrets_are_not_known() -> None:
+    """A merge request needs no Secret Manager, and is told of a reference that can be none."""
+    text = SMALLEST.replace('"${B24_WEBHOOK_URL}"', "sm://hook")
+    assert parse(text.replace('"${PHONE_SECRET}"', "sm://phone/3"), providers=PROVIDERS, environ=None).rules
+    with pytest.raises(RulesError, match="r:7:15: this is no reference"):
+        parse(text.replace('"${PHONE_SECRET}"', "sm://phone/"), "r", providers=PROVIDERS, environ=None)
 
 
 def test_secrets_show_nowhere_when_loaded() -> None:

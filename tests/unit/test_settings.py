@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from badge_bridge.errors import SettingsError
@@ -13,7 +11,7 @@ from badge_bridge.settings import Settings
 def test_settings_have_defaults_when_nothing_is_set() -> None:
     """An empty environment gives the documented defaults."""
     settings = Settings.from_environ({})
-    assert settings.rules == Path("rules.yaml")
+    assert settings.rules == "rules.yaml"
     assert settings.state == "sqlite:///badge-bridge.db"
     assert (settings.log_format, settings.log_level, settings.show_phone_numbers) == (None, "INFO", False)
     assert settings.concurrency == 256
@@ -36,7 +34,7 @@ def test_settings_are_read_when_given() -> None:
             "CONCURRENCY": "8",
         }
     )
-    assert settings == Settings(Path("a.yaml"), "memory:", "gcp", "DEBUG", show_phone_numbers=True, concurrency=8)
+    assert settings == Settings("a.yaml", "memory:", "gcp", "DEBUG", show_phone_numbers=True, concurrency=8)
 
 
 @pytest.mark.parametrize(

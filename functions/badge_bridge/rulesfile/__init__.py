@@ -3,7 +3,7 @@
 from badge_bridge.rulesfile.deciding import Read, Weighed, deciding_parts
 from badge_bridge.rulesfile.explaining import RuleExplained, explain_rules
 from badge_bridge.rulesfile.expressions import Expression
-from badge_bridge.rulesfile.loading import load, parse
+from badge_bridge.rulesfile.loading import Draft, load, parse, read_file
 from badge_bridge.rulesfile.model import OwnerKind
 from badge_bridge.rulesfile.rules import (
     Attach,
@@ -25,6 +25,7 @@ __all__ = [
     "Attach",
     "Badge",
     "Clear",
+    "Draft",
     "Expression",
     "Judgement",
     "Limits",
@@ -44,5 +45,6 @@ __all__ = [
     "json_schema",
     "load",
     "parse",
+    "read_file",
     "usage",
 ]

@@ -44,8 +44,9 @@ class Explaining:
         """Pydantic's location without what is not in the file: names of union members, validators, missing keys."""
         path = self.below
         for part in loc:
-            if (*path, part) in self.document.values:
-                path = (*path, part)
+            below = self.resolution.written.get((*path, part), (*path, part))
+            if below in self.document.values:
+                path = below
         return path
 
     def _is_noise(self, detail: ErrorDetails, path: Path, paths: Sequence[Path]) -> bool:

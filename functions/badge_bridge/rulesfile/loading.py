@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
+from types import MappingProxyType
 
 from pydantic import BaseModel
 
@@ -17,31 +18,84 @@ from badge_bridge.rulesfile.assembling import assemble
 from badge_bridge.rulesfile.compiling import compile_rules
 from badge_bridge.rulesfile.document import read
 from badge_bridge.rulesfile.rules import RulesFile
-from badge_bridge.rulesfile.secrets import resolve
+from badge_bridge.rulesfile.secrets import Known, resolve, wanted
 
-__all__ = ["load", "parse"]
+__all__ = ["Draft", "load", "parse", "read_file"]
 
 MAX_FINDINGS = 200
 """More are no help, and a hostile file can have a hundred thousand."""
 
 
-def load(
-    path: str | FilePath, *, providers: Mapping[str, type[BaseModel]], environ: Mapping[str, str] | None
-) -> RulesFile:
-    """Read and check a rules file.
+_NOTHING: Known = MappingProxyType({})
 
-    `providers` are the option models of the sources by provider name, each with `provider: Literal[...]`. `environ`
-    gives the values of `${NAME}`; None checks everything but these, with placeholders in their place.
+
+class Draft:
+    """A rules file that has been read, and whose secrets may not be known yet.
 
     Raises:
-        RulesError: with every mistake and its position; a file that cannot be opened is one at 0:0.
+        RulesError: it cannot be read at all.
+    """
+
+    def __init__(self, text: str | bytes, filename: str) -> None:
+        self._content = text.encode() if isinstance(text, str) else text
+        self._document = read(self._content, filename)
+
+    def wanted(self, environ: Mapping[str, str]) -> frozenset[str]:
+        """The references to Secret Manager whose values `checked` needs with this environment."""
+        return wanted(self._document, environ)
+
+    def checked(
+        self, *, providers: Mapping[str, type[BaseModel]], environ: Mapping[str, str] | None, known: Known = _NOTHING
+    ) -> RulesFile:
+        """The rules file with its secrets.
+
+        `providers` are the option models of the sources by provider name, each with `provider: Literal[...]`.
+        `environ` gives the values of `${NAME}`, `known` those of `sm://NAME`; an `environ` of None checks everything
+        but these, with placeholders in their place.
+
+        Raises:
+            RulesError: with every mistake and its position.
+        """
+        document = self._document
+        resolution = resolve(document, providers, environ, known)
+        shaped = shape.check(document, resolution, providers)
+        compiled, mistaken = compile_rules(document)
+        findings = [
+            *document.findings,
+            *resolution.findings,
+            *shaped.findings,
+            *references.check(document, providers),
+            *mistaken,
+        ]
+        if findings:
+            raise RulesError(_presentable(findings, resolution.secrets))
+        return assemble(
+            document,
+            shaped,
+            compiled,
+            hash=hashlib.sha256(self._content).hexdigest()[:16],
+            secrets=frozenset(resolution.secrets),
+        )
+
+
+def read_file(path: str | FilePath) -> bytes:
+    """The content of a rules file.
+
+    Raises:
+        RulesError: it cannot be opened, as one mistake at 0:0.
     """
     try:
-        content = FilePath(path).read_bytes()
+        return FilePath(path).read_bytes()
     except OSError as error:
         message = f"the file cannot be read ({error.strerror or error}); write the path of a rules file"
         raise RulesError([Finding(str(path), 0, 0, message)]) from error
-    return parse(content, str(path), providers=providers, environ=environ)
+
+
+def load(
+    path: str | FilePath, *, providers: Mapping[str, type[BaseModel]], environ: Mapping[str, str] | None
+) -> RulesFile:
+    """Read and check a rules file without references to Secret Manager; as `read_file` and `Draft.checked`."""
+    return parse(read_file(path), str(path), providers=providers, environ=environ)
 
 
 def parse(
@@ -50,29 +104,10 @@ def parse(
     *,
     providers: Mapping[str, type[BaseModel]],
     environ: Mapping[str, str] | None,
+    known: Known = _NOTHING,
 ) -> RulesFile:
-    """Check the content of a rules file; as `load`."""
-    content = text.encode() if isinstance(text, str) else text
-    document = read(content, filename)
-    resolution = resolve(document, providers, environ)
-    checked = shape.check(document, resolution, providers)
-    compiled, mistaken = compile_rules(document)
-    findings = [
-        *document.findings,
-        *resolution.findings,
-        *checked.findings,
-        *references.check(document, providers),
-        *mistaken,
-    ]
-    if findings:
-        raise RulesError(_presentable(findings, resolution.secrets))
-    return assemble(
-        document,
-        checked,
-        compiled,
-        hash=hashlib.sha256(content).hexdigest()[:16],
-        secrets=frozenset(resolution.secrets),
-    )
+    """Check the content of a rules file; as `Draft.checked`."""
+    return Draft(text, filename).checked(providers=providers, environ=environ, known=known)
 
 
 def _presentable(findings: Sequence[Finding], secrets: set[str]) -> list[Finding]:

@@ -18,16 +18,16 @@ from badge_bridge.rulesfile.entry import Entry, HostName
 
 __all__ = ["LIMITS", "SERVERS", "OAuth", "OwnLimits", "Portal"]
 
-_URL = r"^(https://[^/]+/?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/?|.*\$\{.*)$"
+_URL = r"^(https://[^/]+/?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/?|.*\$\{.*|sm://.*)$"
 """For editors; the loader's own check says more."""
 
-_PAGE = r"^(https://[^/]+/[^?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/[^?#]+|.*\$\{.*)$"
+_PAGE = r"^(https://[^/]+/[^?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/[^?#]+|.*\$\{.*|sm://.*)$"
 
 SERVERS = ("https://oauth.bitrix24.tech", "https://oauth.bitrix.info")
 """The authorisation servers of Bitrix24, the current one first (Bitrix24 docs, "Full OAuth 2.0 authorization
 protocol"). The client secret is sent there, so no other is taken; towards this machine (a sandbox) any."""
 
-_SERVER = r"^(https://oauth\.bitrix24\.tech/?|https://oauth\.bitrix\.info/?|https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/?|.*\$\{.*)$"
+_SERVER = r"^(https://oauth\.bitrix24\.tech/?|https://oauth\.bitrix\.info/?|https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/?|.*\$\{.*|sm://.*)$"
 
 
 def _portal_url(value: str) -> str:

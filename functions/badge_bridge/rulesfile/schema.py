@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from badge_bridge.rulesfile.model import document_model
-from badge_bridge.rulesfile.secrets import NAME_PATTERN
+from badge_bridge.rulesfile.secrets import WRITTEN_PATTERN
 
 __all__ = ["json_schema"]
 
@@ -17,7 +17,8 @@ __all__ = ["json_schema"]
 def json_schema(providers: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     """The schema (draft 2020-12) of a file with these providers.
 
-    It describes the file as it is written: secrets are `${NAME}`, and texts under portals and sources may be.
+    It describes the file as it is written: secrets are `${NAME}` or `sm://NAME`, and so may be texts under portals and
+    sources.
     """
     schema = document_model(providers).model_json_schema()
     adapted: dict[str, Any] = _adapt(schema)
@@ -33,7 +34,7 @@ def _adapt(schema: Any) -> Any:
     adapted = {key: _adapt(item) for key, item in schema.items() if key != "discriminator"}
     if adapted.get("format") == "password" and adapted.get("writeOnly"):
         del adapted["format"], adapted["writeOnly"]
-        adapted["pattern"] = NAME_PATTERN
+        adapted["pattern"] = WRITTEN_PATTERN
     if "patternProperties" in adapted:
         adapted.setdefault("additionalProperties", False)
     return adapted

@@ -1,25 +1,41 @@
-"""`${NAME}` in the values under `portals` and `sources`: replaced from the environment, required for secrets."""
+"""`${NAME}` and `sm://NAME` in the values under `portals` and `sources`: replaced, and required for secrets.
+
+`${NAME}` comes from the environment, `sm://NAME` from Secret Manager, and so does the value of a `${NAME}` that is such
+a reference itself. Nothing is fetched here: `wanted` names what has to be known, `resolve` is given it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
 from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 
-from badge_bridge.errors import Finding
+from badge_bridge.errors import BridgeError, Finding
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.portal_model import SERVERS
+from badge_bridge.secret_references import FORMS, PREFIX, SECRET_PATTERN, parse
 
-__all__ = ["NAME_PATTERN", "Resolution", "resolve"]
+__all__ = ["WRITTEN_PATTERN", "Known", "Resolution", "resolve", "wanted"]
 
-NAME_PATTERN = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
-"""How a name is written, as a regular expression."""
+WRITTEN_PATTERN = rf"\$\{{[A-Za-z_][A-Za-z0-9_]*\}}|^{SECRET_PATTERN}$"
+"""How a secret is written, as a regular expression."""
+
+Known = Mapping[str, tuple[str, ...] | BridgeError]
+"""By reference: the values that it stands for, newest first, or why there are none."""
+
+MAX_VALUES = 100
+"""Values of one text in a list, which has as many as its references have together."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 _SECRET_KEYS = frozenset({"webhook", "access_token", "client_secret", "secrets"})
+
+_SECTIONS = ("portals", "sources")
+
+_NO_REFERENCE = f"this is no reference to a secret in Secret Manager; write {FORMS}"
 
 _UNKNOWN = "${UNKNOWN}"
 """Stands for a secret that is not known. Where no secret is needed, a provider's validators let its name pass."""
@@ -37,30 +53,55 @@ class Resolution:
     """Values that stand for nothing yet: an unset name, or a placeholder."""
     around_unknown: set[Path] = field(default_factory=set)
     """What has such a value inside of it."""
+    written: dict[Path, Path] = field(default_factory=dict)
+    """Where values stand in the file that a list has in addition, one for each further version of a secret."""
+
+
+def wanted(document: Document, environ: Mapping[str, str]) -> frozenset[str]:
+    """The references to Secret Manager that the file uses, itself or through the environment."""
+    texts = [text for section in _SECTIONS for text in _texts_in(_entries(document, section))]
+    names = {match[1] for text in texts for match in _REFERENCE.finditer(text) if match[1]}
+    return frozenset(one for one in (*texts, *(environ.get(name, "") for name in names)) if parse(one) is not None)
 
 
 def resolve(
-    document: Document, providers: Mapping[str, type[BaseModel]], environ: Mapping[str, str] | None
+    document: Document,
+    providers: Mapping[str, type[BaseModel]],
+    environ: Mapping[str, str] | None,
+    known: Known,
 ) -> Resolution:
-    """Replace every reference. Without an environment each becomes a placeholder."""
+    """Replace every reference; `known` has all that are `wanted`. Without an environment each becomes a placeholder."""
     resolution = Resolution(dict(document.data))
-    for section in ("portals", "sources"):
-        entries = document.data.get(section)
-        if not isinstance(entries, dict):
+    for section in _SECTIONS:
+        entries = _entries(document, section)
+        if entries is None:
             continue
         replaced = {}
         for name, entry in entries.items():
             secret_keys = _SECRET_KEYS | _secret_fields(providers, entry)
-            replacing = _Replacing(document, resolution, environ, secret_keys, _placeholders(entry))
+            replacing = _Replacing(document, resolution, environ, known, secret_keys, _placeholders(entry))
             replaced[name] = replacing.value(entry, (section, name))
         resolution.data[section] = replaced
     return resolution
 
 
+def _entries(document: Document, section: str) -> dict[str, Any] | None:
+    entries = document.data.get(section) if isinstance(document.data, dict) else None
+    return entries if isinstance(entries, dict) else None
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(item)
+
+
 def _placeholders(entry: Any) -> Mapping[str, str]:
     """What stands for a value that is not known: of the form that its key asks for."""
     url = entry.get("url") if isinstance(entry, dict) else None
-    portal = url.rstrip("/") if isinstance(url, str) and "${" not in url else "https://portal.invalid"
+    portal = url.rstrip("/") if isinstance(url, str) and not _is_replaced(url) else "https://portal.invalid"
     return {
         "webhook": f"{portal}/rest/1/placeholder/",
         "url": portal,
@@ -69,6 +110,10 @@ def _placeholders(entry: Any) -> Mapping[str, str]:
         "install_url": "https://bridge.invalid/install",
         "public_url": "https://bridge.invalid/hooks/placeholder",
     }
+
+
+def _is_replaced(text: str) -> bool:
+    return "${" in text or text.startswith(PREFIX)
 
 
 def _secret_fields(providers: Mapping[str, type[BaseModel]], entry: Any) -> frozenset[str]:
@@ -92,6 +137,7 @@ class _Replacing:
     document: Document
     resolution: Resolution
     environ: Mapping[str, str] | None
+    known: Known
     secret_keys: frozenset[str]
     placeholders: Mapping[str, str]
 
@@ -99,59 +145,101 @@ class _Replacing:
         if isinstance(value, dict):
             return {key: self.value(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.value(item, (*path, index)) for index, item in enumerate(value)]
+            return self._list(value, path)
         if isinstance(value, str):
-            return self._text(value, path)
+            return self._texts(value, path)[0]
         return value
 
-    def _text(self, text: str, path: Path) -> str:
-        names = [match[1] for match in _REFERENCE.finditer(text) if match[1]]
-        secret = not self.secret_keys.isdisjoint(path[2:])
-        if text.startswith("sm://"):
-            self._note(
-                path, "secrets are not read from Secret Manager yet; write ${NAME} and set it in the environment"
-            )
-            return self._nothing(path)
-        if any(match[0] == "${" for match in _REFERENCE.finditer(text)):
-            self._note(
-                path, "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"
-            )
-            return self._nothing(path)
-        if secret and not names:
-            self._note(
-                path,
-                "a secret must not stand in this file, it would end up in version control; "
-                "write ${NAME} and set NAME in the environment",
-            )
-            return self._nothing(path)
-        if names and self.environ is None:
-            return self._nothing(path)
-        unusable = [name for name in dict.fromkeys(names) if not self._is_usable(name, path)]
-        if unusable:
-            return self._nothing(path)
-        replaced = _REFERENCE.sub(self._replacement, text)
-        if secret:
-            self.resolution.secrets.add(replaced)
-        if path[-1] == "webhook":
-            self.resolution.secrets.add(replaced.rstrip("/").rpartition("/")[2])
-        return replaced
+    def _list(self, items: Sequence[Any], path: Path) -> list[Any]:
+        """What further versions add comes after all that is written, so that each of these keeps its index."""
+        values: list[Any] = []
+        added: list[tuple[str, Path]] = []
+        for index, item in enumerate(items):
+            at = (*path, index)
+            first, *others = self._texts(item, at) if isinstance(item, str) else [self.value(item, at)]
+            values.append(first)
+            added += [(other, at) for other in others]
+        for text, at in added:
+            self.resolution.written[*path, len(values)] = at
+            values.append(text)
+        return values
 
-    def _is_usable(self, name: str, path: Path) -> bool:
+    def _texts(self, text: str, path: Path) -> Sequence[str]:
+        """What a text becomes: one text, or in a list of secrets one for each version."""
+        secret = not self.secret_keys.isdisjoint(path[2:])
+        mistake = _mistake(text, secret=secret)
+        if mistake:
+            self._note(path, mistake)
+            return self._nothing(path)
+        if text.startswith(PREFIX):
+            if self.environ is None:
+                return self._nothing(path)
+            texts = self._secret(text, path)
+        else:
+            names = dict.fromkeys(match[1] for match in _REFERENCE.finditer(text) if match[1])
+            if names and self.environ is None:
+                return self._nothing(path)
+            choices = [self._values(name, path) for name in names]
+            texts = tuple(
+                _filled(text, dict(zip(names, values, strict=True))) for values in islice(product(*choices), MAX_VALUES)
+            )
+        if not texts:
+            return self._nothing(path)
+        used = texts if secret and isinstance(path[-1], int) else texts[:1]
+        if secret:
+            self.resolution.secrets.update(used)
+        if path[-1] == "webhook":
+            self.resolution.secrets.update(one.rstrip("/").rpartition("/")[2] for one in used)
+        return used
+
+    def _values(self, name: str, path: Path) -> tuple[str, ...]:
+        """What a name stands for; nothing where it is unusable, which is noted."""
         value = (self.environ or {}).get(name, "")
+        if value.startswith(PREFIX):
+            return self._secret(value, path, f"{name}: ")
         if not value:
             self._note(path, f"{name} is not set in the environment; set it, or correct the name")
         elif not value.isprintable():
             self._note(path, f"the value of {name} has a line end or another invisible character; set it without")
-        return bool(value) and value.isprintable()
+        return (value,) if value and value.isprintable() else ()
 
-    def _replacement(self, match: re.Match[str]) -> str:
-        return (self.environ or {})[match[1]] if match[1] else "${"
+    def _secret(self, reference: str, path: Path, whose: str = "") -> tuple[str, ...]:
+        if parse(reference) is None:
+            self._note(path, f"{whose}{_NO_REFERENCE}")
+            return ()
+        found = self.known.get(reference)
+        if found is None:
+            self._note(path, f"{whose}{reference} was not read from Secret Manager")
+        elif isinstance(found, BridgeError):
+            self._note(path, f"{whose}{found}")
+        else:
+            return found
+        return ()
 
     def _note(self, path: Path, message: str) -> None:
         self.resolution.findings.append(self.document.finding(self.document.values[path], message))
 
-    def _nothing(self, path: Path) -> str:
+    def _nothing(self, path: Path) -> Sequence[str]:
         self.resolution.unknown.add(path)
         self.resolution.around_unknown.update(path[:length] for length in range(2, len(path)))
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
-        return self.placeholders.get(key, _UNKNOWN)
+        return (self.placeholders.get(key, _UNKNOWN),)
+
+
+def _mistake(text: str, *, secret: bool) -> str:
+    """What is wrong with how a text is written; empty where nothing is."""
+    if text.startswith(PREFIX):
+        return "" if parse(text) else _NO_REFERENCE
+    found = [match[0] for match in _REFERENCE.finditer(text)]
+    if "${" in found:
+        return "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"
+    if secret and all(one == "$${" for one in found):
+        return (
+            "a secret must not stand in this file, it would end up in version control; "
+            "write ${NAME} and set NAME in the environment"
+        )
+    return ""
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return _REFERENCE.sub(lambda match: values[match[1]] if match[1] else "${", text)

@@ -13,12 +13,12 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from badge_bridge.configuration import configured
 from badge_bridge.errors import BridgeError
 from badge_bridge.observability import logs
 from badge_bridge.observability.start_line import log_cannot_start
-from badge_bridge.rulesfile import RulesFile, load
+from badge_bridge.rulesfile import RulesFile
 from badge_bridge.settings import Settings
-from badge_bridge.sources import OPTIONS
 
 __all__ = ["Opening", "read_rules"]
 
@@ -68,15 +68,11 @@ class Opening(Generic[T]):
         return opened
 
 
-def read_rules(settings: Settings) -> RulesFile:
-    """The rules file; from now on no log line holds one of its secrets.
-
-    Raises:
-        RulesError: something in it is wrong.
-    """
-    rules = load(settings.rules, providers=OPTIONS, environ=os.environ)
+async def read_rules(settings: Settings) -> tuple[Settings, RulesFile]:
+    """As `configured`; from now on no log line holds one of the secrets."""
+    settings, rules = await configured(settings, os.environ)
     _configure_logs(settings, secrets=rules.secrets | set(settings.encryption_keys))
-    return rules
+    return settings, rules
 
 
 def _configure_logs(settings: Settings, *, secrets: frozenset[str]) -> None:

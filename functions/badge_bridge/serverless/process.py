@@ -86,9 +86,10 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _Processor:
     if dispatcher is None:
         raise SettingsError("process is for DISPATCH=pubsub://PROJECT/TOPIC; with local, who receives works")
     stack.push_async_callback(dispatcher.close)
+    settings, rules = await read_rules(settings)
     bridge = await stack.enter_async_context(
         open_bridge(
-            read_rules(settings),
+            rules,
             state=settings.state,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,

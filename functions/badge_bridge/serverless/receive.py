@@ -48,7 +48,7 @@ async def answer(request: Request) -> Response:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
-    rules = read_rules(settings)
+    settings, rules = await read_rules(settings)
     dispatcher = pubsub_dispatcher(settings.dispatch)
     if dispatcher is not None:
         stack.push_async_callback(dispatcher.close)

@@ -75,9 +75,10 @@ async def _look_after(bridge: Bridge) -> None:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> _Sweeper:
+    settings, rules = await read_rules(settings)
     bridge = await stack.enter_async_context(
         open_bridge(
-            read_rules(settings),
+            rules,
             state=settings.state,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,

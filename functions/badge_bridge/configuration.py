@@ -1,0 +1,99 @@
+"""The rules and the keys that the settings name: fetched, with the secrets that they refer to in Secret Manager.
+
+A rules file is a path or an object of Cloud Storage. What is fetched is fetched once, by whoever starts: a new version
+of a secret, or new rules, count for processes that start later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from badge_bridge.errors import BridgeError, Finding, RulesError, SettingsError
+from badge_bridge.gcp import secret_manager, storage
+from badge_bridge.gcp.addresses import api_at
+from badge_bridge.gcp.rest import GoogleApi
+from badge_bridge.gcp.tokens import TokenSource, access_tokens
+from badge_bridge.http import AsyncBaseTransport, keep_addresses_out_of_logs
+from badge_bridge.rulesfile import Draft, RulesFile, read_file
+from badge_bridge.secret_references import PREFIX
+from badge_bridge.settings import Settings, encryption_keys
+from badge_bridge.sources import OPTIONS
+
+__all__ = ["Google", "configured", "without_secrets"]
+
+
+@dataclass(slots=True)
+class Google:
+    """How Google is reached; `transport` replaces the network, `tokens` what this process runs as."""
+
+    tokens: TokenSource = field(default_factory=access_tokens)
+    transport: AsyncBaseTransport | None = None
+
+
+async def configured(
+    settings: Settings, environ: Mapping[str, str], google: Google | None = None
+) -> tuple[Settings, RulesFile]:
+    """The rules, and the settings with the encryption keys themselves where they were references.
+
+    Raises:
+        RulesError: something in the rules file is wrong, or a secret that it names cannot be had.
+        SettingsError: so is an encryption key.
+        GoogleError: Google cannot be asked now, or there are no credentials; the same may succeed later.
+    """
+    google = google or Google()
+    draft = await _draft(settings, environ, google)
+    keys = [key for key in settings.encryption_keys if key.startswith(PREFIX)]
+    known = await _secrets({*draft.wanted(environ), *keys}, environ, google)
+    if keys:
+        settings = replace(settings, encryption_keys=_keys(settings.encryption_keys, known))
+    return settings, draft.checked(providers=OPTIONS, environ=environ, known=known)
+
+
+async def without_secrets(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> RulesFile:
+    """The rules with placeholders for everything that comes from the environment or Secret Manager; as `configured`."""
+    draft = await _draft(settings, environ, google or Google())
+    return draft.checked(providers=OPTIONS, environ=None)
+
+
+async def _draft(settings: Settings, environ: Mapping[str, str], google: Google) -> Draft:
+    where = settings.rules
+    if not where.startswith(storage.PREFIX):
+        return Draft(read_file(where), where)
+    async with _api(storage.BASE, storage.EMULATOR, environ, google) as api:
+        try:
+            return Draft(await storage.read_object(where, api), where)
+        except storage.ObjectUnusable as error:
+            raise RulesError([Finding(where, 0, 0, str(error))]) from error
+
+
+_Known = Mapping[str, tuple[str, ...] | secret_manager.SecretUnusable]
+
+
+async def _secrets(references: Collection[str], environ: Mapping[str, str], google: Google) -> _Known:
+    if not references:
+        return {}
+    project = environ.get("GOOGLE_CLOUD_PROJECT", "").strip()
+    async with _api(secret_manager.BASE, secret_manager.EMULATOR, environ, google) as api:
+        return await secret_manager.read_secrets(references, api, project=project)
+
+
+@asynccontextmanager
+async def _api(base: str, emulator: str, environ: Mapping[str, str], google: Google) -> AsyncIterator[GoogleApi]:
+    keep_addresses_out_of_logs()
+    api = api_at(base, emulator=emulator, environ=environ, tokens=google.tokens, transport=google.transport)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+def _keys(written: Collection[str], known: _Known) -> tuple[str, ...]:
+    keys: list[str] = []
+    for key in written:
+        found = known.get(key, (key,))
+        if isinstance(found, BridgeError):
+            raise SettingsError(f"ENCRYPTION_KEY: {found}") from found
+        keys += found
+    return encryption_keys(",".join(keys))
