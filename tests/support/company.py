@@ -171,6 +171,28 @@ def number_of(customer: int) -> str:
     return f"+4930{23125000000 + customer}"
 
 
+def portal_of(
+    customers: int,
+    *,
+    variants: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    clock: Callable[[], float] = virtual_clock,
+) -> SandboxPortal:
+    """A portal with so many customers besides the sandbox's own, each with one open deal."""
+    seed = default_seed()
+    contacts = [
+        Contact(id=FIRST_ITEM + n, name=f"Customer {n}", phones=(number_of(n),)) for n in range(1, customers + 1)
+    ]
+    deals = [Deal(id=FIRST_ITEM + n, title=f"Deal {n}", contact_ids=(FIRST_ITEM + n,)) for n in range(1, customers + 1)]
+    changes: dict[str, Any] = {
+        "variants": {**seed.variants.model_dump(), **(variants or {})},
+        "contacts": [one.model_dump() for one in (*seed.contacts, *contacts)],
+        "deals": [one.model_dump() for one in (*seed.deals, *deals)],
+        **({} if limits is None else {"limits": limits}),
+    }
+    return SandboxPortal(type(seed).model_validate({**seed.model_dump(), **changes}), clock=clock)
+
+
 @asynccontextmanager
 async def open_company(
     *,
@@ -188,18 +210,7 @@ async def open_company(
 
     `limits` replaces the portal's own, which are 2 a second and 50; `installed` is as in `open_bridge`.
     """
-    seed = default_seed()
-    contacts = [
-        Contact(id=FIRST_ITEM + n, name=f"Customer {n}", phones=(number_of(n),)) for n in range(1, customers + 1)
-    ]
-    deals = [Deal(id=FIRST_ITEM + n, title=f"Deal {n}", contact_ids=(FIRST_ITEM + n,)) for n in range(1, customers + 1)]
-    changes: dict[str, Any] = {
-        "variants": {**seed.variants.model_dump(), **(variants or {})},
-        "contacts": [one.model_dump() for one in (*seed.contacts, *contacts)],
-        "deals": [one.model_dump() for one in (*seed.deals, *deals)],
-        **({} if limits is None else {"limits": limits}),
-    }
-    portal = SandboxPortal(type(seed).model_validate({**seed.model_dump(), **changes}), clock=virtual_clock)
+    portal = portal_of(customers, variants=variants, limits=limits)
     webhook = f"{BASE}/rest/1/{ADMINISTRATOR_SECRET}/"
     known = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN, "WEBHOOK": webhook, **(environ or {})}
     async with open_bridge(
