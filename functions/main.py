@@ -35,3 +35,19 @@ async def sweep(request: Request) -> Response:
     from badge_bridge.serverless import sweep as function
 
     return await function.answer(request)
+
+
+@functions_framework.aio.http
+async def install(request: Request) -> Response:
+    """`/install`: let an OAuth application into its portal."""
+    from badge_bridge.serverless import install as function
+
+    return await function.answer(request)
+
+
+@functions_framework.aio.http
+async def console(request: Request) -> Response:
+    """`GET /console/api/...json`: show an operator what is stored."""
+    from badge_bridge.serverless import console as function
+
+    return await function.answer(request)

@@ -50,6 +50,12 @@ rules:
 """
 
 
+BY_APPLICATION = RULES.replace(
+    'oauth: {access_token: "${PORTAL_TOKEN}"}',
+    'oauth: {client_id: local.sandbox-application, client_secret: "${PORTAL_TOKEN}", server: "${PORTAL}"}',
+)
+
+
 def missed(call: str) -> Sent:
     return pbx(json.dumps({"type": "call.missed", "id": call, "caller": ANNA}).encode())
 
@@ -79,7 +85,7 @@ class Cloud:
     def topic(self) -> str:
         return f"projects/{PROJECT}/topics/{self.name}"
 
-    def function(self, target: str, *, name: str = "", **env: str) -> str:
+    def function(self, target: str, *, name: str = "", rules: str = RULES, **env: str) -> str:
         """Start a function; its address. `running` has its program by the name, by default that of its target."""
         folder = self.folder / (name or target)
         folder.mkdir()
@@ -87,7 +93,7 @@ class Cloud:
         started = functions_framework(
             folder,
             self.webhook,
-            rules=RULES,
+            rules=rules,
             target=target,
             env={**given, **self.dispatch, **self.settings, **env},
         )
@@ -107,23 +113,22 @@ class Cloud:
             **dead,
         )
 
-    def events(self) -> dict[str, StoredEvent]:
-        """What is stored, with outcomes and history, by the events' own ids."""
+    def events(self) -> list[StoredEvent]:
+        """What is stored, with outcomes and history."""
 
-        async def read() -> dict[str, StoredEvent]:
+        async def read() -> list[StoredEvent]:
             store = open_store(self.state)
             await store.open()
             try:
                 listed = (await store.list(limit=1000)).events
-                found = [await store.get(one.key) for one in listed]
+                return [found for one in listed if (found := await store.get(one.key)) is not None]
             finally:
                 await store.close()
-            return {one.event.id: one for one in found if one is not None}
 
         return asyncio.run(read())
 
     def event(self, call: str) -> StoredEvent | None:
-        return self.events().get(call)
+        return next((one for one in self.events() if one.event.id == call), None)
 
     def ended(self, call: str, state: str = "done") -> StoredEvent:
         """The event, once it has ended so."""
@@ -140,15 +145,24 @@ class Cloud:
         """Those of the portal that were made for an event, by the rule above."""
         found = self.event(call)
         assert found is not None
-        state = httpx.get(f"{self.portal}/_sandbox/state", trust_env=False).json()
         origin = origin_of(found.key, "missed call", 0)
-        return [one for one in state["activities"] if origin in json.dumps(one)]
+        return [one for one in self.on_cards() if origin in json.dumps(one)]
+
+    def on_cards(self) -> list[Mapping[str, Any]]:
+        """All activities of the portal."""
+        state = httpx.get(f"{self.portal}/_sandbox/state", trust_env=False).json()
+        return list(state["activities"])
+
+    def worker(self, name: str) -> int:
+        """The process that gunicorn has forked to answer requests, and forks anew when it dies."""
+        pid = self.running[name].process.pid
+        (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        return int(child)
 
     def fault(self, method: str, fault: str, **more: Any) -> None:
         order = {"method": method, "fault": fault, "times": 1, **more}
         httpx.post(f"{self.portal}/_sandbox/faults", json=order, trust_env=False).raise_for_status()
 
-    def asked(self, method: str) -> int:
-        """How often the portal was asked this so far, requests included that it has not answered yet."""
-        answer = httpx.get(f"{self.portal}/_sandbox/requests", params={"method": method}, trust_env=False)
-        return len(answer.json())
+    def faults(self) -> Any:
+        """Those that have been ordered and have not struck yet."""
+        return httpx.get(f"{self.portal}/_sandbox/faults", trust_env=False).json()["pending"]

@@ -150,7 +150,7 @@ def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
 
 SERVING = {
     "serve": "bridge, badge_bridge.server",
-    **{name: f"serverless.{name}" for name in ("receive", "process", "sweep")},
+    **{name: f"serverless.{name}" for name in ("receive", "process", "sweep", "install", "console")},
 }
 
 

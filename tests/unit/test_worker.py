@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from badge_bridge.dispatch.local import LocalWorker
+from badge_bridge.dispatch.local import Drained, LocalWorker
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.protocol import Claim
+from support.portals import run_virtually
 
 EVENT = Event(id="1", source="s", provider="p", type="t", time=datetime(2026, 11, 22, tzinfo=UTC))
 
@@ -152,3 +153,59 @@ async def test_stopping_waits_for_running_attempts_and_claims_no_more() -> None:
     await stopping
     assert work.done == ["s:0"]
     assert [left.key for left in work.due] == ["s:1"]
+
+
+async def test_drain_works_until_nothing_is_due() -> None:
+    """Also on what becomes due meanwhile; then it says how much it was."""
+    work = Work(10)
+    process = work.process
+
+    async def multiplying(claimed: Claim) -> None:
+        await process(claimed)
+        if claimed.key == "s:9":
+            work.due.append(claim(77))
+            await worker.wake(["s:77"])
+
+    worker = LocalWorker(sweep=work.sweep, process=multiplying, concurrency=4, tick=3600)
+    assert await worker.drain(3600) == Drained(11, all=True)
+    assert len(work.done) == 11
+    assert work.most == 4
+    assert await worker.drain(3600) == Drained(0, all=True)
+
+
+def test_drain_begins_nothing_when_its_time_is_over() -> None:
+    """What runs then still ends, and the rest is left."""
+
+    async def story() -> None:
+        work = Work(2)
+        assert await work.worker().drain(0) == Drained(0, all=False)
+        assert len(work.due) == 2
+        work.gate.clear()
+        draining = asyncio.create_task(work.worker(concurrency=1).drain(45))
+        await asyncio.sleep(60)
+        work.gate.set()
+        assert await draining == Drained(1, all=False)
+        assert work.done == ["s:0"]
+
+    run_virtually(story())
+
+
+async def test_drain_says_so_when_the_store_cannot_be_read() -> None:
+    """Whoever asked for it has to know that nothing was looked at."""
+    work = Work(1)
+    work.problems = [StoreUnavailable("disk full")]
+    with pytest.raises(StoreUnavailable):
+        await work.worker().drain(3600)
+
+
+async def test_drain_ends_when_the_worker_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is to end: what runs is cut off, and nothing more is begun."""
+    monkeypatch.setattr("badge_bridge.dispatch.local.GRACE", 0.0)
+    work = Work(2)
+    work.gate.clear()
+    worker = work.worker(concurrency=1)
+    draining = asyncio.create_task(worker.drain(3600))
+    await work.until(lambda: work.running > 0)
+    await worker.stop()
+    assert await draining == Drained(1, all=False)
+    assert (work.done, work.running, len(work.due)) == ([], 0, 1)

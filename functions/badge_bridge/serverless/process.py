@@ -23,9 +23,10 @@ from badge_bridge.errors import SettingsError
 from badge_bridge.gcp.callers import Callers
 from badge_bridge.server import health
 from badge_bridge.serverless.calling import callers_of, platform_call
-from badge_bridge.serverless.envelope import MAX_BODY, Envelope, NotOurs, read_envelope
+from badge_bridge.serverless.envelope import MAX_BODY, NotOurs, read_envelope
 from badge_bridge.serverless.opening import Opening, read_rules
-from badge_bridge.serverless.processing import Processing
+from badge_bridge.serverless.processing import Processing, Stopping
+from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
 
 __all__ = ["answer", "take"]
@@ -61,15 +62,11 @@ async def take(request: Request, processing: Processing) -> Response:
     except NotOurs as error:
         logger.error("a push was refused: %s", error)  # noqa: TRY400 - the message says it all
         return Response(status_code=400)
-    await _work(envelope, processing)
+    try:
+        await (processing.event(envelope.key) if envelope.key else processing.due())
+    except Stopping:
+        return Response(status_code=503)
     return Response(status_code=204)
-
-
-async def _work(envelope: Envelope, processing: Processing) -> None:
-    if envelope.key:
-        await processing.event(envelope.key)
-    else:
-        await processing.due()
 
 
 async def _body(request: Request) -> bytes:
@@ -104,6 +101,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _Processor:
         concurrency=settings.concurrency,
         clock=time.time,
     )
+    when_stopped(processing.stop)
     return _Processor(bridge, processing, callers_of(settings))
 
 

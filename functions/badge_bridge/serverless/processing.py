@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from badge_bridge.calls import call_join
-from badge_bridge.errors import StoreUnavailable
+from badge_bridge.dispatch.local import GRACE
+from badge_bridge.errors import BridgeError, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.pipeline import LEASE, Pipeline
 from badge_bridge.sources.joining import MOST_LEGS
 from badge_bridge.store.protocol import Claim, Store
 
-__all__ = ["LONGEST", "PATIENCE", "Processing"]
+__all__ = ["LONGEST", "PATIENCE", "Processing", "Stopping"]
 
 logger = logging.getLogger("badge_bridge.worker")
+
+T = TypeVar("T")
 
 PATIENCE = 15.0
 """Seconds after its arrival within which a message starts attempts, and waits for the times at which they are due."""
@@ -30,6 +34,10 @@ LONGEST = PATIENCE + LEASE
 
 _SHORTEST = 0.05
 """Seconds between two tries to lease an event that somebody else has changed in between."""
+
+
+class Stopping(BridgeError):
+    """This process ends, and another one has to go on with the message."""
 
 
 class Processing:
@@ -43,14 +51,16 @@ class Processing:
         wake: Callable[[Sequence[str]], Awaitable[None]],
         concurrency: int,
         clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         self._pipeline = pipeline
         self._store = store
         self._wake = wake
         self._concurrency = concurrency
         self._room = asyncio.Semaphore(concurrency)
-        self._running = 0
+        self._running: set[asyncio.Task[Any]] = set()
+        self._asleep: set[asyncio.Task[Any]] = set()
+        self._stopping = False
         self._clock = clock
         self._sleep = sleep
 
@@ -59,6 +69,7 @@ class Processing:
 
         Raises:
             StoreUnavailable: how it stands is not known.
+            Stopping: it has not ended.
         """
         until = self._clock() + PATIENCE
         while True:
@@ -68,7 +79,7 @@ class Processing:
             key, due = next_
             if due > until or self._clock() >= until:
                 return  # the sweep's
-            await self._sleep(max(due - self._clock(), _SHORTEST))
+            await self._alone(self._sleep(max(due - self._clock(), _SHORTEST)), self._asleep)
 
     async def due(self) -> None:
         """Work on what is due now, as far as there is room, and see that somebody looks for what else there is.
@@ -76,11 +87,36 @@ class Processing:
         Raises:
             StoreUnavailable: it cannot be read what is due.
         """
-        room = self._concurrency - self._running
+        room = 0 if self._stopping else self._concurrency - len(self._running)
         claims = await self._pipeline.sweep(room) if room > 0 else ()
         await asyncio.gather(*(self._in_room(claim) for claim in claims))
         if claims and len(claims) == room:
             await self._wake([])
+
+    async def stop(self) -> None:
+        """Let running attempts end for `GRACE` seconds, then cut them off.
+
+        What is cut off is given back to the store.
+        """
+        self._stopping = True
+        for task in self._asleep:
+            task.cancel()
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=GRACE)
+            for task in late:
+                task.cancel()
+
+    async def _alone(self, work: Coroutine[Any, Any, T], among: set[asyncio.Task[Any]]) -> T:
+        """Do something that `stop` may cut off without cutting off the request that it is for."""
+        task = asyncio.create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self._stopping and task.cancelled():
+                raise Stopping("this process ends") from None
+            raise
 
     async def _try(self, key: str, until: float) -> tuple[str, float] | None:
         """Lease it and make an attempt, where it can be leased; the key to go on with, and when that is due."""
@@ -90,6 +126,8 @@ class Processing:
         except TimeoutError:
             return None  # more is going on here than there is room for: the sweep's
         try:
+            if self._stopping:
+                raise Stopping("this process ends")
             claim = await self._store.claim(key, now=self._clock(), lease=LEASE)
             if claim is not None:
                 return await self._attempt(claim)
@@ -101,20 +139,19 @@ class Processing:
         async with self._room:
             try:
                 await self._attempt(claim)
+            except Stopping:
+                pass  # given back
             except StoreUnavailable as error:
                 logger.warning("%s: its outcome could not be stored, so its lease will run out: %s", claim.key, error)
 
     async def _attempt(self, claim: Claim) -> tuple[str, float] | None:
-        self._running += 1
         try:
-            settlement = await self._pipeline.process(claim)
-        except StoreUnavailable:
+            settlement = await self._alone(self._pipeline.process(claim), self._running)
+        except (StoreUnavailable, Stopping):
             raise
         except Exception:
             logger.exception("%s: processing failed unexpectedly; its lease will run out", claim.key)
             return None
-        finally:
-            self._running -= 1
         if claim.revision:
             # It may have been judged anew meanwhile, and whoever was told of that found it leased.
             return await self._look(claim.key)

@@ -21,6 +21,7 @@ from badge_bridge.dispatch.pubsub import PubSubDispatcher, pubsub_dispatcher
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.server import Front, handle
 from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
 from badge_bridge.sources import build_all
 from badge_bridge.store import open_store
@@ -56,9 +57,11 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
 
     from badge_bridge.bridge import open_bridge  # noqa: PLC0415 - a third of the time to the first answer
 
-    return await stack.enter_async_context(
+    bridge = await stack.enter_async_context(
         open_bridge(rules, state=settings.state, concurrency=settings.concurrency, keys=settings.encryption_keys)
     )
+    when_stopped(bridge.worker.stop)
+    return bridge
 
 
 async def _open_receiver(

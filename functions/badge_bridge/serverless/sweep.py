@@ -25,6 +25,7 @@ from badge_bridge.pipeline import LEASE
 from badge_bridge.server import health
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
 
 __all__ = ["BEGINS", "LONGEST", "answer", "sweep"]
@@ -85,6 +86,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _Sweeper:
             at_work=False,
         )
     )
+    when_stopped(bridge.worker.stop)
     return _Sweeper(bridge, callers_of(settings))
 
 

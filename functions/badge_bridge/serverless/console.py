@@ -1,0 +1,39 @@
+"""`console`: what is stored, for an operator who may read everything, phone numbers included.
+
+It does not ask who calls. People do, so INVOKERS is not for them: the platform's access control decides, and lets
+nobody in who is not named there.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from badge_bridge.console import handle
+from badge_bridge.server import health
+from badge_bridge.serverless.opening import Opening
+from badge_bridge.settings import Settings
+from badge_bridge.store import open_store
+from badge_bridge.store.protocol import Store
+
+__all__ = ["answer"]
+
+
+async def answer(request: Request) -> Response:
+    return await _opening.answer(request, _handle)
+
+
+async def _handle(request: Request, store: Store) -> Response:
+    return await (health if request.scope["path"] == "/healthz" else handle)(request, store)
+
+
+async def _open(stack: AsyncExitStack, settings: Settings) -> Store:
+    store = open_store(settings.state)
+    await store.open()
+    stack.push_async_callback(store.close)
+    return store
+
+
+_opening = Opening(_open)

@@ -1,0 +1,133 @@
+"""The console's JSON: what the command line prints, page by page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from badge_bridge.console import handle
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.events import Event
+from badge_bridge.life import life, summary
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Accepted, Listing
+
+START = 1_795_345_200.0
+LIST = "/console/api/events.json"
+
+
+class Away(MemoryStore):
+    async def list(self, **_: object) -> Listing:
+        raise StoreUnavailable("away")
+
+
+async def filled(store: MemoryStore) -> MemoryStore:
+    """Five missed calls, two of them at the same moment, and an order."""
+    await store.open()
+    for number, seconds in enumerate((0.0, 1.25, 1.25, 2.0, 3.0)):
+        await add(store, f"pbx:{number}", seconds, "pbx", "call.missed")
+    await add(store, "shop:a:b/c", 9.0, "shop", "order.paid")
+    return store
+
+
+async def add(store: MemoryStore, key: str, seconds: float, source: str, type_: str) -> None:
+    moment = datetime.fromtimestamp(START + seconds, UTC)
+    event = Event(id=key, source=source, provider="generic", type=type_, time=moment, caller="+4930901820")
+    await store.accept([Accepted(key, event, "bearer", START + seconds)])
+
+
+async def ask(store: MemoryStore, path: str, method: str = "GET", **query: str) -> httpx.Response:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (await handle(Request(scope, receive), store))(scope, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console") as client:
+        return await client.request(method, path, params=query)
+
+
+async def keys(store: MemoryStore, **query: str) -> list[str]:
+    answer = await ask(store, LIST, **query)
+    assert answer.status_code == 200, answer.text
+    return [event["key"] for event in answer.json()["events"]]
+
+
+async def test_list_says_what_the_command_line_prints() -> None:
+    """Newest first, with the whole number: who may read this may call back."""
+    store = await filled(MemoryStore())
+    answer = await ask(store, LIST)
+    listed = (await store.list(limit=50)).events
+    assert answer.json() == {"events": [summary(event) for event in listed], "more": None}
+    assert [event.key for event in listed] == await keys(store)
+    assert answer.json()["events"][0]["caller"] == "+4930901820"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_list_is_filtered() -> None:
+    """By state, source and type; an empty parameter, as a form sends it, is none."""
+    store = await filled(MemoryStore())
+    assert await keys(store, source="shop") == ["shop:a:b/c"]
+    assert await keys(store, type="order.paid") == ["shop:a:b/c"]
+    assert await keys(store, state="done") == []
+    assert len(await keys(store, state="", source="", type="", limit="", before="")) == 6
+
+
+async def test_pages_follow_each_other_without_a_gap() -> None:
+    """`more` of one page is `before` of the next one, also between two events of the same moment."""
+    store = await filled(MemoryStore())
+    seen: list[str] = []
+    query = {"limit": "2"}
+    while True:
+        page = (await ask(store, LIST, **query)).json()
+        seen += [event["key"] for event in page["events"]]
+        if page["more"] is None:
+            break
+        query["before"] = page["more"]
+    assert seen == await keys(store)
+    assert len(seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("state", "lost"), ("limit", "0"), ("limit", "1001"), ("limit", "many"), ("before", "yesterday"), ("before", "1e99:x"), ("colour", "red")],
+)  # fmt: skip
+async def test_parameter_that_makes_no_sense_is_named(name: str, value: str) -> None:
+    """400 with what is wrong, in JSON."""
+    answer = await ask(await filled(MemoryStore()), LIST, **{name: value})
+    assert answer.status_code == 400
+    assert name in answer.json()["error"]
+
+
+async def test_event_is_shown_with_all_that_is_known() -> None:
+    """What `events show --json` prints, by the key as the list has it."""
+    store = await filled(MemoryStore())
+    answer = await ask(store, "/console/api/events/shop:a:b%2Fc.json")
+    stored = await store.get("shop:a:b/c")
+    assert stored is not None
+    assert answer.json() == life(stored, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/console/api/events/nobody.json", "GET", 404),
+        ("/console/api/events/.json", "GET", 404),
+        ("/console/api/events", "GET", 404),
+        ("/console", "GET", 404),
+        ("/", "GET", 404),
+        (LIST, "POST", 405),
+        ("/console/api/events/pbx:1.json", "DELETE", 405),
+    ],
+)
+async def test_console_shows_nothing_else_and_changes_nothing(path: str, method: str, status: int) -> None:
+    """It has two pages, and they are read."""
+    assert (await ask(await filled(MemoryStore()), path, method)).status_code == status
+
+
+async def test_console_says_so_when_the_store_is_away() -> None:
+    """503, and no trace of why for the browser."""
+    answer = await ask(await filled(Away()), LIST)
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "the store cannot be read now"}
