@@ -18,6 +18,11 @@ _KIB, _GIB, _TIB = 1024.0, 1024.0**3, 1024.0**4
 DELIVERIES = {"missed": 1, "returned": 1, "answered": 1, "unmatched": 1, "repeated": 1, "pushed again": 0, "legs": LEGS}
 """How often `receive` is called for one of each kind."""
 
+DOCUMENTS = {
+    kind: 0 if kind == "repeated" else 1 + LEGS if kind == "legs" else count for kind, count in DELIVERIES.items()
+}
+"""How many events are stored for one of each kind, and deleted when they have been kept long enough."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -114,11 +119,11 @@ def _used(run: Run, load: Load, events: float) -> Prices:
         + busy_seconds(process_seconds(run, load, events), load.hours)
         + SWEEPS * load.sweep_seconds
     )
-    ended = sum(share for kind, share in load.mix.items() if kind not in ("repeated", "pushed again")) * events
+    documents = sum(events * share * DOCUMENTS[kind] for kind, share in load.mix.items())
     return Prices(
         reads=cost.reads / 1e5,
         writes=cost.writes / 1e5,
-        deletes=(cost.deletes + (ended if load.retained else 0.0)) / 1e5,
+        deletes=(cost.deletes + (documents if load.retained else 0.0)) / 1e5,
         pubsub_tib=2 * messages * _KIB / _TIB,
         million_requests=(deliveries + messages + SWEEPS) / 1e6,
         vcpu_second=seconds * load.vcpu,

@@ -68,6 +68,11 @@ def test_month_costs_what_is_beyond_the_free_amounts() -> None:
     assert large.full.writes == pytest.approx(10_000_000 * 8 / 100_000 * PRICES.writes)
 
 
+def test_month_deletes_each_leg_and_the_call_when_they_are_kept_for_a_time() -> None:
+    """Three legs and what they are judged as, besides what is deleted anyway."""
+    assert month(RUN, load(retained=True, mix={"legs": 1.0}), 100_000).used.deletes == pytest.approx(4 + 1)
+
+
 def test_work_is_what_the_events_wait_for() -> None:
     """Round trips to the store, requests to the portal, and moments that are waited for; taking in is another's."""
     assert process_seconds(RUN, load(mix={"missed": 1.0}, store_seconds=0.01, portal_seconds=0.2), 10) == pytest.approx(
