@@ -2,8 +2,9 @@
 
 `python tests/bench/firestore_operations.py [--events 200] [--together 1] [--retention-days 30]`, where the Firestore
 emulator of the Google Cloud SDK is installed. Real pipeline, real store, the sandbox as the portal. The prices are list
-prices of one kind of region and differ by region: look yours up and pass them. Ends with 1 where an event did not end
-as it should, since then the figures are worthless.
+prices, Firestore's those of a multi-region such as nam5 (a single region such as us-central1 costs about half); they
+differ by region and change: look yours up and pass them. Ends with 1 where an event did not end as it should, since
+then the figures are worthless.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--vcpu", type=float, default=1.0, help="of an instance")
     parser.add_argument("--gib", type=float, default=0.5, help="of an instance")
     parser.add_argument("--log-bytes", type=float, default=2000, help="of the lines for one request")
-    prices = parser.add_argument_group("prices in US dollars; they differ by region and change, so look yours up")
+    prices = parser.add_argument_group("prices in US dollars: they differ by region and change, so look yours up")
     free = parser.add_argument_group("what is free, Firestore a day and all else a month")
     for field, name in _NAMES.items():
         option = field.replace("_", "-")
