@@ -54,8 +54,10 @@ locals {
 
   topic        = var.name
   rules_bucket = "${var.project}-${var.name}-rules"
-  # The name changes with the content, so that new rules make new revisions of the functions, which read them as they
-  # start, while a revision that is rolled back to finds the rules that it was deployed with.
+  # The name changes with the content, and with it the setting RULES: an instance reads the rules as it starts, so this is
+  # how all of them get the new ones at a time, and a revision that is rolled back to finds those that it was deployed
+  # with. The zip stays as it is; Google makes the images from it again, as with every change of a variable, and takes
+  # some minutes (hashicorp/terraform-provider-google, issue 23781).
   rules_object = var.rules_hash == null ? null : "rules-${substr(var.rules_hash, 0, 16)}.yaml"
 
   invoker = { process = "push", sweep = "scheduler" }
