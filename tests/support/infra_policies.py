@@ -156,7 +156,8 @@ def every_secret_is_read_by_whom_the_plan_names(infra: Infra) -> Iterator[str]:
     granted = {
         (_address(body["secret_id"]), body["role"])
         for body in infra.root.resources("google_secret_manager_secret_iam_member").values()
-        if body["for_each"] == "${module.plan.secret_readers}" and body["member"] == "${local.members[each.value.reader]}"
+        if body["for_each"] == "${module.plan.secret_readers}"
+        and body["member"] == "${local.members[each.value.reader]}"
     }
     for secret in infra.root.resources("google_secret_manager_secret"):
         for role in ("roles/secretmanager.secretAccessor", "roles/secretmanager.viewer"):
@@ -210,12 +211,19 @@ def uploads_are_named_by_their_content(infra: Infra) -> Iterator[str]:
 def the_database_is_protected_and_forgets(infra: Infra) -> Iterator[str]:
     database = infra.root.resources()["google_firestore_database.this"]
     for name in ("delete_protection_state", "deletion_policy", "point_in_time_recovery_enablement"):
-        if not re.match(r"\$\{var\.protect_data \? \"(DELETE_PROTECTION_ENABLED|ABANDON|POINT_IN_TIME_RECOVERY_ENABLED)\"", database.get(name, "")):
+        if not re.match(
+            r"\$\{var\.protect_data \? \"(DELETE_PROTECTION_ENABLED|ABANDON|POINT_IN_TIME_RECOVERY_ENABLED)\"",
+            database.get(name, ""),
+        ):
             yield f"{name} is {database.get(name)}"
     if infra.root.named("variable")["protect_data"]["default"] is not True:
         yield "data is not protected by default"
     field = infra.root.resources()["google_firestore_field.expire_at"]
-    if "ttl_config" not in field or field["field"] != "expire_at" or sorted(infra.root.locals["expiring"]) != ["events", "parts"]:
+    if (
+        "ttl_config" not in field
+        or field["field"] != "expire_at"
+        or sorted(infra.root.locals["expiring"]) != ["events", "parts"]
+    ):
         yield "events are kept for ever"
 
 
