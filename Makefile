@@ -17,7 +17,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2
 	{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit pythons bench fuzz format lock package clean
+.PHONY: help install demo test lint types unit pythons infra bench fuzz format lock package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -42,6 +42,10 @@ unit: $(VENV)/.dev ## all tests
 pythons: $(VENV)/.dev ## the fast tests on Python 3.12 and 3.13, where present
 	@$(BIN)/python tests/pythons.py 3.12 3.13
 
+infra: $(VENV)/.dev .venv-checkov/.made ## the Terraform: format, its own tests, our policies, checkov
+	$(BIN)/pytest tests/infra
+	.venv-checkov/bin/checkov --directory infra --framework terraform --skip-download --compact --quiet
+
 bench: $(VENV)/.dev ## print measurements of this machine
 	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
@@ -52,12 +56,13 @@ format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(VENV)/.lock ## compile the requirements files from pyproject.toml
-	$(LOCK) --output-file functions/requirements.txt
-	$(LOCK) --extra cli --group build --constraint functions/requirements.txt --output-file tests/requirements-cli.txt
-	$(LOCK) --extra cli --group dev --constraint tests/requirements-cli.txt --output-file tests/requirements.txt
+lock: $(VENV)/.lock ## compile the requirements files
+	$(LOCK) pyproject.toml --output-file functions/requirements.txt
+	$(LOCK) pyproject.toml --extra cli --group build --constraint functions/requirements.txt --output-file tests/requirements-cli.txt
+	$(LOCK) pyproject.toml --extra cli --group dev --constraint tests/requirements-cli.txt --output-file tests/requirements.txt
+	$(LOCK) tests/infra/requirements-checkov.in --output-file tests/infra/requirements-checkov.txt
 
-LOCK = $(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock"
 
 # Needs Python and nothing else; to check a rules file takes the command line.
@@ -67,7 +72,7 @@ package: $(if $(RULES_FILE),$(VENV)/.app) ## make the zip that the functions are
 	@$(PYTHON) infra/package.py $(if $(RULES_FILE),--rules "$(RULES_FILE)")
 
 clean: ## remove environments and caches
-	rm -rf .venv .venv-3.* .venv-functions .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-3.* .venv-functions .venv-checkov .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Whole or not at all: the stamp is written last.
 $(VENV)/.made:
@@ -91,4 +96,13 @@ $(VENV)/.dev: tests/requirements.txt $(VENV)/.app
 
 $(VENV)/.lock: $(VENV)/.made
 	@$(PIP) uv
+	@touch $@
+
+# Apart, since checkov brings a reader of Terraform of its own under the name of the one that the tests use. By uv, which
+# takes seconds for what takes pip minutes.
+.venv-checkov/.made: tests/infra/requirements-checkov.txt $(VENV)/.lock
+	@echo "installing checkov into .venv-checkov ..."
+	@rm -rf .venv-checkov
+	@$(BIN)/uv --no-config venv --quiet --python $(BIN)/python .venv-checkov
+	@$(BIN)/uv --no-config pip sync --quiet --require-hashes --python .venv-checkov $<
 	@touch $@

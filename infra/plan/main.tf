@@ -1,0 +1,103 @@
+# What is decided, without a provider: names, sizes, who may do what, and the environment of each function. The root
+# module makes resources of it; the tests beside this file run offline.
+
+terraform {
+  required_version = ">= 1.9"
+}
+
+locals {
+  # Timeouts are above the longest request: process takes 15 s of waiting and one lease of 90 s, sweep 45 s and a lease.
+  # tests/infra compares them with the code.
+  defaults = {
+    receive = { cpu = "1", memory = "512Mi", concurrency = 80, min_instances = 0, max_instances = 20, timeout = 30 }
+    process = { cpu = "1", memory = "1Gi", concurrency = 256, min_instances = 0, max_instances = 1, timeout = 120 }
+    # A sweep may last longer than the minute until the next one, which then shares its instance.
+    sweep   = { cpu = "1", memory = "1Gi", concurrency = 8, min_instances = 0, max_instances = 1, timeout = 150 }
+    install = { cpu = "1", memory = "512Mi", concurrency = 20, min_instances = 0, max_instances = 2, timeout = 60 }
+    console = { cpu = "1", memory = "512Mi", concurrency = 20, min_instances = 0, max_instances = 2, timeout = 30 }
+  }
+
+  # Providers and portals sign what they send, and cannot have an identity of Google's. Everybody else has one.
+  public = ["receive", "install"]
+
+  # Only Pub/Sub and Cloud Scheduler of this project call these two; both count as internal.
+  # (Cloud Run docs, "Restrict network ingress")
+  internal = ["process", "sweep"]
+
+  # The console only reads what is stored.
+  reads_rules = ["receive", "process", "sweep", "install"]
+  reads_store = ["console"]
+  publishes   = ["receive", "process"]
+  calls_out   = ["process", "sweep", "install"]
+
+  sizes = {
+    for name, size in local.defaults : name => {
+      cpu           = coalesce(try(var.functions[name].cpu, null), size.cpu)
+      memory        = coalesce(try(var.functions[name].memory, null), size.memory)
+      concurrency   = coalesce(try(var.functions[name].concurrency, null), size.concurrency)
+      min_instances = coalesce(try(var.functions[name].min_instances, null), size.min_instances)
+      max_instances = coalesce(try(var.functions[name].max_instances, null), size.max_instances)
+      timeout       = size.timeout
+    }
+  }
+
+  accounts = merge(
+    { for name in keys(local.defaults) : name => "${var.name}-${name}" },
+    { build = "${var.name}-build", push = "${var.name}-push", scheduler = "${var.name}-scheduler" },
+  )
+  emails = { for name, id in local.accounts : name => "${id}@${var.project}.iam.gserviceaccount.com" }
+
+  # Known before the functions are: Cloud Run gives a service this address beside the one with a hash, and always takes
+  # it as the audience of a token. So a function can be told its audience without knowing itself.
+  # (Cloud Run docs, "Invoke with an HTTPS request" and "Custom audiences")
+  urls = { for name in keys(local.defaults) : name => "https://${var.name}-${name}-${var.project_number}.${var.region}.run.app" }
+
+  topic        = var.name
+  rules_bucket = "${var.project}-${var.name}-rules"
+  # The name changes with the content, and with it the setting RULES: an instance reads the rules as it starts, so this is
+  # how all of them get the new ones at a time, and a revision that is rolled back to finds those that it was deployed
+  # with. The zip stays as it is; Google makes the images from it again, as with every change of a variable, and takes
+  # some minutes (hashicorp/terraform-provider-google, issue 23781).
+  rules_object = var.rules_hash == null ? null : "rules-${substr(var.rules_hash, 0, 16)}.yaml"
+
+  invoker = { process = "push", sweep = "scheduler" }
+
+  environment = {
+    for name, size in local.sizes : name => merge(
+      {
+        STATE                = "firestore://${var.project}/${var.database}"
+        DISPATCH             = "pubsub://${var.project}/${local.topic}"
+        LOG_FORMAT           = "gcp"
+        LOG_LEVEL            = var.log_level
+        SHOW_PHONE_NUMBERS   = var.show_phone_numbers ? "yes" : "no"
+        GOOGLE_CLOUD_PROJECT = var.project
+      },
+      var.retention_days == null ? {} : { RETENTION_DAYS = tostring(var.retention_days) },
+      # As many attempts at a time as there may be messages: one that waits for room holds a request for nothing.
+      # A sweep works on as many by itself.
+      contains(local.internal, name) ? { CONCURRENCY = tostring(local.sizes.process.concurrency) } : {},
+      contains(local.reads_rules, name) ? merge(
+        var.environment,
+        { RULES = var.rules_hash == null ? var.rules : "gs://${local.rules_bucket}/${local.rules_object}" },
+        var.encryption_key_secret == null ? {} : { ENCRYPTION_KEY = "sm://${var.encryption_key_secret}" },
+      ) : {},
+      contains(keys(local.invoker), name) ? {
+        INVOKERS         = local.emails[local.invoker[name]]
+        INVOKER_AUDIENCE = local.urls[name]
+      } : {},
+    )
+  }
+
+  secrets = {
+    for name, secret in merge(
+      var.encryption_key_secret == null ? {} : { (var.encryption_key_secret) = { readers = null } },
+      var.secrets,
+    ) : name => toset(secret.readers == null ? local.reads_rules : secret.readers)
+  }
+
+  # Seconds, all three: above the function's own timeout, so that no second attempt of Pub/Sub or Scheduler begins
+  # while the first may still be at work.
+  ack_deadline     = 180
+  attempt_deadline = 180
+  backoff          = { minimum = 10, maximum = 600 }
+}

@@ -1,0 +1,117 @@
+output "functions" {
+  description = "Everything about each function, by its entry point."
+  value = {
+    for name, size in local.sizes : name => merge(size, {
+      name        = "${var.name}-${name}"
+      url         = local.urls[name]
+      account     = local.accounts[name]
+      environment = local.environment[name]
+      ingress     = contains(local.internal, name) ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL"
+      egress      = var.static_egress && contains(local.calls_out, name)
+    })
+  }
+
+  precondition {
+    # Cloud Run docs, "Set maximum concurrent requests": more than one request needs a whole CPU.
+    condition     = alltrue([for size in values(local.sizes) : size.concurrency == 1 || tonumber(size.cpu) >= 1])
+    error_message = "A function with less than one CPU has concurrency = 1."
+  }
+  precondition {
+    condition     = alltrue([for size in values(local.sizes) : size.min_instances <= size.max_instances])
+    error_message = "min_instances is above max_instances."
+  }
+}
+
+output "accounts" {
+  description = "Ids of service accounts, by what they are for."
+  value       = local.accounts
+}
+
+output "public" {
+  description = "Functions that everybody may call."
+  value       = local.public
+}
+
+output "publishes" {
+  description = "Functions that publish."
+  value       = local.publishes
+}
+
+output "reads_rules" {
+  description = "Functions that read the rules file and its secrets."
+  value       = local.reads_rules
+}
+
+output "store_roles" {
+  description = "What each function may do in Firestore."
+  value = {
+    for name in keys(local.defaults) :
+    name => contains(local.reads_store, name) ? "roles/datastore.viewer" : "roles/datastore.user"
+  }
+}
+
+output "invokers" {
+  description = "Which of our own identities calls which function."
+  value       = local.invoker
+}
+
+output "console_members" {
+  description = "Who may call the console."
+  value       = var.console_members
+}
+
+output "topic" {
+  description = "The topic, its subscription, and the same for dead letters."
+  value = {
+    name              = local.topic
+    subscription      = "${local.topic}-push"
+    dead              = "${local.topic}-dead"
+    dead_subscription = "${local.topic}-dead"
+  }
+}
+
+output "push" {
+  description = "How Pub/Sub calls process."
+  value = {
+    ack_deadline          = local.ack_deadline
+    minimum_backoff       = "${local.backoff.minimum}s"
+    maximum_backoff       = "${local.backoff.maximum}s"
+    max_delivery_attempts = var.max_delivery_attempts
+  }
+
+  precondition {
+    condition     = local.ack_deadline > local.sizes.process.timeout && local.ack_deadline <= 600
+    error_message = "The ack deadline must be above the timeout of process, and 600 s at most."
+  }
+}
+
+output "sweeping" {
+  description = "How Cloud Scheduler calls sweep."
+  value       = { attempt_deadline = "${local.attempt_deadline}s" }
+
+  precondition {
+    condition     = local.attempt_deadline > local.sizes.sweep.timeout
+    error_message = "The attempt deadline must be above the timeout of sweep."
+  }
+}
+
+output "secrets" {
+  description = "By name: the functions that may read it."
+  value       = local.secrets
+}
+
+output "secret_readers" {
+  description = "One entry for each function and secret."
+  value = merge([
+    for name, readers in local.secrets : { for reader in readers : "${name}/${reader}" => { secret = name, reader = reader } }
+  ]...)
+}
+
+output "buckets" {
+  description = "Names of the buckets, and of the rules file in its own; null where none is uploaded."
+  value = {
+    source       = "${var.project}-${var.name}-source"
+    rules        = local.rules_bucket
+    rules_object = local.rules_object
+  }
+}

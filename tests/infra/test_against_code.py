@@ -1,0 +1,151 @@
+"""What `infra/` says of the code agrees with the code: entry points, fields of log lines, indexes of the store."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from badge_bridge.observability.event_line import log_accept, log_event
+from badge_bridge.observability.floods import FloodGate
+from badge_bridge.store.firestore import documents
+from badge_bridge.store.protocol import Store
+from badge_bridge.store.rows import Row
+from support.firestore_queries import Index, indexes_needed
+from support.stores import NOW, STORES
+from support.terraform import INFRA, Terraform, read
+
+MAIN = Path(documents.__file__).parents[3] / "main.py"
+
+
+@pytest.fixture(scope="module")
+def root() -> Terraform:
+    return read()
+
+
+def test_each_entry_point_is_a_function_and_back() -> None:
+    """What main.py offers is deployed, and nothing else is."""
+    offered = {node.name for node in ast.parse(MAIN.read_text()).body if isinstance(node, ast.AsyncFunctionDef)}
+
+    assert set(read(INFRA / "plan").locals["defaults"]) == offered
+
+
+def _event(**fields: Any) -> None:
+    always: dict[str, Any] = {"key": "s:1", "source": "s", "provider": "twilio", "type": "call.missed", "attempt": 1}
+    log_event(**always, failures=0, waited=0.0, took=0.1, **fields)
+
+
+@pytest.mark.parametrize(
+    ("write", "counted"),
+    [
+        (lambda gate: log_accept(source="s", result="refused", status=401, gate=gate), {"refused"}),
+        (lambda gate: log_accept(source="s", result="refused", status=422, gate=gate), set()),
+        (lambda gate: log_accept(source="s", result="duplicate", status=200, gate=gate), set()),
+        (lambda gate: _event(state="dead", reason="no right"), {"dead", "ended"}),
+        (lambda gate: _event(state="waiting", lane="main", due=5.0), {"paused"}),
+        (lambda gate: _event(state="waiting", failed=True, due=5.0), set()),
+        (lambda gate: _event(state="done"), {"ended"}),
+        (lambda gate: _event(state="ignored", reason="no rule"), {"ended"}),
+    ],
+    ids=["refused", "unreadable", "duplicate", "dead", "paused", "tried-again", "done", "ignored"],
+)
+def test_metrics_count_the_lines_that_they_are_about(
+    root: Terraform, caplog: pytest.LogCaptureFixture, write: Any, counted: set[str]
+) -> None:
+    """A line that the code writes is counted by the metrics for it and by no other, and has the labels they take."""
+    caplog.set_level(logging.INFO, logger="badge_bridge")
+    write(FloodGate())
+    (record,) = caplog.records
+    fields: Mapping[str, Any] = record.__dict__["json_fields"]
+    metrics = root.locals["counted"]
+
+    assert {name for name, metric in metrics.items() if _matches(metric["filter"], fields)} == counted
+    for name in counted:
+        for extractor in metrics[name]["labels"].values():
+            assert re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", extractor)[1] in fields  # type: ignore[index]
+
+
+def test_the_time_until_a_badge_is_in_the_line(root: Terraform, caplog: pytest.LogCaptureFixture) -> None:
+    """The metric of latency reads a field that the line of an event has, as a number."""
+    caplog.set_level(logging.INFO, logger="badge_bridge")
+    _event(state="done")
+    metric = root.resources()["google_logging_metric.waited"]
+    field = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", metric["value_extractor"])
+
+    assert field is not None
+    assert isinstance(caplog.records[0].__dict__["json_fields"][field[1]], float)
+
+
+def _matches(written: str, fields: Mapping[str, Any]) -> bool:
+    """Whether a filter of Cloud Logging takes a line with these fields, as far as ours are written."""
+    conditions = re.findall(r'jsonPayload\.(\w+)(?:=\(([^)]+)\)|="([^"]+)"|=(\d+)|(:\*))', written)
+    assert len(conditions) == written.count("jsonPayload."), f"not understood: {written}"
+    return all(
+        name in fields
+        if there
+        else str(fields.get(name)) in (re.findall(r'"([^"]+)"', several) if several else [text or number])
+        for name, several, text, number, there in conditions
+    )
+
+
+_ROW = Row(
+    key="s:1",
+    source="s",
+    type="call.missed",
+    event="{}",
+    time=NOW,
+    joins=frozenset({"+49301234"}),
+    verified="hmac",
+    received_at=NOW,
+    due=NOW,
+    state="done",
+    settled_at=NOW,
+)
+
+
+def test_what_grows_and_what_is_long_has_no_index_of_its_own(root: Terraform) -> None:
+    """Of an event's fields, times and texts without end are left out of the automatic indexes."""
+    fields = documents.write_row(_ROW, retention=60.0).fields
+    growing = {name for name, value in fields.items() if isinstance(value, float | datetime)}
+    unindexed = set(root.locals["unindexed"]["events"]) | {"expire_at"}
+
+    assert growing - unindexed == set()
+    assert {"event", "history", "key"} <= unindexed <= fields.keys()
+    assert fields["expire_at"] == datetime.fromtimestamp(NOW + 60, UTC)
+
+
+def test_what_is_asked_for_alone_keeps_its_index(root: Terraform) -> None:
+    """A query with one field is answered by that field's own index, so that stays."""
+    assert "key" not in root.locals["unindexed"]["attachments"]
+
+
+@pytest.fixture
+async def firestore(firestore_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+    store = STORES["firestore"](tmp_path)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.mark.slow
+async def test_each_query_has_its_index_and_back(
+    root: Terraform, firestore: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Firestore refuses a query without its index, and an index that nothing asks for costs with every write."""
+    needed = {index for index in await indexes_needed(firestore, monkeypatch) if len(index[1]) > 1}
+
+    assert {_index(one) for one in root.locals["indexes"].values()} == needed
+
+
+def _index(declared: Mapping[str, Any]) -> Index:
+    """As `indexes_needed` writes it."""
+    words = {"desc": "DESCENDING", "contains": "CONTAINS", "": "ASCENDING"}
+    fields = [field.partition(" ") for field in declared["fields"]]
+    return declared["collection"], tuple((name, words[order]) for name, _, order in fields)
