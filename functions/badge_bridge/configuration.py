@@ -72,8 +72,6 @@ _Known = Mapping[str, tuple[str, ...] | secret_manager.SecretUnusable]
 
 
 async def _secrets(references: Collection[str], environ: Mapping[str, str], google: Google) -> _Known:
-    if not references:
-        return {}
     project = environ.get("GOOGLE_CLOUD_PROJECT", "").strip()
     async with _api(secret_manager.BASE, secret_manager.EMULATOR, environ, google) as api:
         return await secret_manager.read_secrets(references, api, project=project)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 
 from badge_bridge import cli
 from badge_bridge.portal.oauth import new_key
+from badge_bridge.serverless.opening import read_rules
+from badge_bridge.settings import Settings
 from support.deliveries import RULES, environ, twilio
 from support.google import FakeGoogle
 from support.programs import functions_framework, health, sandbox, send, until
@@ -79,6 +83,20 @@ def test_a_function_takes_what_is_signed_with_an_enabled_version(
     assert answers == [200, 200, 401]
     assert not [token for token in (NEW, OLD, OLDEST) if token in log]
     assert not [request for request in google.asked if "authorization" in request.headers]
+
+
+async def test_a_functions_log_holds_no_secret_of_google(
+    emulators: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever logs one by mistake logs stars, also of the older version."""
+    for name, value in {**environ(WEBHOOK), **emulators, "LOG_FORMAT": "json"}.items():
+        monkeypatch.setenv(name, value)
+    await read_rules(Settings.from_environ(os.environ))
+    logging.getLogger("badge_bridge.test").error("signed with %s or %s", NEW, OLD)
+    logged = capsys.readouterr().err
+    assert "signed with" in logged
+    assert NEW not in logged
+    assert OLD not in logged
 
 
 @pytest.mark.slow
@@ -168,6 +186,11 @@ def test_doctor_tells_secrets_from_mistakes_in_the_file(run: Run, google: FakeGo
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["bridge"]}
     assert (checks["rules file"]["status"], checks["secrets"]["status"]) == ("ok", "failed")
     assert f"{URI}:8:15: this process may not use secret twilio" in checks["secrets"]["found"]
+    google.forbidden.clear()
+    google.damaged = True
+    checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["bridge"]}
+    assert (checks["rules file"]["status"], checks["secrets"]["status"]) == ("ok", "failed")
+    assert "try again" in checks["secrets"]["mend"]
     google.down = True
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["bridge"]}
     assert (checks["rules file"]["status"], checks["secrets"]["status"]) == ("failed", "skipped")

@@ -50,6 +50,8 @@ class FakeGoogle:
     down: bool = False
     damaged: bool = False
     asked: list[httpx.Request] = field(default_factory=list)
+    ignores_filter: bool = False
+    """As an emulator may that knows lists without filters."""
     disabled_when_listed: set[str] = field(default_factory=set)
     """Secrets whose newest version somebody disables between the listing and the access."""
 
@@ -106,10 +108,15 @@ class FakeGoogle:
         versions = self.secrets[name]
         newest_first = range(len(versions), 0, -1)
         start = int(params.get("pageToken", "0"))
-        page = [number for number in newest_first[start : start + PAGE] if versions[number - 1].state == "ENABLED"]
+        page = [
+            number
+            for number in newest_first[start : start + PAGE]
+            if self.ignores_filter or versions[number - 1].state == "ENABLED"
+        ]
         answer: dict[str, Any] = {
             "versions": [
-                {"name": f"projects/123/secrets/{name}/versions/{number}", "state": "ENABLED"} for number in page
+                {"name": f"projects/123/secrets/{name}/versions/{number}", "state": versions[number - 1].state}
+                for number in page
             ]
         }
         if not page:

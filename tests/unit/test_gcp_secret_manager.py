@@ -55,6 +55,8 @@ async def test_all_enabled_versions_count_newest_first(google: FakeGoogle) -> No
     google.disable("twilio", 4, "DESTROYED")
     google.disable("twilio", 2)
     assert await values(google) == ("three", "one")
+    google.ignores_filter = True
+    assert await values(google) == ("three", "one")
     assert not [path for path in google.paths if path.endswith(("/5:access", "/4:access", "/2:access"))]
 
 
@@ -147,6 +149,7 @@ async def test_a_missing_right_is_named_with_its_role(google: FakeGoogle) -> Non
         "on this secret (Permission 'secretmanager.versions.access' denied for resource 'projects/acme/secrets/twilio' "
         "(or it may not exist).)"
     )
+    assert "roles/secretmanager.secretAccessor, to read it, on this secret" in await trouble(google)
     google.forbidden.add("list")
     assert "roles/secretmanager.viewer, to list its versions, and roles/secretmanager.secretAccessor" in await trouble(
         google
@@ -159,9 +162,9 @@ async def test_the_project_has_to_be_known(google: FakeGoogle) -> None:
         "the project of this secret is not known; set GOOGLE_CLOUD_PROJECT, or write sm://projects/PROJECT/secrets/twilio"
     )
     assert not google.asked
-    assert await read(google, "sm://projects/acme/secrets/twilio/versions/1", project="") == {
-        "sm://projects/acme/secrets/twilio/versions/1": ("one",)
-    }
+    named = "sm://projects/acme/secrets/twilio/versions/1"
+    for project in ("", "elsewhere"):
+        assert await read(google, named, project=project) == {named: ("one",)}
 
 
 async def test_troubles_of_one_secret_leave_the_others(google: FakeGoogle) -> None:

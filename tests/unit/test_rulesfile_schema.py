@@ -85,7 +85,7 @@ def test_a_reference_to_secret_manager_is_valid_for_both(old: str, new: str) -> 
     text = (DATA / "smallest.yaml").read_text("utf-8")
     assert text.count(old) == 1
     assert schema_lines(text.replace(old, new)) == set()
-    assert parse(text.replace(old, new), "r", providers=PROVIDERS, environ=None).rules
+    assert parse(text.replace(old, new), "r", providers=PROVIDERS, environ=None).portals
 
 
 @pytest.mark.parametrize(

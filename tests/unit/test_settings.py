@@ -81,3 +81,11 @@ def test_invoker_that_is_no_address_is_named() -> None:
     """The e-mail address is what a token says, not the account's short name."""
     with pytest.raises(SettingsError, match="INVOKERS: 'push'"):
         Settings.from_environ({"INVOKERS": "a@b.c, push", "INVOKER_AUDIENCE": "https://a"})
+
+
+def test_encryption_keys_may_be_references() -> None:
+    """They are kept as they are until they are read; one that can be none is told at once, with its place."""
+    key = "A" * 43 + "="
+    assert Settings.from_environ({"ENCRYPTION_KEY": f"sm://key/2, {key}"}).encryption_keys == ("sm://key/2", key)
+    with pytest.raises(SettingsError, match="ENCRYPTION_KEY: key 2 of 2 is no reference to a secret"):
+        Settings.from_environ({"ENCRYPTION_KEY": f"{key},sm://key/2/3"})
