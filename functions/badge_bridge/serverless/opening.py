@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -38,22 +39,31 @@ class Opening(Generic[T]):
 
     async def answer(self, request: Request, handle: Callable[[Request, T], Awaitable[Response]]) -> Response:
         """What `handle` answers; 503 as long as there is nothing to answer with."""
-        first = self._task is None
+        if self._task is not None:
+            return await self._answer(request, handle)
+        try:
+            response = await self._answer(request, handle)
+            if self._task is not None and not _failed(self._task):
+                # It takes longer to import than everything else here together, so nobody waits for it.
+                response.background = BackgroundTask(logs.upgrade)
+            return response
+        finally:
+            # What is loaded by now stays, so it is never looked through for garbage again. main.py has it disabled.
+            gc.freeze()
+            gc.enable()
+
+    async def _answer(self, request: Request, handle: Callable[[Request, T], Awaitable[Response]]) -> Response:
         try:
             opened = await self._get()
         except BridgeError as error:
             log_cannot_start(error)
             return JSONResponse({"error": "not ready"}, status_code=503, headers={"Retry-After": "30"})
-        response = await handle(request, opened)
-        if first:
-            # google-cloud-logging takes longer to import than everything else here together, so nobody waits for it.
-            response.background = BackgroundTask(logs.upgrade)
-        return response
+        return await handle(request, opened)
 
     async def _get(self) -> T:
         """Callers that arrive while it is being opened share one opening; a failed one is tried again by the next."""
         task = self._task
-        if task is None or (task.done() and not task.cancelled() and task.exception() is not None):
+        if task is None or _failed(task):
             # In a context of its own: what is opened outlives this request and must not log under its trace.
             self._task = task = asyncio.create_task(self._whole(), name="open the bridge", context=Context())
         return await asyncio.shield(task)
@@ -66,6 +76,10 @@ class Opening(Generic[T]):
             opened = await self._open(stack, settings)
             self._stack = stack.pop_all()
         return opened
+
+
+def _failed(task: asyncio.Task[T]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 async def read_rules(settings: Settings) -> tuple[Settings, RulesFile]:

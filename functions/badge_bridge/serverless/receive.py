@@ -7,7 +7,7 @@ first answer of a new process. With `local` it is all that `badge-bridge serve` 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Store
 
 if TYPE_CHECKING:
-    from badge_bridge.portal.oauth import Installer
+    from badge_bridge.portal.oauth import ApplicationTokens, Installer
 
 __all__ = ["answer"]
 
@@ -79,9 +79,10 @@ async def _open_receiver(
     sources = build_all(rules.sources)
     tokens = None
     if any(source.late_secrets for source in sources.values()):
-        from badge_bridge.access import tokens_of  # noqa: PLC0415 - see `_open`
-
-        tokens = tokens_of(rules, store=store, keys=settings.encryption_keys, clock=time.time).tokens
+        late = _LateTokens(rules, store, settings.encryption_keys)
+        tokens = late.tokens
+        if not settings.encryption_keys and any(portal.app for portal in rules.portals.values()):
+            late.open()  # which says that a key is missing
     accepting = Accepting(
         rules=rules,
         sources=sources,
@@ -91,6 +92,26 @@ async def _open_receiver(
         application_tokens=tokens,
     )
     return _Receiver(accepting, store)
+
+
+class _LateTokens:
+    """`ApplicationTokens`, opened when a delivery is checked by them; see `_open`."""
+
+    def __init__(self, rules: RulesFile, store: Store, keys: Sequence[str]) -> None:
+        self._rules = rules
+        self._store = store
+        self._keys = keys
+        self._opened: ApplicationTokens | None = None
+
+    def open(self) -> ApplicationTokens:
+        if self._opened is None:
+            from badge_bridge.access import tokens_of  # noqa: PLC0415
+
+            self._opened = tokens_of(self._rules, store=self._store, keys=self._keys, clock=time.time)
+        return self._opened
+
+    async def tokens(self, portal: str, *, again: bool = False) -> Sequence[str]:
+        return await self.open().tokens(portal, again=again)
 
 
 _opening = Opening(_open)
