@@ -153,10 +153,11 @@ def functions_framework(
     command = [
         str(Path(sys.executable).with_name("functions-framework")),
         f"--source={ROOT / 'functions' / 'main.py'}",
+        f"--target={target}",
         "--host=127.0.0.1",
         f"--port={port}",
     ]
-    environment = {**serving_environ(folder, webhook), "RULES": str(file), "FUNCTION_TARGET": target, **(env or {})}
+    environment = {**serving_environ(folder, webhook), "RULES": str(file), **(env or {})}
     with program(command, env=environment) as running:
         url = f"http://127.0.0.1:{port}"
         until(lambda: health(url) == status, what=f"the function on port {port}")
