@@ -1,8 +1,8 @@
 """Entry points of the cloud functions, and nothing else.
 
 The framework executes this module in gunicorn's master process and then forks: nothing that owns a connection, a
-thread or an event loop may be made here at import time. Each process imports and opens what its own entry point needs
-on its first request.
+thread or an event loop may be made here at import time. Each process opens what its own entry point needs on its first
+request, and imports nothing else.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import os
+from importlib import import_module
 
 import functions_framework.aio
 from starlette.requests import Request
@@ -61,3 +62,8 @@ async def console(request: Request) -> Response:
     from badge_bridge.serverless import console as function
 
     return await function.answer(request)
+
+
+# Where the platform says which one this is, it is imported before the first request comes.
+if os.environ.get("FUNCTION_TARGET") in {"receive", "process", "sweep", "install", "console"}:
+    import_module(f"badge_bridge.serverless.{os.environ['FUNCTION_TARGET']}")

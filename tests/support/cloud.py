@@ -89,7 +89,12 @@ class Cloud:
         """Start a function; its address. `running` has its program by the name, by default that of its target."""
         folder = self.folder / (name or target)
         folder.mkdir()
-        given = {"PORTAL": self.portal, "PORTAL_TOKEN": ADMINISTRATOR_TOKEN, "STATE": self.state}
+        given = {
+            "FUNCTION_TARGET": target,
+            "PORTAL": self.portal,
+            "PORTAL_TOKEN": ADMINISTRATOR_TOKEN,
+            "STATE": self.state,
+        }
         started = functions_framework(
             folder,
             self.webhook,

@@ -12,10 +12,9 @@ from typing import Any, Literal, cast
 from starlette.requests import Request
 
 from badge_bridge.body_budget import BodyBudget
-from badge_bridge.bridge import Bridge
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.rulesfile import parse
-from badge_bridge.server import handle
+from badge_bridge.server import Front, handle
 from badge_bridge.sources import OPTIONS, PROVIDERS, Source
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.memory import MemoryStore
@@ -90,9 +89,9 @@ class Surface:
             random=lambda: 0.5,
         )
         parts = SimpleNamespace(
-            pipeline=pipeline, bodies=BodyBudget(), installers={}, clock=lambda: self.now, store=self.store
+            accepting=pipeline.accepting, bodies=BodyBudget(), installers={}, clock=lambda: self.now, store=self.store
         )
-        self.bridge = cast("Bridge", parts)
+        self.bridge = cast("Front", parts)
 
     async def send(self, name: str, delivery: Delivery) -> int:
         """The status of the answer; an error that is not ours is raised."""

@@ -15,8 +15,11 @@ from pydantic import BaseModel
 
 from badge_bridge import cli, errors, retry
 from badge_bridge.cel import EVENT_FIELDS
+from badge_bridge.dispatch.local import GRACE
 from badge_bridge.events import CALL_TYPES
+from badge_bridge.pipeline import LEASE
 from badge_bridge.rulesfile import json_schema, parse
+from badge_bridge.serverless import processing, sweep
 from badge_bridge.settings import ELSEWHERE, SETTINGS
 from badge_bridge.sources import OPTIONS
 
@@ -130,6 +133,23 @@ def test_retry_schedule_is_that_of_the_code() -> None:
     delays = [float(number) * units[unit] for number, unit in re.findall(r"(\d+) (s|min|h)", listed[1])]
     assert tuple(delays) == retry.SCHEDULE
     assert int(listed[2]) == round(retry.JITTER * 100)
+
+
+def test_times_of_the_functions_are_those_of_the_code() -> None:
+    """Timeouts and deadlines are set up by what the README says."""
+    text = " ".join(section("As functions").split())
+    assert f"It waits up to {processing.PATIENCE:g} s" in text
+    assert f"takes up to {processing.LONGEST:g} s altogether" in text
+    assert f"`sweep` begins nothing after {sweep.BEGINS:g} s and takes up to {sweep.LONGEST:g} s" in text
+    assert f"waits for its lease as well, {LEASE:g} s" in text
+    assert f"lets what runs end for {GRACE:g} s" in text
+
+
+def test_functions_table_is_that_of_the_code() -> None:
+    """Every entry point is listed, and no other."""
+    main = (ROOT / "functions" / "main.py").read_text("utf-8")
+    listed = [row.split("`")[1] for row in section("As functions").splitlines() if row.startswith("| `")]
+    assert listed == re.findall(r"^async def (\w+)", main, re.MULTILINE)
 
 
 def test_call_types_and_event_fields_are_those_of_the_code() -> None:

@@ -18,7 +18,7 @@ from badge_bridge.pipeline import LEASE, Pipeline
 from badge_bridge.serverless.process import take
 from badge_bridge.serverless.processing import PATIENCE, Processing
 from badge_bridge.store.memory import MemoryStore
-from badge_bridge.store.protocol import Accepted, Claim, LegPlace, Settlement
+from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Settlement
 
 START = 1_795_345_200.0
 DONE = Settlement(state="done", ended_at=START)
@@ -97,6 +97,12 @@ class World:
                 leg=Leg(call="CA1", leg=key, ends=ends) if leg else None,
             )  # fmt: skip
             await self.store.accept([Accepted(key, event, "bearer", self.now, joins=(CALL,) if leg else (), leg=leg)])
+
+    async def judge(self, *, revision: int, type_: str) -> None:
+        moment = datetime.fromtimestamp(self.now, UTC)
+        event = Event(id="CA1", source="pbx", provider="generic", type=type_, time=moment)
+        read = LegsRead(CALL, count=revision, open=(), is_full=False, reason="", rules_hash="")
+        await self.store.judge(Accepted("judged", event, "legs", self.now), revision=revision, legs=read, now=self.now)
 
     async def push(self, message: dict[str, Any] | bytes) -> int:
         body = message if isinstance(message, bytes) else json.dumps({"message": message, "subscription": "s"}).encode()
@@ -196,13 +202,44 @@ async def test_attempts_begin_only_within_the_patience(world: World) -> None:
     assert (len(world.tried), world.slept) == (1, [])
 
 
+async def test_no_attempt_begins_when_the_sleep_before_it_was_too_long(world: World) -> None:
+    """An instance that got no processor for a while keeps to its time all the same."""
+
+    async def sleep(seconds: float) -> None:
+        world.now += seconds + PATIENCE
+
+    world.processing._sleep = sleep
+    await world.accept("a")
+    world.ends = [retry(5)]
+    assert await world.message("a") == 204
+    assert (len(world.tried), await world.state("a")) == (1, "waiting")
+
+
 async def test_event_that_waits_for_a_lane_is_left_to_it(world: World) -> None:
     """The portal is paused; whoever finds it usable wakes what waits."""
     await world.accept("a")
     world.ends = [retry(0, lane="main")]
+    await world.store.pause("main", until=START + 3600, reason="it does not answer")
     assert await world.message("a") == 204
     assert await world.message("a") == 204
-    assert len(world.tried) == 2  # the lane was not paused after all, so the second message was let through
+    assert (world.tried, world.slept) == ([("a", 0.0)], [])
+
+
+@pytest.mark.parametrize(("seconds", "attempts", "state"), [(1.0, 2, "done"), (70.0, 1, "waiting")])
+async def test_event_that_was_judged_anew_meanwhile_is_tried_again_at_once(
+    world: World, seconds: float, attempts: int, state: str
+) -> None:
+    """Whoever was told of the new judgement found the event leased; after a long attempt it is left to the sweep."""
+    await world.judge(revision=1, type_="call.missed")
+    world.gate.clear()
+    working = asyncio.create_task(world.message("judged"))
+    await world.until_running(1)
+    await world.judge(revision=2, type_="call.answered")
+    assert await world.message("judged") == 204
+    world.now += seconds
+    world.gate.set()
+    assert await working == 204
+    assert (len(world.tried), await world.state("judged")) == (attempts, state)
 
 
 async def test_grace_time_is_waited_for_and_then_the_call_is_read(world: World) -> None:

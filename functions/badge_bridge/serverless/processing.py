@@ -72,12 +72,12 @@ class Processing:
             Stopping: it has not ended.
         """
         until = self._clock() + PATIENCE
-        while True:
+        while self._clock() <= until:
             next_ = await self._try(key, until)
             if next_ is None:
                 return
             key, due = next_
-            if due > until or self._clock() >= until:
+            if due > until:
                 return  # the sweep's
             await self._alone(self._sleep(max(due - self._clock(), _SHORTEST)), self._asleep)
 
