@@ -57,6 +57,7 @@ async def open_bridge(
     *,
     state: str,
     concurrency: int,
+    retention: float | None = None,
     keys: Sequence[str] = (),
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
@@ -67,16 +68,17 @@ async def open_bridge(
 ) -> AsyncIterator[Bridge]:
     """Open the store and start working on what it holds; on leaving, let running attempts end and close everything.
 
-    `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the portals; `installed` hears the name
-    of a portal whose application was installed by this process. Where it is not `at_work`, nothing is worked on and no
-    application looked after but when the caller asks for it. `wake` hears of what is new instead of the local worker.
+    `retention`: see `open_store`. `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the
+    portals; `installed` hears the name of a portal whose application was installed by this process. Where it is not
+    `at_work`, nothing is worked on and no application looked after but when the caller asks for it. `wake` hears of
+    what is new instead of the local worker.
 
     Raises:
         SettingsError: `state` cannot be understood, or an OAuth application needs a key.
         StoreUnavailable: the store cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        store = open_store(state)
+        store = open_store(state, retention=retention)
         await store.open()
         stack.push_async_callback(store.close)
         access = await Access.open(

@@ -141,6 +141,7 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, 
         open_bridge(
             rules,
             state=settings.state,
+            retention=settings.retention,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,
             installed=ensuring.again if ensuring else None,

@@ -125,7 +125,7 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
     absent = missing_store(settings)
     if absent:
         raise no_store(absent)
-    store = open_store(settings.state)
+    store = open_store(settings.state, retention=settings.retention)
     if isinstance(store, SqliteStore) and store.is_older():
         raise SettingsError(
             f"{store.path} was written by an older version of Badge Bridge: end what runs on it and start serve once, "

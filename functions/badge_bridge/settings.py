@@ -73,7 +73,8 @@ class Settings:
     invokers: tuple[str, ...] = ()
     """In lower case."""
     invoker_audience: str = ""
-    retention_days: int | None = None
+    retention: float | None = None
+    """Seconds that an event is kept after it has ended; None for ever."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -98,7 +99,9 @@ class Settings:
             dispatch=values["DISPATCH"],
             invokers=invokers,
             invoker_audience=values["INVOKER_AUDIENCE"],
-            retention_days=_whole_number(values, "RETENTION_DAYS", 1, _MAX_DAYS) if values["RETENTION_DAYS"] else None,
+            retention=_whole_number(values, "RETENTION_DAYS", 1, _MAX_DAYS) * 86_400.0
+            if values["RETENTION_DAYS"]
+            else None,
         )
 
 

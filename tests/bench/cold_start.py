@@ -11,6 +11,7 @@ interpreter, by itself and where the framework is there already.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -30,9 +31,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from badge_bridge.store.sqlite import SqliteStore
 from support.deliveries import RULES, Sent, environ, twilio
 from support.emulators import firestore_emulator, firestore_jar
-from support.environments import ROOT, of_functions
+from support.environments import ROOT, NoRegistry, of_functions
 from support.programs import free_port
 from support.pubsub_emulator import PROJECT, pubsub_emulator, pubsub_jar
 
@@ -41,6 +43,7 @@ GOAL_OF = "receive, firestore"
 """As it is deployed: stored in Firestore, told to Pub/Sub, and worked on elsewhere."""
 POLL = 0.002
 DEADLINE = 60.0
+WARM_TRIES = 3
 EMPTY = """\
 import functions_framework.aio
 from starlette.responses import Response
@@ -54,14 +57,17 @@ FRAMEWORK = "functions_framework.aio"
 IMPORTS = (
     FRAMEWORK,
     "httpx",
-    "pydantic",
+    "httpcore",
+    "pydantic.main",
     "yaml",
-    "cel_expr_python",
     "phonenumbers",
+    "google.protobuf.descriptor_pool",
+    "cel_expr_python.cel",
     "cryptography.fernet",
-    "badge_bridge.serverless",
     "google.cloud.firestore",
     "google.cloud.logging",
+    "badge_bridge.serverless.receive",
+    "badge_bridge.bridge",
 )
 
 
@@ -72,6 +78,10 @@ class Contender:
     source: Path
     environ: Callable[[int], Mapping[str, str]]
     """What it is started with in this round: a store that has seen none of the deliveries."""
+
+
+class Refused(Exception):
+    """A function did not take its delivery."""
 
 
 def first_answer(framework: Path, contender: Contender, turn: int) -> float:
@@ -99,8 +109,21 @@ def first_answer(framework: Path, contender: Contender, turn: int) -> float:
             process.wait()
         if not answer.startswith(b"HTTP/1.1 2"):
             output.seek(0)
-            raise SystemExit(f"{contender.source}: {answer[:200]!r}\n{output.read().decode()}")
+            raise Refused(f"{contender.source}: {answer[:200]!r}\n{output.read().decode()}")
     return took
+
+
+def warm(framework: Path, contender: Contender) -> None:
+    """Let the disk and the emulators, which are Java, answer once before anything is measured."""
+    for tries_left in reversed(range(WARM_TRIES)):
+        try:
+            # Another delivery each time: a transaction that was cut off may hold what the one before has read.
+            first_answer(framework, contender, -tries_left)
+        except Refused:
+            if not tries_left:
+                raise
+        else:
+            return
 
 
 def _ask(port: int, sent: Sent, began: float) -> tuple[bytes, float]:
@@ -146,10 +169,11 @@ def contenders(folder: Path, receive: Path) -> Iterator[dict[str, Contender]]:
     (folder / "rules.yaml").write_text(RULES, "utf-8")
     given = {**environ("http://127.0.0.1:9/rest/1/secretsecret/"), "RULES": str(folder / "rules.yaml")}
 
+    asyncio.run(_make_store(folder / "made.db"))
+
     def sqlite(turn: int) -> dict[str, str]:
-        """A file that is there already, as it is when an instance starts beside others."""
-        if turn:
-            shutil.copy(folder / "0.db", folder / f"{turn}.db")
+        """A file that is there already, and has nothing in it to be worked on."""
+        shutil.copy(folder / "made.db", folder / f"{turn}.db")
         return {**given, "STATE": f"sqlite:///{folder / f'{turn}.db'}"}
 
     functions = {"empty": Contender(empty, lambda _: {}), "receive, sqlite": Contender(receive, sqlite)}
@@ -162,6 +186,12 @@ def contenders(folder: Path, receive: Path) -> Iterator[dict[str, Contender]]:
         emulators = {"FIRESTORE_EMULATOR_HOST": firestore, "PUBSUB_EMULATOR_HOST": pubsub.host}
         deployed = {"STATE": f"firestore://{PROJECT}", "DISPATCH": f"pubsub://{PROJECT}/events"}
         yield {**functions, GOAL_OF: Contender(receive, lambda _: {**given, **emulators, **deployed})}
+
+
+async def _make_store(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
 
 
 def import_costs(python: Path, functions: Path, rounds: int) -> dict[str, dict[str, float]]:
@@ -207,11 +237,11 @@ def measure(folder: Path, rounds: int, import_rounds: int, receive: Path | None)
     receive = receive or packaged(folder, python)
     with contenders(folder, receive) as functions:
         times: dict[str, list[float]] = {name: [] for name in functions}
-        for turn in range(rounds + 1):
+        for contender in functions.values():
+            warm(framework, contender)
+        for turn in range(1, rounds + 1):
             for name, contender in functions.items():
-                took = first_answer(framework, contender, turn)
-                if turn:
-                    times[name].append(took)
+                times[name].append(first_answer(framework, contender, turn))
     result: dict[str, Any] = {"rounds": rounds, **{name: told(found) for name, found in times.items()}}
     result["times_the_empty_one"] = {
         name: compared(found, times["empty"]) for name, found in times.items() if name != "empty"
@@ -228,6 +258,10 @@ def main() -> None:
     parser.add_argument("--import-rounds", type=int, default=7, help="0 leaves the table out")
     parser.add_argument("--source", type=Path, help="another main.py than that of the package, to compare")
     arguments = parser.parse_args()
+    try:
+        of_functions()
+    except NoRegistry as error:
+        raise SystemExit(f"the environment of the functions cannot be made: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder), arguments.rounds, arguments.import_rounds, arguments.source)
     print(json.dumps(result, indent=2))

@@ -2,8 +2,9 @@
 
 `python tests/bench/firestore_operations.py [--events 200] [--together 1] [--retention-days 30]`, where the Firestore
 emulator of the Google Cloud SDK is installed. Real pipeline, real store, the sandbox as the portal. The prices are list
-prices of one kind of region and differ by region: look yours up and pass them. Ends with 1 where an event did not end
-as it should, since then the figures are worthless.
+prices, Firestore's those of a multi-region such as nam5 (a single region such as us-central1 costs about half); they
+differ by region and change: look yours up and pass them. Ends with 1 where an event did not end as it should, since
+then the figures are worthless.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from support.cloud_prices import DELIVERIES, FREE, PRICES, SWEEPS, Load, Prices, busy_seconds, month
+from support.cloud_prices import DELIVERIES, FREE, PRICES, SWEEPS, Load, Prices, busy_seconds, month, process_seconds
 from support.emulators import firestore_emulator, firestore_jar
 from support.firestore_bill import Cost
 from support.firestore_run import KINDS, Run, run_counted
 
 MIX = "missed=0.2,returned=0.1,answered=0.4,unmatched=0.3"
+MOST_TOGETHER = 50
+"""No more than a portal's bucket holds: nobody must wait for it, since the clock stands still meanwhile."""
 SIZES = (1_000, 100_000, 10_000_000)
 
 _COLUMNS = f"{'reads':>8}{'writes':>8}{'deletes':>9}{'refused':>9}{'round trips':>13}"
@@ -43,8 +46,8 @@ def show(run: Run, prices: Prices) -> None:
     for kind, what in KINDS.items():
         one = run.kinds[kind]
         print(
-            f"\n{what}: {run.requests[kind]:.2f} requests to the portal, {one.messages:.2f} messages,"
-            f" ${_dollars(one.cost, prices) * 1e6:.2f} a million in Firestore"
+            f"\n{what}: {one.requests:.2f} requests to the portal, {one.messages:.2f} messages,"
+            f" {one.waited:.1f} s waited, ${_dollars(one.cost, prices) * 1e6:.2f} a million in Firestore"
         )
         print(f"    {'':26}{'times':>7}{_COLUMNS}")
         for method, cost in sorted(one.costs.items(), key=lambda item: -_dollars(item[1], prices)):
@@ -69,10 +72,9 @@ def show_month(run: Run, load: Load, events: int, prices: Prices, free: Prices) 
         full, billed = getattr(found.full, field), getattr(found.billed, field)
         print(f"    {name:30}{used:14,.3f}{price:12g}{full:12,.2f}{billed:22,.2f}")
     print(f"    {'together':30}{'':14}{'':12}{found.total_without_free:12,.2f}{found.total:22,.2f}")
-    deliveries = sum(events * share * DELIVERIES[kind] for kind, share in load.mix.items())
-    busy = busy_seconds(deliveries, load.process_seconds, load.hours)
+    work = process_seconds(run, load, events)
     print(
-        f"    of {deliveries * load.process_seconds:,.0f} s that process works, an instance is busy {busy:,.0f} s;"
+        f"    for {work:,.0f} s of work in process an instance is busy {busy_seconds(work, load.hours):,.0f} s;"
         f" {SWEEPS:,.0f} sweeps read {run.kinds['sweep'].cost.reads * SWEEPS:,.0f} documents",
         flush=True,
     )
@@ -91,14 +93,15 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--together", type=int, default=1, help="how many come at the same moment")
     parser.add_argument("--retention-days", type=float, help="RETENTION_DAYS; ended events are deleted then")
     parser.add_argument("--mix", type=read_mix, default=read_mix(MIX), help=f"kinds of a month's events ({MIX})")
-    parser.add_argument("--hours", type=float, default=220, help="in which they come, 10 h on 22 days")
+    parser.add_argument("--hours", type=float, default=220, help="in which they come: 10 on each of 22 days")
     parser.add_argument("--receive-seconds", type=float, default=0.1, help="that one delivery takes")
-    parser.add_argument("--process-seconds", type=float, default=2.0, help="that one message takes (many_portals.py)")
+    parser.add_argument("--store-seconds", type=float, default=0.012, help="that a round trip to Firestore takes")
+    parser.add_argument("--portal-seconds", type=float, default=0.275, help="that a request to the portal takes")
     parser.add_argument("--sweep-seconds", type=float, default=0.1, help="that a sweep takes which finds nothing")
     parser.add_argument("--vcpu", type=float, default=1.0, help="of an instance")
     parser.add_argument("--gib", type=float, default=0.5, help="of an instance")
     parser.add_argument("--log-bytes", type=float, default=2000, help="of the lines for one request")
-    prices = parser.add_argument_group("prices in US dollars; they differ by region and change, so look yours up")
+    prices = parser.add_argument_group("prices in US dollars: they differ by region and change, so look yours up")
     free = parser.add_argument_group("what is free, Firestore a day and all else a month")
     for field, name in _NAMES.items():
         option = field.replace("_", "-")
@@ -109,6 +112,8 @@ def read_options() -> argparse.Namespace:
 
 def main() -> int:
     options = read_options()
+    if not 1 <= options.together <= MOST_TOGETHER:
+        sys.exit(f"--together: 1 to {MOST_TOGETHER}")
     if firestore_jar() is None:
         print("left out: the Firestore emulator of the Google Cloud SDK, or java, is not installed")
         return 0

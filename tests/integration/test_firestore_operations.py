@@ -56,9 +56,10 @@ async def test_figures_are_those_of_events_that_ended_as_they_should() -> None:
     assert run.mistakes() == []
     assert set(run.kinds) == set(KINDS)
     assert run.kinds["unmatched"].cost == Cost(reads=2, writes=3, calls=7)
-    assert run.kinds["missed"].cost.writes == 5 + run.requests["missed"]
+    assert run.kinds["missed"].cost.writes == 5 + run.kinds["missed"].requests
     assert run.kinds["sweep"].cost.writes == 0
     assert run.kinds["legs"].messages == 4
+    assert run.kinds["legs"].waited > run.kinds["missed"].waited == 0
     assert run.size > 500
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from support.firestore_bill import Cost
-from support.firestore_run import LEGS, Run
+from support.firestore_run import LEGS, Kind, Run
 
 __all__ = ["FREE", "PRICES", "Month", "Prices", "month"]
 
@@ -17,6 +17,11 @@ _KIB, _GIB, _TIB = 1024.0, 1024.0**3, 1024.0**4
 
 DELIVERIES = {"missed": 1, "returned": 1, "answered": 1, "unmatched": 1, "repeated": 1, "pushed again": 0, "legs": LEGS}
 """How often `receive` is called for one of each kind."""
+
+DOCUMENTS = {
+    kind: 0 if kind == "repeated" else 1 + LEGS if kind == "legs" else count for kind, count in DELIVERIES.items()
+}
+"""How many events are stored for one of each kind, and deleted when they have been kept long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,15 @@ FREE = Prices(50_000, 20_000, 20_000, 10 / 1024, 2.0, 180_000, 360_000, 50.0)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How a month goes. `mix` says which share of the events is of which kind; they come evenly in `hours`."""
+    """How a month goes. `mix` says which share of the events is of which kind; they come at random in `hours`. A delivery
+    takes `receive_seconds`, a round trip to Firestore `store_seconds`, a request to the portal `portal_seconds`.
+    """
 
     mix: Mapping[str, float]
     hours: float
     receive_seconds: float
-    process_seconds: float
+    store_seconds: float
+    portal_seconds: float
     sweep_seconds: float
     vcpu: float
     gib: float
@@ -80,16 +88,24 @@ def month(run: Run, load: Load, events: float, *, prices: Prices = PRICES, free:
     return Month(used, billed, full)
 
 
-def busy_seconds(requests: float, seconds: float, hours: float) -> float:
-    """How long an instance is busy when so many requests of that length come at random in so many hours.
+def process_seconds(run: Run, load: Load, events: float) -> float:
+    """How long `process` works on a month's events and waits for them, one after the other."""
+
+    def seconds(kind: Kind) -> float:
+        trips = sum(cost.calls for method, cost in kind.costs.items() if method != "accept")
+        return trips * load.store_seconds + kind.requests * load.portal_seconds + kind.waited
+
+    return sum(events * share * seconds(run.kinds[kind]) for kind, share in load.mix.items())
+
+
+def busy_seconds(work: float, hours: float) -> float:
+    """How long an instance is busy with requests that take `work` seconds in all and come at random in so many hours.
 
     Those that overlap share it, so many requests cost less than their number says; where one instance cannot hold
     them, this is too little.
     """
-    if not requests:
-        return 0.0
     window = hours * 3600.0
-    return min(requests * seconds, window * -math.expm1(-requests * seconds / window))
+    return -math.expm1(-work / window) * window
 
 
 def _used(run: Run, load: Load, events: float) -> Prices:
@@ -99,15 +115,15 @@ def _used(run: Run, load: Load, events: float) -> Prices:
     messages = sum(events * share * run.kinds[kind].messages for kind, share in load.mix.items())
     messages += sum(events * share for kind, share in load.mix.items() if kind == "pushed again")
     seconds = (
-        busy_seconds(deliveries, load.receive_seconds, load.hours)
-        + busy_seconds(messages, load.process_seconds, load.hours)
+        busy_seconds(deliveries * load.receive_seconds, load.hours)
+        + busy_seconds(process_seconds(run, load, events), load.hours)
         + SWEEPS * load.sweep_seconds
     )
-    ended = sum(share for kind, share in load.mix.items() if kind not in ("repeated", "pushed again")) * events
+    documents = sum(events * share * DOCUMENTS[kind] for kind, share in load.mix.items())
     return Prices(
         reads=cost.reads / 1e5,
         writes=cost.writes / 1e5,
-        deletes=(cost.deletes + (ended if load.retained else 0.0)) / 1e5,
+        deletes=(cost.deletes + (documents if load.retained else 0.0)) / 1e5,
         pubsub_tib=2 * messages * _KIB / _TIB,
         million_requests=(deliveries + messages + SWEEPS) / 1e6,
         vcpu_second=seconds * load.vcpu,

@@ -73,6 +73,10 @@ class Kind:
     uses: Mapping[str, float]
     messages: float
     """That were published for it."""
+    requests: float = 0.0
+    """To the portal."""
+    waited: float = 0.0
+    """Seconds that `process` waits within a request until something is due."""
 
     @property
     def cost(self) -> Cost:
@@ -82,8 +86,6 @@ class Kind:
 @dataclass(frozen=True, slots=True)
 class Run:
     kinds: Mapping[str, Kind]
-    requests: Mapping[str, float]
-    """Requests to the portal for one event, by kind."""
     states: Mapping[str, Mapping[str, int]]
     """How the events of a kind ended."""
     activities: Counter[int]
@@ -111,6 +113,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = START
+        self.slept = 0.0
 
     def __call__(self) -> float:
         return self.now
@@ -118,6 +121,7 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
         self.now += seconds
+        self.slept += seconds
 
 
 @dataclass
@@ -237,7 +241,6 @@ async def run_counted(events: int, *, together: int = 1, retention: float | None
     """
     async with _open(events, together, retention) as deployment:
         kinds: dict[str, Kind] = {}
-        requests: dict[str, float] = {}
         seen = deployment.portal.journal.last
 
         def note(kind: str, number: int) -> None:
@@ -247,9 +250,10 @@ async def run_counted(events: int, *, together: int = 1, retention: float | None
                 {method: cost / number for method, cost in costs.items()},
                 {method: count / number for method, count in uses.items() if method != "published"},
                 uses.get("published", 0) / number,
+                (deployment.portal.journal.last - seen) / number,
+                deployment.clock.slept / number,
             )
-            requests[kind] = (deployment.portal.journal.last - seen) / number
-            seen = deployment.portal.journal.last
+            seen, deployment.clock.slept = deployment.portal.journal.last, 0.0
 
         note("start", 1)
         customers = range(1, events + 1)
@@ -278,7 +282,7 @@ async def run_counted(events: int, *, together: int = 1, retention: float | None
             note("sweep", 1)
         stored = await _stored(deployment)
         size = await _size_of_events(deployment.official)
-        return Run(kinds, requests, _states(stored), _activities(deployment.portal), 2 * events, size)
+        return Run(kinds, _states(stored), _activities(deployment.portal), 2 * events, size)
 
 
 async def _stored(deployment: _Deployment) -> Sequence[StoredEvent]:

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from support.cloud_prices import FREE, PRICES, SWEEPS, Load, Prices, busy_seconds, month
+from support.cloud_prices import FREE, PRICES, SWEEPS, Load, Prices, busy_seconds, month, process_seconds
 from support.firestore_bill import Cost
 from support.firestore_run import Kind, Run
 
 RUN = Run(
     kinds={
-        "missed": Kind({"claim": Cost(reads=1, writes=1), "settle": Cost(reads=9, writes=7)}, {}, messages=1),
-        "legs": Kind({"accept": Cost(reads=40, writes=20, deletes=1)}, {}, messages=4),
+        "missed": Kind(
+            {"claim": Cost(reads=1, writes=1, calls=3), "settle": Cost(reads=9, writes=7, calls=7)}, {}, 1, 3.0
+        ),
+        "legs": Kind({"accept": Cost(reads=40, writes=20, deletes=1, calls=8)}, {}, 4, 0.0, 6.0),
         "sweep": Kind({"next_due": Cost(reads=5)}, {}, messages=0),
     },
-    requests={},
     states={},
     activities=Counter(),
     badges=0,
@@ -30,7 +31,8 @@ def load(**changes: Any) -> Load:
         "mix": {"missed": 0.5, "legs": 0.5},
         "hours": 720,
         "receive_seconds": 0.0,
-        "process_seconds": 0.0,
+        "store_seconds": 0.0,
+        "portal_seconds": 0.0,
         "sweep_seconds": 1.0,
         "vcpu": 2.0,
         "gib": 0.5,
@@ -48,7 +50,6 @@ def test_month_is_the_sum_of_its_events_and_sweeps() -> None:
     assert used.deletes == pytest.approx(5)
     assert used.million_requests == pytest.approx((500_000 * (1 + 1) + 500_000 * (3 + 4) + SWEEPS) / 1e6)
     assert used.pubsub_tib == pytest.approx(2 * 500_000 * 5 / 1024**3)
-    assert (used.vcpu_second, used.gib_second) == (SWEEPS * 2, SWEEPS * 0.5)
     assert used.logs_gib == pytest.approx((500_000 * 2 + 500_000 * 7) / 1024**2)
 
 
@@ -67,8 +68,29 @@ def test_month_costs_what_is_beyond_the_free_amounts() -> None:
     assert large.full.writes == pytest.approx(10_000_000 * 8 / 100_000 * PRICES.writes)
 
 
+def test_month_deletes_each_leg_and_the_call_when_they_are_kept_for_a_time() -> None:
+    """Three legs and what they are judged as, besides what is deleted anyway."""
+    assert month(RUN, load(retained=True, mix={"legs": 1.0}), 100_000).used.deletes == pytest.approx(4 + 1)
+
+
+def test_work_is_what_the_events_wait_for() -> None:
+    """Round trips to the store, requests to the portal, and moments that are waited for; taking in is another's."""
+    assert process_seconds(RUN, load(mix={"missed": 1.0}, store_seconds=0.01, portal_seconds=0.2), 10) == pytest.approx(
+        7
+    )
+    assert process_seconds(RUN, load(mix={"legs": 1.0}, store_seconds=0.01, portal_seconds=0.2), 10) == pytest.approx(
+        60
+    )
+
+
+def test_instances_are_paid_while_they_are_busy() -> None:
+    """Deliveries and sweeps, each by the size of an instance."""
+    used = month(RUN, load(mix={"missed": 1.0}, receive_seconds=0.1), 1000).used
+    assert used.vcpu_second == pytest.approx((SWEEPS + 100) * 2, rel=0.001)
+    assert used.gib_second == pytest.approx((SWEEPS + 100) * 0.5, rel=0.001)
+
+
 def test_requests_that_overlap_share_an_instance() -> None:
     """Few requests cost their own time, many no more than the hours in which they come."""
-    assert busy_seconds(10, 2.0, 100) == pytest.approx(20, rel=0.001)
-    assert busy_seconds(1e9, 2.0, 100) == pytest.approx(360_000)
-    assert busy_seconds(0, 2.0, 0) == 0
+    assert busy_seconds(20.0, 100) == pytest.approx(20, rel=0.001)
+    assert busy_seconds(2e9, 100) == pytest.approx(360_000)

@@ -67,7 +67,7 @@ def test_invokers_are_read_when_their_audience_is_given() -> None:
         }
     )
     assert settings.invokers == ("push@a.iam.gserviceaccount.com", "cron@a.iam.gserviceaccount.com")
-    assert (settings.invoker_audience, settings.retention_days) == ("https://a", 30)
+    assert (settings.invoker_audience, settings.retention) == ("https://a", 30 * 86_400)
 
 
 @pytest.mark.parametrize("given", [{"INVOKERS": "push@a.com"}, {"INVOKER_AUDIENCE": "https://a"}])

@@ -30,7 +30,7 @@ async def _handle(request: Request, store: Store) -> Response:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Store:
-    store = open_store(settings.state)
+    store = open_store(settings.state, retention=settings.retention)
     await store.open()
     stack.push_async_callback(store.close)
     return store

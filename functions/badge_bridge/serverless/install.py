@@ -28,10 +28,12 @@ async def _handle(request: Request, bridge: Bridge) -> Response:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Bridge:
+    settings, rules = await read_rules(settings)
     return await stack.enter_async_context(
         open_bridge(
-            read_rules(settings),
+            rules,
             state=settings.state,
+            retention=settings.retention,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,
             at_work=False,

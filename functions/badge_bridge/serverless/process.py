@@ -88,6 +88,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _Processor:
         open_bridge(
             rules,
             state=settings.state,
+            retention=settings.retention,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,
             at_work=False,

@@ -58,7 +58,13 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
     from badge_bridge.bridge import open_bridge  # noqa: PLC0415 - a third of the time to the first answer
 
     bridge = await stack.enter_async_context(
-        open_bridge(rules, state=settings.state, concurrency=settings.concurrency, keys=settings.encryption_keys)
+        open_bridge(
+            rules,
+            state=settings.state,
+            retention=settings.retention,
+            concurrency=settings.concurrency,
+            keys=settings.encryption_keys,
+        )
     )
     when_stopped(bridge.worker.stop)
     return bridge
@@ -67,7 +73,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
 async def _open_receiver(
     stack: AsyncExitStack, rules: RulesFile, settings: Settings, dispatcher: PubSubDispatcher
 ) -> Front:
-    store = open_store(settings.state)
+    store = open_store(settings.state, retention=settings.retention)
     await store.open()
     stack.push_async_callback(store.close)
     sources = build_all(rules.sources)

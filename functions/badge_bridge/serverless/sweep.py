@@ -81,6 +81,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _Sweeper:
         open_bridge(
             rules,
             state=settings.state,
+            retention=settings.retention,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,
             at_work=False,

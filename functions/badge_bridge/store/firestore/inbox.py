@@ -105,8 +105,7 @@ class Inbox:
 
     async def _is_ours(self, row: Row, receipt: str) -> bool:
         name = self._name(EVENTS, document_id(row.key))
-        found, _ = await self._read([name])
-        return found.get(name, {}).get("receipt") == receipt
+        return (await self._read([name])).get(name, {}).get("receipt") == receipt
 
     async def _place(self, entries: Sequence[_Entry], receipt: str, *, is_first: bool) -> list[bool]:
         """Write what is new, and let each leg find its place among those of its call."""
@@ -117,18 +116,18 @@ class Inbox:
             if entry.leg
         }
         seen_names = {key: self._name(SEEN, document_id(key)) for key in event_names} if self._keep_seen else {}
-        found, transaction = await self._read(
-            [*event_names.values(), *call_names.values(), *seen_names.values()], begin=True
-        )
-        desk = _Desk(
-            known={key for key, name in event_names.items() if name in found or seen_names.get(key) in found},
-            calls={value: read_call(found.get(name)) for value, name in call_names.items()},
-        )
+        # Begun by a request of its own: without its name, nobody could let go of what it has read.
+        transaction = (await self._post("beginTransaction", {"options": {"readWrite": {}}}))["transaction"]
         try:
+            found = await self._read([*event_names.values(), *call_names.values(), *seen_names.values()], transaction)
+            desk = _Desk(
+                known={key for key, name in event_names.items() if name in found or seen_names.get(key) in found},
+                calls={value: read_call(found.get(name)) for value, name in call_names.items()},
+            )
             await self._fetch_keepers(desk, transaction)
             fresh = [desk.take(entry.row, entry.leg) for entry in entries]
             await self._commit(self._placed(desk, call_names, receipt), transaction)
-        except GoogleError:
+        except (GoogleError, asyncio.CancelledError):
             await self._roll_back(transaction)
             raise
         if is_first:
@@ -146,38 +145,29 @@ class Inbox:
         return writes
 
     async def _roll_back(self, transaction: str) -> None:
-        """Let go of what the transaction has read; where even that fails, it is let go after a while."""
+        """Let go of what the transaction has read; where even that fails, Firestore does so after a minute."""
         with contextlib.suppress(GoogleError):
             await self._post("rollback", {"transaction": transaction})
 
     async def _fetch_keepers(self, desk: _Desk, transaction: str) -> None:
         keys = {call.keeper for call in desk.calls.values() if call.keeper}
         names = {key: self._name(EVENTS, document_id(key)) for key in keys}
-        found, _ = await self._read(list(names.values()), transaction=transaction)
+        found = await self._read(list(names.values()), transaction)
         for key, name in names.items():
             if name in found:
                 fields = found[name]
                 parts = {part: f"{name}/{PARTS}/{part}" for part in names_of_parts(fields)}
-                contents, _ = await self._read(list(parts.values()), transaction=transaction)
+                contents = await self._read(list(parts.values()), transaction)
                 desk.keepers[key] = read_row(fields, {part: contents[path]["bytes"] for part, path in parts.items()})
 
-    async def _read(
-        self, names: Sequence[str], *, begin: bool = False, transaction: str = ""
-    ) -> tuple[dict[str, dict[str, Any]], str]:
-        """The fields of those documents that there are, by name; and the transaction that was begun with it."""
-        found: dict[str, dict[str, Any]] = {}
-        if not names and not begin:
-            return found, transaction
-        body: dict[str, Any] = {"documents": list(names)}
-        if begin:
-            body["newTransaction"] = {"readWrite": {}}
-        elif transaction:
-            body["transaction"] = transaction
-        for answer in await self._post("batchGet", body):
-            transaction = answer.get("transaction", transaction)
-            if "found" in answer:
-                found[answer["found"]["name"]] = read_fields(answer["found"].get("fields", {}))
-        return found, transaction
+    async def _read(self, names: Sequence[str], transaction: str = "") -> dict[str, dict[str, Any]]:
+        """The fields of those documents that there are, by name."""
+        if not names:
+            return {}
+        within = {"transaction": transaction} if transaction else {}
+        answers = await self._post("batchGet", {"documents": list(names), **within})
+        found = [answer["found"] for answer in answers if "found" in answer]
+        return {document["name"]: read_fields(document.get("fields", {})) for document in found}
 
     async def _commit(self, writes: Sequence[Mapping[str, Any]], transaction: str = "") -> None:
         body: dict[str, Any] = {"writes": list(writes)}
@@ -189,7 +179,7 @@ class Inbox:
         """As `Store.note`: what a source of an application's events is checked by."""
         document = self._name(NOTES, document_id(plain(name)))
         try:
-            found, _ = await self._read([document])
+            found = await self._read([document])
         except GoogleError as error:
             raise StoreUnavailable(f"Firestore cannot be read: {error}") from error
         fields = found.get(document)
