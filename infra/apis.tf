@@ -4,7 +4,6 @@ locals {
       "artifactregistry.googleapis.com",
       "cloudbuild.googleapis.com",
       "cloudfunctions.googleapis.com",
-      "cloudresourcemanager.googleapis.com",
       "cloudscheduler.googleapis.com",
       "firestore.googleapis.com",
       "iam.googleapis.com",
@@ -26,5 +25,12 @@ resource "google_project_service" "this" {
   service = each.key
 
   # Others in the project may use them.
+  disable_on_destroy = false
+}
+
+# Apart, since the number of the project is read through it: that must stay known when another one is added.
+resource "google_project_service" "projects" {
+  project            = var.project
+  service            = "cloudresourcemanager.googleapis.com"
   disable_on_destroy = false
 }

@@ -1,7 +1,7 @@
 data "google_project" "this" {
   project_id = var.project
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_project_service.projects]
 }
 
 locals {

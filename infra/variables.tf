@@ -20,6 +20,11 @@ variable "source_zip" {
   description = "The zip of functions/ that `make package` writes."
   type        = string
   default     = "../.artifacts/functions.zip"
+
+  validation {
+    condition     = fileexists(var.source_zip)
+    error_message = "There is no zip of the functions yet; `make package` writes it."
+  }
 }
 
 variable "runtime" {
@@ -32,6 +37,11 @@ variable "rules_file" {
   description = "Path of the rules file on this machine. It is uploaded; a changed one makes new revisions of the functions from the same zip. `badge-bridge check --no-secrets` checks it. Write its secrets as sm://NAME. Without it, `rules` says where the file is."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.rules_file == null || try(fileexists(var.rules_file), false)
+    error_message = "There is no such rules file."
+  }
 }
 
 variable "rules" {

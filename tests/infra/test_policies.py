@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
+import hcl2
 import pytest
 
 from support.infra_policies import POLICIES, Infra
@@ -253,6 +255,9 @@ MISTAKES = [
 ]
 
 
+EXAMPLE = INFRA / "terraform.tfvars.example"
+
+
 @pytest.fixture(scope="module")
 def infra() -> Infra:
     return Infra(read(), read(INFRA / "plan"))
@@ -279,3 +284,16 @@ def test_policy_notices_a_mistake(infra: Infra, mistake: Mistake) -> None:
 def test_every_policy_has_a_mistake_that_it_notices() -> None:
     """No policy is trusted that was never seen to find something."""
     assert {mistake.policy for mistake in MISTAKES} == POLICIES.keys()
+
+
+def test_example_sets_what_must_be_set_and_nothing_unknown(infra: Infra) -> None:
+    """Whoever copies the example has every variable without a default, and none that is no more."""
+    variables = infra.root.named("variable")
+    required = {name for name, body in variables.items() if "default" not in body}
+    text = EXAMPLE.read_text()
+    offered = set(re.findall(r"^# ([a-z_]+) += ", text, re.MULTILINE))
+
+    # Without its comments, which are read too.
+    assert required <= hcl2.loads(re.sub(r"(?m)^#.*", "", text)).keys() <= variables.keys()
+    assert offered
+    assert offered <= variables.keys()
