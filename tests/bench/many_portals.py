@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from badge_bridge.rulesfile import document
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.distant_store import Delays
 from support.many_portals import Plan, Report, simulate
@@ -52,6 +54,7 @@ def rows(report: Report) -> list[tuple[str, str]]:
         ("attempts by sweeps", f"{report.swept}"),
         ("activities added twice", f"{len(report.doubled())}"),
         ("deliveries not ended", f"{len(report.not_ended())}"),
+        ("the rules file, KiB", f"{report.rules_size / 1024:.0f}"),
         ("an instance opened after, s", f"{report.opened:.1f}"),
         ("all over after, s", f"{report.seconds:.0f}"),
     ]
@@ -106,6 +109,8 @@ def main() -> int:
     print(f"{'instances':36}" + "".join(f"{instances:>10}" for instances in reports))
     for row in zip(*map(rows, reports.values()), strict=True):
         print(f"{row[0][0]:36}" + "".join(f"{figure:>10}" for _, figure in row))
+    if next(iter(reports.values())).rules_size > document.MAX_BYTES:
+        print(f"no bridge reads such a rules file: it has more than {document.MAX_BYTES // 1024} KiB")
     wrong = {instances: mistakes for instances, report in reports.items() if (mistakes := report.mistakes())}
     for instances, mistakes in wrong.items():
         print(f"WRONG with {instances} instances: {'; '.join(mistakes)}")
