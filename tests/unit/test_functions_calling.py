@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from badge_bridge.errors import GoogleError, StoreUnavailable, Unauthenticated
 from badge_bridge.gcp.callers import Callers
+from badge_bridge.serverless import process, sweep
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.settings import Settings
 
@@ -90,3 +91,14 @@ def test_callers_are_checked_only_where_the_settings_name_them() -> None:
     assert callers_of(Settings.from_environ({})) is None
     named = {"INVOKERS": "push@acme.iam.gserviceaccount.com", "INVOKER_AUDIENCE": "https://process"}
     assert isinstance(callers_of(Settings.from_environ(named)), Callers)
+
+
+async def test_process_and_sweep_refuse_strangers() -> None:
+    """Both ask who calls before they read anything."""
+    door = cast("Callers", Door())
+    nothing = cast("Any", None)
+    for answer in (
+        process._handle(request(authorization=""), process._Processor(nothing, nothing, door)),
+        sweep._handle(request(authorization=""), sweep._Sweeper(nothing, door)),
+    ):
+        assert (await answer).status_code == 401
