@@ -20,14 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from badge_bridge.events import Event, event_key
 from badge_bridge.plural import counted
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.base import CorrelatingOptions, Source
-from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity, when_to_judge
+from badge_bridge.sources.legs import MOST_LEGS, judged_identity
 from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Settlement, Store, StoredEvent
+
+if TYPE_CHECKING:
+    from badge_bridge.sources.joining import LegEvent
 
 __all__ = ["Calls", "Joined", "call_join"]
 
@@ -88,6 +91,9 @@ class Calls:
         Raises:
             StoreUnavailable: nothing came of it yet.
         """
+        # Only for those who work on legs: whoever takes them in, which must start quickly, puts them in their place.
+        from badge_bridge.sources.joining import LegEvent, when_to_judge  # noqa: PLC0415
+
         stored = await self._store.related(call_join(claim.event), limit=MOST_LEGS)
         found = [one for one in stored if one.event.leg is not None]
         now = self._clock()
@@ -104,6 +110,8 @@ class Calls:
         return Joined(Settlement(state="waiting", ended_at=now, due=due, reason=_waiting_for(legs)))
 
     async def _judge(self, claim: Claim, legs: list[LegEvent], found: list[StoredEvent], *, count: int) -> Joined:
+        from badge_bridge.sources.joining import judged_event  # noqa: PLC0415 - see `join`
+
         judged = judged_event(legs)
         now = self._clock()
         key = event_key(judged.source, judged_identity(judged.id))

@@ -269,7 +269,7 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the rules file, for editors."""
-    from badge_bridge.rulesfile import json_schema
+    from badge_bridge.rulesfile.schema import json_schema
     from badge_bridge.sources import OPTIONS
 
     print(json.dumps(json_schema(OPTIONS), indent=2))

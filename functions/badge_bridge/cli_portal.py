@@ -67,7 +67,7 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
     """The checks, those of this machine under `bridge` and those of each portal under its name."""
     from badge_bridge import local_checks
     from badge_bridge.portal.doctor import Check, RealNetwork, examine, lanes_of
-    from badge_bridge.rulesfile import usage
+    from badge_bridge.rulesfile.usage import usage
 
     settings, loaded, local = await local_checks.check_rules(settings, os.environ)
     if loaded is None:

@@ -145,7 +145,7 @@ async def _carry_out(rules: RulesFile, report: _Report, wishes: _Wishes, setting
 
 async def _compare(rules: RulesFile, name: str, subject: Subject) -> _Report:
     from badge_bridge.portal.sync import list_badges, plan
-    from badge_bridge.rulesfile import usage
+    from badge_bridge.rulesfile.usage import usage
 
     wanted = usage(rules)[name].badges
     try:

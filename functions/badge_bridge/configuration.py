@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from badge_bridge.errors import BridgeError, Finding, RulesError, SettingsError
-from badge_bridge.gcp import secret_manager, storage
-from badge_bridge.gcp.addresses import api_at
-from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.gcp.tokens import TokenSource, access_tokens
 from badge_bridge.http import AsyncBaseTransport, keep_addresses_out_of_logs
 from badge_bridge.rulesfile import Draft, RulesFile, read_file
 from badge_bridge.secret_references import PREFIX
 from badge_bridge.settings import Settings, encryption_keys
 from badge_bridge.sources import OPTIONS
+
+if TYPE_CHECKING:
+    from badge_bridge.gcp.rest import GoogleApi
+    from badge_bridge.gcp.secret_manager import SecretUnusable
 
 __all__ = ["Google", "configured", "without_secrets"]
 
@@ -33,9 +35,10 @@ class Google:
 
 
 async def configured(
-    settings: Settings, environ: Mapping[str, str], google: Google | None = None
+    settings: Settings, environ: Mapping[str, str], google: Google | None = None, *, decides: bool = True
 ) -> tuple[Settings, RulesFile]:
-    """The rules, and the settings with the encryption keys themselves where they were references.
+    """The rules, and the settings with the encryption keys themselves where they were references. `decides`: see
+    `Draft.checked`.
 
     Raises:
         RulesError: something in the rules file is wrong, or a secret that it names cannot be had.
@@ -48,7 +51,7 @@ async def configured(
     known = await _secrets({*draft.wanted(environ), *keys}, environ, google)
     if keys:
         settings = replace(settings, encryption_keys=_keys(settings.encryption_keys, known))
-    return settings, draft.checked(providers=OPTIONS, environ=environ, known=known)
+    return settings, draft.checked(providers=OPTIONS, environ=environ, known=known, decides=decides)
 
 
 async def without_secrets(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> RulesFile:
@@ -59,8 +62,11 @@ async def without_secrets(settings: Settings, environ: Mapping[str, str], google
 
 async def _draft(settings: Settings, environ: Mapping[str, str], google: Google) -> Draft:
     where = settings.rules
-    if not where.startswith(storage.PREFIX):
+    if not where.startswith("gs://"):
         return Draft(read_file(where), where)
+
+    from badge_bridge.gcp import storage  # noqa: PLC0415 - for those who keep their rules there
+
     async with _api(storage.BASE, storage.EMULATOR, environ, google) as api:
         try:
             return Draft(await storage.read_object(where, api), where)
@@ -68,10 +74,15 @@ async def _draft(settings: Settings, environ: Mapping[str, str], google: Google)
             raise RulesError([Finding(where, 0, 0, str(error))]) from error
 
 
-_Known = Mapping[str, tuple[str, ...] | secret_manager.SecretUnusable]
+_Known = Mapping[str, "tuple[str, ...] | SecretUnusable"]
 
 
 async def _secrets(references: Collection[str], environ: Mapping[str, str], google: Google) -> _Known:
+    if not references:
+        return {}
+
+    from badge_bridge.gcp import secret_manager  # noqa: PLC0415 - for those who keep secrets there
+
     project = environ.get("GOOGLE_CLOUD_PROJECT", "").strip()
     async with _api(secret_manager.BASE, secret_manager.EMULATOR, environ, google) as api:
         return await secret_manager.read_secrets(references, api, project=project)
@@ -79,6 +90,8 @@ async def _secrets(references: Collection[str], environ: Mapping[str, str], goog
 
 @asynccontextmanager
 async def _api(base: str, emulator: str, environ: Mapping[str, str], google: Google) -> AsyncIterator[GoogleApi]:
+    from badge_bridge.gcp.addresses import api_at  # noqa: PLC0415 - see above
+
     keep_addresses_out_of_logs()
     api = api_at(base, emulator=emulator, environ=environ, tokens=google.tokens, transport=google.transport)
     try:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from badge_bridge.errors import BridgeError
 from badge_bridge.portal import Ensured, Portal
-from badge_bridge.rulesfile import Badge, RulesFile, usage
+from badge_bridge.rulesfile import Badge, RulesFile
+from badge_bridge.rulesfile.usage import usage
 
 __all__ = ["Ensuring", "Result", "ensure_all"]
 

@@ -17,9 +17,11 @@ from badge_bridge.customers import card_of
 from badge_bridge.errors import DeliveryRefused
 from badge_bridge.events import Event, Leg, event_key
 from badge_bridge.on_cards import OnCard, on_cards
-from badge_bridge.rulesfile import RuleExplained, RulesFile, explain_rules
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.rulesfile.explaining import RuleExplained, explain_rules
 from badge_bridge.sources import Delivery, Reading, Reply, Source
-from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judged_event, judged_identity
+from badge_bridge.sources.joining import LegEvent, judged_event
+from badge_bridge.sources.legs import MOST_LEGS, judged_identity
 from badge_bridge.sources.receiving import find, read
 from badge_bridge.store.protocol import Store, StoredEvent
 

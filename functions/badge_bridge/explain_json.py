@@ -7,7 +7,8 @@ from typing import Any
 from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
 from badge_bridge.life import life
 from badge_bridge.on_cards import as_json as as_dict
-from badge_bridge.rulesfile import Read, RuleExplained, Weighed
+from badge_bridge.rulesfile.deciding import Read, Weighed
+from badge_bridge.rulesfile.explaining import RuleExplained
 
 __all__ = ["as_json"]
 

@@ -13,7 +13,9 @@ from rich.text import Text
 from badge_bridge.events import Event, Leg
 from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
 from badge_bridge.plural import counted
-from badge_bridge.rulesfile import Read, RuleExplained, RulesFile, Weighed, deciding_parts
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.rulesfile.deciding import Read, Weighed, deciding_parts
+from badge_bridge.rulesfile.explaining import RuleExplained
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.terminal import card_line, clock, outcome_line
 from badge_bridge.terminal_text import plain

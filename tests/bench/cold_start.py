@@ -31,8 +31,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from badge_bridge.portal.oauth import new_key
 from badge_bridge.store.sqlite import SqliteStore
-from support.deliveries import RULES, Sent, environ, twilio
+from support.deliveries import TWILIO_TOKEN, Sent, twilio
 from support.emulators import firestore_emulator, firestore_jar
 from support.environments import ROOT, NoRegistry, of_functions
 from support.programs import free_port
@@ -53,6 +54,15 @@ from starlette.responses import Response
 async def receive(request):
     return Response("ok")
 """
+RULES = ROOT / "functions" / "badge_bridge" / "demo" / "rules.yaml"
+"""A portal's OAuth application, Twilio, the portal's own telephony, and one rule with a condition."""
+SECRETS = {
+    "PORTAL_URL": "http://127.0.0.1:8090",
+    "BRIDGE_URL": "https://bridge.example.com",
+    "B24_CLIENT_SECRET": "client-secret-0123456789",
+    "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
+    "ENCRYPTION_KEY": new_key(),
+}
 FRAMEWORK = "functions_framework.aio"
 IMPORTS = (
     FRAMEWORK,
@@ -166,8 +176,7 @@ def contenders(folder: Path, receive: Path) -> Iterator[dict[str, Contender]]:
     empty = folder / "empty" / "main.py"
     empty.parent.mkdir()
     empty.write_text(EMPTY, "utf-8")
-    (folder / "rules.yaml").write_text(RULES, "utf-8")
-    given = {**environ("http://127.0.0.1:9/rest/1/secretsecret/"), "RULES": str(folder / "rules.yaml")}
+    given = {**SECRETS, "RULES": str(RULES)}
 
     asyncio.run(_make_store(folder / "made.db"))
 

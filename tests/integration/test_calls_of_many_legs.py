@@ -17,7 +17,7 @@ from badge_bridge.calls import call_join
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import LEG, Event, Leg
 from badge_bridge.pipeline import Pipeline
-from badge_bridge.sources.joining import MOST_LEGS
+from badge_bridge.sources.legs import MOST_LEGS
 from badge_bridge.store.protocol import Accepted, Claim, Judged, Settlement, StoredEvent
 from badge_bridge.store.sqlite import SqliteStore
 from support.company import RULES, Company, number_of, open_company

@@ -13,7 +13,8 @@ from typing import Self
 from badge_bridge.calls import call_join
 from badge_bridge.events import Event, event_key
 from badge_bridge.outcomes import Outcome
-from badge_bridge.sources.joining import LegEvent, judged_event, judged_identity
+from badge_bridge.sources.joining import LegEvent, judged_event
+from badge_bridge.sources.legs import judged_identity
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.store.records import write_event, write_outcomes
 from badge_bridge.store.sqlite import SqliteStore

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from badge_bridge import sources
 from badge_bridge.errors import DeliveryRefused, Unauthenticated
-from badge_bridge.rulesfile import json_schema
+from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.signing import samples
 from badge_bridge.sources import OPTIONS, build_all
 from badge_bridge.sources.base import SampleCall

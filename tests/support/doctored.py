@@ -12,7 +12,7 @@ from badge_bridge.portal.badges import parameters
 from badge_bridge.portal.doctor import Check, Subject, examine
 from badge_bridge.portal.doctor.network import Heard
 from badge_bridge.portal.keyring import FixedKeyring
-from badge_bridge.rulesfile import Usage
+from badge_bridge.rulesfile.usage import Usage
 from support.badge_registry import BadgeRegistry
 
 NOW = 1_795_345_200.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badge_bridge.cel import Part, split, without_texts
+from badge_bridge.cel.parts import Part, split, without_texts
 
 
 def shown(part: Part) -> object:

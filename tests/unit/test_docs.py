@@ -18,7 +18,8 @@ from badge_bridge.cel import EVENT_FIELDS
 from badge_bridge.dispatch.local import GRACE
 from badge_bridge.events import CALL_TYPES
 from badge_bridge.pipeline import LEASE
-from badge_bridge.rulesfile import json_schema, parse
+from badge_bridge.rulesfile import parse
+from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.serverless import processing, sweep
 from badge_bridge.settings import ELSEWHERE, SETTINGS
 from badge_bridge.sources import OPTIONS

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from badge_bridge.cel import CelType, EvaluationError, compile_expression, split
+from badge_bridge.cel import CelType, EvaluationError, compile_expression
+from badge_bridge.cel.parts import split
 from badge_bridge.events import Event
 from badge_bridge.rulesfile.deciding import Weighed, deciding_parts, weigh
 from badge_bridge.rulesfile.expressions import Expression, Scalar

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 
 from badge_bridge.errors import RulesError
-from badge_bridge.rulesfile import json_schema, parse
+from badge_bridge.rulesfile import parse
 from badge_bridge.rulesfile.document import read
+from badge_bridge.rulesfile.schema import json_schema
 from support.option_models import ENVIRON, PROVIDERS
 
 DATA = Path(__file__).parents[1] / "data" / "rules"

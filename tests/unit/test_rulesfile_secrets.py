@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from badge_bridge.errors import BridgeError, RulesError
-from badge_bridge.rulesfile import Draft, RulesFile, json_schema, load, parse
+from badge_bridge.rulesfile import Draft, RulesFile, load, parse
+from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.rulesfile.secrets import Known
 from support.option_models import ENVIRON, PROVIDERS
 

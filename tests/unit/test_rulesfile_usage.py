@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from badge_bridge.rulesfile import Usage, parse, usage
+from badge_bridge.rulesfile import parse
+from badge_bridge.rulesfile.usage import Usage, usage
 from badge_bridge.sources import OPTIONS
 
 BADGES = """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from badge_bridge.sources.joining import MOST_LEGS, LegEvent, judge_legs, judged_event, when_to_judge
+from badge_bridge.sources.joining import LegEvent, judge_legs, judged_event, when_to_judge
+from badge_bridge.sources.legs import MOST_LEGS
 from support.legs import (
     ALL_TOLD,
     BEGUN,

@@ -8,10 +8,8 @@ Nothing of the engine is made when this package is imported: a server may import
 """
 
 from badge_bridge.cel.errors import CelError, CelFinding, EvaluationError
-from badge_bridge.cel.parts import Operator, Part, split, without_texts
 from badge_bridge.cel.program import MAX_EXPRESSION, Activation, CelType, Program, compile_expression
 from badge_bridge.cel.values import EVENT_FIELDS
-from badge_bridge.cel.wording import position
 
 __all__ = [
     "EVENT_FIELDS",
@@ -21,11 +19,6 @@ __all__ = [
     "CelFinding",
     "CelType",
     "EvaluationError",
-    "Operator",
-    "Part",
     "Program",
     "compile_expression",
-    "position",
-    "split",
-    "without_texts",
 ]

@@ -1,7 +1,9 @@
-"""The rules file: reading it, checking it, and telling which of its rules an event meets."""
+"""The rules file: reading it, checking it, and telling which of its rules an event meets.
 
-from badge_bridge.rulesfile.deciding import Read, Weighed, deciding_parts
-from badge_bridge.rulesfile.explaining import RuleExplained, explain_rules
+Beside what is exported here: `explaining` and `deciding` say why a rule met an event or did not, `usage` which badges
+are used, and `schema` writes the JSON Schema. They are imported by those who need them, for the functions do not.
+"""
+
 from badge_bridge.rulesfile.expressions import Expression
 from badge_bridge.rulesfile.loading import Draft, load, parse, read_file
 from badge_bridge.rulesfile.model import OwnerKind
@@ -17,9 +19,7 @@ from badge_bridge.rulesfile.rules import (
     RulesFile,
     customer_join,
 )
-from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.rulesfile.templates import Template
-from badge_bridge.rulesfile.usage import Usage, usage
 
 __all__ = [
     "Attach",
@@ -32,19 +32,11 @@ __all__ = [
     "OAuthApp",
     "OwnerKind",
     "Portal",
-    "Read",
     "Rule",
-    "RuleExplained",
     "RulesFile",
     "Template",
-    "Usage",
-    "Weighed",
     "customer_join",
-    "deciding_parts",
-    "explain_rules",
-    "json_schema",
     "load",
     "parse",
     "read_file",
-    "usage",
 ]

@@ -23,6 +23,7 @@ def assemble(
     checked: Shape,
     compiled: Mapping[int, Compiled],
     *,
+    decides: bool,
     hash: str,  # noqa: A002 - what the file calls it
     secrets: frozenset[str],
 ) -> RulesFile:
@@ -49,6 +50,7 @@ def assemble(
         bound=Bound(rules, portal_of),
         secrets=secrets,
         cautions=tuple(_cautions(document, checked.sources)),
+        decides=decides,
     )
 
 

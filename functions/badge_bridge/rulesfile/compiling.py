@@ -36,9 +36,13 @@ class Compiled:
     text: Template | None = None
 
 
-def compile_rules(document: Document) -> tuple[dict[int, Compiled], list[Finding]]:
-    """The compiled parts by the index of their rule, and what is wrong with the others."""
-    compiling = _Compiling(document)
+def compile_rules(document: Document, *, decides: bool) -> tuple[dict[int, Compiled], list[Finding]]:
+    """The compiled parts by the index of their rule, and what is wrong with the others.
+
+    Where nothing is to be decided by them, only what joins events: compiling the first expression of a process takes as
+    long as reading the whole file.
+    """
+    compiling = _Compiling(document, decides=decides)
     rules = document.data.get("rules")
     compiled = {
         index: compiling.rule(rule, ("rules", index))
@@ -66,15 +70,18 @@ _MAX_DIGITS = 18
 
 
 class _Compiling:
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, decides: bool) -> None:
         self._document = document
+        self._decides = decides
         self.findings: list[Finding] = []
 
     def rule(self, rule: Mapping[str, Any], path: Path) -> Compiled:
         on = rule.get("on")
-        compiled = Compiled(condition=self._expression(rule, (*path, "when"), on, returns=CelType.BOOL))
+        compiled = Compiled()
         attach, clear = rule.get("attach"), rule.get("clear")
-        if isinstance(attach, dict):
+        if self._decides:
+            compiled.condition = self._expression(rule, (*path, "when"), on, returns=CelType.BOOL)
+        if self._decides and isinstance(attach, dict):
             path_to = (*path, "attach")
             compiled.title = self._template(attach, (*path_to, "title"))
             compiled.text = self._template(attach, (*path_to, "text"))

@@ -17,13 +17,10 @@ from badge_bridge.cel import (
     CelError,
     CelType,
     EvaluationError,
-    Operator,
-    Part,
     compile_expression,
-    position,
-    split,
-    without_texts,
 )
+from badge_bridge.cel.parts import Operator, Part, split, without_texts
+from badge_bridge.cel.wording import position
 from badge_bridge.errors import Finding
 from badge_bridge.events import Event
 from badge_bridge.rulesfile.expressions import Expression, Scalar

@@ -45,13 +45,19 @@ class Draft:
         return wanted(self._document, environ)
 
     def checked(
-        self, *, providers: Mapping[str, type[BaseModel]], environ: Mapping[str, str] | None, known: Known = _NOTHING
+        self,
+        *,
+        providers: Mapping[str, type[BaseModel]],
+        environ: Mapping[str, str] | None,
+        known: Known = _NOTHING,
+        decides: bool = True,
     ) -> RulesFile:
         """The rules file with its secrets.
 
         `providers` are the option models of the sources by provider name, each with `provider: Literal[...]`.
         `environ` gives the values of `${NAME}`, `known` those of `sm://NAME`; an `environ` of None checks everything
-        but these, with placeholders in their place.
+        but these, with placeholders in their place. Where it `decides` nothing, the expressions that do are passed
+        over, and so are their mistakes.
 
         Raises:
             RulesError: with every mistake and its position.
@@ -59,7 +65,7 @@ class Draft:
         document = self._document
         resolution = resolve(document, providers, environ, known)
         shaped = shape.check(document, resolution, providers)
-        compiled, mistaken = compile_rules(document)
+        compiled, mistaken = compile_rules(document, decides=decides)
         findings = [
             *document.findings,
             *resolution.findings,
@@ -73,6 +79,7 @@ class Draft:
             document,
             shaped,
             compiled,
+            decides=decides,
             hash=hashlib.sha256(self._content).hexdigest()[:16],
             secrets=frozenset(resolution.secrets),
         )

@@ -191,6 +191,8 @@ class RulesFile:
     """The values of all secrets, so that logs can leave them out."""
     cautions: tuple[Finding, ...] = ()
     """What is no mistake, and should be known all the same: how little the checks of a source prove."""
+    decides: bool = True
+    """Its conditions were compiled. Else it knows how events are joined, and no more (`Draft.checked`)."""
 
     @property
     def extent(self) -> str:
@@ -204,6 +206,7 @@ class RulesFile:
 
     def judge(self, event: Event) -> tuple[Judgement, ...]:
         """What the rules for this event's type and source say, in the order of the file. No other is evaluated."""
+        assert self.decides, "the conditions of this rules file were not compiled"
         values = Activation({"event": event})
         return tuple(_judge(rule, values) for rule in self.bound.acting.concerned(event.type, event.source))
 

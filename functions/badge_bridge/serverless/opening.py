@@ -82,9 +82,9 @@ def _failed(task: asyncio.Task[T]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
-async def read_rules(settings: Settings) -> tuple[Settings, RulesFile]:
+async def read_rules(settings: Settings, *, decides: bool = True) -> tuple[Settings, RulesFile]:
     """As `configured`; from now on no log line holds one of the secrets."""
-    settings, rules = await configured(settings, os.environ)
+    settings, rules = await configured(settings, os.environ, decides=decides)
     _configure_logs(settings, secrets=rules.secrets | set(settings.encryption_keys))
     return settings, rules
 

@@ -17,7 +17,7 @@ from badge_bridge.dispatch.local import GRACE
 from badge_bridge.errors import BridgeError, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.pipeline import LEASE, Pipeline
-from badge_bridge.sources.joining import MOST_LEGS
+from badge_bridge.sources.legs import MOST_LEGS
 from badge_bridge.store.protocol import Claim, Store
 
 __all__ = ["LONGEST", "PATIENCE", "Processing", "Stopping"]

@@ -49,8 +49,9 @@ async def answer(request: Request) -> Response:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
-    settings, rules = await read_rules(settings)
     dispatcher = pubsub_dispatcher(settings.dispatch)
+    # A mistake in a condition is for those to tell who decide by it; deliveries are taken meanwhile.
+    settings, rules = await read_rules(settings, decides=dispatcher is None)
     if dispatcher is not None:
         stack.push_async_callback(dispatcher.close)
         return await _open_receiver(stack, rules, settings, dispatcher)

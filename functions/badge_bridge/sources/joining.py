@@ -15,11 +15,9 @@ from typing import Any
 
 from badge_bridge.events import Direction, Event, Leg
 from badge_bridge.sources.judgement import Judgement, unanswered
+from badge_bridge.sources.legs import MOST_LEGS
 
-__all__ = ["MOST_LEGS", "LegEvent", "judge_legs", "judged_event", "judged_identity", "when_to_judge"]
-
-MOST_LEGS = 500
-"""Legs of one call that are looked at; a call that is said to have more is not judged by some of them."""
+__all__ = ["LegEvent", "judge_legs", "judged_event", "when_to_judge"]
 
 _LISTED = 50
 """Legs that a judgement's `data` lists, and is put together of."""
@@ -46,11 +44,6 @@ class LegEvent:
     def leg(self) -> Leg:
         assert self.event.leg is not None, "only legs are joined"
         return self.event.leg
-
-
-def judged_identity(call: str) -> tuple[str, ...]:
-    """What makes the one event of a whole call unique within its source."""
-    return "judged call", call
 
 
 def when_to_judge(legs: Sequence[LegEvent], *, grace: float, longest: float) -> float:
