@@ -29,8 +29,8 @@ __all__ = ["KEYS", "Instance", "install", "open_instance"]
 KEYS = (new_key(),)
 """Of ENCRYPTION_KEY: all instances share what one of them has written."""
 
-CONCURRENCY = 80
-"""Requests that Cloud Run gives one instance at a time, unless it is told otherwise."""
+CONCURRENCY = 256
+"""Attempts that one instance of `process` makes at a time where it is deployed as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
