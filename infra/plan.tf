@@ -19,10 +19,10 @@ module "plan" {
   region         = var.region
   name           = var.name
 
-  rules_hash  = var.rules_file == null ? null : filesha256(var.rules_file)
-  rules       = var.rules
-  functions   = var.functions
-  environment = var.environment
+  uploads_rules = var.rules_file != null
+  rules         = var.rules
+  functions     = var.functions
+  environment   = var.environment
 
   secrets               = var.secrets
   encryption_key_secret = var.encryption_key_secret

@@ -51,8 +51,7 @@ resource "google_storage_bucket" "rules" {
   depends_on = [google_project_service.this]
 }
 
-# Named by its content too (plan/main.tf says why). The new one is there before the functions are told of it, and the
-# old one goes when all have been.
+# While it is replaced, it may be away for a moment: instances keep the rules that they have.
 resource "google_storage_bucket_object" "rules" {
   count = var.rules_file == null ? 0 : 1
 
@@ -61,9 +60,7 @@ resource "google_storage_bucket_object" "rules" {
   source       = var.rules_file
   content_type = "application/yaml"
 
-  lifecycle {
-    create_before_destroy = true
-  }
+  source_md5hash = filemd5(var.rules_file)
 }
 
 resource "google_storage_bucket_iam_member" "rules" {

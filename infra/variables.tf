@@ -34,7 +34,7 @@ variable "runtime" {
 }
 
 variable "rules_file" {
-  description = "Path of the rules file on this machine. It is uploaded; a changed one makes new revisions of the functions from the same zip. `badge-bridge check --no-secrets` checks it. Write its secrets as sm://NAME. Without it, `rules` says where the file is."
+  description = "Path of the rules file on this machine. It is uploaded; instances notice a changed one within a minute, and nothing is built or deployed for it. `badge-bridge check --no-secrets` checks it. Write its secrets as sm://NAME. Without it, `rules` says where the file is."
   type        = string
   default     = null
 

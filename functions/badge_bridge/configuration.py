@@ -1,7 +1,7 @@
 """The rules and the keys that the settings name: fetched, with the secrets that they refer to in Secret Manager.
 
-A rules file is a path or an object of Cloud Storage. What is fetched is fetched once, by whoever starts: a new version
-of a secret, or new rules, count for processes that start later.
+A rules file is a path or an object of Cloud Storage. What is fetched is fetched by whoever starts: a new version of a
+secret counts for processes that start later, or that find other rules (`hash_of_rules`) and start with them anew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from badge_bridge.errors import BridgeError, Finding, RulesError, SettingsError
 from badge_bridge.gcp.tokens import TokenSource, access_tokens
 from badge_bridge.http import AsyncBaseTransport, keep_addresses_out_of_logs
-from badge_bridge.rulesfile import Draft, RulesFile, read_file
+from badge_bridge.rulesfile import Draft, RulesFile, read_file, rules_hash
 from badge_bridge.secret_references import PREFIX
 from badge_bridge.settings import Settings, encryption_keys
 from badge_bridge.sources import OPTIONS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from badge_bridge.gcp.rest import GoogleApi
     from badge_bridge.gcp.secret_manager import SecretUnusable
 
-__all__ = ["Google", "configured", "without_secrets"]
+__all__ = ["Google", "configured", "hash_of_rules", "without_secrets"]
 
 
 @dataclass(slots=True)
@@ -60,16 +60,29 @@ async def without_secrets(settings: Settings, environ: Mapping[str, str], google
     return draft.checked(providers=OPTIONS, environ=None)
 
 
+async def hash_of_rules(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> str:
+    """The `hash` that the rules file has now, whether it is any good or not.
+
+    Raises:
+        RulesError: it cannot be read.
+        GoogleError: it cannot be read now.
+    """
+    return rules_hash(await _content(settings.rules, environ, google or Google()))
+
+
 async def _draft(settings: Settings, environ: Mapping[str, str], google: Google) -> Draft:
-    where = settings.rules
+    return Draft(await _content(settings.rules, environ, google), settings.rules)
+
+
+async def _content(where: str, environ: Mapping[str, str], google: Google) -> bytes:
     if not where.startswith("gs://"):
-        return Draft(read_file(where), where)
+        return read_file(where)
 
     from badge_bridge.gcp import storage  # noqa: PLC0415 - for those who keep their rules there
 
     async with _api(storage.BASE, storage.EMULATOR, environ, google) as api:
         try:
-            return Draft(await storage.read_object(where, api), where)
+            return await storage.read_object(where, api)
         except storage.ObjectUnusable as error:
             raise RulesError([Finding(where, 0, 0, str(error))]) from error
 

@@ -54,11 +54,9 @@ locals {
 
   topic        = var.name
   rules_bucket = "${var.project}-${var.name}-rules"
-  # The name changes with the content, and with it the setting RULES: an instance reads the rules as it starts, so this is
-  # how all of them get the new ones at a time, and a revision that is rolled back to finds those that it was deployed
-  # with. The zip stays as it is; Google makes the images from it again, as with every change of a variable, and takes
-  # some minutes (hashicorp/terraform-provider-google, issue 23781).
-  rules_object = var.rules_hash == null ? null : "rules-${substr(var.rules_hash, 0, 16)}.yaml"
+  # One name for ever: instances look once a minute whether its content has changed, and follow. Were the name or a hash
+  # of it in their environment, new rules would build and deploy every function again.
+  rules_object = var.uploads_rules ? "rules.yaml" : null
 
   invoker = { process = "push", sweep = "scheduler" }
 
@@ -78,7 +76,7 @@ locals {
       contains(local.internal, name) ? { CONCURRENCY = tostring(local.sizes.process.concurrency) } : {},
       contains(local.reads_rules, name) ? merge(
         var.environment,
-        { RULES = var.rules_hash == null ? var.rules : "gs://${local.rules_bucket}/${local.rules_object}" },
+        { RULES = var.uploads_rules ? "gs://${local.rules_bucket}/${local.rules_object}" : var.rules },
         var.encryption_key_secret == null ? {} : { ENCRYPTION_KEY = "sm://${var.encryption_key_secret}" },
       ) : {},
       contains(keys(local.invoker), name) ? {

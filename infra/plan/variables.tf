@@ -46,14 +46,10 @@ variable "name" {
   }
 }
 
-variable "rules_hash" {
-  description = "SHA-256 of the rules file that is uploaded; null where `rules` says where it is."
-  type        = string
-
-  validation {
-    condition     = var.rules_hash == null || can(regex("^[0-9a-f]{64}$", var.rules_hash))
-    error_message = "rules_hash is a SHA-256 in hexadecimal."
-  }
+variable "uploads_rules" {
+  description = "Whether the rules file is uploaded; else `rules` says where it is."
+  type        = bool
+  nullable    = false
 }
 
 variable "rules" {
@@ -61,7 +57,7 @@ variable "rules" {
   type        = string
 
   validation {
-    condition     = (var.rules == null) != (var.rules_hash == null)
+    condition     = (var.rules == null) == var.uploads_rules
     error_message = "Set either rules_file, a file on this machine that is uploaded, or rules, where the functions find it; not both."
   }
 }

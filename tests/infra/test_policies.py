@@ -208,16 +208,22 @@ MISTAKES = [
         "versioning {\n    enabled = false",
     ),
     Mistake(
-        "uploads_are_named_by_their_content",
+        "new_code_is_deployed_and_new_rules_are_not",
         "storage.tf",
         "functions-${filesha256(var.source_zip)}.zip",
         "functions.zip",
     ),
     Mistake(
-        "uploads_are_named_by_their_content",
+        "new_code_is_deployed_and_new_rules_are_not",
         "plan/main.tf",
-        '"rules-${substr(var.rules_hash, 0, 16)}.yaml"',
-        '"rules.yaml"',
+        '? "rules.yaml" : null',
+        '? "rules-${filemd5(var.rules)}.yaml" : null',
+    ),
+    Mistake(
+        "new_code_is_deployed_and_new_rules_are_not",
+        "storage.tf",
+        "  source_md5hash = filemd5(var.rules_file)\n",
+        "",
     ),
     Mistake(
         "the_database_is_protected_and_forgets",

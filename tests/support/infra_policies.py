@@ -200,12 +200,14 @@ def buckets_are_closed_and_keep_versions(infra: Infra) -> Iterator[str]:
             yield f"{address} keeps no versions"
 
 
-def uploads_are_named_by_their_content(infra: Infra) -> Iterator[str]:
+def new_code_is_deployed_and_new_rules_are_not(infra: Infra) -> Iterator[str]:
     objects = infra.root.resources("google_storage_bucket_object")
     if "filesha256(var.source_zip)" not in objects["google_storage_bucket_object.source"]["name"]:
         yield "the zip has one name for ever"
-    if "substr(var.rules_hash" not in infra.plan.locals["rules_object"]:
-        yield "the rules file has one name for ever"
+    if infra.plan.locals["rules_object"] != '${var.uploads_rules ? "rules.yaml" : null}':
+        yield "the name of the rules file changes, and with it every function's environment"
+    if "filemd5(var.rules_file)" not in objects["google_storage_bucket_object.rules"].get("source_md5hash", ""):
+        yield "a changed rules file is not uploaded"
 
 
 def the_database_is_protected_and_forgets(infra: Infra) -> Iterator[str]:
@@ -305,7 +307,7 @@ POLICIES: dict[str, Policy] = {
         every_function_has_an_identity_of_its_own,
         rights_are_given_on_one_thing_and_only_added,
         buckets_are_closed_and_keep_versions,
-        uploads_are_named_by_their_content,
+        new_code_is_deployed_and_new_rules_are_not,
         the_database_is_protected_and_forgets,
         settings_and_environment_are_the_same,
         every_alert_says_what_to_do,

@@ -20,7 +20,7 @@ from badge_bridge.rulesfile.document import read
 from badge_bridge.rulesfile.rules import RulesFile
 from badge_bridge.rulesfile.secrets import Known, resolve, wanted
 
-__all__ = ["Draft", "load", "parse", "read_file"]
+__all__ = ["Draft", "load", "parse", "read_file", "rules_hash"]
 
 MAX_FINDINGS = 200
 """More are no help, and a hostile file can have a hundred thousand."""
@@ -80,9 +80,14 @@ class Draft:
             shaped,
             compiled,
             decides=decides,
-            hash=hashlib.sha256(self._content).hexdigest()[:16],
+            hash=rules_hash(self._content),
             secrets=frozenset(resolution.secrets),
         )
+
+
+def rules_hash(content: bytes) -> str:
+    """What tells one rules file from another (`RulesFile.hash`)."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def read_file(path: str | FilePath) -> bytes:

@@ -1,21 +1,27 @@
-"""What a process opens with its first request, since the functions framework has no start-up hook."""
+"""What a process opens with its first request, since the functions framework has no start-up hook.
+
+Once a minute a request looks whether the rules file has changed. If so, all is opened anew beside what is there, which
+those who work with it keep to the end; if the new rules are no good, what is there stays.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from contextvars import Context
+from contextvars import Context, ContextVar
 from typing import Generic, TypeVar
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from badge_bridge.configuration import configured
-from badge_bridge.errors import BridgeError
+from badge_bridge.configuration import configured, hash_of_rules
+from badge_bridge.errors import BridgeError, RulesError, SettingsError
 from badge_bridge.observability import logs
 from badge_bridge.observability.start_line import log_cannot_start
 from badge_bridge.rulesfile import RulesFile
@@ -23,16 +29,37 @@ from badge_bridge.settings import Settings
 
 __all__ = ["Opening", "read_rules"]
 
+logger = logging.getLogger("badge_bridge.start")
+
 T = TypeVar("T")
+
+LOOK = 60.0
+"""Seconds between two looks at the rules file."""
+
+LONGEST = 180.0
+"""Seconds for which what was opened before is still worked with: longer than any request lasts."""
+
+_hash: ContextVar[str] = ContextVar("hash of the rules that were read", default="")
 
 
 class Opening(Generic[T]):
     """Gives all requests of a process the same `T`, which the first one opens. `open_` puts on the stack what would
-    close it.
+    close it. `monotonic` returns seconds from anywhere.
     """
 
-    def __init__(self, open_: Callable[[AsyncExitStack, Settings], Awaitable[T]]) -> None:
+    def __init__(
+        self,
+        open_: Callable[[AsyncExitStack, Settings], Awaitable[T]],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._open = open_
+        self._monotonic = monotonic
+        self._hash = ""
+        self._refused = ""
+        """The hash of other rules that are no good."""
+        self._look_at = 0.0
+        self._closing: set[asyncio.Task[None]] = set()
         # Nobody calls us when the process is stopped. Held, so that nothing is closed by being forgotten.
         self._stack = AsyncExitStack()
         self._task: asyncio.Task[T] | None = None
@@ -66,7 +93,33 @@ class Opening(Generic[T]):
         if task is None or _failed(task):
             # In a context of its own: what is opened outlives this request and must not log under its trace.
             self._task = task = asyncio.create_task(self._whole(), name="open the bridge", context=Context())
-        return await asyncio.shield(task)
+        opened = await asyncio.shield(task)
+        if self._hash and self._monotonic() >= self._look_at:
+            self._look_at = self._monotonic() + LOOK
+            return await self._renewed(opened)
+        return opened
+
+    async def _renewed(self, opened: T) -> T:
+        """What is opened anew where the rules have changed; else the same."""
+        try:
+            found = await hash_of_rules(Settings.from_environ(os.environ), os.environ)
+            if found in (self._hash, self._refused):
+                return opened
+            self._refused = found
+            before = self._stack
+            task = asyncio.create_task(self._whole(), name="open the bridge with other rules", context=Context())
+            opened = await asyncio.shield(task)
+        except (RulesError, SettingsError) as error:
+            logger.error("the rules have changed and cannot be used, those of before stay: %s", error)  # noqa: TRY400
+        except BridgeError as error:
+            self._refused = ""
+            logger.warning("whether the rules have changed cannot be told or followed now: %s", error)
+        else:
+            logger.info("the rules have changed: %s instead of those of before", self._hash)
+            self._task, self._refused = task, ""
+            self._closing.add(closing := asyncio.create_task(_close_later(before), context=Context()))
+            closing.add_done_callback(self._closing.discard)
+        return opened
 
     async def _whole(self) -> T:
         settings = Settings.from_environ(os.environ)
@@ -75,6 +128,7 @@ class Opening(Generic[T]):
         async with AsyncExitStack() as stack:
             opened = await self._open(stack, settings)
             self._stack = stack.pop_all()
+        self._hash, self._look_at = _hash.get(), self._monotonic() + LOOK
         return opened
 
 
@@ -86,7 +140,13 @@ async def read_rules(settings: Settings, *, decides: bool = True) -> tuple[Setti
     """As `configured`; from now on no log line holds one of the secrets."""
     settings, rules = await configured(settings, os.environ, decides=decides)
     _configure_logs(settings, secrets=rules.secrets | set(settings.encryption_keys))
+    _hash.set(rules.hash)
     return settings, rules
+
+
+async def _close_later(stack: AsyncExitStack) -> None:
+    await asyncio.sleep(LONGEST)
+    await stack.aclose()
 
 
 def _configure_logs(settings: Settings, *, secrets: frozenset[str]) -> None:

@@ -5,7 +5,7 @@ variables {
   project_number        = "123456789012"
   region                = "europe-west1"
   name                  = "badge-bridge"
-  rules_hash            = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+  uploads_rules         = true
   rules                 = null
   functions             = {}
   database              = "badge-bridge"
@@ -84,7 +84,7 @@ run "environments" {
   assert {
     condition = alltrue([
       for name in output.reads_rules : (
-        output.functions[name].environment["RULES"] == "gs://acme-badges-1-badge-bridge-rules/rules-e3b0c44298fc1c14.yaml" &&
+        output.functions[name].environment["RULES"] == "gs://acme-badges-1-badge-bridge-rules/rules.yaml" &&
         output.functions[name].environment["ENCRYPTION_KEY"] == "sm://encryption-key" &&
         output.functions[name].environment["SHOP_NAME"] == "acme"
       )
@@ -139,7 +139,7 @@ run "rules_in_the_zip" {
   command = plan
 
   variables {
-    rules_hash            = null
+    uploads_rules         = false
     rules                 = "rules.yaml"
     encryption_key_secret = null
     retention_days        = null

@@ -5,7 +5,7 @@ variables {
   project_number        = "123456789012"
   region                = "europe-west1"
   name                  = "badge-bridge"
-  rules_hash            = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+  uploads_rules         = true
   rules                 = null
   functions             = {}
   database              = "badge-bridge"
@@ -69,7 +69,7 @@ run "rules_nowhere" {
   command = plan
 
   variables {
-    rules_hash = null
+    uploads_rules = false
   }
   expect_failures = [var.rules]
 }
