@@ -49,6 +49,8 @@ ELSEWHERE = (
     Setting("GOOGLE_CLOUD_PROJECT", "", "The project of secrets that are written as `sm://NAME`; with `LOG_FORMAT=gcp` also that of the traces, so that log lines are shown beside them."),  # noqa: E501 - one row of a table
     Setting("STORAGE_EMULATOR_HOST", "", "Where `gs://` is read instead of from Google, without a token, such as `127.0.0.1:9199`."),  # noqa: E501 - one row of a table
     Setting("SECRET_MANAGER_EMULATOR_HOST", "", "Where `sm://` is read instead of from Google, without a token; it answers as Secret Manager's REST API."),  # noqa: E501 - one row of a table
+    Setting("FIRESTORE_EMULATOR_HOST", "", "Where `firestore://` is instead of at Google, such as `127.0.0.1:8080`, without rights."),  # noqa: E501 - one row of a table
+    Setting("PUBSUB_EMULATOR_HOST", "", "Where `pubsub://` is instead of at Google, such as `127.0.0.1:8085`, without a token."),  # noqa: E501 - one row of a table
     Setting("NO_COLOR", "", "Anything: no colours in a terminal."),
     Setting("SSL_CERT_FILE", "", "A file with the authorities that are trusted instead of the usual ones, for an on-premise portal with a certificate of your own; or `SSL_CERT_DIR`, a folder."),  # noqa: E501 - one row of a table
     Setting("HTTPS_PROXY", "", "The proxy that calls to portals take, such as `http://proxy.example.com:3128`; `NO_PROXY` lists hosts that are called without it."),  # noqa: E501 - one row of a table
