@@ -24,17 +24,19 @@ START = 60.0
 """Seconds that an emulator gets to start: Java on a busy machine."""
 
 
-def sdk(*parts: str) -> Path | None:
-    """A file under the SDK's `platform/`, found through CLOUDSDK_ROOT or the `gcloud` on the path; None without it."""
+def sdk(pattern: str) -> Path | None:
+    """A Java program under the SDK's `platform/`, found through CLOUDSDK_ROOT or the `gcloud` on the path; None without
+    it or without Java.
+    """
     roots = [Path(root)] if (root := os.environ.get("CLOUDSDK_ROOT")) else []
     if gcloud := shutil.which("gcloud"):
         roots.append(Path(gcloud).resolve().parent.parent)
-    found = (root.joinpath("platform", *parts) for root in roots)
-    return next((file for file in found if file.exists()), None)
+    found = (file for root in roots for file in sorted(root.glob(f"platform/{pattern}")))
+    return next(found, None) if shutil.which("java") else None
 
 
 def firestore_jar() -> Path | None:
-    return sdk("cloud-firestore-emulator", "cloud-firestore-emulator.jar") if shutil.which("java") else None
+    return sdk("cloud-firestore-emulator/cloud-firestore-emulator.jar")
 
 
 @contextmanager

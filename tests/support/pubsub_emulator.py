@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,21 +10,14 @@ from typing import Any
 
 import httpx
 
+from support.emulators import START, sdk
 from support.programs import free_port, program, until
-
-START = 60.0
-"""Seconds that it gets to start: Java on a busy machine."""
 
 PROJECT = "badge-bridge-tests"
 
 
 def pubsub_jar() -> Path | None:
-    """Found through CLOUDSDK_ROOT or the `gcloud` on the path; None without it or without Java."""
-    roots = [Path(root)] if (root := os.environ.get("CLOUDSDK_ROOT")) else []
-    if gcloud := shutil.which("gcloud"):
-        roots.append(Path(gcloud).resolve().parent.parent)
-    jars = (jar for root in roots for jar in sorted(root.glob("platform/pubsub-emulator/lib/*.jar")))
-    return next(jars, None) if shutil.which("java") else None
+    return sdk("pubsub-emulator/lib/*.jar")
 
 
 @dataclass(frozen=True)

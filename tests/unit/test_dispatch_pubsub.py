@@ -49,6 +49,24 @@ async def test_keys_of_one_delivery_are_published_together() -> None:
     assert published.messages == [[{"attributes": {"key": "pbx:1"}}, {"attributes": {"key": "pbx:2"}}]]
 
 
+async def test_publishing_is_done_again_when_the_connection_was_lost() -> None:
+    """An instance that had nothing to do finds its connections dead; what was refused is not sent again."""
+    published, losses = Published(), [httpx.ReadError("gone")]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        response = published(request)
+        if losses:
+            raise losses.pop()
+        return response
+
+    await dispatcher(answer).wake(["pbx:1"])
+    assert published.messages == [[{"attributes": {"key": "pbx:1"}}]] * 2
+
+    refused = Published()
+    await dispatcher(lambda request: (refused(request), httpx.Response(403, json={}))[1]).wake(["pbx:1"])
+    assert len(refused.requests) == 1
+
+
 async def test_a_look_at_what_is_due_is_asked_for_when_no_key_is_given() -> None:
     """Whoever makes room for others does not know whom."""
     published = Published()

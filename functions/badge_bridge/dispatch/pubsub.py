@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from badge_bridge.errors import GoogleError, SettingsError
-from badge_bridge.gcp.rest import GoogleApi
+from badge_bridge.gcp.rest import GoogleApi, again_where_lost
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.observability.floods import FloodGate
@@ -63,7 +63,11 @@ class PubSubDispatcher:
             self._tell(str(error))
 
     async def _publish(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        await self._api.call("POST", f"/v1/{self._topic}:publish", json={"messages": list(messages)}, timeout=PATIENCE)
+        body = {"messages": list(messages)}
+        # An event that is told of twice is worked on once.
+        await again_where_lost(
+            lambda: self._api.call("POST", f"/v1/{self._topic}:publish", json=body, timeout=PATIENCE)
+        )
 
     def _tell(self, why: str) -> None:
         for flood in self._gate.over():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from badge_bridge.errors import GoogleError
 from badge_bridge.gcp.tokens import TokenSource
 from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError, Limits, Response, Timeout, authorities
 
-__all__ = ["GoogleApi"]
+__all__ = ["GoogleApi", "again_where_lost"]
+
+T = TypeVar("T")
 
 TIMEOUT = 10.0
 """Seconds that one call may take; callers with less time say so."""
@@ -82,6 +84,19 @@ class GoogleApi:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+async def again_where_lost(call: Callable[[], Awaitable[T]]) -> T:
+    """What the call answers; where the connection was lost it is made once more, so it must bear being made twice.
+
+    An instance without requests gets no CPU, and finds the connections that it kept closed by the other side.
+    """
+    try:
+        return await call()
+    except GoogleError as error:
+        if error.code:
+            raise
+        return await call()
 
 
 def _refusal(response: Response) -> GoogleError:

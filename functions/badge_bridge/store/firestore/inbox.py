@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from badge_bridge.errors import GoogleError, StoreUnavailable
-from badge_bridge.gcp.rest import GoogleApi
+from badge_bridge.gcp.rest import GoogleApi, again_where_lost
 from badge_bridge.store import transitions
 from badge_bridge.store.firestore.documents import (
     CALLS,
@@ -179,10 +179,9 @@ class Inbox:
         """As `Store.note`: what a source of an application's events is checked by."""
         document = self._name(NOTES, document_id(plain(name)))
         try:
-            found = await self._read([document])
+            fields = (await again_where_lost(lambda: self._read([document]))).get(document)
         except GoogleError as error:
             raise StoreUnavailable(f"Firestore cannot be read: {error}") from error
-        fields = found.get(document)
         return Note(fields["text"], fields["version"]) if fields else None
 
     async def ping(self, *, write: bool) -> None:
@@ -209,7 +208,7 @@ class Inbox:
     def _writes(self, row: Row, receipt: str) -> list[dict[str, Any]]:
         written = write_row(row)
         name = self._name(EVENTS, document_id(row.key))
-        creations = {name: {**written.fields, "receipt": receipt}}
+        creations = {name: {**written.fields, "receipt": receipt, "seen": self._keep_seen}}
         creations |= {f"{name}/{PARTS}/{part}": {"bytes": content} for part, content in written.parts.items()}
         if self._keep_seen:
             creations[self._name(SEEN, document_id(row.key))] = {"received_at": row.received_at}

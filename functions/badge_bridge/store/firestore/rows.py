@@ -83,8 +83,9 @@ class Rows:
             if expires or name not in kept:
                 part = {"bytes": content, "expire_at": written.fields["expire_at"]}
                 transaction.set(stored.reference.collection(PARTS).document(name), part)
-        if written.fields["expire_at"] is not None and expires:
-            # Once the event is gone, an old delivery that is sent again is known by this.
+        if written.fields["expire_at"] is not None and expires and not stored.fields.get("seen"):
+            # Once the event is gone, an old delivery that is sent again is known by this. An event that came in while
+            # events were kept for ever has none yet.
             seen = self._database.document(SEEN, stored.reference.id)
             transaction.set(seen, {"received_at": stored.row.received_at})
         transaction.update(stored.reference, changes)
