@@ -31,16 +31,29 @@ def _problem(name: str, path: str) -> str:
     return ""
 
 
-@pytest.fixture(scope="session")
-def firestore_host() -> Iterator[str]:
-    """`host:port` of a Firestore emulator that all tests of the session share, each in a project of its own."""
-    if firestore_jar() is None:
-        problem = "the Firestore emulator of the Google Cloud SDK, or java, is not installed"
+def _needs(what: str, jar: Path | None) -> None:
+    """Skip, or fail where REQUIRE_OPTIONAL is set, without an emulator."""
+    if jar is None:
+        problem = f"the {what} emulator of the Google Cloud SDK, or java, is not installed"
         if os.environ.get("REQUIRE_OPTIONAL"):
             pytest.fail(f"required here: {problem}")
         pytest.skip(problem)
+
+
+@pytest.fixture(scope="session")
+def firestore_host() -> Iterator[str]:
+    """`host:port` of a Firestore emulator that all tests of the session share, each in a project of its own."""
+    _needs("Firestore", firestore_jar())
     with firestore_emulator() as host:
         yield host
+
+
+@pytest.fixture(scope="session")
+def pubsub() -> Iterator[PubSub]:
+    """A Pub/Sub emulator that all tests of the session share, each with topics of its own."""
+    _needs("Pub/Sub", pubsub_jar())
+    with pubsub_emulator() as running:
+        yield running
 
 
 @pytest.fixture
@@ -59,15 +72,3 @@ def optional_program() -> object:
         return path
 
     return find
-
-
-@pytest.fixture(scope="session")
-def pubsub() -> Iterator[PubSub]:
-    """A Pub/Sub emulator that all tests of the session share, each with topics of its own."""
-    if pubsub_jar() is None:
-        problem = "the Pub/Sub emulator of the Google Cloud SDK, or java, is not installed"
-        if os.environ.get("REQUIRE_OPTIONAL"):
-            pytest.fail(f"required here: {problem}")
-        pytest.skip(problem)
-    with pubsub_emulator() as running:
-        yield running

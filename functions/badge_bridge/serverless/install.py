@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.bridge import Bridge
 from badge_bridge.server import handle
-from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.settings import Settings
 
 __all__ = ["answer"]
@@ -28,17 +28,7 @@ async def _handle(request: Request, bridge: Bridge) -> Response:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Bridge:
-    settings, rules = await read_rules(settings)
-    return await stack.enter_async_context(
-        open_bridge(
-            rules,
-            state=settings.state,
-            retention=settings.retention,
-            concurrency=settings.concurrency,
-            keys=settings.encryption_keys,
-            at_work=False,
-        )
-    )
+    return await open_whole(stack, settings)
 
 
 _opening = Opening(_open)

@@ -11,10 +11,10 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import Context, ContextVar
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -27,7 +27,10 @@ from badge_bridge.observability.start_line import log_cannot_start
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.settings import Settings
 
-__all__ = ["Opening", "read_rules"]
+__all__ = ["Opening", "open_whole", "read_rules"]
+
+if TYPE_CHECKING:
+    from badge_bridge.bridge import Bridge
 
 logger = logging.getLogger("badge_bridge.start")
 
@@ -142,6 +145,30 @@ async def read_rules(settings: Settings, *, decides: bool = True) -> tuple[Setti
     _configure_logs(settings, secrets=rules.secrets | set(settings.encryption_keys))
     _hash.set(rules.hash)
     return settings, rules
+
+
+async def open_whole(
+    stack: AsyncExitStack,
+    settings: Settings,
+    *,
+    at_work: bool = False,
+    wake: Callable[[Sequence[str]], Awaitable[None]] | None = None,
+) -> Bridge:
+    """Everything that the rules name, as `open_bridge`."""
+    from badge_bridge.bridge import open_bridge  # noqa: PLC0415 - a third of the time to a first answer without it
+
+    settings, rules = await read_rules(settings)
+    return await stack.enter_async_context(
+        open_bridge(
+            rules,
+            state=settings.state,
+            retention=settings.retention,
+            concurrency=settings.concurrency,
+            keys=settings.encryption_keys,
+            at_work=at_work,
+            wake=wake,
+        )
+    )
 
 
 async def _close_later(stack: AsyncExitStack) -> None:

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.bridge import Bridge
 from badge_bridge.dispatch.pubsub import pubsub_dispatcher
 from badge_bridge.errors import SettingsError
 from badge_bridge.gcp.callers import Callers
 from badge_bridge.server import health
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.serverless.envelope import MAX_BODY, NotOurs, read_envelope
-from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.serverless.processing import Processing, Stopping
 from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
@@ -83,18 +83,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _Processor:
     if dispatcher is None:
         raise SettingsError("process is for DISPATCH=pubsub://PROJECT/TOPIC; with local, who receives works")
     stack.push_async_callback(dispatcher.close)
-    settings, rules = await read_rules(settings)
-    bridge = await stack.enter_async_context(
-        open_bridge(
-            rules,
-            state=settings.state,
-            retention=settings.retention,
-            concurrency=settings.concurrency,
-            keys=settings.encryption_keys,
-            at_work=False,
-            wake=dispatcher.wake,
-        )
-    )
+    bridge = await open_whole(stack, settings, wake=dispatcher.wake)
     processing = Processing(
         pipeline=bridge.pipeline,
         store=bridge.store,

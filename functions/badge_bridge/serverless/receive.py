@@ -20,7 +20,7 @@ from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.pubsub import PubSubDispatcher, pubsub_dispatcher
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.server import Front, handle
-from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.serverless.opening import Opening, open_whole, read_rules
 from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
 from badge_bridge.sources import build_all
@@ -50,25 +50,14 @@ async def answer(request: Request) -> Response:
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
     dispatcher = pubsub_dispatcher(settings.dispatch)
+    if dispatcher is None:
+        bridge = await open_whole(stack, settings, at_work=True)
+        when_stopped(bridge.worker.stop)
+        return bridge
+    stack.push_async_callback(dispatcher.close)
     # A mistake in a condition is for those to tell who decide by it; deliveries are taken meanwhile.
-    settings, rules = await read_rules(settings, decides=dispatcher is None)
-    if dispatcher is not None:
-        stack.push_async_callback(dispatcher.close)
-        return await _open_receiver(stack, rules, settings, dispatcher)
-
-    from badge_bridge.bridge import open_bridge  # noqa: PLC0415 - a third of the time to the first answer
-
-    bridge = await stack.enter_async_context(
-        open_bridge(
-            rules,
-            state=settings.state,
-            retention=settings.retention,
-            concurrency=settings.concurrency,
-            keys=settings.encryption_keys,
-        )
-    )
-    when_stopped(bridge.worker.stop)
-    return bridge
+    settings, rules = await read_rules(settings, decides=False)
+    return await _open_receiver(stack, rules, settings, dispatcher)
 
 
 async def _open_receiver(

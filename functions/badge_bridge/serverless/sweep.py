@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from badge_bridge.attaching import BUDGET
-from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.bridge import Bridge
 from badge_bridge.gcp.callers import Callers
 from badge_bridge.pipeline import LEASE
 from badge_bridge.server import health
 from badge_bridge.serverless.calling import callers_of, platform_call
-from badge_bridge.serverless.opening import Opening, read_rules
+from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
 
@@ -76,17 +76,7 @@ async def _look_after(bridge: Bridge) -> None:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> _Sweeper:
-    settings, rules = await read_rules(settings)
-    bridge = await stack.enter_async_context(
-        open_bridge(
-            rules,
-            state=settings.state,
-            retention=settings.retention,
-            concurrency=settings.concurrency,
-            keys=settings.encryption_keys,
-            at_work=False,
-        )
-    )
+    bridge = await open_whole(stack, settings)
     when_stopped(bridge.worker.stop)
     return _Sweeper(bridge, callers_of(settings))
 
