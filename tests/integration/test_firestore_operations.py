@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +27,28 @@ def emulator(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 async def test_bill_has_each_document_that_is_read_written_or_deleted(tmp_path: Path) -> None:
     """Also one read for what is not there and for a query that finds nothing; a refused commit stands apart."""
-    official, bill = FirestoreStore(project(tmp_path)), Bill()
-    await official.open()
-    store = await billed(official, bill)
+    async with AsyncExitStack() as stack:
+        official, bill = FirestoreStore(project(tmp_path)), Bill()
+        await official.open()
+        stack.push_async_callback(official.close)
+        store = await billed(official, bill)
 
-    async def cost(method: str, *given: Any, **options: Any) -> Cost:
-        await getattr(store, method)(*given, **options)
-        costs, uses = bill.taken()
-        assert (set(costs), uses) == ({method}, {method: 1})
-        return costs[method]
+        async def cost(method: str, *given: Any, **options: Any) -> Cost:
+            await getattr(store, method)(*given, **options)
+            costs, uses = bill.taken()
+            assert (set(costs), uses) == ({method}, {method: 1})
+            return costs[method]
 
-    assert await cost("get", "nothing") == Cost(reads=1, calls=1)
-    assert await cost("note", "nothing") == Cost(reads=1, calls=1)
-    assert await cost("attachments", "nothing") == Cost(reads=1, calls=1)
-    assert await cost("accept", [item(), item("s:2")]) == Cost(reads=2, writes=2, calls=2)
-    assert await cost("accept", [item("s:3")]) == Cost(writes=1, calls=1)
-    assert await cost("accept", [item("s:3")]) == Cost(calls=1, refused=1)
-    assert await cost("list") == Cost(reads=3, calls=1)
-    assert await cost("claim", "s:1", now=NOW, lease=60) == Cost(reads=1, writes=1, calls=3)
-    assert await cost("hold", "turn", holder="a", now=NOW, seconds=9) == Cost(reads=1, writes=1, calls=2)
-    assert await cost("let_go", "turn", holder="a") == Cost(reads=1, deletes=1, calls=2)
-    await official.close()
+        assert await cost("get", "nothing") == Cost(reads=1, calls=1)
+        assert await cost("note", "nothing") == Cost(reads=1, calls=1)
+        assert await cost("attachments", "nothing") == Cost(reads=1, calls=1)
+        assert await cost("accept", [item(), item("s:2")]) == Cost(reads=2, writes=2, calls=3)
+        assert await cost("accept", [item("s:3")]) == Cost(writes=1, calls=1)
+        assert await cost("accept", [item("s:3")]) == Cost(calls=1, refused=1)
+        assert await cost("list") == Cost(reads=3, calls=1)
+        assert await cost("claim", "s:1", now=NOW, lease=60) == Cost(reads=1, writes=1, calls=3)
+        assert await cost("hold", "turn", holder="a", now=NOW, seconds=9) == Cost(reads=1, writes=1, calls=2)
+        assert await cost("let_go", "turn", holder="a") == Cost(reads=1, deletes=1, calls=2)
 
 
 @pytest.mark.slow
