@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from badge_bridge import cli
+from badge_bridge.observability import logs
 from badge_bridge.portal.oauth import new_key
-from badge_bridge.serverless.opening import read_rules
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.serverless.opening import LOOK, Opening, read_rules
 from badge_bridge.settings import Settings
 from support.deliveries import RULES, environ, twilio
 from support.google import FakeGoogle
@@ -24,6 +30,14 @@ WEBHOOK = "https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/"
 OLDEST, OLD, NEW = (f"{digit * 8}89abcdef0123456789abcdef" for digit in "123")
 
 Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """What a function does to its process is for a process of its own."""
+    yield
+    logs.restore()
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -195,3 +209,32 @@ def test_doctor_tells_secrets_from_mistakes_in_the_file(run: Run, google: FakeGo
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["bridge"]}
     assert (checks["rules file"]["status"], checks["secrets"]["status"]) == ("failed", "skipped")
     assert "try again" in checks["rules file"]["mend"]
+
+
+async def test_function_follows_rules_in_storage_and_reads_their_secrets_anew(
+    google: FakeGoogle, emulators: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a minute after the object has changed; a secret's new version comes with it, and not before."""
+    for name, value in {**environ(WEBHOOK), **emulators, "LOG_FORMAT": "json"}.items():
+        monkeypatch.setenv(name, value)
+    now = [0.0]
+
+    async def open_(stack: AsyncExitStack, settings: Settings) -> RulesFile:
+        return (await read_rules(settings))[1]
+
+    opening = Opening(open_, monotonic=lambda: now[0])
+
+    async def secrets() -> int:
+        async def handle(request: Request, rules: RulesFile) -> Response:
+            return PlainTextResponse(str(len(rules.secrets)))
+
+        answer = await opening.answer(Request({"type": "http", "method": "POST", "path": "/", "headers": []}), handle)
+        return int(bytes(answer.body))
+
+    before = await secrets()
+    google.add("twilio", "4444444489abcdef0123456789abcdef")
+    now[0] += LOOK
+    assert await secrets() == before
+    google.objects["acme-rules", "rules.yaml"] += b"# another secret\n"
+    now[0] += LOOK
+    assert await secrets() == before + 1
