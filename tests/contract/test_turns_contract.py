@@ -127,12 +127,13 @@ async def test_claim_due_hands_out_oldest_first_when_more_are_due(store: Store) 
 
 
 async def test_claim_due_shares_out_when_many_ask(store: Store) -> None:
-    """Simultaneous workers never get the same event."""
+    """Simultaneous workers never get the same event, and what they leave because of each other the next look finds."""
     await store.accept([item(f"s:{number}") for number in range(50)])
 
     parts = await asyncio.gather(*(store.claim_due(now=NOW, lease=60, limit=7) for _ in range(10)))
+    left = await store.claim_due(now=NOW, lease=60, limit=50)
 
-    keys = [claim.key for part in parts for claim in part]
+    keys = [claim.key for part in (*parts, left) for claim in part]
     assert sorted(keys) == sorted(f"s:{number}" for number in range(50))
     assert max(len(part) for part in parts) == 7
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -165,13 +165,21 @@ async def _owner() -> str:
     return "owner"
 
 
+class Waits(list[float]):
+    """What was slept, in no time."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.append(seconds)
+
+
 @asynccontextmanager
 async def inbox(
-    folder: Path, emulator: str, transport: httpx.AsyncBaseTransport, waits: list[float], mark: str = "receipt"
+    folder: Path,
+    emulator: str,
+    transport: httpx.AsyncBaseTransport,
+    sleep: Callable[[float], Awaitable[None]],
+    mark: str = "receipt",
 ) -> AsyncIterator[Inbox]:
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
     numbers = iter(range(100))
     api = GoogleApi(f"http://{emulator}", tokens=_owner, transport=transport)
     database = f"projects/{project(folder)}/databases/(default)"
@@ -193,20 +201,47 @@ async def test_event_is_new_once_when_the_answer_to_its_writing_was_lost(
     batch: list[Any], tmp_path: Path, emulator: str
 ) -> None:
     """It is sent again, found written by ourselves, and so reported as new: its wake-up must not be left out."""
-    waits: list[float] = []
-    async with inbox(tmp_path, emulator, Lossy("documents:commit"), waits) as one:
+    waits = Waits()
+    async with inbox(tmp_path, emulator, Lossy("documents:commit"), waits.sleep) as one:
         assert await one.accept(batch) == [True] * len(batch)
     assert len(waits) == 1
-    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits, "another") as other:
+    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits.sleep, "another") as other:
         assert await other.accept(batch) == [False] * len(batch)
+
+
+class Aborted(Lossy):
+    """Answers the first `lost` requests whose path ends so as Firestore answers who was in somebody's way."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.lost and request.url.path.endswith(self.ending):
+            self.lost -= 1
+            return httpx.Response(409, json={"error": {"code": 409, "status": "ABORTED"}}, request=request)
+        return await super().handle_async_request(request)
+
+
+async def test_leg_waits_itself_when_the_one_that_waited_is_leased_between_two_tries(
+    tmp_path: Path, emulator: str
+) -> None:
+    """The first try leaves the leg to another one, and is aborted; the second finds that one being worked on."""
+    async with opened(tmp_path) as store:
+
+        async def lease_the_other(_: float) -> None:
+            await claimed(store, "s:1", now=NOW + 5)
+
+        await store.accept([replace(item("s:1"), leg=LEG)])
+        async with inbox(tmp_path, emulator, Aborted("documents:commit"), lease_the_other) as one:
+            assert await one.accept([replace(item("s:2", received_at=NOW + 1), leg=LEG)]) == [True]
+        stored = await store.get("s:2")
+        assert stored is not None
+        assert (stored.state, stored.due, stored.settled_at) == ("waiting", LEG.soon, None)
 
 
 async def test_event_is_known_when_somebody_else_wrote_it_while_our_answer_was_lost(
     tmp_path: Path, emulator: str
 ) -> None:
     """A repeat of an event that was there before stays a repeat, however often it is sent."""
-    waits: list[float] = []
-    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits) as one:
+    waits = Waits()
+    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits.sleep) as one:
         await one.accept([item()])
 
     class Refusing(Lossy):
@@ -216,15 +251,15 @@ async def test_event_is_known_when_somebody_else_wrote_it_while_our_answer_was_l
                 raise httpx.ConnectTimeout("away", request=request)
             return await super().handle_async_request(request)
 
-    async with inbox(tmp_path, emulator, Refusing("", 2), waits, "another") as late:
+    async with inbox(tmp_path, emulator, Refusing("", 2), waits.sleep, "another") as late:
         assert await late.accept([item()]) == [False]
 
 
 async def test_store_is_unavailable_when_firestore_is_away_and_recovers(tmp_path: Path, emulator: str) -> None:
     """Nothing was stored, the health page says so, and it goes on by itself."""
-    waits: list[float] = []
+    waits = Waits()
     nobody = f"127.0.0.1:{free_port()}"
-    async with inbox(tmp_path, nobody, httpx.AsyncHTTPTransport(), waits) as away, opened(tmp_path) as store:
+    async with inbox(tmp_path, nobody, httpx.AsyncHTTPTransport(), waits.sleep) as away, opened(tmp_path) as store:
         with pytest.raises(StoreUnavailable, match="UNAVAILABLE"):
             await away.accept([item()])
         assert len(waits) == 5

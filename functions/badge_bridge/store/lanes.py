@@ -4,7 +4,7 @@ A lane that was never paused, or was resumed, lets everything through. A paused 
 time is over. From then until it is resumed it is half open: one of the events that wait for it goes at a time, and it
 goes only while nobody else is probing. Somebody probes while the probe is held (`Store.probe`), or while an event that
 was handed out from the half-open lane is under lease. So the lease is the probe's time limit, and a probe that ended
-that ended without pausing or resuming the lane makes room for the next one.
+without pausing or resuming the lane makes room for the next one.
 
 Times that lie further ahead than any pause, hold or lease is long were written before the clock was set back; they
 count as over.

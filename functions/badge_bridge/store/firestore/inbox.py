@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -125,7 +125,8 @@ class Inbox:
                 calls={value: read_call(found.get(name)) for value, name in call_names.items()},
             )
             await self._fetch_keepers(desk, transaction)
-            fresh = [desk.take(entry.row, entry.leg) for entry in entries]
+            # Finding its place changes a row, and a further try must begin with what came in.
+            fresh = [desk.take(replace(entry.row), entry.leg) for entry in entries]
             await self._commit(self._placed(desk, call_names, receipt), transaction)
         except (GoogleError, asyncio.CancelledError):
             await self._roll_back(transaction)
