@@ -33,12 +33,13 @@ locals {
     parts       = ["bytes"]
     attachments = ["closed_at", "content", "sent_at", "time"]
     buckets     = ["at"]
+    holds       = ["until"]
     notes       = ["text"]
     seen        = ["received_at"]
   }
 
   # Collections whose documents Firestore deletes once `expire_at` is over.
-  expiring = ["events", "parts"]
+  expiring = ["events", "parts", "calls"]
 }
 
 resource "google_firestore_index" "this" {

@@ -96,6 +96,18 @@ async def test_pause_lets_one_go_when_probe_was_lost(store: Store) -> None:
     assert (probe.key, probe.failures) == ("s:1", 1)
 
 
+async def test_probe_is_tried_again_when_it_was_lost_after_its_lane_was_resumed(store: Store) -> None:
+    """Whoever held it was killed, the lane was resumed, and for a while nothing waited for the lane."""
+    await store.pause("main", until=NOW + 10, reason="x")
+    await wait_for_lane(store, "s:1")
+    await store.claim_due(now=NOW + 10, lease=60, limit=10)
+    await store.resume("main")
+    assert await store.claim_due(now=NOW + 11, lease=60, limit=10) == []
+
+    await store.accept([item("s:2", received_at=NOW + 20)])
+    assert [claim.key for claim in await store.claim_due(now=NOW + 70, lease=60, limit=1)] == ["s:1"]
+
+
 async def test_claim_names_its_lane_when_a_half_open_lane_let_it_through(store: Store) -> None:
     """Whoever holds a probe can tell; an event of an open lane, or of one that was resumed, names none."""
     await store.pause("main", until=NOW + 10, reason="x")

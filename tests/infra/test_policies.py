@@ -235,8 +235,8 @@ MISTAKES = [
     Mistake(
         "the_database_is_protected_and_forgets",
         "firestore.tf",
+        'expiring = ["events", "parts", "calls"]',
         'expiring = ["events", "parts"]',
-        'expiring = ["events"]',
     ),
     Mistake("settings_and_environment_are_the_same", "plan/main.tf", '        LOG_FORMAT           = "gcp"\n', ""),
     Mistake("settings_and_environment_are_the_same", "plan/main.tf", "SHOW_PHONE_NUMBERS   =", "SHOW_NUMBERS   ="),

@@ -8,24 +8,26 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from google.api_core.exceptions import Aborted as AbortedError
 
 from badge_bridge.errors import SettingsError, StoreUnavailable
 from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.outcomes import Exchange
 from badge_bridge.store import open_store
-from badge_bridge.store.firestore import FirestoreStore
+from badge_bridge.store.firestore import FirestoreStore, queue
+from badge_bridge.store.firestore.database import AsyncTransaction, Database
 from badge_bridge.store.firestore.documents import SHARDS, document_id
 from badge_bridge.store.firestore.inbox import Inbox
 from badge_bridge.store.firestore.wire import read_fields, write_fields
-from badge_bridge.store.protocol import LegPlace
+from badge_bridge.store.protocol import LegPlace, LegsRead
 from support.programs import ROOT, free_port, program
-from support.stores import NOW, claimed, ended, item, project
+from support.stores import NOW, claimed, ended, item, project, wait_for_lane
 
 DAY = 86_400.0
 
@@ -288,13 +290,113 @@ async def test_event_that_has_ended_expires_with_its_parts_until_it_is_redriven(
         expected = datetime.fromtimestamp(NOW + 1 + 30 * DAY, UTC)
         assert fields is not None
         assert fields["expire_at"] == expected
-        assert [part["expire_at"] for part in await parts(store, "s:1")] == [expected]
+        # It must not be found without them while it is being deleted.
+        assert [part["expire_at"] for part in await parts(store, "s:1")] == [expected + timedelta(days=3)]
 
         await store.redrive("s:1", now=NOW + 5)
         fields = await document(store, "events", document_id("s:1"))
         assert fields is not None
         assert fields["expire_at"] is None
         assert [part["expire_at"] for part in await parts(store, "s:1")] == [None]
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_leg_that_ends_as_it_comes_expires_and_so_does_its_call(tmp_path: Path) -> None:
+    """Most legs are joined when they are accepted; what a call is known by outlives them."""
+    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
+    async with opened(tmp_path, retention=30 * DAY) as store:
+        await store.accept([replace(item("s:1"), leg=LEG)])
+        await store.accept([replace(item("s:2", received_at=NOW + 1, data={"body": noise}), leg=LEG)])
+        joined = await document(store, "events", document_id("s:2"))
+        call = await document(store, "calls", document_id("call"))
+        ended_at = datetime.fromtimestamp(NOW + 1 + 30 * DAY, UTC)
+        later = ended_at + timedelta(days=3)
+        assert joined is not None
+        assert (joined["state"], joined["expire_at"]) == ("joined", ended_at)
+        assert [part["expire_at"] for part in await parts(store, "s:2")] == [later]
+        assert call is not None
+        assert call["expire_at"] == later
+
+        read = LegsRead("call", 2, ("s:1",), is_full=False, reason="judged", rules_hash="")
+        await store.judge(item("s:judged"), revision=2, legs=read, now=NOW + 9)
+        call = await document(store, "calls", document_id("call"))
+        assert call is not None
+        assert call["expire_at"] == later + timedelta(seconds=8)
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_leg_is_accepted_when_the_parts_of_an_ended_leg_of_its_call_are_gone(tmp_path: Path) -> None:
+    """Firestore deletes each document for itself, those of a leg that others were left to as well."""
+    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
+    async with opened(tmp_path) as store:
+        await store.accept([replace(item("s:1", data={"body": noise}), leg=LEG)])
+        await store.settle(await claimed(store, now=LEG.late), ended("done"))
+        for part in [one async for one in (await store._loaded()).rows.reference("s:1").collection("parts").stream()]:
+            await part.reference.delete()
+        assert await store.accept([replace(item("s:2", received_at=NOW + 1), leg=LEG)]) == [True]
+        stored = await store.get("s:2")
+        assert stored is not None
+        assert stored.state == "waiting"
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_claims_are_handed_out_when_others_could_not_be_leased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is leased is worked on, whatever became of the others; where nothing is, the store is unavailable."""
+    async with opened(tmp_path) as store:
+        await store.accept([item(f"s:{number}", received_at=NOW + number) for number in range(4)])
+        transact, away = Database.transact, {"s:1"}
+
+        async def some_fail(self: Database, name: str, work: Callable[[AsyncTransaction], Awaitable[Any]]) -> Any:
+            if name in away:
+                raise StoreUnavailable("away")
+            return await transact(self, name, work)
+
+        monkeypatch.setattr(Database, "transact", some_fail)
+        claims = await store.claim_due(now=NOW + 9, lease=60, limit=3)
+        assert [claim.key for claim in claims] == ["s:0", "s:2"]
+        away.add("s:3")
+        with pytest.raises(StoreUnavailable):
+            await store.claim_due(now=NOW + 9, lease=60, limit=3)
+        away.clear()
+        assert [claim.key for claim in await store.claim_due(now=NOW + 9, lease=60, limit=3)] == ["s:1", "s:3"]
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_transaction_is_tried_again_when_a_read_in_it_was_aborted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Firestore may find at the first read already that somebody else was faster."""
+    async with opened(tmp_path) as store:
+        await store.accept([item()])
+        client = (await store._loaded()).database._client
+        get_all, refusals = client.get_all, iter([AbortedError("somebody was faster")] * 2)  # type: ignore[no-untyped-call]
+
+        async def aborted_first(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            for refusal in refusals:
+                raise refusal
+            async for snapshot in get_all(*args, **kwargs):
+                yield snapshot
+
+        monkeypatch.setattr(client, "get_all", aborted_first)
+        assert await store.claim("s:1", now=NOW, lease=60) is not None
+        assert next(refusals, None) is None
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_events_of_many_lanes_are_found_in_several_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look is for a few lanes; that the next ones find the rest, and that the next moment is the earliest of all,
+    does not depend on how many there are.
+    """
+    monkeypatch.setattr(queue, "LANES_AT_ONCE", 2)
+    async with opened(tmp_path) as store:
+        for number in range(5):
+            await wait_for_lane(store, f"s:{number}", lane=f"p{number}")
+            await store.pause(f"p{number}", until=NOW + 50 - number, reason="x")
+        assert await store.next_due(now=NOW) == NOW + 46
+        found = [claim.key for _ in range(40) for claim in await store.claim_due(now=NOW + 60, lease=60, limit=9)]
+        assert sorted(found) == [f"s:{number}" for number in range(5)]
 
 
 @pytest.mark.usefixtures("emulator")

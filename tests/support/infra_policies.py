@@ -224,7 +224,7 @@ def the_database_is_protected_and_forgets(infra: Infra) -> Iterator[str]:
     if (
         "ttl_config" not in field
         or field["field"] != "expire_at"
-        or sorted(infra.root.locals["expiring"]) != ["events", "parts"]
+        or sorted(infra.root.locals["expiring"]) != ["calls", "events", "parts"]
     ):
         yield "events are kept for ever"
 

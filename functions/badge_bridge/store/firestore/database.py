@@ -30,7 +30,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from badge_bridge.errors import StoreUnavailable
 
-__all__ = ["AsyncQuery", "AsyncTransaction", "Database", "Reference", "in_turn", "where"]
+__all__ = ["AsyncQuery", "AsyncTransaction", "Database", "Reference", "as_far_as_possible", "in_turn", "where"]
 
 T = TypeVar("T")
 Reference = AsyncDocumentReference
@@ -153,7 +153,7 @@ class Database:
         """The fields of those documents that there are, by path."""
         if not references:
             return {}
-        async with _translated():
+        async with _translated(transaction):
             found = {}
             async for snapshot in self._client.get_all(list(references), transaction=transaction):
                 if snapshot.exists:
@@ -164,7 +164,7 @@ class Database:
         self, query: AsyncQuery, transaction: AsyncTransaction | None = None
     ) -> list[tuple[Reference, dict[str, Any]]]:
         """What a query finds, in its order."""
-        async with _translated():
+        async with _translated(transaction):
             return [_pair(snapshot) async for snapshot in query.stream(transaction=transaction)]
 
     async def set(self, reference: Reference, fields: Mapping[str, Any]) -> None:
@@ -180,14 +180,31 @@ def where(query: AsyncQuery, **conditions: tuple[str, Any]) -> AsyncQuery:
 
 
 async def in_turn(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Do it side by side, not all at once."""
+    """Do it side by side, not all at once; an error is raised when all the others are done."""
+    done, failure = await as_far_as_possible(work)
+    if failure is not None:
+        raise failure
+    return done
+
+
+async def as_far_as_possible(work: Iterable[Awaitable[T]]) -> tuple[list[T], StoreUnavailable | None]:
+    """What of it could be done, in order, and why not all."""
     room = asyncio.Semaphore(_TOGETHER)
 
     async def one(awaitable: Awaitable[T]) -> T:
         async with room:
             return await awaitable
 
-    return await asyncio.gather(*map(one, work))
+    answers = await asyncio.gather(*map(one, work), return_exceptions=True)
+    done, failures = [], []
+    for answer in answers:
+        if isinstance(answer, StoreUnavailable):
+            failures.append(answer)
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            done.append(answer)
+    return done, failures[0] if failures else None
 
 
 async def _pause() -> None:
@@ -200,7 +217,11 @@ def _pair(snapshot: DocumentSnapshot[Any]) -> tuple[Reference, dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def _translated(transaction: AsyncTransaction | None = None) -> AsyncIterator[None]:
+    if transaction is not None:
+        # `transact` has the time and the tries of all that is in it, and must see what was aborted.
+        yield
+        return
     try:
         async with asyncio.timeout(TIMEOUT):
             yield

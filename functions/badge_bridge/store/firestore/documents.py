@@ -42,6 +42,11 @@ SHARDS = 8
 AT_ONCE = 0.0
 """`wake_at` of an event whose time has come: those come first, by when they were received."""
 
+LATER = 3 * 86_400.0
+"""Seconds by which what an event is read with outlives it: Firestore deletes each document for itself, within a day or
+so of its time.
+"""
+
 _TEXTS = ("event", "history")
 
 
@@ -52,10 +57,10 @@ def document_id(*names: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An event as it is written: the fields of its document, and the parts beside it by name."""
+    """An event as it is written: the fields of its document, and those of the parts beside it by name."""
 
     fields: dict[str, Any]
-    parts: dict[str, bytes]
+    parts: dict[str, dict[str, Any]]
 
 
 def write_row(row: Row, *, retention: float | None = None) -> Written:
@@ -88,16 +93,18 @@ def write_row(row: Row, *, retention: float | None = None) -> Written:
         "since_attempt": row.since_attempt,
         "revision": row.revision,
         "shard": int(id_[:8], 16) % SHARDS,
-        "expire_at": expiry(row.settled_at, retention),
+        "expire_at": _expiry(row.settled_at, retention),
     }
-    return Written(fields, {**event_parts, **history_parts})
+    expiry = _expiry(row.settled_at, retention, later=LATER)
+    parts = {name: {"bytes": content, "expire_at": expiry} for name, content in (event_parts | history_parts).items()}
+    return Written(fields, parts)
 
 
-def expiry(settled_at: float | None, retention: float | None) -> Any:
-    """The time after which Firestore's TTL policy deletes a document, or None."""
-    if settled_at is None or retention is None:
+def _expiry(ended_at: float | None, retention: float | None, *, later: float = 0.0) -> datetime | None:
+    """The time after which Firestore's TTL policy deletes a document."""
+    if ended_at is None or retention is None:
         return None
-    return datetime.fromtimestamp(settled_at + retention, UTC)
+    return datetime.fromtimestamp(ended_at + retention + later, UTC)
 
 
 def names_of_parts(fields: Mapping[str, Any]) -> list[str]:
@@ -136,8 +143,15 @@ def read_row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
     )
 
 
-def write_call(value: str, call: Call) -> dict[str, Any]:
-    return {"call": value, "legs": call.legs, "keeper": call.keeper, "stage": int(call.stage)}
+def write_call(value: str, call: Call, *, now: float, retention: float | None) -> dict[str, Any]:
+    """`now`: when it has changed, unix seconds; it is kept for longer than its legs are."""
+    return {
+        "call": value,
+        "legs": call.legs,
+        "keeper": call.keeper,
+        "stage": int(call.stage),
+        "expire_at": _expiry(now, retention, later=LATER),
+    }
 
 
 def read_call(fields: Mapping[str, Any] | None) -> Call:

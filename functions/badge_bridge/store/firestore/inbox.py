@@ -43,15 +43,16 @@ FIRST_WAIT = 0.1
 """Seconds before the second try; doubled each time, which makes about 3 s of waiting."""
 
 TIMEOUT = 3.0
-"""Seconds for one call. All tries together must be over before a provider gives up, which some do after 5 s."""
+"""Seconds for one call: where a connection is lost, there must be time for another before the provider gives up."""
 
 TOTAL = 8.0
+"""Seconds for all tries together."""
 
 _PASSING = frozenset({"ABORTED", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN"})
 
 
 class Inbox:
-    """`database` is its resource name, `projects/{project}/databases/{database}`."""
+    """`database` is its resource name, `projects/{project}/databases/{database}`; `retention` as `FirestoreStore`."""
 
     def __init__(
         self,
@@ -60,13 +61,14 @@ class Inbox:
         *,
         new_token: Callable[[], str],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        keep_seen: bool = False,
+        retention: float | None = None,
     ) -> None:
         self._api = api
         self._documents = f"{database}/documents"
         self._new_token = new_token
         self._sleep = sleep
-        self._keep_seen = keep_seen
+        self._retention = retention
+        self._keep_seen = retention is not None
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         """As `Store.accept`."""
@@ -128,7 +130,7 @@ class Inbox:
             # Finding its place changes a row, and a further try must begin with what came in.
             fresh = [desk.take(replace(entry.row), entry.leg) for entry in entries]
             await self._commit(self._placed(desk, call_names, receipt), transaction)
-        except (GoogleError, asyncio.CancelledError):
+        except BaseException:
             await self._roll_back(transaction)
             raise
         if is_first:
@@ -139,7 +141,9 @@ class Inbox:
     def _placed(self, desk: _Desk, call_names: Mapping[str, str], receipt: str) -> list[dict[str, Any]]:
         """The writes that put down what lies on the desk."""
         writes = [write for row in desk.new.values() for write in self._writes(row, receipt)]
-        writes += [self._set(call_names[value], write_call(value, desk.calls[value])) for value in desk.changed_calls]
+        for value, now in desk.changed_calls.items():
+            fields = write_call(value, desk.calls[value], now=now, retention=self._retention)
+            writes.append(self._set(call_names[value], fields))
         for keeper in desk.hurried.values():
             changed = {name: write_row(keeper).fields[name] for name in ("due", "wake_at", "ready")}
             writes.append(self._update(self._name(EVENTS, document_id(keeper.key)), changed))
@@ -155,7 +159,8 @@ class Inbox:
         names = {key: self._name(EVENTS, document_id(key)) for key in keys}
         found = await self._read(list(names.values()), transaction)
         for key, name in names.items():
-            if name in found:
+            # One that has ended waits for nobody, and its parts may be gone.
+            if name in found and found[name]["state"] == "waiting":
                 fields = found[name]
                 parts = {part: f"{name}/{PARTS}/{part}" for part in names_of_parts(fields)}
                 contents = await self._read(list(parts.values()), transaction)
@@ -194,9 +199,9 @@ class Inbox:
         try:
             name = self._name(NOTES, "health")
             if write:
-                await self._commit([self._set(name, {"text": "", "version": 0})])
+                await again_where_lost(lambda: self._commit([self._set(name, {"text": "", "version": 0})]))
             else:
-                await self._read([name])
+                await again_where_lost(lambda: self._read([name]))
         except GoogleError as error:
             raise StoreUnavailable(f"Firestore does not answer: {error}") from error
 
@@ -207,10 +212,10 @@ class Inbox:
         return f"{self._documents}/{collection}/{id_}"
 
     def _writes(self, row: Row, receipt: str) -> list[dict[str, Any]]:
-        written = write_row(row)
+        written = write_row(row, retention=self._retention)
         name = self._name(EVENTS, document_id(row.key))
         creations = {name: {**written.fields, "receipt": receipt, "seen": self._keep_seen}}
-        creations |= {f"{name}/{PARTS}/{part}": {"bytes": content} for part, content in written.parts.items()}
+        creations |= {f"{name}/{PARTS}/{part}": fields for part, fields in written.parts.items()}
         if self._keep_seen:
             creations[self._name(SEEN, document_id(row.key))] = {"received_at": row.received_at}
         return [{**self._set(name, fields), "currentDocument": {"exists": False}} for name, fields in creations.items()]
@@ -237,7 +242,8 @@ class _Desk:
     calls: dict[str, Call]
     keepers: dict[str, Row] = field(default_factory=dict)
     new: dict[str, Row] = field(default_factory=dict)
-    changed_calls: set[str] = field(default_factory=set)
+    changed_calls: dict[str, float] = field(default_factory=dict)
+    """When the last of their legs was received."""
     hurried: dict[str, Row] = field(default_factory=dict)
 
     def take(self, row: Row, leg: LegPlace | None) -> bool:
@@ -257,7 +263,7 @@ class _Desk:
         keeper_waits = keeper is not None and transitions.keeps_its_call(keeper)
         placing = place(row.key, leg, row.received_at, call=call, keeper_waits=keeper_waits)
         self.calls[value] = placing.call
-        self.changed_calls.add(value)
+        self.changed_calls[value] = row.received_at
         transitions.put(row, placing)
         if keeper is not None and transitions.hurry(keeper, placing, row.received_at) and keeper.key not in self.new:
             self.hurried[keeper.key] = keeper

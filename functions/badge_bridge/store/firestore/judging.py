@@ -17,9 +17,12 @@ __all__ = ["Judging"]
 
 
 class Judging:
-    def __init__(self, database: Database, rows: Rows) -> None:
+    """`retention`: as `Rows`."""
+
+    def __init__(self, database: Database, rows: Rows, retention: float | None) -> None:
         self._database = database
         self._rows = rows
+        self._retention = retention
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
         """As `Store.judge`."""
@@ -38,7 +41,8 @@ class Judging:
             is_news = self._revise(transaction, stored, new, now)
             if fields is not None:
                 stage = max(call.stage, Stage.FULL if legs.is_full else Stage.JUDGED)
-                transaction.set(reference, write_call(value, replace(call, stage=stage)))
+                judged = write_call(value, replace(call, stage=stage), now=now, retention=self._retention)
+                transaction.set(reference, judged)
             for key in wanted & stored.keys():
                 row = stored[key].row
                 if transitions.join(row, legs, now) if is_whole else transitions.hasten(row, now):

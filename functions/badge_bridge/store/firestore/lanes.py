@@ -75,6 +75,11 @@ class Lanes:
         fields = (await self._database.read([reference], transaction)).get(reference.path)
         return _lane(fields) if fields else None
 
+    async def keep(self, name: str, transaction: AsyncTransaction) -> None:
+        """Make sure that the lane has a document, as the last of what the transaction reads: an event waits for it."""
+        if name and await self.read(name, transaction) is None:
+            self.write(transaction, Lane(name))
+
     def write(self, transaction: AsyncTransaction, lane: Lane) -> None:
         transaction.set(self._reference(lane.name), _fields(lane))
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store import transitions
 from badge_bridge.store.clock import counted
-from badge_bridge.store.firestore.database import AsyncQuery, AsyncTransaction, Database, in_turn, where
+from badge_bridge.store.firestore.database import (
+    AsyncQuery,
+    AsyncTransaction,
+    Database,
+    as_far_as_possible,
+    in_turn,
+    where,
+)
 from badge_bridge.store.firestore.documents import AT_ONCE
 from badge_bridge.store.firestore.lanes import Lane, Lanes
 from badge_bridge.store.firestore.queries import being_worked_on, waiting_for
@@ -21,6 +31,8 @@ from badge_bridge.store.rows import Row
 
 __all__ = ["Queue"]
 
+_log = logging.getLogger(__name__)
+
 ROUNDS = 4
 """How often `claim_due` looks again where others were faster at what it had found."""
 
@@ -29,6 +41,9 @@ MOST_LOST = 200
 
 FEW = 20
 """Documents that are looked at to find the oldest."""
+
+LANES_AT_ONCE = 50
+"""How many lanes one look is for; which ones, where there are more, is drawn by lot each time."""
 
 
 class Queue:
@@ -40,7 +55,8 @@ class Queue:
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
         """As `Store.claim`."""
-        claims = hand_out(await self._lease([plain(key)], now, lease))
+        taken = await self._lease_one(plain(key), now, lease)
+        claims = hand_out([taken] if taken else [])
         return claims[0] if claims else None
 
     async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
@@ -49,20 +65,29 @@ class Queue:
             return []
         await self._take_back(now)
         claims: list[Claim] = []
-        for _ in range(ROUNDS):
-            found = await self._due(now, limit - len(claims))
-            taken = await self._lease(found, now, lease)
-            claims += hand_out(taken)
-            if len(claims) >= limit or len(taken) == len(found):
-                break
+        try:
+            for _ in range(ROUNDS):
+                found = await self._due(now, limit - len(claims))
+                answers, failure = await as_far_as_possible(self._lease_one(key, now, lease) for key in found)
+                taken = [one for one in answers if one is not None]
+                claims += hand_out(taken)
+                if failure:
+                    raise failure
+                if len(claims) >= limit or len(taken) == len(found):
+                    break
+        except StoreUnavailable as error:
+            # Those that are leased nobody else can work on.
+            if not claims:
+                raise
+            _log.warning("leased %d events that are due, and no more of them: %s", len(claims), error)
         return sorted(claims, key=lambda claim: (claim.received_at, claim.key))
 
     async def _due(self, now: float, limit: int) -> list[str]:
         """Keys of at most so many events that may be claimed, oldest first."""
-        lanes = [Lane(""), *await self._lanes.all()]
-        left = {lane.name: room(_corrected(lane, now), now=now, limit=limit) for lane in lanes}
-        wanted = [query for name, free in left.items() if free for query in self._come(name, now, free)]
-        answers = await asyncio.gather(*(self._database.find(query) for query in wanted))
+        lanes = [Lane(""), *_some_of([lane for lane in await self._lanes.all() if _room(lane, now, limit)])]
+        left = {lane.name: _room(lane, now, limit) for lane in lanes}
+        wanted = [query for name, free in left.items() for query in self._come(name, now, free)]
+        answers = await in_turn(self._database.find(query) for query in wanted)
         found = {fields["key"]: fields for answer in answers for _, fields in answer}
         await self._forget_those_nobody_waits_for(lanes, found.values())
         due: list[str] = []
@@ -86,7 +111,19 @@ class Queue:
             self._database.find(where(working, leased_until=(">", now + LONGEST_LEASE))),
         )
         keys = [fields["key"] for answer in found for _, fields in answer]
-        await in_turn(self._rows.change(key, lambda row: transitions.take_back(row, now)) for key in keys)
+        _, failure = await as_far_as_possible(self._take_one_back(key, now) for key in keys)
+        if failure:
+            _log.warning("not every lease that has run out could be taken back: %s", failure)
+
+    async def _take_one_back(self, key: str, now: float) -> None:
+        async def work(transaction: AsyncTransaction) -> None:
+            stored = (await self._rows.read(key, transaction=transaction)).get(key)
+            if stored is None or not transitions.take_back(stored.row, now):
+                return
+            await self._lanes.keep(stored.row.lane, transaction)
+            self._rows.write(transaction, stored)
+
+        await self._database.transact(key, work)
 
     def _come(self, lane: str, now: float, limit: int) -> list[AsyncQuery]:
         """Events of a lane whose time has come, also by a clock that was set back.
@@ -101,10 +138,6 @@ class Queue:
             where(waiting, wake_at=(">", now + LONGEST_WAIT)).limit(some),
         ]
 
-    async def _lease(self, keys: list[str], now: float, lease: float) -> list[Claim | SetAside]:
-        taken = await in_turn(self._lease_one(key, now, lease) for key in keys)
-        return [one for one in taken if one is not None]
-
     async def _lease_one(self, key: str, now: float, lease: float) -> Claim | SetAside | None:
         async def work(transaction: AsyncTransaction) -> Claim | SetAside | None:
             stored = (await self._rows.read(key, transaction=transaction)).get(key)
@@ -114,7 +147,7 @@ class Queue:
             was_lost = transitions.take_back(row, now)
             lane = await self._lanes.read(row.lane, transaction) if row.lane else None
             gate = lane.correct(now) if lane else None
-            taken = None
+            taken: Claim | SetAside | None = None
             if transitions.is_due(row, now) and room(gate, now=now, limit=1):
                 taken = self._take(row, now, lease, is_paused=gate is not None)
                 if lane and gate and isinstance(taken, Claim):
@@ -135,19 +168,18 @@ class Queue:
 
     async def next_due(self, *, now: float) -> float | None:
         """As `Store.next_due`."""
-        lanes = [Lane(""), *await self._lanes.all()]
-        lost, *dues = await in_turn(
-            [
-                self._first(being_worked_on(self._database), "leased_until", now, LONGEST_LEASE),
-                *(self._first(waiting_for(self._database, lane.name), "wake_at", now, LONGEST_WAIT) for lane in lanes),
-            ]
-        )
-        times = [] if lost is None else [lost]
-        for lane, due in zip(lanes, dues, strict=True):
-            if due is not None:
-                gate = _corrected(lane, now)
-                times.append(max(due, gate.opens_at) if gate else due)
-        return min(times, default=None)
+        first = await self._first(being_worked_on(self._database), "leased_until", now, LONGEST_LEASE)
+        lanes = sorted([Lane(""), *await self._lanes.all()], key=lambda lane: _opens_at(lane, now))
+        for start in range(0, len(lanes), LANES_AT_ONCE):
+            some = lanes[start : start + LANES_AT_ONCE]
+            # Of a lane that opens later than that, nothing is due before.
+            if first is not None and first <= _opens_at(some[0], now):
+                break
+            queries = [waiting_for(self._database, lane.name) for lane in some]
+            dues = await in_turn(self._first(query, "wake_at", now, LONGEST_WAIT) for query in queries)
+            times = [max(due, _opens_at(lane, now)) for lane, due in zip(some, dues, strict=True) if due is not None]
+            first = min(times if first is None else [first, *times], default=None)
+        return first
 
     async def _first(self, query: AsyncQuery, name: str, now: float, longest: float) -> float | None:
         """The first moment of those, `now` where that has been reached: also where the last one lies beyond all that is
@@ -191,6 +223,19 @@ class Queue:
             return True
 
         return await self._database.transact(key, work)
+
+
+def _some_of(lanes: Sequence[Lane]) -> Sequence[Lane]:
+    return lanes if len(lanes) <= LANES_AT_ONCE else random.sample(lanes, LANES_AT_ONCE)
+
+
+def _room(lane: Lane, now: float, limit: int) -> int:
+    return room(_corrected(lane, now), now=now, limit=limit)
+
+
+def _opens_at(lane: Lane, now: float) -> float:
+    gate = _corrected(lane, now)
+    return gate.opens_at if gate else 0.0
 
 
 def _corrected(lane: Lane, now: float) -> Gate | None:

@@ -79,9 +79,8 @@ class Rows:
         for name in kept - written.parts.keys():
             transaction.delete(stored.reference.collection(PARTS).document(name))
         expires = "expire_at" in changes
-        for name, content in written.parts.items():
+        for name, part in written.parts.items():
             if expires or name not in kept:
-                part = {"bytes": content, "expire_at": written.fields["expire_at"]}
                 transaction.set(stored.reference.collection(PARTS).document(name), part)
         if written.fields["expire_at"] is not None and expires and not stored.fields.get("seen"):
             # Once the event is gone, an old delivery that is sent again is known by this. An event that came in while
@@ -95,8 +94,8 @@ class Rows:
         reference = self.reference(row.key)
         written = write_row(row, retention=self._retention)
         transaction.create(reference, {**written.fields, "receipt": ""})
-        for name, content in written.parts.items():
-            transaction.create(reference.collection(PARTS).document(name), {"bytes": content})
+        for name, part in written.parts.items():
+            transaction.create(reference.collection(PARTS).document(name), part)
 
     async def change(self, key: str, change: Callable[[Row], bool]) -> bool:
         """Change one event by a rule that says whether it did; False too where there is none."""

@@ -83,7 +83,7 @@ class FirestoreStore:
             self._api,
             f"projects/{self._project}/databases/{self._database}",
             new_token=lambda: secrets.token_hex(16),
-            keep_seen=self._retention is not None,
+            retention=self._retention,
         )
 
     async def close(self) -> None:
@@ -105,12 +105,14 @@ class FirestoreStore:
         return self._inbox_or_none
 
     async def _loaded(self) -> _Desk:
-        """The parts that use the official client, which takes 0.4 s to import: not in the event loop, which serves."""
+        """The parts that use the official client. It takes 0.4 s to import and may look for credentials in the network:
+        not in the event loop, which serves.
+        """
         _ = self._inbox
         async with self._loading:
             if self._desk is None:
-                await asyncio.to_thread(_import)
-                self._desk = _open_desk(self._project, self._database, self._retention, self._new_token)
+                desk = asyncio.to_thread(_open_desk, self._project, self._database, self._retention, self._new_token)
+                self._desk = await desk
             return self._desk
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
@@ -225,10 +227,6 @@ async def _owner() -> str:
     return "owner"
 
 
-def _import() -> None:
-    import badge_bridge.store.firestore.queue  # noqa: F401, PLC0415
-
-
 def _open_desk(project: str, name: str, retention: float | None, new_token: Callable[[], str]) -> _Desk:
     from badge_bridge.store.firestore.database import Database  # noqa: PLC0415 - see `_loaded`
     from badge_bridge.store.firestore.judging import Judging  # noqa: PLC0415
@@ -246,7 +244,7 @@ def _open_desk(project: str, name: str, retention: float | None, new_token: Call
         rows=rows,
         lanes=lanes,
         queue=Queue(database, rows, lanes, new_token),
-        judging=Judging(database, rows),
+        judging=Judging(database, rows, retention),
         reading=Reading(database, rows),
         ledger=Ledger(database),
         shared=Shared(database),
