@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from badge_bridge import cli
 from badge_bridge.events import Event
-from badge_bridge.observability import logs
 from badge_bridge.rulesfile import load
 from badge_bridge.sandbox.seed import ADMINISTRATOR_TOKEN
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import Accepted, Attachment
 from badge_bridge.store.sqlite import SqliteStore
+from support.commands import Run, commands
 from support.programs import sandbox
 
 pytestmark = pytest.mark.slow
@@ -42,8 +41,6 @@ NUMBER = "+4930901820"
 ENVIRON = {"ACCESS": ADMINISTRATOR_TOKEN, "TOKEN": "pbx-token-0123456789"}
 MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture(scope="module")
 def portal() -> Iterator[str]:
@@ -55,23 +52,10 @@ def portal() -> Iterator[str]:
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, portal: str
 ) -> Iterator[Run]:
-    """Runs `clear` beside a store: its exit code, standard output and standard error."""
+    """Runs `clear` beside a store."""
     (tmp_path / "rules.yaml").write_text(RULES.replace("PORTAL", portal), "utf-8")
-    monkeypatch.chdir(tmp_path)
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    for name in ("STATE", "RULES", "ENCRYPTION_KEY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def clear(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["badge-bridge", "clear", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, out, err
-
-    yield clear
-    logs.restore()
+    with commands(monkeypatch, capsys, tmp_path, ENVIRON) as run:
+        yield partial(run, "clear")
 
 
 def keep(folder: Path, key: str, rule: str, *, activity: int | None, kind: str = "call.missed") -> None:

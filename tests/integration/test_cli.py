@@ -6,42 +6,28 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from badge_bridge import cli
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Accepted, Settlement
+from support.commands import Run, commands
 from support.deliveries import RULES, environ
 
-Run = Callable[..., tuple[int, str, str]]
 NOW = 1_795_345_200.0
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs a command in an empty folder: its exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("STATE", "sqlite:///state.db")
-    for name, value in environ("https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/").items():
-        monkeypatch.setenv(name, value)
-
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["badge-bridge", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return code if isinstance(code, int) else 0, out, err
-
-    return run_command
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
+    given = environ("https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/")
+    with commands(monkeypatch, capsys, tmp_path, {"STATE": "sqlite:///state.db", **given}) as run:
+        yield run
 
 
 @pytest.fixture

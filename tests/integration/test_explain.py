@@ -13,8 +13,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,6 @@ from badge_bridge import cli
 from badge_bridge.delivery_files import parse, record
 from badge_bridge.explain import explain_deliveries, explain_stored
 from badge_bridge.explain_json import as_json
-from badge_bridge.observability import logs
 from badge_bridge.on_cards import on_cards
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile import parse as parse_rules
@@ -34,6 +34,7 @@ from badge_bridge.sources.base import Delivery, SourceOptions
 from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Accepted, Settlement, StoredEvent
 from badge_bridge.terminal import card_line
+from support.commands import Run, commands
 from support.company import RULES as COMPANY
 from support.company import Company, number_of, open_company
 from support.every_source import NEVER_JUDGED, OPTIONS_OF, SAMPLED
@@ -76,28 +77,20 @@ ENVIRON = {
     "ZOOM": "zoom-secret-token-0123456789",
     "MANGO": "key0123456789:salt0123456789",
 }
-Explain = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Explain]:
-    """Runs `badge-bridge explain` beside the rules file: its exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    for name, value in {**ENVIRON, "RULES": "rules.yaml", "STATE": "sqlite:///state.db"}.items():
-        monkeypatch.setenv(name, value)
-    Path("rules.yaml").write_text(RULES)
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
+    """Runs a command beside the rules file."""
+    (tmp_path / "rules.yaml").write_text(RULES)
+    given = {**ENVIRON, "RULES": "rules.yaml", "STATE": "sqlite:///state.db"}
+    with commands(monkeypatch, capsys, tmp_path, given) as run:
+        yield run
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["badge-bridge", "explain", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err
 
-    yield run
-    logs.restore()  # the command makes the log of its process quiet
+@pytest.fixture
+def explain(run: Run) -> Run:
+    return partial(run, "explain")
 
 
 def rules() -> RulesFile:
@@ -118,7 +111,7 @@ def as_request(source: str, delivery: Delivery, *, line_end: bytes = b"\r\n") ->
     return line_end.join([*(line.encode("latin-1") for line in head), b"", delivery.body])
 
 
-def test_sample_is_explained_from_its_signature_to_the_card(explain: Explain) -> None:
+def test_sample_is_explained_from_its_signature_to_the_card(explain: Run) -> None:
     """How it was verified, the call that it tells of, each rule with what decided, and what a rule would do."""
     code, out, _ = explain("reception", "--caller", "+49 30 901825")
     assert code == 0
@@ -135,7 +128,7 @@ def test_sample_is_explained_from_its_signature_to_the_card(explain: Explain) ->
     assert "· phones only (line 26) is for phones, and this is from reception" in out
 
 
-def test_part_that_decided_is_named_and_no_other(explain: Explain) -> None:
+def test_part_that_decided_is_named_and_no_other(explain: Run) -> None:
     """Of two parts of an ||, the one that is true is the reason."""
     code, out, _ = explain("reception")
     assert code == 0
@@ -147,7 +140,7 @@ def test_part_that_decided_is_named_and_no_other(explain: Explain) -> None:
     ]
 
 
-def test_answered_call_is_told_what_it_clears(explain: Explain) -> None:
+def test_answered_call_is_told_what_it_clears(explain: Run) -> None:
     """A rule that is for other types is listed with what the event takes away of it."""
     code, out, _ = explain("phones", "--outcome", "answered")
     assert code == 0
@@ -189,7 +182,7 @@ async def test_forged_delivery_of_any_provider_is_explained_and_not_believed(pro
         assert told.refused or told.unreadable or told.made
 
 
-def test_readme_shows_an_explanation_as_it_is(explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_shows_an_explanation_as_it_is(explain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one in the README is of the rules file in the README, but for keys, hashes and times."""
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
     (shown,) = re.findall(r"```console\n\$ badge-bridge (explain .*?)```", readme, re.DOTALL)
@@ -208,7 +201,7 @@ def test_readme_shows_an_explanation_as_it_is(explain: Explain, monkeypatch: pyt
     assert but_for_what_differs(told) == but_for_what_differs(out)
 
 
-def test_captured_request_is_read_as_it_goes_over_the_wire(explain: Explain) -> None:
+def test_captured_request_is_read_as_it_goes_over_the_wire(explain: Run) -> None:
     """With either line end, below a proxy's own path, and with the line that an editor has added at the end."""
     delivery = sampled("office")
     Path("call.http").write_bytes(as_request("office", delivery).replace(b" /hooks", b" /telephony/hooks", 1))
@@ -240,7 +233,7 @@ def _url(delivery: Delivery) -> str:
     return f"https://h/hooks/office{delivery.path}" + (f"?{delivery.query}" if delivery.query else "")
 
 
-def test_altered_delivery_is_refused_and_still_explained(explain: Explain) -> None:
+def test_altered_delivery_is_refused_and_still_explained(explain: Run) -> None:
     """What it would have meant is told as well, and the exit code says that it would not be taken."""
     delivery = sampled("reception")
     Path("call.http").write_bytes(as_request("reception", delivery).replace(b"901821", b"901822"))
@@ -251,7 +244,7 @@ def test_altered_delivery_is_refused_and_still_explained(explain: Explain) -> No
     assert "caller     +4930901822" in out
 
 
-def test_old_delivery_is_checked_as_of_when_it_was_received(explain: Explain) -> None:
+def test_old_delivery_is_checked_as_of_when_it_was_received(explain: Run) -> None:
     """A capture of last year is stale now, and is not as of then."""
     Path("call.http").write_bytes(as_request("phones", sampled("phones", now=1_763_778_605.0)))
     code, out, _ = explain("call.http")
@@ -263,7 +256,7 @@ def test_old_delivery_is_checked_as_of_when_it_was_received(explain: Explain) ->
         assert "not between 1970 and 9998" in explain("call.http", "--at", moment)[2]
 
 
-def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None:
+def test_endpoint_check_makes_no_event(explain: Run, tmp_path: Path) -> None:
     """Zoom's challenge is recognised where it is signed."""
     body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"abc"},"event_ts":1}'
     stamp = str(int(time.time()))
@@ -312,7 +305,7 @@ def test_endpoint_check_makes_no_event(explain: Explain, tmp_path: Path) -> None
         (b"POST /hooks/reception HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "in one piece"),
     ],
 )
-def test_file_that_is_no_delivery_gets_a_clear_word(explain: Explain, content: bytes, said: str) -> None:
+def test_file_that_is_no_delivery_gets_a_clear_word(explain: Run, content: bytes, said: str) -> None:
     """Half an upload, an empty file, a body without its headers: one line, no traceback."""
     Path("odd").write_bytes(content)
     code, _, err = explain("odd")
@@ -321,7 +314,7 @@ def test_file_that_is_no_delivery_gets_a_clear_word(explain: Explain, content: b
     assert said in err
 
 
-def test_commands_that_sign_prints_are_explained(explain: Explain, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_that_sign_prints_are_explained(explain: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """What was made for trying can be looked at before it is sent."""
     with pytest.raises(SystemExit):
         cli.app(["sign", "phones", "--outcome", "answered"])
@@ -334,16 +327,13 @@ def test_commands_that_sign_prints_are_explained(explain: Explain, capsys: pytes
 
 
 @pytest.mark.parametrize("command", [["explain", "-"], ["sign", "office", "--body", "-"]])
-def test_closed_standard_input_is_told(explain: Explain, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+def test_closed_standard_input_is_told(run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
     """As a service or a cron job may start a command."""
     monkeypatch.setattr(sys, "stdin", None)
-    monkeypatch.setattr(sys, "argv", ["badge-bridge", *command])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
+    assert run(*command)[0] == 2
 
 
-def test_interrupt_ends_the_wait_for_a_file(explain: Explain) -> None:
+def test_interrupt_ends_the_wait_for_a_file(explain: Run) -> None:
     """The first Ctrl-C is enough while nothing comes on a pipe."""
     os.mkfifo("pipe")
     process = subprocess.Popen([sys.executable, "-m", "badge_bridge", "explain", "pipe"], stderr=subprocess.PIPE)
@@ -365,7 +355,7 @@ def test_interrupt_ends_the_wait_for_a_file(explain: Explain) -> None:
         (["reception:" + "0" * 32, "--caller", "1"], "--caller is for deliveries"),
     ],
 )
-def test_option_that_would_do_nothing_is_refused(explain: Explain, arguments: Sequence[str], said: str) -> None:
+def test_option_that_would_do_nothing_is_refused(explain: Run, arguments: Sequence[str], said: str) -> None:
     """Whoever wrote it expects something of it."""
     Path("call.http").write_bytes(as_request("reception", sampled("reception")))
     code, _, err = explain(*arguments)
@@ -374,7 +364,7 @@ def test_option_that_would_do_nothing_is_refused(explain: Explain, arguments: Se
     assert not Path("try.key").exists()
 
 
-def test_what_is_neither_event_nor_source_nor_file_is_told_what_there_is(explain: Explain) -> None:
+def test_what_is_neither_event_nor_source_nor_file_is_told_what_there_is(explain: Run) -> None:
     """The message has an example of a key, the sources, and why no file could be read."""
     code, _, err = explain("nothing")
     assert code == 2
@@ -385,7 +375,7 @@ def test_what_is_neither_event_nor_source_nor_file_is_told_what_there_is(explain
     assert "there is no store" in err
 
 
-def test_delivery_to_an_unknown_source_would_be_answered_with_404(explain: Explain) -> None:
+def test_delivery_to_an_unknown_source_would_be_answered_with_404(explain: Run) -> None:
     """As a running bridge would."""
     Path("call.http").write_bytes(as_request("elsewhere", sampled("reception")))
     code, out, _ = explain("call.http")
@@ -393,7 +383,7 @@ def test_delivery_to_an_unknown_source_would_be_answered_with_404(explain: Expla
     assert "refused    404: there is no such source" in out
 
 
-def test_nothing_that_a_terminal_obeys_is_printed(explain: Explain) -> None:
+def test_nothing_that_a_terminal_obeys_is_printed(explain: Run) -> None:
     """A sender may have put an escape sequence anywhere."""
     body = b"CallSid=CA1&CallStatus=no-answer&Direction=inbound&From=%1b%5b2J&To=%1b%5d0;x%07%0a  verified   forged"
     request = b"POST /hooks/reception HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n" + body
@@ -414,7 +404,7 @@ async def _store(accepted: Sequence[Accepted], settle: Settlement | None = None)
     await store.close()
 
 
-def test_stored_event_is_explained_with_the_rules_of_now(explain: Explain) -> None:
+def test_stored_event_is_explained_with_the_rules_of_now(explain: Run) -> None:
     """What the rules say now stands beside what came of it then, and that the rules have changed is said."""
     (_, made) = _explained_sample("reception", caller="+4930901821")
     received = time.time() - 60
@@ -437,7 +427,7 @@ def test_stored_event_is_explained_with_the_rules_of_now(explain: Explain) -> No
     assert (code, "events list prints the keys" in err) == (1, True)
 
 
-def test_delivery_that_is_stored_already_is_recognised(explain: Explain) -> None:
+def test_delivery_that_is_stored_already_is_recognised(explain: Run) -> None:
     """Sent again, it would be a duplicate; nothing of looking at it changes the store."""
     delivery = sampled("office")
     (made, _) = _explained_sample("office", delivery=delivery)
@@ -531,7 +521,7 @@ def test_judgement_that_is_stored_is_explained_with_its_legs() -> None:
     run_virtually(story())
 
 
-def test_many_rules_are_counted_and_listed_when_asked_for(explain: Explain) -> None:
+def test_many_rules_are_counted_and_listed_when_asked_for(explain: Run) -> None:
     """A page of rules that do nothing hides the one that does."""
     more = "".join(
         f"  - {{name: rule {number}, on: call.missed, when: event.line == '{number}', badge: missedCall}}\n"
@@ -551,7 +541,7 @@ def test_many_rules_are_counted_and_listed_when_asked_for(explain: Explain) -> N
     assert "event.line == '7'  is false: event.line is \"+4989654321\"" in listed
 
 
-def test_stored_event_is_explained_without_secrets(explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_event_is_explained_without_secrets(explain: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is stored was verified long ago: whoever asks why need not hold the keys of all providers."""
     (_, made) = _explained_sample("reception")
     asyncio.run(_store([Accepted(made.key, made.event, "hmac-sha1 over url and form", time.time())]))
@@ -561,7 +551,7 @@ def test_stored_event_is_explained_without_secrets(explain: Explain, monkeypatch
     assert (code, "✓ missed call" in out) == (0, True)
 
 
-def test_body_of_ones_own_is_explained_as_it_would_be_signed(explain: Explain) -> None:
+def test_body_of_ones_own_is_explained_as_it_would_be_signed(explain: Run) -> None:
     """For a source whose sender writes the bodies, a file with one is enough."""
     shop = (
         'sources:\n  shop: {provider: generic, verify: {scheme: bearer}, secrets: ["${ZOOM}"], '
@@ -575,7 +565,7 @@ def test_body_of_ones_own_is_explained_as_it_would_be_signed(explain: Explain) -
     assert explain("shop")[0] == 1
 
 
-def test_negation_of_what_cannot_be_evaluated_is_not_called_false(explain: Explain) -> None:
+def test_negation_of_what_cannot_be_evaluated_is_not_called_false(explain: Run) -> None:
     """An error inside stays one outside."""
     negated = "  - {name: negated, on: call.missed, when: '!(event.duration > 5)', badge: missedCall}\n"
     Path("rules.yaml").write_text(RULES + negated)

@@ -6,8 +6,7 @@ import gc
 import json
 import logging
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,12 +14,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from badge_bridge import cli
 from badge_bridge.observability import logs
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.serverless.opening import LOOK, Opening, read_rules
 from badge_bridge.settings import Settings
+from support.commands import Run, commands
 from support.deliveries import RULES, environ, twilio
 from support.google import FakeGoogle
 from support.programs import functions_framework, health, sandbox, send, until
@@ -28,8 +27,6 @@ from support.programs import functions_framework, health, sandbox, send, until
 URI = "gs://acme-rules/rules.yaml"
 WEBHOOK = "https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/"
 OLDEST, OLD, NEW = (f"{digit * 8}89abcdef0123456789abcdef" for digit in "123")
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -64,22 +61,9 @@ def emulators(google: FakeGoogle) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, emulators: dict[str, str]
-) -> Run:
-    """Runs a command in an empty folder: its exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    for name, value in {**environ(WEBHOOK), **emulators}.items():
-        monkeypatch.setenv(name, value)
-
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["badge-bridge", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return code if isinstance(code, int) else 0, out, err
-
-    return run_command
+) -> Iterator[Run]:
+    with commands(monkeypatch, capsys, tmp_path, {**environ(WEBHOOK), **emulators}) as run:
+        yield run
 
 
 @pytest.mark.slow

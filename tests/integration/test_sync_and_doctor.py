@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import pty
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ import httpx
 import pytest
 import typer
 
-from badge_bridge import cli
-from badge_bridge.observability import logs
+from support.commands import Run, commands
 from support.programs import badge_bridge, program
 
 pytestmark = pytest.mark.slow
@@ -42,15 +40,6 @@ BOTH = RULES.replace("sources:\n  reception: {", ANOTHER).replace(
 OLD = {"code": "bb_missed", "title": "Call", "value": "Lost", "type": "failure"}
 UNUSED = {"code": "bb_old", "title": "o", "value": "o", "type": "primary"}
 SHOULD_BE = {**OLD, "value": "Missed"}
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-class Terminal(io.StringIO):
-    """Standard input at which somebody sits."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 class Sandbox:
@@ -79,27 +68,9 @@ def sandbox() -> Iterator[Sandbox]:
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, sandbox: Sandbox
 ) -> Iterator[Run]:
-    """Runs a command in a folder with rules: its exit code, standard output and standard error.
-
-    `typed` is what somebody at a terminal types; None is a script.
-    """
     (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
-    monkeypatch.chdir(tmp_path)
-    for name, value in {"WEBHOOK": sandbox.webhook, "TOKEN": "0" * 32, "COLUMNS": "200"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("STATE", "RULES", "ENCRYPTION_KEY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run_command(*arguments: str, typed: str | None = None) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["badge-bridge", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO() if typed is None else Terminal(typed))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, out, err
-
-    yield run_command
-    logs.restore()
+    with commands(monkeypatch, capsys, tmp_path, {"WEBHOOK": sandbox.webhook, "TOKEN": "0" * 32}) as run:
+        yield run
 
 
 def test_sync_asks_before_it_deletes_and_takes_no_for_an_answer(run: Run, sandbox: Sandbox) -> None:

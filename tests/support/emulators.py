@@ -1,4 +1,4 @@
-"""The Firestore emulator of the Google Cloud SDK: found, started on a free loopback port, stopped by its own process id.
+"""Emulators of the Google Cloud SDK, and its Firestore: found, started on a free loopback port, stopped by its own process id.
 
 The SDK's own `gcloud emulators ... start` leaves the Java program behind when it is stopped, so that is started here
 without it.
@@ -49,7 +49,7 @@ def firestore_emulator() -> Iterator[str]:
     java = ["java", "-Xmx512m", "-Duser.language=en", "-cp", str(jar), _FIRESTORE]
     command = [*java, "--host", "127.0.0.1", "--port", str(port)]
     with program(command) as running:
-        until(lambda: _answers(f"http://127.0.0.1:{port}/"), what=f"Firestore on port {port}", deadline=START)
+        until(lambda: answers(f"http://127.0.0.1:{port}/"), what=f"Firestore on port {port}", deadline=START)
         _warm_up(port)
         yield f"127.0.0.1:{port}"
         running.kill()
@@ -62,7 +62,8 @@ def _warm_up(port: int) -> None:
     written.raise_for_status()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server does already."""
     try:
         return httpx.get(url, trust_env=False, timeout=2).is_success
     except httpx.TransportError:

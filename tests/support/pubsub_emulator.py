@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from support.emulators import START, sdk
+from support.emulators import START, answers, sdk
 from support.programs import free_port, program, until
 
 PROJECT = "badge-bridge-tests"
@@ -56,15 +56,8 @@ def pubsub_emulator() -> Iterator[PubSub]:
     jar = pubsub_jar()
     assert jar is not None
     port = free_port()
-    # As the SDK's script starts it; that leaves the Java program behind when it is stopped.
+    # As the SDK's script starts it.
     with program(["java", "-Xmx256m", "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]) as running:
-        until(lambda: _answers(f"http://127.0.0.1:{port}/"), what=f"Pub/Sub on port {port}", deadline=START)
+        until(lambda: answers(f"http://127.0.0.1:{port}/"), what=f"Pub/Sub on port {port}", deadline=START)
         yield PubSub(f"127.0.0.1:{port}")
         running.kill()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False, timeout=2).is_success
-    except httpx.TransportError:
-        return False
