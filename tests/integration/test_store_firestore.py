@@ -163,7 +163,7 @@ class Lossy(httpx.AsyncHTTPTransport):
         return response
 
 
-async def _owner() -> str:
+async def _owner(_rejected: str) -> str:
     return "owner"
 
 

@@ -68,7 +68,7 @@ class FakeGoogle:
     def google(self) -> Google:
         """Itself in place of the network."""
 
-        async def token() -> str:
+        async def token(_rejected: str) -> str:
             return TOKEN
 
         return Google(tokens=token, transport=httpx.MockTransport(self.answer))

@@ -174,7 +174,7 @@ async def test_no_secret_is_fetched_when_none_has_to_be_known(google: FakeGoogle
 async def test_google_is_not_asked_when_nothing_refers_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for a token, as the embedded form has none to give; a file beside the code is found by its name."""
 
-    async def no_token() -> str:
+    async def no_token(_rejected: str) -> str:
         raise AssertionError
 
     (tmp_path / "rules.yaml").write_text(RULES.replace("sm://webhook", '"${HOOK}"').replace("sm://pbx", "${FIRST}"))

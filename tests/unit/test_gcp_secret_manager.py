@@ -199,7 +199,7 @@ async def test_a_damaged_payload_is_not_taken(google: FakeGoogle) -> None:
 async def test_an_answer_that_is_none_is_an_error(answer: object) -> None:
     """Such as that of a proxy, or of an emulator that is another one."""
 
-    async def token() -> str:
+    async def token(_rejected: str) -> str:
         return TOKEN
 
     api = GoogleApi(BASE, tokens=token, transport=httpx.MockTransport(lambda _: httpx.Response(200, json=answer)))

@@ -16,6 +16,8 @@ T = TypeVar("T")
 TIMEOUT = 10.0
 """Seconds that one call may take; callers with less time say so."""
 
+_UNAUTHORIZED = 401
+
 _LIMITS = Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=55.0)
 
 
@@ -61,7 +63,26 @@ class GoogleApi:
     ) -> Response:
         """As `call`, for answers that are no JSON."""
         # No token is sent to an emulator, so that none leaks to whoever listens there.
-        headers = {"Authorization": f"Bearer {await self._tokens()}"} if self._tokens else {}
+        token = await self._tokens("") if self._tokens else ""
+        response = await self._send(method, path, json=json, params=params, timeout=timeout, token=token)
+        if response.status_code == _UNAUTHORIZED and self._tokens:
+            # The token was withdrawn before its time, such as when the account's rights were changed.
+            token = await self._tokens(token)
+            response = await self._send(method, path, json=json, params=params, timeout=timeout, token=token)
+        if response.is_success:
+            return response
+        raise _refusal(response)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any,
+        params: Mapping[str, str] | None,
+        timeout: float,  # noqa: ASYNC109 - see `call`
+        token: str,
+    ) -> Response:
         if self._client is None:
             self._client = AsyncClient(
                 # Reading the authorities takes 30 ms; where nothing is encrypted, nothing is proven by them either.
@@ -70,15 +91,13 @@ class GoogleApi:
                 limits=_LIMITS,
                 trust_env=self._tokens is not None,
             )
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            response = await self._client.request(
+            return await self._client.request(
                 method, self._base + path, json=json, params=params, headers=headers, timeout=Timeout(timeout)
             )
         except HTTPError as error:
             raise GoogleError(0, "UNAVAILABLE", f"{type(error).__name__} {error}".strip()) from error
-        if response.is_success:
-            return response
-        raise _refusal(response)
 
     async def close(self) -> None:
         if self._client is not None:

@@ -18,44 +18,53 @@ from badge_bridge.http import AsyncBaseTransport, AsyncClient, HTTPError, author
 
 __all__ = ["TokenSource", "access_tokens"]
 
-TokenSource = Callable[[], Awaitable[str]]
-"""Gives an access token that is good for a while.
+TokenSource = Callable[[str], Awaitable[str]]
+"""Gives an access token that is good for a while. It is given the one that an API has rejected, and is not to give that
+again if it can be helped; or nothing.
 
 Raises:
-    GoogleError: there is none to be had.
+    GoogleError: there is none to be had; UNAVAILABLE where there may be one in a moment.
 """
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 # Compute Engine docs, "About VM metadata": this header proves that no web page has made the request.
 _METADATA = "http://{host}/computeMetadata/v1/instance/service-accounts/default/token"
 _METADATA_HEADERS = {"Metadata-Flavor": "Google"}
-_TIMEOUT = 5.0
+_TOO_MANY_REQUESTS = 429
+_TIMEOUT = 2.0
+"""Seconds for the metadata server, which runs on the same host; whoever asks has a delivery to answer."""
 
 EARLY = 240.0
 """Seconds before its end that a token is renewed: the metadata server hands out the old one until 5 minutes before."""
 
 
-def access_tokens(*, transport: AsyncBaseTransport | None = None) -> TokenSource:
-    """The tokens of whatever this process runs as; one is kept until shortly before it ends."""
+def access_tokens(
+    *, transport: AsyncBaseTransport | None = None, monotonic: Callable[[], float] = time.monotonic
+) -> TokenSource:
+    """The tokens of whatever this process runs as; one is kept until shortly before it ends.
+
+    `monotonic` returns seconds from anywhere.
+    """
     # Cloud Run, container runtime contract: K_SERVICE is always set there.
     fetch = _from_metadata if os.environ.get("K_SERVICE") else _from_default_credentials
-    return _Kept(lambda: fetch(transport))
+    return _Kept(lambda: fetch(transport), monotonic)
 
 
 class _Kept:
     """One token for all callers; those who come while it is being renewed wait for the same one."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[tuple[str, float]]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[tuple[str, float]]], monotonic: Callable[[], float]) -> None:
         self._fetch = fetch
+        self._monotonic = monotonic
         self._token = ""
         self._until = 0.0
         self._lock = asyncio.Lock()
 
-    async def __call__(self) -> str:
+    async def __call__(self, rejected: str) -> str:
         async with self._lock:
-            if time.monotonic() >= self._until:
+            if self._monotonic() >= self._until or rejected == self._token:
                 self._token, seconds = await self._fetch()
-                self._until = time.monotonic() + max(seconds - EARLY, 1.0)
+                self._until = self._monotonic() + max(seconds - EARLY, 1.0)
             return self._token
 
 
@@ -64,10 +73,16 @@ async def _from_metadata(transport: AsyncBaseTransport | None) -> tuple[str, flo
     try:
         async with AsyncClient(verify=authorities(), transport=transport, trust_env=False, timeout=_TIMEOUT) as client:
             response = await client.get(_METADATA.format(host=host), headers=_METADATA_HEADERS)
-        response.raise_for_status()
+    except HTTPError as error:
+        raise GoogleError(0, "UNAVAILABLE", f"the metadata server gave no access token: {error!r}") from error
+    if not response.is_success:
+        passes = response.is_server_error or response.status_code == _TOO_MANY_REQUESTS
+        what = f"the metadata server answered {response.status_code} instead of an access token"
+        raise GoogleError(0, "UNAVAILABLE" if passes else "UNAUTHENTICATED", what)
+    try:
         answer = response.json()
         return str(answer["access_token"]), float(answer["expires_in"])
-    except (HTTPError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise GoogleError(0, "UNAUTHENTICATED", f"the metadata server gave no access token: {error!r}") from error
 
 
@@ -85,6 +100,8 @@ def _default_token() -> tuple[str, float]:
         credentials = found[0]
         credentials.refresh(google.auth.transport.requests.Request())
     except google.auth.exceptions.GoogleAuthError as error:
+        if error.retryable or isinstance(error, google.auth.exceptions.TransportError):
+            raise GoogleError(0, "UNAVAILABLE", f"Google Cloud gave no access token: {error}") from error
         remedy = "`gcloud auth application-default login` makes some"
         raise GoogleError(0, "UNAUTHENTICATED", f"no credentials for Google Cloud: {error}; {remedy}") from error
     # google-auth's times are UTC without saying so.

@@ -223,7 +223,7 @@ class _Desk:
     shared: Shared
 
 
-async def _owner() -> str:
+async def _owner(_rejected: str) -> str:
     return "owner"
 
 
