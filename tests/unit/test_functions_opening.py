@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.observability import logs
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.serverless.opening import LOOK, Opening, read_rules
+from badge_bridge.serverless.opening import LOOK, RETRY, Opening, read_rules
 from badge_bridge.settings import Settings
 
 RULES = """
@@ -111,6 +111,27 @@ async def test_rules_of_before_stay_when_the_new_ones_are_no_good(
     world.write("third")
     world.now += LOOK
     assert await world.ask() == "200 third"
+
+
+async def test_refused_rules_are_tried_again_after_some_minutes(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What they lack may have been added outside the file, such as a secret; as long as it has not, it is told again."""
+    await world.ask()
+    monkeypatch.delenv("TOKEN")
+    world.write("second")
+    world.now += LOOK
+    assert await world.ask() == "200 first"
+    world.now += RETRY
+    assert await world.ask() == "200 first"
+    told = [line for line in capsys.readouterr().err.splitlines() if '"ERROR"' in line]
+    assert len(told) == 2
+
+    monkeypatch.setenv("TOKEN", "0123456789abcdef")
+    world.now += RETRY - 1
+    assert await world.ask() == "200 first"
+    world.now += LOOK
+    assert await world.ask() == "200 second"
 
 
 async def test_rules_of_before_stay_when_the_file_is_gone_or_the_store_away(world: World) -> None:

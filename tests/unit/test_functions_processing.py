@@ -334,6 +334,38 @@ async def test_attempt_that_outlasts_the_process_is_given_back(world: World, mon
     assert (found.state, found.failures, [one.result for one in found.history]) == ("waiting", 0, ["given back"])
 
 
+@pytest.mark.parametrize("what", ["message", "look"])
+async def test_event_that_is_leased_while_the_process_stops_is_given_back(
+    world: World, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not begun after `stop` has seen that nothing runs."""
+    await world.accept("a")
+    leasing, go = asyncio.Event(), asyncio.Event()
+    claim, claim_due = world.store.claim, world.store.claim_due
+
+    async def slow_claim(key: str, *, now: float, lease: float) -> Claim | None:
+        leasing.set()
+        await go.wait()
+        return await claim(key, now=now, lease=lease)
+
+    async def slow_claim_due(*, now: float, lease: float, limit: int) -> list[Claim]:
+        leasing.set()
+        await go.wait()
+        return await claim_due(now=now, lease=lease, limit=limit)
+
+    monkeypatch.setattr(world.store, "claim", slow_claim)
+    monkeypatch.setattr(world.store, "claim_due", slow_claim_due)
+    working = asyncio.create_task(world.message("a") if what == "message" else world.look())
+    await leasing.wait()
+    await world.processing.stop()
+    go.set()
+    assert await working == 503
+    assert world.tried == []
+    found = await world.store.get("a")
+    assert found is not None
+    assert (found.state, found.failures, [one.result for one in found.history]) == ("waiting", 0, ["given back"])
+
+
 async def test_attempt_may_end_when_the_process_stops(world: World) -> None:
     """What needs a moment more is not cut off, and nothing new is begun."""
     await world.accept("a", "b")

@@ -209,3 +209,26 @@ async def test_drain_ends_when_the_worker_is_stopped(monkeypatch: pytest.MonkeyP
     await worker.stop()
     assert await draining == Drained(1, all=False)
     assert (work.done, work.running, len(work.due)) == ([], 0, 1)
+
+
+async def test_stop_cuts_off_what_a_drain_was_about_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its event was being claimed when the worker was told to stop."""
+    monkeypatch.setattr("badge_bridge.dispatch.local.GRACE", 0.0)
+    work = Work(1)
+    work.gate.clear()
+    claiming, go = asyncio.Event(), asyncio.Event()
+
+    async def slow_sweep(limit: int) -> Sequence[Claim]:
+        claiming.set()
+        await go.wait()
+        return await work.sweep(limit)
+
+    worker = LocalWorker(sweep=slow_sweep, process=work.process, concurrency=2)
+    draining = asyncio.create_task(worker.drain(30))
+    await claiming.wait()
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    go.set()
+    await stopping
+    assert await draining == Drained(1, all=False)
+    assert (work.done, work.running) == ([], 0)

@@ -48,6 +48,7 @@ class LocalWorker:
         self._concurrency = concurrency
         self._tick = tick
         self._signal = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -94,6 +95,8 @@ class LocalWorker:
         if self._loop_task is not None:
             await self._loop_task
             self._loop_task = None
+        async with self._claiming:
+            pass  # what is being claimed for `drain` is running by then
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=GRACE)
             for task in late:
@@ -123,11 +126,12 @@ class LocalWorker:
         room = self._concurrency - len(self._running)
         if room <= 0:
             return False
-        claims = await self._sweep(room)
-        for claim in claims:
-            task = asyncio.create_task(self._attempt(claim), name=f"process {claim.key}")
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+        async with self._claiming:
+            claims = await self._sweep(room)
+            for claim in claims:
+                task = asyncio.create_task(self._attempt(claim), name=f"process {claim.key}")
+                self._running.add(task)
+                task.add_done_callback(self._ended)
         self._begun += len(claims)
         return len(claims) == room
 

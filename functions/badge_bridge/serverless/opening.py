@@ -39,6 +39,9 @@ T = TypeVar("T")
 LOOK = 60.0
 """Seconds between two looks at the rules file."""
 
+RETRY = 300.0
+"""Seconds after which rules that were no good are tried again: a secret of theirs may have been added since."""
+
 LONGEST = 180.0
 """Seconds for which what was opened before is still worked with: longer than any request lasts."""
 
@@ -60,7 +63,8 @@ class Opening(Generic[T]):
         self._monotonic = monotonic
         self._hash = ""
         self._refused = ""
-        """The hash of other rules that are no good."""
+        """The hash of other rules that are no good, until `_refused_until`."""
+        self._refused_until = 0.0
         self._look_at = 0.0
         self._closing: set[asyncio.Task[None]] = set()
         # Nobody calls us when the process is stopped. Held, so that nothing is closed by being forgotten.
@@ -106,9 +110,9 @@ class Opening(Generic[T]):
         """What is opened anew where the rules have changed; else the same."""
         try:
             found = await hash_of_rules(Settings.from_environ(os.environ), os.environ)
-            if found in (self._hash, self._refused):
+            if found == self._hash or (found == self._refused and self._monotonic() < self._refused_until):
                 return opened
-            self._refused = found
+            self._refused, self._refused_until = found, self._monotonic() + RETRY
             before = self._stack
             task = asyncio.create_task(self._whole(), name="open the bridge with other rules", context=Context())
             opened = await asyncio.shield(task)

@@ -91,7 +91,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> _Processor:
         concurrency=settings.concurrency,
         clock=time.time,
     )
-    when_stopped(processing.stop)
+    when_stopped(stack, processing.stop)
     return _Processor(bridge, processing, callers_of(settings))
 
 

@@ -86,10 +86,13 @@ class Processing:
 
         Raises:
             StoreUnavailable: it cannot be read what is due.
+            Stopping: somebody else has to look.
         """
         room = 0 if self._stopping else self._concurrency - len(self._running)
         claims = await self._pipeline.sweep(room) if room > 0 else ()
         await asyncio.gather(*(self._in_room(claim) for claim in claims))
+        if self._stopping:
+            raise Stopping("this process ends")
         if claims and len(claims) == room:
             await self._wake([])
 
@@ -145,6 +148,10 @@ class Processing:
                 logger.warning("%s: its outcome could not be stored, so its lease will run out: %s", claim.key, error)
 
     async def _attempt(self, claim: Claim) -> tuple[str, float] | None:
+        if self._stopping:
+            # It was leased while `stop` looked what there is to wait for.
+            await self._store.give_back(claim)
+            raise Stopping("this process ends")
         try:
             settlement = await self._alone(self._pipeline.process(claim), self._running)
         except (StoreUnavailable, Stopping):

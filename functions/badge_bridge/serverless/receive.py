@@ -52,7 +52,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
     dispatcher = pubsub_dispatcher(settings.dispatch)
     if dispatcher is None:
         bridge = await open_whole(stack, settings, at_work=True)
-        when_stopped(bridge.worker.stop)
+        when_stopped(stack, bridge.worker.stop)
         return bridge
     stack.push_async_callback(dispatcher.close)
     # A mistake in a condition is for those to tell who decide by it; deliveries are taken meanwhile.

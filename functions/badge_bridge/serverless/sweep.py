@@ -77,7 +77,7 @@ async def _look_after(bridge: Bridge) -> None:
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> _Sweeper:
     bridge = await open_whole(stack, settings)
-    when_stopped(bridge.worker.stop)
+    when_stopped(stack, bridge.worker.stop)
     return _Sweeper(bridge, callers_of(settings))
 
 
