@@ -147,6 +147,6 @@ def encryption_keys(text: str) -> tuple[str, ...]:
 
 def _whole_number(values: Mapping[str, str], name: str, low: int, high: int) -> int:
     text = values[name]
-    if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
         raise SettingsError(f"{name} is {text!r}; it must be a whole number from {low} to {high}")
     return int(text)

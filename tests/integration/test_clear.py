@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from badge_bridge.events import Event
-from badge_bridge.rulesfile import load
+from badge_bridge.rulesfile import parse, read_file
 from badge_bridge.sandbox.seed import ADMINISTRATOR_TOKEN
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import Accepted, Attachment
@@ -64,7 +64,7 @@ def keep(folder: Path, key: str, rule: str, *, activity: int | None, kind: str =
     There is no such activity in the portal, which is as good as a completed one.
     """
     event = Event(id=key, source="pbx", provider="generic", type=kind, time=MOMENT, subject=NUMBER, data={"order": key})
-    rules = load(folder / "rules.yaml", providers=OPTIONS, environ=ENVIRON)
+    rules = parse(read_file(folder / "rules.yaml"), str(folder / "rules.yaml"), providers=OPTIONS, environ=ENVIRON)
     (meant,) = [one for one in rules.rules if one.name == rule]
     row = Attachment(
         key=key,

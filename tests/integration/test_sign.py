@@ -19,7 +19,7 @@ from badge_bridge.cli import app
 from badge_bridge.cli_samples import key_in
 from badge_bridge.delivery_files import record
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
-from badge_bridge.rulesfile import RulesFile, load, parse
+from badge_bridge.rulesfile import RulesFile, parse, read_file
 from badge_bridge.server import create_app
 from badge_bridge.signing import SampleNotSent, bridge_at, doubts, samples, seconds_to_judge, send, url_of
 from badge_bridge.sources import OPTIONS, PROVIDERS, build_all
@@ -47,7 +47,7 @@ def rules_file(tmp_path: Path) -> Path:
 
 
 def loaded(path: Path) -> RulesFile:
-    return load(str(path), providers=OPTIONS, environ=ENVIRON)
+    return parse(read_file(str(path)), str(path), providers=OPTIONS, environ=ENVIRON)
 
 
 def call(now: float) -> SampleCall:

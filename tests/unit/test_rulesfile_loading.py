@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from badge_bridge.errors import Impossible, RulesError
 from badge_bridge.events import CALL_TYPES
-from badge_bridge.rulesfile import RulesFile, load, parse
+from badge_bridge.rulesfile import RulesFile, parse, read_file
 from badge_bridge.sources import OPTIONS, event_types
 from support.option_models import ENVIRON, PROVIDERS
 
@@ -39,7 +39,7 @@ def changed(text: str, old: str, new: str) -> str:
 
 def test_the_smallest_file_is_enough_when_loaded() -> None:
     """One portal, source, badge and rule; the badge's code is its name behind our prefix."""
-    loaded = load(DATA / "smallest.yaml", providers=PROVIDERS, environ=ENVIRON)
+    loaded = parse(read_file(DATA / "smallest.yaml"), str(DATA / "smallest.yaml"), providers=PROVIDERS, environ=ENVIRON)
     assert loaded.portals["main"].url == "https://acme.bitrix24.com"
     assert loaded.badges["missedCall"].code == "bb_missedCall"
     (rule,) = loaded.rules
@@ -79,7 +79,7 @@ def test_the_hash_is_that_of_the_bytes_when_loaded() -> None:
 def test_every_mistake_is_reported_when_there_are_many() -> None:
     """A file with mistakes of every kind gives all of them at once, in the order of the file."""
     with pytest.raises(RulesError) as caught:
-        load(DATA / "mistakes.yaml", providers=PROVIDERS, environ=ENVIRON)
+        parse(read_file(DATA / "mistakes.yaml"), str(DATA / "mistakes.yaml"), providers=PROVIDERS, environ=ENVIRON)
     found = [str(finding).replace(f"{DATA}/", "") for finding in caught.value.findings]
     assert found == (DATA / "mistakes.findings.txt").read_text("utf-8").splitlines()
 
@@ -87,7 +87,7 @@ def test_every_mistake_is_reported_when_there_are_many() -> None:
 def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
     """A wrong path ends like any other mistake, without a position."""
     with pytest.raises(RulesError) as caught:
-        load(DATA / "absent.yaml", providers=PROVIDERS, environ=ENVIRON)
+        parse(read_file(DATA / "absent.yaml"), str(DATA / "absent.yaml"), providers=PROVIDERS, environ=ENVIRON)
     (finding,) = caught.value.findings
     assert (finding.line, finding.column) == (0, 0)
     assert "No such file" in finding.message

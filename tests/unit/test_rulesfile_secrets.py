@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from badge_bridge.errors import BridgeError, RulesError
-from badge_bridge.rulesfile import Draft, RulesFile, load, parse
+from badge_bridge.rulesfile import Draft, RulesFile, parse, read_file
 from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.rulesfile.secrets import Known
 from support.option_models import ENVIRON, PROVIDERS
@@ -130,7 +130,7 @@ def test_versions_of_several_secrets_in_one_text_are_combined() -> None:
 def test_a_single_value_is_the_newest_version() -> None:
     """Where no list of secrets stands there is room for one."""
     text = SMALLEST.replace("provider: phone", "provider: phone\n    country: sm://country")
-    loaded = parse(text, "r", providers=PROVIDERS, environ=ENVIRON, known={"sm://country": ("DE", "FR")})
+    loaded = Draft(text, "r").checked(providers=PROVIDERS, environ=ENVIRON, known={"sm://country": ("DE", "FR")})
     assert loaded.sources["reception"].country == "DE"  # type: ignore[attr-defined]
 
 
@@ -143,7 +143,7 @@ def test_a_secret_that_could_not_be_had_says_why_at_its_place() -> None:
     """And everything else is still checked."""
     text = written("sm://phone").replace("type: failure", "type: red")
     with pytest.raises(RulesError) as caught:
-        parse(text, "r", providers=PROVIDERS, environ=ENVIRON, known={"sm://phone": BridgeError("it is gone")})
+        Draft(text, "r").checked(providers=PROVIDERS, environ=ENVIRON, known={"sm://phone": BridgeError("it is gone")})
     assert str(caught.value.findings[0]) == "r:7:15: it is gone"
     assert len(caught.value.findings) == 2
 
@@ -202,14 +202,14 @@ def test_the_values_are_given_for_redaction() -> None:
 def test_everything_else_is_checked_when_secrets_are_not_known() -> None:
     """Without an environment a file can be checked, as a merge request does: no secret is needed or reported."""
     for name in ("smallest.yaml", "example.yaml"):
-        loaded = load(DATA / name, providers=PROVIDERS, environ=None)
+        loaded = parse(read_file(DATA / name), str(DATA / name), providers=PROVIDERS, environ=None)
         assert loaded.secrets == frozenset()
         assert len(loaded.sources) == (DATA / name).read_text("utf-8").count("provider:")
     with pytest.raises(RulesError) as caught:
-        load(DATA / "mistakes.yaml", providers=PROVIDERS, environ=None)
+        parse(read_file(DATA / "mistakes.yaml"), str(DATA / "mistakes.yaml"), providers=PROVIDERS, environ=None)
     found = {(finding.line, finding.column) for finding in caught.value.findings}
     with pytest.raises(RulesError) as caught:
-        load(DATA / "mistakes.yaml", providers=PROVIDERS, environ=ENVIRON)
+        parse(read_file(DATA / "mistakes.yaml"), str(DATA / "mistakes.yaml"), providers=PROVIDERS, environ=ENVIRON)
     assert {(finding.line, finding.column) for finding in caught.value.findings} - found == {(9, 14)}
 
 

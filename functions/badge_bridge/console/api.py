@@ -80,7 +80,7 @@ async def _show(key: str, store: Store) -> Response:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MOST):
         raise _Senseless(f"limit must be a whole number from 1 to {MOST}")
     return int(text)
 

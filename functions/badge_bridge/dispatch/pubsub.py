@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from badge_bridge.errors import GoogleError, SettingsError
+from badge_bridge.gcp.addresses import api_at
 from badge_bridge.gcp.rest import GoogleApi, again_where_lost
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.http import AsyncBaseTransport
@@ -90,10 +91,11 @@ def pubsub_dispatcher(dispatch: str, *, transport: AsyncBaseTransport | None = N
     named = _URL.fullmatch(dispatch)
     if named is None:
         raise SettingsError(f"DISPATCH is {dispatch!r}; it may be local or pubsub://PROJECT/TOPIC")
-    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
-    api = GoogleApi(
-        f"http://{emulator}" if emulator else _ADDRESS,
-        tokens=None if emulator else access_tokens(transport=transport),
+    api = api_at(
+        _ADDRESS,
+        emulator="PUBSUB_EMULATOR_HOST",
+        environ=os.environ,
+        tokens=access_tokens(transport=transport),
         transport=transport,
     )
     return PubSubDispatcher(api, f"projects/{named['project']}/topics/{named['topic']}")

@@ -17,10 +17,13 @@ def api_at(
     emulator: str,
     environ: Mapping[str, str],
     tokens: TokenSource,
+    of_emulator: TokenSource | None = None,
     transport: AsyncBaseTransport | None = None,
 ) -> GoogleApi:
-    """The API at `base`; without tokens at what the variable `emulator` holds, with or without http:// before it."""
+    """The API at `base`; with other tokens, or with none, at what the variable `emulator` holds, with or without http://
+    before it.
+    """
     host = environ.get(emulator, "").strip().rstrip("/")
     if not host:
         return GoogleApi(base, tokens=tokens, transport=transport)
-    return GoogleApi(host if "://" in host else f"http://{host}", tokens=None, transport=transport)
+    return GoogleApi(host if "://" in host else f"http://{host}", tokens=of_emulator, transport=transport, nearby=True)

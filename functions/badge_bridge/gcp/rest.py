@@ -22,12 +22,22 @@ _LIMITS = Limits(max_connections=100, max_keepalive_connections=100, keepalive_e
 
 
 class GoogleApi:
-    """`base` is what every path is appended to; `tokens` None is for an emulator, which wants none."""
+    """`base` is what every path is appended to; `tokens` None is for an emulator that wants none. What is `nearby` is
+    reached without a proxy.
+    """
 
-    def __init__(self, base: str, *, tokens: TokenSource | None, transport: AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        *,
+        tokens: TokenSource | None,
+        transport: AsyncBaseTransport | None = None,
+        nearby: bool = False,
+    ) -> None:
         self._base = base
         self._tokens = tokens
         self._transport = transport
+        self._nearby = nearby
         self._client: AsyncClient | None = None
 
     async def call(
@@ -62,7 +72,6 @@ class GoogleApi:
         timeout: float = TIMEOUT,  # noqa: ASYNC109 - see `call`
     ) -> Response:
         """As `call`, for answers that are no JSON."""
-        # No token is sent to an emulator, so that none leaks to whoever listens there.
         token = await self._tokens("") if self._tokens else ""
         response = await self._send(method, path, json=json, params=params, timeout=timeout, token=token)
         if response.status_code == _UNAUTHORIZED and self._tokens:
@@ -89,7 +98,7 @@ class GoogleApi:
                 verify=authorities() if self._base.startswith("https:") else False,
                 transport=self._transport,
                 limits=_LIMITS,
-                trust_env=self._tokens is not None,
+                trust_env=not self._nearby,
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:

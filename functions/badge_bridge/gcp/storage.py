@@ -8,11 +8,10 @@ from urllib.parse import quote
 from badge_bridge.errors import BridgeError, GoogleError
 from badge_bridge.gcp.rest import GoogleApi
 
-__all__ = ["BASE", "EMULATOR", "PREFIX", "ObjectUnusable", "read_object"]
+__all__ = ["BASE", "EMULATOR", "ObjectUnusable", "read_object"]
 
 BASE = "https://storage.googleapis.com"
 EMULATOR = "STORAGE_EMULATOR_HOST"
-PREFIX = "gs://"
 
 _OBJECT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(.+)")
 

@@ -7,6 +7,7 @@ as on an operator's machine, google-auth finds the Application Default Credentia
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -41,10 +42,19 @@ EARLY = 240.0
 def access_tokens(
     *, transport: AsyncBaseTransport | None = None, monotonic: Callable[[], float] = time.monotonic
 ) -> TokenSource:
-    """The tokens of whatever this process runs as; one is kept until shortly before it ends.
+    """The tokens of whatever this process runs as; one is kept until shortly before it ends, for everybody here.
 
-    `monotonic` returns seconds from anywhere.
+    With a `transport` of one's own they are one's own; `monotonic` returns seconds from anywhere.
     """
+    return _shared() if transport is None else _kept(transport, monotonic)
+
+
+@functools.cache
+def _shared() -> TokenSource:
+    return _kept(None, time.monotonic)
+
+
+def _kept(transport: AsyncBaseTransport | None, monotonic: Callable[[], float]) -> TokenSource:
     # Cloud Run, container runtime contract: K_SERVICE is always set there.
     fetch = _from_metadata if os.environ.get("K_SERVICE") else _from_default_credentials
     return _Kept(lambda: fetch(transport), monotonic)

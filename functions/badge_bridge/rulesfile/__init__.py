@@ -5,7 +5,7 @@ are used, and `schema` writes the JSON Schema. They are imported by those who ne
 """
 
 from badge_bridge.rulesfile.expressions import Expression
-from badge_bridge.rulesfile.loading import Draft, load, parse, read_file, rules_hash
+from badge_bridge.rulesfile.loading import Draft, parse, read_file, rules_hash
 from badge_bridge.rulesfile.model import OwnerKind
 from badge_bridge.rulesfile.rules import (
     Attach,
@@ -36,7 +36,6 @@ __all__ = [
     "RulesFile",
     "Template",
     "customer_join",
-    "load",
     "parse",
     "read_file",
     "rules_hash",

@@ -20,7 +20,7 @@ from badge_bridge.rulesfile.document import read
 from badge_bridge.rulesfile.rules import RulesFile
 from badge_bridge.rulesfile.secrets import Known, resolve, wanted
 
-__all__ = ["Draft", "load", "parse", "read_file", "rules_hash"]
+__all__ = ["Draft", "parse", "read_file", "rules_hash"]
 
 MAX_FINDINGS = 200
 """More are no help, and a hostile file can have a hundred thousand."""
@@ -103,23 +103,15 @@ def read_file(path: str | FilePath) -> bytes:
         raise RulesError([Finding(str(path), 0, 0, message)]) from error
 
 
-def load(
-    path: str | FilePath, *, providers: Mapping[str, type[BaseModel]], environ: Mapping[str, str] | None
-) -> RulesFile:
-    """Read and check a rules file without references to Secret Manager; as `read_file` and `Draft.checked`."""
-    return parse(read_file(path), str(path), providers=providers, environ=environ)
-
-
 def parse(
     text: str | bytes,
     filename: str = "rules.yaml",
     *,
     providers: Mapping[str, type[BaseModel]],
     environ: Mapping[str, str] | None,
-    known: Known = _NOTHING,
 ) -> RulesFile:
-    """Check the content of a rules file; as `Draft.checked`."""
-    return Draft(text, filename).checked(providers=providers, environ=environ, known=known)
+    """Check the content of a rules file without references to Secret Manager; as `Draft.checked`."""
+    return Draft(text, filename).checked(providers=providers, environ=environ)
 
 
 def _presentable(findings: Sequence[Finding], secrets: set[str]) -> list[Finding]:

@@ -7,14 +7,13 @@ middle of.
 from __future__ import annotations
 
 from badge_bridge.store.clock import reached
-from badge_bridge.store.leases import overtaken, set_aside
+from badge_bridge.store.leases import SetAside, overtaken, set_aside
 from badge_bridge.store.legs import Placing
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, LegsRead, Settlement
 from badge_bridge.store.records import Unreadable, plain, read_event, says_the_same, write_asked, write_outcomes
 from badge_bridge.store.rows import AttemptRow, Row
 
 __all__ = [
-    "end",
     "give_back",
     "hasten",
     "hurry",
@@ -23,11 +22,9 @@ __all__ = [
     "join",
     "keeps_its_call",
     "lease",
-    "make_due",
     "put",
     "redrive",
     "revise",
-    "set_aside_unreadable",
     "settle",
     "take_back",
 ]
@@ -54,20 +51,21 @@ def take_back(row: Row, now: float) -> bool:
     return True
 
 
-def lease(row: Row, *, now: float, seconds: float, token: str, is_paused: bool) -> Claim:
-    """Hand an event out. `is_paused`: the lane that it waits for is.
-
-    Raises:
-        Unreadable: this version cannot read it; the attempt has begun all the same (`set_aside_unreadable`).
-    """
+def lease(row: Row, *, now: float, seconds: float, token: str, is_paused: bool) -> Claim | SetAside:
+    """Hand an event out, or end it where this version cannot read it. `is_paused`: the lane that it waits for is."""
     row.history.append(AttemptRow(number=len(row.history) + 1, started_at=now))
     row.state, row.ready = "working", False
     row.token, row.leased_until = token, now + min(seconds, LONGEST_LEASE)
     if not is_paused:
         row.lane = ""
+    try:
+        event = read_event(row.event)
+    except Unreadable as error:
+        _end(row, set_aside(error, now=now))
+        return SetAside(row.key, str(error))
     return Claim(
         key=row.key,
-        event=read_event(row.event),
+        event=event,
         token=row.token,
         attempt=len(row.history),
         failures=row.failures,
@@ -79,16 +77,12 @@ def lease(row: Row, *, now: float, seconds: float, token: str, is_paused: bool) 
     )
 
 
-def set_aside_unreadable(row: Row, error: Unreadable, *, now: float) -> None:
-    end(row, set_aside(error, now=now))
-
-
 def settle(row: Row, claim: Claim, settlement: Settlement) -> None:
     """End the attempt of a claim that is still held."""
-    end(row, overtaken(settlement) if row.since_attempt >= claim.attempt else settlement)
+    _end(row, overtaken(settlement) if row.since_attempt >= claim.attempt else settlement)
 
 
-def end(row: Row, settlement: Settlement) -> None:
+def _end(row: Row, settlement: Settlement) -> None:
     attempt = row.history[-1]
     attempt.outcomes = write_outcomes(settlement.outcomes, attempt=attempt.number)
     attempt.asked = write_asked(settlement.asked)
@@ -117,11 +111,11 @@ def redrive(row: Row, now: float) -> bool:
         return False
     row.failures = 0
     row.since_attempt = len(row.history)
-    make_due(row, now)
+    _make_due(row, now)
     return True
 
 
-def make_due(row: Row, now: float) -> None:
+def _make_due(row: Row, now: float) -> None:
     """Take up an event that has ended."""
     row.state, row.ready, row.due, row.lane = "waiting", True, now, ""
     row.reason, row.settled_at = "", None
@@ -135,10 +129,10 @@ def hasten(row: Row, now: float) -> bool:
     return True
 
 
-def revise(row: Row, new: Row, now: float) -> bool | None:
-    """Write another content into an event: whether it says something else than before; None where it is not newer."""
+def revise(row: Row, new: Row, now: float) -> bool:
+    """Write a newer content into an event; whether it says something else than before."""
     if not 0 < row.revision < new.revision:
-        return None
+        return False
     same = says_the_same(row.event, new.event)
     row.event, row.type, row.time, row.revision = new.event, new.type, new.time, new.revision
     row.verified = new.verified
@@ -148,7 +142,7 @@ def revise(row: Row, new: Row, now: float) -> bool | None:
     row.since_attempt = len(row.history)
     row.failures = 0
     if row.state not in _OPEN:
-        make_due(row, now)
+        _make_due(row, now)
     hasten(row, now)
     return True
 

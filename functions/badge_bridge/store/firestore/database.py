@@ -141,11 +141,8 @@ class Database:
         else:
             await reference.update(after, option=unchanged)
 
-    @asynccontextmanager
-    async def _turn(self, name: str) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(name, asyncio.Lock())
-        async with lock:
-            yield
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
 
     async def read(
         self, references: Sequence[Reference], transaction: AsyncTransaction | None = None

@@ -145,7 +145,8 @@ class Inbox:
             fields = write_call(value, desk.calls[value], now=now, retention=self._retention)
             writes.append(self._set(call_names[value], fields))
         for keeper in desk.hurried.values():
-            changed = {name: write_row(keeper).fields[name] for name in ("due", "wake_at", "ready")}
+            fields = write_row(keeper).fields
+            changed = {name: fields[name] for name in ("due", "wake_at", "ready")}
             writes.append(self._update(self._name(EVENTS, document_id(keeper.key)), changed))
         return writes
 

@@ -26,12 +26,11 @@ class Judging:
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
         """As `Store.judge`."""
-        new_row(accepted)  # raises before anything is read
+        new = new_row(accepted)
+        new.revision, new.due = revision, now
         value = plain(legs.call)
 
         async def work(transaction: AsyncTransaction) -> Judged:
-            new = new_row(accepted)
-            new.revision, new.due = revision, now
             reference = self._database.document(CALLS, document_id(value))
             fields = (await self._database.read([reference], transaction)).get(reference.path)
             call = read_call(fields)
@@ -59,4 +58,4 @@ class Judging:
         before = stored[new.key]
         is_news = transitions.revise(before.row, new, now)
         self._rows.write(transaction, before)
-        return bool(is_news)
+        return is_news

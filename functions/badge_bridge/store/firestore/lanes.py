@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from badge_bridge.store.clock import reached
 from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference
 from badge_bridge.store.firestore.documents import LANES, document_id
 from badge_bridge.store.firestore.queries import waiting_for
@@ -123,7 +122,7 @@ class Lanes:
             if found is None or not found.is_paused:
                 return False
             found.correct(now)
-            if found.until > now or not reached(found.held_until, now=now, longest=LONGEST_LEASE):
+            if found.until > now or found.held_until > now:
                 return False
             found.held_until = now + min(hold, LONGEST_LEASE)
             self.write(transaction, found)

@@ -1,4 +1,5 @@
-"""The queries over events, each with the order of an index that `infra/` declares.
+"""The queries over events, each with the order of an index that `infra/` declares. Whoever looks for work reads only
+what it is found by, since an event may be large.
 
 Firestore answers a query by an index that has exactly its fields: first those that are equal to something, then those
 of its order. All shards are asked at once, and the answers come merged in that order.
@@ -19,12 +20,13 @@ def _all(database: Database) -> AsyncQuery:
 def waiting_for(database: Database, lane: str) -> AsyncQuery:
     """Events that wait for a lane, or for none where it is empty: what is due at once first, by age."""
     waiting = where(_all(database), state=("==", "waiting"), lane=("==", lane))
-    return waiting.order_by("wake_at").order_by("received_at").order_by("key")
+    ordered = waiting.order_by("wake_at").order_by("received_at").order_by("key")
+    return ordered.select(["key", "lane", "received_at", "wake_at"])
 
 
 def being_worked_on(database: Database) -> AsyncQuery:
     """Events under lease, by its end."""
-    return where(_all(database), state=("==", "working")).order_by("leased_until")
+    return where(_all(database), state=("==", "working")).order_by("leased_until").select(["key", "leased_until"])
 
 
 def newest_first(database: Database, **equal: str) -> AsyncQuery:

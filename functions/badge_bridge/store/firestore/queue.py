@@ -26,7 +26,7 @@ from badge_bridge.store.firestore.rows import Rows
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Settlement
-from badge_bridge.store.records import Unreadable, plain
+from badge_bridge.store.records import plain
 from badge_bridge.store.rows import Row
 
 __all__ = ["Queue"]
@@ -149,7 +149,8 @@ class Queue:
             gate = lane.correct(now) if lane else None
             taken: Claim | SetAside | None = None
             if transitions.is_due(row, now) and room(gate, now=now, limit=1):
-                taken = self._take(row, now, lease, is_paused=gate is not None)
+                token, is_paused = self._new_token(), gate is not None
+                taken = transitions.lease(row, now=now, seconds=lease, token=token, is_paused=is_paused)
                 if lane and gate and isinstance(taken, Claim):
                     lane.let_through(taken.token, taken.leased_until)
                     self._lanes.write(transaction, lane)
@@ -158,13 +159,6 @@ class Queue:
             return taken
 
         return await self._database.transact(key, work)
-
-    def _take(self, row: Row, now: float, lease: float, *, is_paused: bool) -> Claim | SetAside:
-        try:
-            return transitions.lease(row, now=now, seconds=lease, token=self._new_token(), is_paused=is_paused)
-        except Unreadable as error:
-            transitions.set_aside_unreadable(row, error, now=now)
-            return SetAside(row.key, str(error))
 
     async def next_due(self, *, now: float) -> float | None:
         """As `Store.next_due`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.gcp.addresses import api_at
 from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.store import transitions
@@ -75,10 +76,14 @@ class FirestoreStore:
         """Make ready, without asking Firestore anything: the first delivery to a new process does not wait for that."""
         if self._inbox_or_none is not None:
             return
-        emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
-        # An emulator knows its owner by this word.
-        tokens = _owner if emulator else access_tokens()
-        self._api = GoogleApi(f"http://{emulator}" if emulator else _ADDRESS, tokens=tokens)
+        # The official client reads the same variable, and wants it without http://.
+        self._api = api_at(
+            _ADDRESS,
+            emulator="FIRESTORE_EMULATOR_HOST",
+            environ=os.environ,
+            tokens=access_tokens(),
+            of_emulator=_owner,
+        )
         self._inbox_or_none = Inbox(
             self._api,
             f"projects/{self._project}/databases/{self._database}",
@@ -224,6 +229,7 @@ class _Desk:
 
 
 async def _owner(_rejected: str) -> str:
+    """The word by which an emulator knows who may do everything."""
     return "owner"
 
 

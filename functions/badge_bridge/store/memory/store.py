@@ -35,7 +35,7 @@ from badge_bridge.store.protocol import (
     State,
     StoredEvent,
 )
-from badge_bridge.store.records import Unreadable, plain, readable
+from badge_bridge.store.records import plain, readable
 from badge_bridge.store.rows import Row, new_row, shown, shown_whole
 
 __all__ = ["MemoryStore"]
@@ -158,7 +158,7 @@ class MemoryStore:
         for join in row.joins - known:
             self._by_join.setdefault(join, []).append(row)
         self._queue.file(row)
-        return bool(is_news)
+        return is_news
 
     def _hasten(self, row: Row, now: float) -> None:
         if transitions.hasten(row, now):
@@ -318,20 +318,10 @@ class MemoryStore:
     def _lease(self, rows: Sequence[Row], now: float, lease: float) -> list[Claim]:
         taken: list[Claim | SetAside] = []
         for row in rows:
-            try:
-                taken.append(self._take(row, now, lease))
-            except Unreadable as error:
-                transitions.set_aside_unreadable(row, error, now=now)
-                self._queue.file(row)
-                taken.append(SetAside(row.key, str(error)))
-        return hand_out(taken)
-
-    def _take(self, row: Row, now: float, lease: float) -> Claim:
-        is_paused = row.lane in self._pauses
-        try:
-            return transitions.lease(row, now=now, seconds=lease, token=self._new_token(), is_paused=is_paused)
-        finally:
+            is_paused, token = row.lane in self._pauses, self._new_token()
+            taken.append(transitions.lease(row, now=now, seconds=lease, token=token, is_paused=is_paused))
             self._queue.file(row)
+        return hand_out(taken)
 
     def _take_back(self, now: float) -> None:
         for row in list(self._queue.working.values()):
