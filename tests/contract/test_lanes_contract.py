@@ -108,6 +108,18 @@ async def test_probe_is_tried_again_when_it_was_lost_after_its_lane_was_resumed(
     assert [claim.key for claim in await store.claim_due(now=NOW + 70, lease=60, limit=1)] == ["s:1"]
 
 
+async def test_probe_is_remembered_when_its_lane_was_resumed_and_paused_again(store: Store) -> None:
+    """As long as it is under lease, no second one goes, whoever has looked at the lane in between."""
+    await store.pause("main", until=NOW + 5, reason="x")
+    await wait_for_lane(store, "s:1")
+    assert len(await store.claim_due(now=NOW + 10, lease=60, limit=9)) == 1
+    await store.resume("main")
+    assert await store.claim_due(now=NOW + 11, lease=60, limit=9) == []
+    await store.pause("main", until=NOW + 12, reason="again")
+    await wait_for_lane(store, "s:2")
+    assert await store.claim_due(now=NOW + 20, lease=60, limit=9) == []
+
+
 async def test_claim_names_its_lane_when_a_half_open_lane_let_it_through(store: Store) -> None:
     """Whoever holds a probe can tell; an event of an open lane, or of one that was resumed, names none."""
     await store.pause("main", until=NOW + 10, reason="x")

@@ -355,12 +355,11 @@ async def test_claims_are_handed_out_when_others_could_not_be_leased(
 
         monkeypatch.setattr(Database, "transact", some_fail)
         claims = await store.claim_due(now=NOW + 9, lease=60, limit=3)
-        assert [claim.key for claim in claims] == ["s:0", "s:2"]
-        away.add("s:3")
+        assert [claim.key for claim in claims] == ["s:0", "s:2", "s:3"]
         with pytest.raises(StoreUnavailable):
             await store.claim_due(now=NOW + 9, lease=60, limit=3)
         away.clear()
-        assert [claim.key for claim in await store.claim_due(now=NOW + 9, lease=60, limit=3)] == ["s:1", "s:3"]
+        assert [claim.key for claim in await store.claim_due(now=NOW + 9, lease=60, limit=3)] == ["s:1"]
 
 
 @pytest.mark.usefixtures("emulator")

@@ -54,8 +54,10 @@ __all__ = [
     "StoredEvent",
 ]
 
-LONGEST_WAIT = 12 * 3600.0
-"""Seconds that an event waits for its next attempt at most: the longest delay between two is 10 h, and 20 % jitter."""
+LONGEST_WAIT = 13 * 3600.0
+"""Seconds that an event waits for its next attempt at most: the longest delay between two is 10 h, with jitter 12 h,
+and clocks differ.
+"""
 
 LONGEST_PAUSE = 5 * 3600.0
 """Seconds that a lane rests at most before it is probed: the longest pause is 4 h, and 20 % jitter."""

@@ -14,6 +14,7 @@ from badge_bridge.store.records import Unreadable, plain, read_event, says_the_s
 from badge_bridge.store.rows import AttemptRow, Row
 
 __all__ = [
+    "claimed",
     "give_back",
     "hasten",
     "hurry",
@@ -59,13 +60,21 @@ def lease(row: Row, *, now: float, seconds: float, token: str, is_paused: bool) 
     if not is_paused:
         row.lane = ""
     try:
-        event = read_event(row.event)
+        return claimed(row)
     except Unreadable as error:
         _end(row, set_aside(error, now=now))
         return SetAside(row.key, str(error))
+
+
+def claimed(row: Row) -> Claim:
+    """The claim of whoever holds the lease.
+
+    Raises:
+        Unreadable: this version cannot read the event.
+    """
     return Claim(
         key=row.key,
-        event=event,
+        event=read_event(row.event),
         token=row.token,
         attempt=len(row.history),
         failures=row.failures,

@@ -6,31 +6,39 @@ Imported when the store does more than take events in: the client takes 0.4 s to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from google.api_core.exceptions import (
     Aborted,
     AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
     FailedPrecondition,
     GoogleAPICallError,
+    InternalServerError,
+    InvalidArgument,
     NotFound,
+    ResourceExhausted,
     RetryError,
+    ServiceUnavailable,
+    Unknown,
 )
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import AsyncClient
 from google.cloud.firestore_v1.async_document import AsyncDocumentReference
 from google.cloud.firestore_v1.async_query import AsyncQuery
-from google.cloud.firestore_v1.async_transaction import AsyncTransaction, async_transactional
+from google.cloud.firestore_v1.async_transaction import AsyncTransaction
 from google.cloud.firestore_v1.base_document import DocumentSnapshot
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from badge_bridge.errors import StoreUnavailable
 
-__all__ = ["AsyncQuery", "AsyncTransaction", "Database", "Reference", "as_far_as_possible", "in_turn", "where"]
+__all__ = ["AsyncQuery", "AsyncTransaction", "Database", "Reference", "each", "in_turn", "where"]
 
 T = TypeVar("T")
 Reference = AsyncDocumentReference
@@ -41,9 +49,22 @@ TIMEOUT = 10.0
 TRIES = 6
 """How often a transaction is tried that others keep aborting."""
 
+LET_GO = 1.0
+"""Seconds for telling Firestore that a transaction is over, which it finds out by itself after a minute."""
+
 CHANGES = 30
 """How often one document is looked at again that others keep changing."""
 
+_PASSING = (
+    Aborted,
+    AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
+    InternalServerError,
+    ResourceExhausted,
+    ServiceUnavailable,
+    Unknown,
+)
 _LONGEST_PAUSE = 0.1
 _TOGETHER = 20
 
@@ -56,6 +77,8 @@ class Database:
             self._client = AsyncClient(project=project, database=database)
         except GoogleAuthError as error:
             raise StoreUnavailable(f"Firestore: {error}") from error
+        self.has_failed = False
+        """Whether something could not be done; for whoever asks how Firestore is."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
@@ -74,37 +97,34 @@ class Database:
         return AsyncQuery(self._client.collection(name))
 
     async def transact(self, name: str, work: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
-        """Do `work` in a transaction. It must read before it writes, and may be done again when others were faster.
+        """Do `work` in a transaction. It must read before it writes.
 
-        `name` is what they would all fight over: within this process they take turns instead.
+        It may be done again: where others were faster, and where no answer came to the commit, so that it may find what
+        it has written itself. `name` is what they would all fight over: within this process they take turns instead.
         """
-        async with self._turn(name), _translated():
+        async with self._translated(), self._turn(name):
             for left in reversed(range(TRIES)):
                 try:
                     return await self._try(work)
-                except Aborted:
-                    if not left:
+                except GoogleAPICallError as error:
+                    if not left or not _passes(error):
                         raise
                 await _pause()
         raise AssertionError("the last try raises")
 
     async def _try(self, work: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
-        began = False
-
-        async def begun(transaction: AsyncTransaction) -> T:
-            nonlocal began
-            began = True
-            return await work(transaction)
-
+        # The library's decorator waits a minute for a rollback, and raises what that says instead of what was wrong.
+        transaction = self._client.transaction(max_attempts=1)
+        await transaction._begin()  # noqa: SLF001
         try:
-            return await async_transactional(begun)(self._client.transaction(max_attempts=1))
-        except ValueError as error:
-            # That all its tries were aborted is a ValueError of the library's. And where beginning failed or was
-            # cancelled, it complains that it has nothing to roll back, instead of saying why.
-            cause = error.__cause__ if isinstance(error.__cause__, Aborted) else None if began else error.__context__
-            if cause is None:
-                raise
-            raise cause from None
+            answer = await work(transaction)
+            await transaction._commit()  # noqa: SLF001
+        except BaseException:
+            with contextlib.suppress(GoogleAPICallError, GoogleAuthError, RetryError, TimeoutError):
+                async with asyncio.timeout(LET_GO):
+                    await transaction._rollback()  # noqa: SLF001
+            raise
+        return answer
 
     async def change(
         self, reference: Reference, decide: Callable[[dict[str, Any] | None], tuple[dict[str, Any] | None, T]]
@@ -114,7 +134,7 @@ class Database:
 
         For what many change at once: nobody holds a lock while he thinks.
         """
-        async with self._turn(reference.path), _translated():
+        async with self._turn(reference.path), self._translated():
             for left in reversed(range(CHANGES)):
                 snapshot = await reference.get()
                 before = snapshot.to_dict() if snapshot.exists else None
@@ -150,7 +170,7 @@ class Database:
         """The fields of those documents that there are, by path."""
         if not references:
             return {}
-        async with _translated(transaction):
+        async with self._translated(transaction):
             found = {}
             async for snapshot in self._client.get_all(list(references), transaction=transaction):
                 if snapshot.exists:
@@ -161,12 +181,28 @@ class Database:
         self, query: AsyncQuery, transaction: AsyncTransaction | None = None
     ) -> list[tuple[Reference, dict[str, Any]]]:
         """What a query finds, in its order."""
-        async with _translated(transaction):
+        async with self._translated(transaction):
             return [_pair(snapshot) async for snapshot in query.stream(transaction=transaction)]
 
     async def set(self, reference: Reference, fields: Mapping[str, Any]) -> None:
-        async with _translated():
+        async with self._translated():
             await reference.set(dict(fields))
+
+    @asynccontextmanager
+    async def _translated(self, transaction: AsyncTransaction | None = None) -> AsyncIterator[None]:
+        if transaction is not None:
+            # `transact` has the time and the tries of all that is in it, and must see what was aborted.
+            yield
+            return
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                yield
+        except (GoogleAPICallError, RetryError, GoogleAuthError) as error:
+            self.has_failed = True
+            raise StoreUnavailable(f"Firestore: {error}") from error
+        except TimeoutError as error:
+            self.has_failed = True
+            raise StoreUnavailable(f"Firestore did not answer within {TIMEOUT:g} s") from error
 
 
 def where(query: AsyncQuery, **conditions: tuple[str, Any]) -> AsyncQuery:
@@ -178,14 +214,16 @@ def where(query: AsyncQuery, **conditions: tuple[str, Any]) -> AsyncQuery:
 
 async def in_turn(work: Iterable[Awaitable[T]]) -> list[T]:
     """Do it side by side, not all at once; an error is raised when all the others are done."""
-    done, failure = await as_far_as_possible(work)
-    if failure is not None:
-        raise failure
+    done: list[T] = []
+    for answer in await each(work):
+        if isinstance(answer, Exception):
+            raise answer
+        done.append(answer)
     return done
 
 
-async def as_far_as_possible(work: Iterable[Awaitable[T]]) -> tuple[list[T], StoreUnavailable | None]:
-    """What of it could be done, in order, and why not all."""
+async def each(work: Iterable[Awaitable[T]]) -> list[T | Exception]:
+    """What each comes to, in order, or why it does not."""
     room = asyncio.Semaphore(_TOGETHER)
 
     async def one(awaitable: Awaitable[T]) -> T:
@@ -193,15 +231,10 @@ async def as_far_as_possible(work: Iterable[Awaitable[T]]) -> tuple[list[T], Sto
             return await awaitable
 
     answers = await asyncio.gather(*map(one, work), return_exceptions=True)
-    done, failures = [], []
     for answer in answers:
-        if isinstance(answer, StoreUnavailable):
-            failures.append(answer)
-        elif isinstance(answer, BaseException):
+        if isinstance(answer, BaseException) and not isinstance(answer, Exception):
             raise answer
-        else:
-            done.append(answer)
-    return done, failures[0] if failures else None
+    return cast("list[T | Exception]", answers)
 
 
 async def _pause() -> None:
@@ -213,16 +246,9 @@ def _pair(snapshot: DocumentSnapshot[Any]) -> tuple[Reference, dict[str, Any]]:
     return snapshot.reference, snapshot.to_dict() or {}
 
 
-@asynccontextmanager
-async def _translated(transaction: AsyncTransaction | None = None) -> AsyncIterator[None]:
-    if transaction is not None:
-        # `transact` has the time and the tries of all that is in it, and must see what was aborted.
-        yield
-        return
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            yield
-    except (GoogleAPICallError, RetryError, GoogleAuthError) as error:
-        raise StoreUnavailable(f"Firestore: {error}") from error
-    except TimeoutError as error:
-        raise StoreUnavailable(f"Firestore did not answer within {TIMEOUT:g} s") from error
+def _passes(error: GoogleAPICallError) -> bool:
+    """Whether the transaction may succeed when it is tried again."""
+    if isinstance(error, InvalidArgument):
+        # It is over: it took too long, or its commit was sent again after the answer to that was lost.
+        return "transaction" in str(error.message).lower()
+    return isinstance(error, _PASSING)

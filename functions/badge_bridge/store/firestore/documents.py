@@ -6,12 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from badge_bridge.store.firestore.texts import pack, part_names, unpack
 from badge_bridge.store.legs import Call, Stage
 from badge_bridge.store.rows import AttemptRow, Row
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "ATTACHMENTS",
@@ -26,12 +30,15 @@ __all__ = [
     "SHARDS",
     "Written",
     "document_id",
+    "known",
     "names_of_parts",
     "read_call",
     "read_row",
     "write_call",
     "write_row",
 ]
+
+T = TypeVar("T")
 
 EVENTS, PARTS, CALLS, LANES = "events", "parts", "calls", "lanes"
 ATTACHMENTS, NOTES, HOLDS, BUCKETS, SEEN = "attachments", "notes", "holds", "buckets", "seen"
@@ -111,6 +118,12 @@ def names_of_parts(fields: Mapping[str, Any]) -> list[str]:
     return [name for text in _TEXTS for name in part_names(fields[text])]
 
 
+def known(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """A dataclass of these fields, without those that another version has added."""
+    names = {field.name for field in dataclass_fields(cast("type[DataclassInstance]", kind))}
+    return kind(**{name: value for name, value in fields.items() if name in names})
+
+
 def read_row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
     """The row that `write_row` has written.
 
@@ -137,7 +150,7 @@ def read_row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
         leased_until=float(fields["leased_until"]),
         settled_at=fields["settled_at"],
         rules_hash=fields["rules_hash"],
-        history=[AttemptRow(**attempt) for attempt in history],
+        history=[known(AttemptRow, attempt) for attempt in history],
         since_attempt=fields["since_attempt"],
         revision=fields["revision"],
     )

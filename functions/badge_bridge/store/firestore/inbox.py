@@ -48,7 +48,10 @@ TIMEOUT = 3.0
 TOTAL = 8.0
 """Seconds for all tries together."""
 
-_PASSING = frozenset({"ABORTED", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN"})
+# ALREADY_EXISTS: somebody has written it between our look and our commit.
+_PASSING = frozenset(
+    {"ABORTED", "ALREADY_EXISTS", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN"}
+)
 
 
 class Inbox:
@@ -136,7 +139,11 @@ class Inbox:
         if is_first:
             return fresh
         ours = {key for key, name in event_names.items() if found.get(name, {}).get("receipt") == receipt}
-        return [is_new or entry.row.key in ours for is_new, entry in zip(fresh, entries, strict=True)]
+        answers = []
+        for is_new, entry in zip(fresh, entries, strict=True):
+            answers.append(is_new or entry.row.key in ours)
+            ours.discard(entry.row.key)
+        return answers
 
     def _placed(self, desk: _Desk, call_names: Mapping[str, str], receipt: str) -> list[dict[str, Any]]:
         """The writes that put down what lies on the desk."""
@@ -165,7 +172,10 @@ class Inbox:
                 fields = found[name]
                 parts = {part: f"{name}/{PARTS}/{part}" for part in names_of_parts(fields)}
                 contents = await self._read(list(parts.values()), transaction)
-                desk.keepers[key] = read_row(fields, {part: contents[path]["bytes"] for part, path in parts.items()})
+                found_parts = {part: contents[path]["bytes"] for part, path in parts.items() if path in contents}
+                # Where it cannot be read, nobody can rely on it.
+                with contextlib.suppress(KeyError, TypeError, ValueError):
+                    desk.keepers[key] = read_row(fields, found_parts)
 
     async def _read(self, names: Sequence[str], transaction: str = "") -> dict[str, dict[str, Any]]:
         """The fields of those documents that there are, by name."""
@@ -215,11 +225,12 @@ class Inbox:
     def _writes(self, row: Row, receipt: str) -> list[dict[str, Any]]:
         written = write_row(row, retention=self._retention)
         name = self._name(EVENTS, document_id(row.key))
-        creations = {name: {**written.fields, "receipt": receipt, "seen": self._keep_seen}}
-        creations |= {f"{name}/{PARTS}/{part}": fields for part, fields in written.parts.items()}
+        creations = [self._set(name, {**written.fields, "receipt": receipt, "seen": self._keep_seen})]
         if self._keep_seen:
-            creations[self._name(SEEN, document_id(row.key))] = {"received_at": row.received_at}
-        return [{**self._set(name, fields), "currentDocument": {"exists": False}} for name, fields in creations.items()]
+            creations.append(self._set(self._name(SEEN, document_id(row.key)), {"received_at": row.received_at}))
+        # A part with this content may be left of an event that was deleted.
+        parts = [self._set(f"{name}/{PARTS}/{part}", fields) for part, fields in written.parts.items()]
+        return [{**creation, "currentDocument": {"exists": False}} for creation in creations] + parts
 
     def _set(self, name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"update": {"name": name, "fields": write_fields(fields)}}

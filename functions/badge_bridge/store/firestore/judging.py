@@ -30,23 +30,31 @@ class Judging:
         new.revision, new.due = revision, now
         value = plain(legs.call)
 
+        written: tuple[Row, Judged] | None = None
+
         async def work(transaction: AsyncTransaction) -> Judged:
+            nonlocal written
             reference = self._database.document(CALLS, document_id(value))
             fields = (await self._database.read([reference], transaction)).get(reference.path)
             call = read_call(fields)
             is_whole = fields is None or call.legs <= legs.count
             wanted = {plain(key) for key in legs.open} if is_whole else {call.keeper} - {""}
             stored = await self._rows.read(*sorted({new.key} | wanted), transaction=transaction)
+            if written and new.key in stored and stored[new.key].row == written[0]:
+                return written[1]  # by the try before, to which no answer came
             is_news = self._revise(transaction, stored, new, now)
             if fields is not None:
                 stage = max(call.stage, Stage.FULL if legs.is_full else Stage.JUDGED)
-                judged = write_call(value, replace(call, stage=stage), now=now, retention=self._retention)
-                transaction.set(reference, judged)
+                fields = write_call(value, replace(call, stage=stage), now=now, retention=self._retention)
+                transaction.set(reference, fields)
             for key in wanted & stored.keys():
                 row = stored[key].row
                 if transitions.join(row, legs, now) if is_whole else transitions.hasten(row, now):
                     self._rows.write(transaction, stored[key])
-            return Judged(is_news, is_whole=is_whole)
+            judged = Judged(is_news, is_whole=is_whole)
+            if is_news:
+                written = stored[new.key].row if new.key in stored else new, judged
+            return judged
 
         return await self._database.transact(f"{CALLS}/{value}", work)
 

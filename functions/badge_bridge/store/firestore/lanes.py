@@ -1,18 +1,19 @@
 """Lanes: what is paused, and which of the events that wait for a lane may go (`store/lanes.py`).
 
-The document of a lane stays after a pause as long as an event waits for it, since that is how such events are found.
-Whoever lets an event wait for a lane reads the lane's document in the same transaction, and whoever removes it looks
-for such events in the same transaction.
+The document of a lane says whether events wait for it, since that is how they are found. Whoever lets one wait for a
+lane reads the lane's document in the same transaction, and whoever writes that nobody waits looks for such events in
+the same transaction. Where nobody waits and nothing is paused, there is no document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference
-from badge_bridge.store.firestore.documents import LANES, document_id
+from badge_bridge.store.clock import reached
+from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference, where
+from badge_bridge.store.firestore.documents import LANES, document_id, known
 from badge_bridge.store.firestore.queries import waiting_for
 from badge_bridge.store.lanes import Gate
 from badge_bridge.store.protocol import LONGEST_LEASE, Pause
@@ -26,6 +27,8 @@ class Lane:
     """`until` and what follows are about its pause; `leased_until` and `probe` about the event that was let through."""
 
     name: str
+    awaited: bool = False
+    """Events may wait for it."""
     is_paused: bool = False
     until: float = 0.0
     failures: int = 0
@@ -57,6 +60,11 @@ class Lane:
         self.probe, self.leased_until = "", 0.0
         return True
 
+    @property
+    def is_of_use(self) -> bool:
+        """Whether anybody would miss it."""
+        return self.is_paused or self.awaited or bool(self.probe)
+
     def as_pause(self) -> Pause:
         return Pause(lane=self.name, until=self.until, failures=self.failures, reason=self.reason)
 
@@ -65,32 +73,34 @@ class Lanes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def all(self) -> list[Lane]:
-        """Those that are paused, or that an event may wait for."""
-        return [_lane(fields) for _, fields in await self._database.find(self._database.collection(LANES))]
+    async def awaited(self) -> list[Lane]:
+        """Those that events may wait for."""
+        query = where(self._database.collection(LANES), awaited=("==", True))
+        return [known(Lane, fields) for _, fields in await self._database.find(query)]
 
     async def read(self, name: str, transaction: AsyncTransaction) -> Lane | None:
         reference = self._reference(name)
         fields = (await self._database.read([reference], transaction)).get(reference.path)
-        return _lane(fields) if fields else None
-
-    async def keep(self, name: str, transaction: AsyncTransaction) -> None:
-        """Make sure that the lane has a document, as the last of what the transaction reads: an event waits for it."""
-        if name and await self.read(name, transaction) is None:
-            self.write(transaction, Lane(name))
+        return known(Lane, fields) if fields else None
 
     def write(self, transaction: AsyncTransaction, lane: Lane) -> None:
-        transaction.set(self._reference(lane.name), _fields(lane))
+        """Keep it as it is now, where it is of use."""
+        if lane.is_of_use:
+            transaction.set(self._reference(lane.name), _fields(lane))
+        else:
+            transaction.delete(self._reference(lane.name))
 
-    async def forget(self, name: str) -> None:
-        """Remove the document of a lane that is not paused and that nothing waits for."""
+    async def forget(self, name: str, now: float) -> None:
+        """Look no more for events that wait for the lane, where there is none."""
 
         async def work(transaction: AsyncTransaction) -> None:
             lane = await self.read(name, transaction)
-            if lane is None or lane.is_paused:
+            if lane is None or await self._database.find(waiting_for(self._database, name).limit(1), transaction):
                 return
-            if not await self._database.find(waiting_for(self._database, name).limit(1), transaction):
-                transaction.delete(self._reference(name))
+            lane.awaited = False
+            if reached(lane.leased_until, now=now, longest=LONGEST_LEASE):
+                lane.release(lane.probe)
+            self.write(transaction, lane)
 
         await self._database.transact(_lock(name), work)
 
@@ -111,7 +121,7 @@ class Lanes:
     async def paused(self, lanes: Sequence[str]) -> list[Pause]:
         names = sorted({plain(lane) for lane in lanes})
         found = await self._database.read([self._reference(name) for name in names])
-        rows = [_lane(found[path]) for name in names if (path := self._reference(name).path) in found]
+        rows = [known(Lane, found[path]) for name in names if (path := self._reference(name).path) in found]
         return [row.as_pause() for row in rows if row.is_paused]
 
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
@@ -138,7 +148,8 @@ class Lanes:
             if found is None or not found.is_paused:
                 return False
             # The event that was let through is worked on still, should the lane be paused again.
-            self.write(transaction, Lane(name, leased_until=found.leased_until, probe=found.probe))
+            resumed = Lane(name, found.awaited, leased_until=found.leased_until, probe=found.probe)
+            self.write(transaction, resumed)
             return True
 
         return await self._database.transact(_lock(name), work)
@@ -151,13 +162,10 @@ def _lock(name: str) -> str:
     return f"{LANES}/{name}"
 
 
-def _lane(fields: Mapping[str, Any]) -> Lane:
-    return Lane(**fields)
-
-
 def _fields(lane: Lane) -> dict[str, Any]:
     return {
         "name": lane.name,
+        "awaited": lane.awaited,
         "is_paused": lane.is_paused,
         "until": float(lane.until),
         "failures": lane.failures,

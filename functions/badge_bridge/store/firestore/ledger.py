@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from badge_bridge.store.firestore.database import Database, Reference, where
-from badge_bridge.store.firestore.documents import ATTACHMENTS, document_id
+from badge_bridge.store.firestore.documents import ATTACHMENTS, document_id, known
 from badge_bridge.store.protocol import Attachment
 from badge_bridge.store.records import plain, plain_attachment
 
@@ -71,4 +71,4 @@ def _write(row: Attachment) -> dict[str, Any]:
 
 
 def _read(fields: Mapping[str, Any]) -> Attachment:
-    return Attachment(**{name: value for name, value in fields.items() if name != "open"})
+    return known(Attachment, fields)

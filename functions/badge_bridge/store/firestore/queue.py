@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from badge_bridge.errors import StoreUnavailable
@@ -15,7 +15,7 @@ from badge_bridge.store.firestore.database import (
     AsyncQuery,
     AsyncTransaction,
     Database,
-    as_far_as_possible,
+    each,
     in_turn,
     where,
 )
@@ -27,7 +27,7 @@ from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Settlement
 from badge_bridge.store.records import plain
-from badge_bridge.store.rows import Row
+from badge_bridge.store.rows import AttemptRow, Row
 
 __all__ = ["Queue"]
 
@@ -43,7 +43,7 @@ FEW = 20
 """Documents that are looked at to find the oldest."""
 
 LANES_AT_ONCE = 50
-"""How many lanes one look is for; which ones, where there are more, is drawn by lot each time."""
+"""How many lanes are asked for events, before it is looked whether these are enough."""
 
 
 class Queue:
@@ -65,43 +65,64 @@ class Queue:
             return []
         await self._take_back(now)
         claims: list[Claim] = []
+        idle: set[str] = set()
+        failed: dict[str, Exception] = {}
         try:
             for _ in range(ROUNDS):
-                found = await self._due(now, limit - len(claims))
-                answers, failure = await as_far_as_possible(self._lease_one(key, now, lease) for key in found)
-                taken = [one for one in answers if one is not None]
+                due = await self._due(now, limit - len(claims) + len(failed), idle)
+                found = [key for key in due if key not in failed][: limit - len(claims)]
+                answers = await each(self._lease_one(key, now, lease) for key in found)
+                failed |= {key: one for key, one in zip(found, answers, strict=True) if isinstance(one, Exception)}
+                taken = [one for one in answers if isinstance(one, Claim | SetAside)]
                 claims += hand_out(taken)
-                if failure:
-                    raise failure
                 if len(claims) >= limit or len(taken) == len(found):
                     break
         except StoreUnavailable as error:
             # Those that are leased nobody else can work on.
             if not claims:
                 raise
-            _log.warning("leased %d events that are due, and no more of them: %s", len(claims), error)
+            _log.warning("%d events are leased, and whether more are due is not known: %s", len(claims), error)
+        self._tell(failed, are_all=not claims)
+        await self._forget(idle, now)
         return sorted(claims, key=lambda claim: (claim.received_at, claim.key))
 
-    async def _due(self, now: float, limit: int) -> list[str]:
-        """Keys of at most so many events that may be claimed, oldest first."""
-        lanes = [Lane(""), *_some_of([lane for lane in await self._lanes.all() if _room(lane, now, limit)])]
+    def _tell(self, failed: Mapping[str, Exception], *, are_all: bool) -> None:
+        for key, error in failed.items():
+            if are_all and isinstance(error, StoreUnavailable):
+                raise error
+            _log.error("%s: it is due and cannot be leased: %r", key, error)
+
+    async def _forget(self, idle: Iterable[str], now: float) -> None:
+        for answer in await each(self._lanes.forget(name, now) for name in idle):
+            if isinstance(answer, Exception):
+                _log.warning("that nobody waits for a lane could not be written, the next look tries again: %s", answer)
+
+    async def _due(self, now: float, limit: int, idle: set[str]) -> list[str]:
+        """Keys of at most so many events that may be claimed, oldest first; lanes without one are put into `idle`."""
+        lanes = [lane for lane in await self._lanes.awaited() if _room(lane, now, limit)]
+        random.shuffle(lanes)  # where there are many, none must wait for the others each time
+        lanes.insert(0, Lane(""))
+        due: list[dict[str, Any]] = []
+        for start in range(0, len(lanes), LANES_AT_ONCE):
+            some = lanes[start : start + LANES_AT_ONCE]
+            due += await self._due_in(some, now, limit)
+            idle |= {lane.name for lane in some if lane.name} - {fields["lane"] for fields in due}
+            if len(due) >= limit:
+                break
+        return [fields["key"] for fields in sorted(due, key=_age)][:limit]
+
+    async def _due_in(self, lanes: Sequence[Lane], now: float, limit: int) -> list[dict[str, Any]]:
+        """Fields of the events that these lanes let through."""
         left = {lane.name: _room(lane, now, limit) for lane in lanes}
         wanted = [query for name, free in left.items() for query in self._come(name, now, free)]
         answers = await in_turn(self._database.find(query) for query in wanted)
         found = {fields["key"]: fields for answer in answers for _, fields in answer}
-        await self._forget_those_nobody_waits_for(lanes, found.values())
-        due: list[str] = []
-        for fields in sorted(found.values(), key=lambda fields: (fields["received_at"], fields["key"])):
-            if left[fields["lane"]] and len(due) < limit:
+        due = []
+        for fields in sorted(found.values(), key=_age):
+            if left[fields["lane"]]:
                 left[fields["lane"]] -= 1
-                due.append(fields["key"])
+                due.append(fields)
         return due
-
-    async def _forget_those_nobody_waits_for(self, lanes: Iterable[Lane], found: Iterable[dict[str, Any]]) -> None:
-        awaited = {fields["lane"] for fields in found}
-        for lane in lanes:
-            if lane.name and not lane.is_paused and lane.name not in awaited:
-                await self._lanes.forget(lane.name)
 
     async def _take_back(self, now: float) -> None:
         """Make events claimable whose lease has run out, also by a clock that was set back."""
@@ -111,16 +132,20 @@ class Queue:
             self._database.find(where(working, leased_until=(">", now + LONGEST_LEASE))),
         )
         keys = [fields["key"] for answer in found for _, fields in answer]
-        _, failure = await as_far_as_possible(self._take_one_back(key, now) for key in keys)
-        if failure:
-            _log.warning("not every lease that has run out could be taken back: %s", failure)
+        for key, answer in zip(keys, await each(self._take_one_back(key, now) for key in keys), strict=True):
+            if isinstance(answer, Exception):
+                _log.error("%s: its lease has run out and cannot be taken back: %r", key, answer)
 
     async def _take_one_back(self, key: str, now: float) -> None:
         async def work(transaction: AsyncTransaction) -> None:
             stored = (await self._rows.read(key, transaction=transaction)).get(key)
             if stored is None or not transitions.take_back(stored.row, now):
                 return
-            await self._lanes.keep(stored.row.lane, transaction)
+            if stored.row.lane:
+                lane = await self._lanes.read(stored.row.lane, transaction) or Lane(stored.row.lane)
+                if not lane.awaited:
+                    lane.awaited = True
+                    self._lanes.write(transaction, lane)
             self._rows.write(transaction, stored)
 
         await self._database.transact(key, work)
@@ -139,18 +164,21 @@ class Queue:
         ]
 
     async def _lease_one(self, key: str, now: float, lease: float) -> Claim | SetAside | None:
+        token = self._new_token()
+
         async def work(transaction: AsyncTransaction) -> Claim | SetAside | None:
             stored = (await self._rows.read(key, transaction=transaction)).get(key)
             if stored is None:
                 return None
             row = stored.row
+            if row.state == "working" and row.token == token:
+                return transitions.claimed(row)  # leased by the try before, to which no answer came
             was_lost = transitions.take_back(row, now)
             lane = await self._lanes.read(row.lane, transaction) if row.lane else None
             gate = lane.correct(now) if lane else None
             taken: Claim | SetAside | None = None
             if transitions.is_due(row, now) and room(gate, now=now, limit=1):
-                token, is_paused = self._new_token(), gate is not None
-                taken = transitions.lease(row, now=now, seconds=lease, token=token, is_paused=is_paused)
+                taken = transitions.lease(row, now=now, seconds=lease, token=token, is_paused=gate is not None)
                 if lane and gate and isinstance(taken, Claim):
                     lane.let_through(taken.token, taken.leased_until)
                     self._lanes.write(transaction, lane)
@@ -158,12 +186,19 @@ class Queue:
                 self._rows.write(transaction, stored)
             return taken
 
-        return await self._database.transact(key, work)
+        try:
+            return await self._database.transact(key, work)
+        except StoreUnavailable:
+            # The commit may have been carried out all the same, and nobody else can work on it then.
+            stored = (await self._rows.read(key)).get(key)
+            if stored and stored.row.state == "working" and stored.row.token == token:
+                return transitions.claimed(stored.row)
+            raise
 
     async def next_due(self, *, now: float) -> float | None:
         """As `Store.next_due`."""
         first = await self._first(being_worked_on(self._database), "leased_until", now, LONGEST_LEASE)
-        lanes = sorted([Lane(""), *await self._lanes.all()], key=lambda lane: _opens_at(lane, now))
+        lanes = sorted([Lane(""), *await self._lanes.awaited()], key=lambda lane: _opens_at(lane, now))
         for start in range(0, len(lanes), LANES_AT_ONCE):
             some = lanes[start : start + LANES_AT_ONCE]
             # Of a lane that opens later than that, nothing is due before.
@@ -198,20 +233,23 @@ class Queue:
     async def _end(self, claim: Claim, change: Callable[[Row], None]) -> bool:
         """Change an event whose lease is the claim's, and with it what its lane knows of it."""
         key = plain(claim.key)
+        written: list[AttemptRow] = []
 
         async def work(transaction: AsyncTransaction) -> bool:
             stored = (await self._rows.read(key, transaction=transaction)).get(key)
-            if stored is None or not transitions.is_held(stored.row, claim):
+            if stored is None:
                 return False
             row, before = stored.row, stored.row.lane
+            if not transitions.is_held(row, claim):
+                # Unless it was the try before, to which no answer came.
+                return bool(written) and row.history[claim.attempt - 1 : claim.attempt] == written
             change(row)
-            lanes = {name: await self._lanes.read(name, transaction) for name in {before, row.lane} if name}
-            for name, lane in lanes.items():
-                if lane is None:
-                    # Events that wait for a lane are found by its document.
-                    if row.state == "waiting" and name == row.lane:
-                        self._lanes.write(transaction, Lane(name))
-                elif lane.release(claim.token):
+            written[:] = row.history[claim.attempt - 1 : claim.attempt]
+            lanes = [await self._lanes.read(name, transaction) or Lane(name) for name in {before, row.lane} if name]
+            for lane in lanes:
+                is_news = row.state == "waiting" and row.lane == lane.name and not lane.awaited
+                lane.awaited |= is_news
+                if lane.release(claim.token) or is_news:
                     self._lanes.write(transaction, lane)
             self._rows.write(transaction, stored)
             return True
@@ -219,8 +257,8 @@ class Queue:
         return await self._database.transact(key, work)
 
 
-def _some_of(lanes: Sequence[Lane]) -> Sequence[Lane]:
-    return lanes if len(lanes) <= LANES_AT_ONCE else random.sample(lanes, LANES_AT_ONCE)
+def _age(fields: Mapping[str, Any]) -> tuple[float, str]:
+    return fields["received_at"], fields["key"]
 
 
 def _room(lane: Lane, now: float, limit: int) -> int:

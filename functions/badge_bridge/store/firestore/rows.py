@@ -95,16 +95,24 @@ class Rows:
         written = write_row(row, retention=self._retention)
         transaction.create(reference, {**written.fields, "receipt": ""})
         for name, part in written.parts.items():
-            transaction.create(reference.collection(PARTS).document(name), part)
+            # One with this content may be left of an event that was deleted.
+            transaction.set(reference.collection(PARTS).document(name), part)
 
     async def change(self, key: str, change: Callable[[Row], bool]) -> bool:
         """Change one event by a rule that says whether it did; False too where there is none."""
+        written: Row | None = None
 
         async def work(transaction: AsyncTransaction) -> bool:
+            nonlocal written
             stored = (await self.read(key, transaction=transaction)).get(key)
-            if stored is None or not change(stored.row):
+            if stored is None:
+                return False
+            if stored.row == written:
+                return True  # by the try before, to which no answer came
+            if not change(stored.row):
                 return False
             self.write(transaction, stored)
+            written = stored.row
             return True
 
         return await self._database.transact(key, work)

@@ -29,10 +29,15 @@ class Shared:
         return await self._database.change(self._database.document(BUCKETS, document_id(plain(bucket))), decide)
 
     async def write_note(self, name: str, text: str, *, version: int) -> bool:
+        after = {"text": plain(text), "version": version + 1}
+        is_first = True
+
         def decide(before: _Fields) -> tuple[_Fields, bool]:
-            if version != (before["version"] if before else 0):
-                return before, False
-            return {"text": plain(text), "version": version + 1}, True
+            nonlocal is_first
+            was_first, is_first = is_first, False
+            if before == after and not was_first:
+                return before, True  # by the try before, to which no answer came
+            return (after, True) if version == (before["version"] if before else 0) else (before, False)
 
         return await self._database.change(self._database.document(NOTES, document_id(plain(name))), decide)
 

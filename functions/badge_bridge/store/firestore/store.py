@@ -100,8 +100,11 @@ class FirestoreStore:
             await desk.database.close()
 
     async def ping(self) -> None:
-        await self._inbox.ping(write=self._write_failed)
+        database = self._desk.database if self._desk else None
+        await self._inbox.ping(write=self._write_failed or bool(database and database.has_failed))
         self._write_failed = False
+        if database is not None:
+            database.has_failed = False
 
     @property
     def _inbox(self) -> Inbox:
