@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -12,12 +13,16 @@ from typing import Any
 
 import pytest
 
+from badge_bridge.errors import RulesError, StoreUnavailable
 from badge_bridge.observability.event_line import log_accept, log_event
 from badge_bridge.observability.floods import FloodGate
+from badge_bridge.observability.gcp import GcpFormatter
+from badge_bridge.observability.start_line import log_cannot_start
 from badge_bridge.store.firestore import documents
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.rows import Row
 from support.firestore_queries import Index, indexes_needed
+from support.infra_alerts import resolved
 from support.stores import NOW, STORES
 from support.terraform import INFRA, Terraform, read
 
@@ -61,14 +66,59 @@ def test_metrics_count_the_lines_that_they_are_about(
     """A line that the code writes is counted by the metrics for it and by no other, and has the labels they take."""
     caplog.set_level(logging.INFO, logger="badge_bridge")
     write(FloodGate())
-    (record,) = caplog.records
-    fields: Mapping[str, Any] = record.__dict__["json_fields"]
+    fields = _line(caplog)
     metrics = root.locals["counted"]
 
     assert {name for name, metric in metrics.items() if _matches(metric["filter"], fields)} == counted
     for name in counted:
-        for extractor in metrics[name]["labels"].values():
-            assert re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", extractor)[1] in fields  # type: ignore[index]
+        assert _labels(metrics[name]["labels"]) <= fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("write", "alerted"),
+    [
+        (lambda: _event(state="dead", reason="no right"), {"dead_events"}),
+        (lambda: _event(state="waiting", lane="main", reason="no answer", due=5.0), {"paused"}),
+        (lambda: _event(state="waiting", failed=True, reason="no answer", due=5.0), set()),
+        (lambda: _event(state="done"), set()),
+        (lambda: log_cannot_start(RulesError([])), {"cannot_start"}),
+        (lambda: log_cannot_start(StoreUnavailable("it is away")), {"cannot_start"}),
+        (lambda: logging.getLogger("badge_bridge.start").error("the rules have changed and cannot be used"), set()),
+    ],
+    ids=["dead", "paused", "tried-again", "done", "no-rules", "no-store", "rules-of-before"],
+)
+def test_alerts_find_the_lines_that_they_are_about(
+    root: Terraform, caplog: pytest.LogCaptureFixture, write: Any, alerted: set[str]
+) -> None:
+    """An alert that looks into the log finds the line that the code writes, and the labels of its text are in it."""
+    caplog.set_level(logging.INFO, logger="badge_bridge")
+    write()
+    line = _line(caplog)
+    alerts = {
+        address.partition(".")[2]: condition["condition_matched_log"][0]
+        for address, body in root.resources("google_monitoring_alert_policy").items()
+        for condition in body["conditions"]
+        if "condition_matched_log" in condition
+    }
+
+    assert {name for name, alert in alerts.items() if _matches(resolved(root.locals, alert["filter"]), line)} == alerted
+    for name in alerted:
+        assert _labels(alerts[name]["label_extractors"]) <= line.keys()
+
+
+def _line(caplog: pytest.LogCaptureFixture) -> Mapping[str, Any]:
+    """The one line that was written, as Cloud Logging reads it."""
+    (record,) = caplog.records
+    line: Mapping[str, Any] = json.loads(GcpFormatter().format(record))
+    return line
+
+
+def _labels(extractors: Mapping[str, str]) -> set[str]:
+    """The fields that labels are taken from; what Cloud Run adds to a line is there always."""
+    names = {name for one in extractors.values() for name in re.findall(r"^EXTRACT\(jsonPayload\.(\w+)\)$", one)}
+    known = {one for one in extractors.values() if one == "EXTRACT(resource.labels.service_name)"}
+    assert len(names) + len(known) == len(extractors), f"not understood: {extractors}"
+    return names
 
 
 def test_the_time_until_a_badge_is_in_the_line(root: Terraform, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,16 +132,31 @@ def test_the_time_until_a_badge_is_in_the_line(root: Terraform, caplog: pytest.L
     assert isinstance(caplog.records[0].__dict__["json_fields"][field[1]], float)
 
 
-def _matches(written: str, fields: Mapping[str, Any]) -> bool:
-    """Whether a filter of Cloud Logging takes a line with these fields, as far as ours are written."""
-    conditions = re.findall(r'jsonPayload\.(\w+)(?:=\(([^)]+)\)|="([^"]+)"|=(\d+)|(:\*))', written)
-    assert len(conditions) == written.count("jsonPayload."), f"not understood: {written}"
-    return all(
-        name in fields
-        if there
-        else str(fields.get(name)) in (re.findall(r'"([^"]+)"', several) if several else [text or number])
-        for name, several, text, number, there in conditions
-    )
+_CONDITION = re.compile(r'jsonPayload\.(\w+)(?:=\(([^)]+)\)|="([^"]+)"|=(\d+)|(:\*))|severity>=(\w+)')
+
+
+def _matches(written: str, line: Mapping[str, Any]) -> bool:
+    """Whether a filter of Cloud Logging takes this line, as far as ours are written."""
+    assert not _CONDITION.sub("", written).strip(), f"not understood: {written}"
+    return all(_holds(*found.groups(), line=line) for found in _CONDITION.finditer(written))
+
+
+def _holds(
+    name: str | None,
+    several: str | None,
+    text: str | None,
+    number: str | None,
+    there: str | None,
+    severity: str | None,
+    *,
+    line: Mapping[str, Any],
+) -> bool:
+    if severity:
+        levels = logging.getLevelNamesMapping()
+        return levels[line["severity"]] >= levels[severity]
+    if there:
+        return name in line
+    return str(line.get(name or "")) in (re.findall(r'"([^"]+)"', several) if several else [text or number])
 
 
 _ROW = Row(

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import hcl2
 import pytest
 
-from support.infra_policies import POLICIES, Infra
+from support.infra_alerts import ALERTING
+from support.infra_mistakes import WIRED_WRONGLY, Mistake
+from support.infra_policies import KEPT, Infra
+from support.infra_wiring import WIRING
 from support.terraform import INFRA, read
 
-
-class Mistake(NamedTuple):
-    """In one file, `new` stands instead of `old`; files of the plan begin with `plan/`."""
-
-    policy: str
-    file: str
-    old: str
-    new: str
-
+POLICIES = KEPT | WIRING | ALERTING
 
 MISTAKES = [
+    *WIRED_WRONGLY,
     Mistake(
         "only_receive_and_install_are_public",
         "plan/main.tf",

@@ -10,7 +10,7 @@ from badge_bridge.serverless import processing, sweep
 from badge_bridge.settings import SETTINGS
 from support.terraform import Block, Terraform
 
-__all__ = ["POLICIES", "Infra"]
+__all__ = ["KEPT", "Infra", "Policy"]
 
 
 class Infra(NamedTuple):
@@ -290,7 +290,7 @@ def _dead_topics(infra: Infra) -> list[str]:
     ]
 
 
-POLICIES: dict[str, Policy] = {
+KEPT: dict[str, Policy] = {
     policy.__name__: policy
     for policy in (
         only_receive_and_install_are_public,
