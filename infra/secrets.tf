@@ -4,7 +4,8 @@
 resource "google_secret_manager_secret" "this" {
   for_each = module.plan.secrets
 
-  secret_id = each.key
+  secret_id           = each.key
+  deletion_protection = var.protect_data
 
   replication {
     auto {}

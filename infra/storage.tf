@@ -42,7 +42,7 @@ resource "google_storage_bucket" "rules" {
 
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = true
+  force_destroy               = !var.protect_data
 
   versioning {
     enabled = true

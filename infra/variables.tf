@@ -51,7 +51,7 @@ variable "rules" {
 }
 
 variable "secrets" {
-  description = "Secrets to make, by the name that the rules file refers to (sm://NAME). `readers` are the functions that may read it: by default all that read the rules file (receive, process, sweep, install). The values are added with gcloud, so that no state holds them."
+  description = "Secrets to make, by the name that the rules file refers to (sm://NAME). `readers` are the functions that may read it: by default all that read the rules file (receive, process, sweep, install). The values are added with gcloud, so that no state holds them. With `protect_data` one that is taken out again is not deleted, and apply says so: `terraform state rm` lets go of it."
   type        = map(object({ readers = optional(set(string)) }))
   default     = {}
 }
@@ -93,7 +93,7 @@ variable "database_location" {
 }
 
 variable "protect_data" {
-  description = "Whether the database is safe from `terraform destroy`, and its last seven days can be read back (point-in-time recovery, billed as stored bytes). Set it to false and apply before tearing down."
+  description = "Whether the database, the secrets with their values and the bucket of the rules file are safe from `terraform destroy`, and the database's last seven days can be read back (point-in-time recovery, billed as stored bytes). Set it to false and apply before tearing down."
   type        = bool
   default     = true
 }

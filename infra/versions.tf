@@ -3,8 +3,9 @@ terraform {
 
   required_providers {
     google = {
-      source  = "hashicorp/google"
-      version = "~> 6.20"
+      source = "hashicorp/google"
+      # deletion_protection of secrets, and source_md5hash, which came with 6.41.
+      version = "~> 6.50"
     }
   }
 

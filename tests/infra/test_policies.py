@@ -151,7 +151,9 @@ MISTAKES = [
         'data "google_project" "this" {',
         'data "google_secret_manager_secret_version" "this" {',
     ),
-    Mistake("no_value_of_a_secret_is_in_the_state", "secrets.tf", "secret_id = each.key", "secret_data = each.key"),
+    Mistake(
+        "no_value_of_a_secret_is_in_the_state", "secrets.tf", "secret_id           = each.key", "secret_data = each.key"
+    ),
     Mistake(
         "every_secret_is_read_by_whom_the_plan_names",
         "secrets.tf",

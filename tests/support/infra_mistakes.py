@@ -136,6 +136,8 @@ WIRED_WRONGLY = [
     Mistake(_WIRED, "network.tf", "google_compute_subnetwork.egress[0].id", "google_compute_network.egress[0].id"),
     _gone(_WIRED, "network.tf", "google_compute_router_nat", "egress"),
     Mistake(_WIRED, "storage.tf", "google_storage_bucket.rules.name", "google_storage_bucket.source.name"),
+    Mistake(_WIRED, "storage.tf", "= !var.protect_data", "= true"),
+    Mistake(_WIRED, "secrets.tf", "  deletion_protection = var.protect_data\n", ""),
     Mistake(_WIRED, "secrets.tf", "for_each = module.plan.secrets\n", "for_each = {}\n"),
     Mistake(_WIRED, "identities.tf", "account_id   = each.value", "account_id   = each.key"),
     *(

@@ -150,7 +150,12 @@ SERVICES = {
 
 WIRED: Mapping[str, Mapping[str, Any]] = {
     "google_service_account.this": {"for_each": "${module.plan.accounts}", "account_id": "${each.value}"},
-    "google_secret_manager_secret.this": {"for_each": "${module.plan.secrets}", "secret_id": "${each.key}"},
+    "google_secret_manager_secret.this": {
+        "for_each": "${module.plan.secrets}",
+        "secret_id": "${each.key}",
+        "deletion_protection": "${var.protect_data}",
+    },
+    "google_storage_bucket.rules": {"force_destroy": "${!var.protect_data}"},
     "google_storage_bucket_object.source": {"bucket": "${google_storage_bucket.source.name}"},
     "google_storage_bucket_object.rules": {
         "bucket": "${google_storage_bucket.rules.name}",
