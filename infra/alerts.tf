@@ -14,7 +14,15 @@ resource "google_monitoring_notification_channel" "email" {
 locals {
   channels = concat(var.notification_channels, google_monitoring_notification_channel.email[*].id)
 
-  # Answers of one function, as Cloud Run counts them.
+  # Cloud Run's own log of what was asked of the functions that everybody may call.
+  public_requests = join(" ", [
+    "resource.type=\"cloud_run_revision\"",
+    "resource.labels.location=\"${var.region}\"",
+    "resource.labels.service_name=(${join(" OR ", [for name in module.plan.public : "\"${module.plan.functions[name].name}\""])})",
+    "log_id(\"run.googleapis.com/requests\")",
+  ])
+
+  # Answers of one function, as Cloud Run counts them: those that an instance gave.
   answers = {
     for name, function in module.plan.functions : name => join(" AND ", [
       "resource.type = \"cloud_run_revision\"",
@@ -69,7 +77,7 @@ resource "google_monitoring_alert_policy" "dead_letters" {
 
       1. Look at them: `gcloud pubsub subscriptions pull ${module.plan.topic.dead_subscription} --project ${var.project} --limit 10`. The attribute `key` is the event's; it is left there until `--auto-ack`.
       2. A message without `key` is none of ours: `process` answered 400. Find out who else publishes to the topic `${module.plan.topic.name}`.
-      3. Otherwise `process` could not start, could not reach Firestore, or had no free instance: look at its log of that time, and at the answers 429, 5xx on the dashboard. Where 429 prevail, raise `functions.process.max_instances`.
+      3. Otherwise `process` could not start, could not reach Firestore, or had no free instance: look at its log of that time, and at the pushes on the dashboard (`remote_server_4xx` has 429 in it, which Cloud Run's log of requests tells). Where 429 prevail, raise `functions.process.max_instances`.
       4. When it works again, take them off: the same command with `--auto-ack`.
     EOT
   }
@@ -103,7 +111,7 @@ resource "google_monitoring_alert_policy" "backlog" {
     content   = <<-EOT
       A message has waited for `process` for more than ten minutes. Until it is taken, `sweep` works on what is due, slower.
 
-      1. On the dashboard, look at what `process` answers. 401 or 403: its invoker or its audience has changed; `terraform plan` shows it. 5xx: its log says why. 429: it has no free instance.
+      1. On the dashboard, look at the pushes by answer. `remote_server_5xx`: the log of `process` says why. `remote_server_4xx`: Cloud Run's log of requests has the status. 401 or 403: its invoker or its audience has changed; `terraform plan` shows it. 429: it has no free instance.
       2. With 429 or a CPU that is used up: raise `functions.process.cpu`, then `functions.process.max_instances`, and apply.
       3. A portal that does not answer is no reason: its events wait in Firestore and not in Pub/Sub.
     EOT
@@ -148,7 +156,48 @@ resource "google_monitoring_alert_policy" "receive_fails" {
       1. `gcloud run services logs read ${module.plan.functions["receive"].name} --project ${var.project} --region ${var.region} --limit 50`
       2. "the bridge cannot start": the line says which setting, rule or secret is wrong. Put the last rules file back and apply.
       3. Firestore cannot be written: look at the status page of Google Cloud and at Firestore's quotas of the project.
-      4. 504 or no answer at all: memory or instances are used up; raise `functions.receive`, and apply.
+      4. 504: a delivery took longer than ${module.plan.functions["receive"].timeout} s; look at Firestore's latency. A line that tells of a memory limit: raise `functions.receive.memory`, and apply. (Want of an instance raises an alert of its own.)
+    EOT
+  }
+}
+
+# Cloud Run itself answers 429 where all instances are busy. Its count of requests leaves out those that reach none, so
+# only its log of requests tells. (Cloud Monitoring docs, "Google Cloud metrics", run/request_count; Cloud Run docs,
+# "Troubleshoot", no available instance)
+resource "google_monitoring_alert_policy" "overloaded" {
+  display_name          = "${var.name}: deliveries find no free instance"
+  combiner              = "OR"
+  severity              = "CRITICAL"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "A request of a provider or a portal was turned away"
+
+    condition_matched_log {
+      filter = "${local.public_requests} (httpRequest.status=429 OR textPayload:\"no available instance\")"
+      label_extractors = {
+        function = "EXTRACT(resource.labels.service_name)"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "3600s"
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "Badge Bridge: calls may be lost"
+    content   = <<-EOT
+      `$${log.extracted_label.function}` had no free instance, and Cloud Run answered 429. Providers that try again will deliver later; Bitrix24 and some others never try again.
+
+      1. On the dashboard: how many instances are there, and how long does `receive` take for an answer? Where it takes long, Firestore is slow, and more instances help little.
+      2. Otherwise raise `max_instances` of this function in `functions`, and apply. The limit now is ${module.plan.functions["receive"].max_instances} for `receive` and ${module.plan.functions["install"].max_instances} for `install`.
+      3. It is no more than a moment, after quiet: `functions.receive.min_instances` keeps instances ready.
+      4. A source that sends far more than it used to: `jsonPayload.kind="delivery"` in the log, and the provider's own log of webhooks.
     EOT
   }
 }

@@ -98,7 +98,8 @@ def test_alerts_find_the_lines_that_they_are_about(
         address.partition(".")[2]: condition["condition_matched_log"][0]
         for address, body in root.resources("google_monitoring_alert_policy").items()
         for condition in body["conditions"]
-        if "condition_matched_log" in condition
+        # The others look into logs of the platform.
+        if "${local.our_lines}" in condition.get("condition_matched_log", [{}])[0].get("filter", "")
     }
 
     assert {name for name, alert in alerts.items() if _matches(resolved(root.locals, alert["filter"]), line)} == alerted

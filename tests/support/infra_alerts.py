@@ -43,6 +43,9 @@ ALERTS = {
     "receive_fails": [
         Condition(f'{_RECEIVE} AND metric.labels.response_code_class = "5xx"', 0.01, "0s", share_of=_RECEIVE)
     ],
+    "overloaded": [
+        Condition('${local.public_requests} (httpRequest.status=429 OR textPayload:"no available instance")')
+    ],
     "refused": [Condition(f'{_RECEIVE} AND metric.labels.response_code = "401"', "${var.refused_per_5_minutes}", "0s")],
     "dead_events": [Condition("${local.our_lines} ${local.counted.dead.filter}")],
     "paused": [Condition("${local.our_lines} ${local.counted.paused.filter}")],
@@ -61,6 +64,11 @@ LOCALS = {
         '${join(" ", ["resource.type="cloud_run_revision"", "resource.labels.location="${var.region}"", '
         '"resource.labels.service_name=(${join(" OR ", [for function in values(module.plan.functions) : '
         '""${function.name}""])})"])}'
+    ),
+    "public_requests": (
+        '${join(" ", ["resource.type="cloud_run_revision"", "resource.labels.location="${var.region}"", '
+        '"resource.labels.service_name=(${join(" OR ", [for name in module.plan.public : '
+        '""${module.plan.functions[name].name}""])})", "log_id("run.googleapis.com/requests")"])}'
     ),
     "answers": (
         '${{for name, function in module.plan.functions : name => join(" AND ", ["resource.type = '

@@ -168,6 +168,7 @@ WIRED_WRONGLY = [
         for name in (
             "dead_letters",
             "backlog",
+            "overloaded",
             "receive_fails",
             "refused",
             "dead_events",
@@ -181,6 +182,8 @@ WIRED_WRONGLY = [
     Mistake(_ALERTS, "alerts.tf", 'jsonPayload.kind=\\"start\\"', 'jsonPayload.kind=\\"begin\\"'),
     Mistake(_ALERTS, "alerts.tf", "subscription/dead_letter_message_count", "subscription/num_undelivered_messages"),
     Mistake(_ALERTS, "alerts.tf", 'response_code = \\"401\\"', 'response_code = \\"403\\"'),
+    Mistake(_ALERTS, "alerts.tf", "httpRequest.status=429", "httpRequest.status=503"),
+    Mistake(_ALERTS, "alerts.tf", "for name in module.plan.public", 'for name in ["receive"]'),
     Mistake(_ALERTS, "alerts.tf", "COMPARISON_GT", "COMPARISON_LT"),
     Mistake(_ALERTS, "alerts.tf", "threshold_value    = 0.01", "threshold_value    = 1"),
     Mistake(_ALERTS, "alerts.tf", "enabled               = !var.sweep_paused", "enabled               = false"),
