@@ -1,5 +1,5 @@
 resource "google_firestore_database" "this" {
-  name        = var.database
+  name        = module.plan.database
   location_id = coalesce(var.database_location, var.region)
   type        = "FIRESTORE_NATIVE"
 

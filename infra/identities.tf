@@ -24,7 +24,7 @@ resource "google_project_iam_member" "store" {
   member  = local.members[each.key]
 
   condition {
-    title       = "database-${var.database}"
+    title       = "database-${module.plan.database}"
     description = "Only the database of Badge Bridge."
     expression  = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.this.name}\""
   }

@@ -11,7 +11,7 @@ variable "region" {
 }
 
 variable "name" {
-  description = "What the names of all resources begin with; two deployments in one project have two."
+  description = "What the names of all resources begin with; two deployments in one project have two, and each a state of its own."
   type        = string
   default     = "badge-bridge"
 }
@@ -57,9 +57,9 @@ variable "secrets" {
 }
 
 variable "encryption_key_secret" {
-  description = "Name of the secret with ENCRYPTION_KEY, which the tokens of OAuth applications are stored with; it is made too. null where every portal has a webhook."
+  description = "Name of the secret with ENCRYPTION_KEY, which the tokens of OAuth applications are stored with; it is made too. null: `name` and `-encryption-key`. Empty (\"\") where every portal has a webhook: there is none."
   type        = string
-  default     = "badge-bridge-encryption-key"
+  default     = null
 }
 
 variable "environment" {
@@ -81,9 +81,9 @@ variable "functions" {
 }
 
 variable "database" {
-  description = "Name of the Firestore database."
+  description = "Name of the Firestore database. null: `name`, with `-events` where that alone is too short for one."
   type        = string
-  default     = "badge-bridge"
+  default     = null
 }
 
 variable "database_location" {

@@ -52,6 +52,11 @@ locals {
   # (Cloud Run docs, "Invoke with an HTTPS request" and "Custom audiences")
   urls = { for name in keys(local.defaults) : name => "https://${var.name}-${name}-${var.project_number}.${var.region}.run.app" }
 
+  # Made from the name, so that two deployments in one project share neither events nor the key of their tokens. The name
+  # of a database has 4 characters at least.
+  database       = var.database != null ? var.database : length(var.name) >= 4 ? var.name : "${var.name}-events"
+  encryption_key = var.encryption_key_secret != null ? var.encryption_key_secret : "${var.name}-encryption-key"
+
   topic        = var.name
   rules_bucket = "${var.project}-${var.name}-rules"
   # One name for ever: instances look once a minute whether its content has changed, and follow. Were the name or a hash
@@ -63,7 +68,7 @@ locals {
   environment = {
     for name, size in local.sizes : name => merge(
       {
-        STATE                = "firestore://${var.project}/${var.database}"
+        STATE                = "firestore://${var.project}/${local.database}"
         DISPATCH             = "pubsub://${var.project}/${local.topic}"
         LOG_FORMAT           = "gcp"
         LOG_LEVEL            = var.log_level
@@ -77,7 +82,7 @@ locals {
       contains(local.reads_rules, name) ? merge(
         var.environment,
         { RULES = var.uploads_rules ? "gs://${local.rules_bucket}/${local.rules_object}" : var.rules },
-        var.encryption_key_secret == null ? {} : { ENCRYPTION_KEY = "sm://${var.encryption_key_secret}" },
+        local.encryption_key == "" ? {} : { ENCRYPTION_KEY = "sm://${local.encryption_key}" },
       ) : {},
       contains(keys(local.invoker), name) ? {
         INVOKERS         = local.emails[local.invoker[name]]
@@ -88,7 +93,7 @@ locals {
 
   secrets = {
     for name, secret in merge(
-      var.encryption_key_secret == null ? {} : { (var.encryption_key_secret) = { readers = null } },
+      local.encryption_key == "" ? {} : { (local.encryption_key) = { readers = null } },
       var.secrets,
     ) : name => toset(secret.readers == null ? local.reads_rules : secret.readers)
   }

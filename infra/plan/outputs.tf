@@ -60,6 +60,11 @@ output "console_members" {
   value       = var.console_members
 }
 
+output "database" {
+  description = "Name of the Firestore database."
+  value       = local.database
+}
+
 output "topic" {
   description = "The topic, its subscription, and the same for dead letters."
   value = {

@@ -104,13 +104,12 @@ variable "functions" {
 }
 
 variable "database" {
-  description = "Name of the Firestore database."
+  description = "Name of the Firestore database; null: made from `name`."
   type        = string
-  nullable    = false
 
   validation {
     # Firestore docs, "Manage databases": 4 to 63 characters; the setting STATE has no place for `(default)`'s brackets.
-    condition     = can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.database))
+    condition     = var.database == null || can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.database))
     error_message = "database has 4 to 63 lower-case letters, digits and hyphens, and begins with a letter."
   }
 }
@@ -161,11 +160,11 @@ variable "secrets" {
 }
 
 variable "encryption_key_secret" {
-  description = "Name of the secret with ENCRYPTION_KEY; null where no portal has an OAuth application."
+  description = "Name of the secret with ENCRYPTION_KEY; null: made from `name`; empty where no portal has an OAuth application."
   type        = string
 
   validation {
-    condition     = var.encryption_key_secret == null || can(regex("^[A-Za-z0-9_-]{1,255}$", var.encryption_key_secret))
+    condition     = var.encryption_key_secret == null || can(regex("^[A-Za-z0-9_-]{0,255}$", var.encryption_key_secret))
     error_message = "The name of a secret has up to 255 letters, digits, hyphens and underscores."
   }
 }

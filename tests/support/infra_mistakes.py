@@ -100,6 +100,7 @@ WIRED_WRONGLY = [
     Mistake("the_plan_is_told_what_users_set", "plan.tf", "= var.retention_days", "= null"),
     Mistake("the_plan_is_told_what_users_set", "plan.tf", "= var.static_egress", "= false"),
     Mistake("the_plan_is_told_what_users_set", "plan.tf", "var.rules_file != null", "false"),
+    Mistake(_WIRED, "firestore.tf", "= module.plan.database", '= "badge-bridge"'),
     _gone(_WIRED, "firestore.tf", "google_firestore_index", "this"),
     Mistake(
         _WIRED,

@@ -180,6 +180,7 @@ WIRED: Mapping[str, Mapping[str, Any]] = {
         "http_target.oidc_token.service_account_email": '${google_service_account.this["scheduler"].email}',
         "retry_config.retry_count": 0,
     },
+    "google_firestore_database.this": {"name": "${module.plan.database}", "type": "FIRESTORE_NATIVE"},
     "google_firestore_index.this": {
         "for_each": "${local.indexes}",
         "database": "${google_firestore_database.this.name}",

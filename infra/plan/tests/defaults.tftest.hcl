@@ -135,13 +135,44 @@ run "only_functions_that_call_portals_leave_by_the_static_address" {
   }
 }
 
+run "two_deployments_in_one_project" {
+  command = plan
+
+  variables {
+    name                  = "second"
+    database              = null
+    encryption_key_secret = null
+  }
+  assert {
+    condition     = output.database == "second" && output.functions["receive"].environment["STATE"] == "firestore://acme-badges-1/second"
+    error_message = "The database is not the deployment's own: ${output.database}"
+  }
+  assert {
+    condition     = output.functions["receive"].environment["ENCRYPTION_KEY"] == "sm://second-encryption-key" && contains(keys(output.secrets), "second-encryption-key")
+    error_message = "The key is not the deployment's own."
+  }
+}
+
+run "name_too_short_for_a_database" {
+  command = plan
+
+  variables {
+    name     = "bb"
+    database = null
+  }
+  assert {
+    condition     = output.database == "bb-events"
+    error_message = "The database has another name: ${output.database}"
+  }
+}
+
 run "rules_in_the_zip" {
   command = plan
 
   variables {
     uploads_rules         = false
     rules                 = "rules.yaml"
-    encryption_key_secret = null
+    encryption_key_secret = ""
     retention_days        = null
     functions             = { receive = { memory = "1Gi" } }
   }

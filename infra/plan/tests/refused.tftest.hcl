@@ -13,7 +13,7 @@ variables {
   log_level             = "INFO"
   show_phone_numbers    = false
   secrets               = {}
-  encryption_key_secret = null
+  encryption_key_secret = ""
   environment           = {}
   console_members       = []
   max_delivery_attempts = 20
