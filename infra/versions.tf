@@ -9,8 +9,8 @@ terraform {
     }
   }
 
-  # The state holds no value of a secret. Where several people deploy, keep it in a bucket: `backend "gcs" {}` here, and
-  # `terraform init -backend-config=bucket=...`.
+  # The state holds no value of a secret. Where several people deploy, it is kept in a bucket (README, "From nothing to
+  # the first badge"), which a file of theirs says, since its name is theirs.
 }
 
 provider "google" {
