@@ -112,7 +112,7 @@ resource "google_monitoring_alert_policy" "backlog" {
       A message has waited for `process` for more than ten minutes. Until it is taken, `sweep` works on what is due, slower.
 
       1. On the dashboard, look at the pushes by answer. `remote_server_5xx`: the log of `process` says why. `remote_server_4xx`: Cloud Run's log of requests has the status. 401 or 403: its invoker or its audience has changed; `terraform plan` shows it. 429: it has no free instance.
-      2. With 429 or a CPU that is used up: raise `functions.process.cpu`, then `functions.process.max_instances`, and apply.
+      2. With 429 or a CPU that is used up: raise `functions.process.cpu` (with 4 CPUs, `memory` is 2Gi at least, with 8 it is 4Gi), then `functions.process.max_instances`, and apply.
       3. A portal that does not answer is no reason: its events wait in Firestore and not in Pub/Sub.
     EOT
   }
@@ -232,7 +232,7 @@ resource "google_monitoring_alert_policy" "refused" {
       Deliveries are refused for their signature or token: a secret was changed on one side only, or a stranger tries.
 
       1. The dashboard shows which source. The log says what is wrong with each: `jsonPayload.kind="delivery" jsonPayload.result="refused"`.
-      2. One source, all of its deliveries: compare its secret with the provider's, and `public_url` in the rules file with the address that is entered there. Add the right one: `gcloud secrets versions add NAME --data-file=-`; functions read it as they start.
+      2. One source, all of its deliveries: compare its secret with the provider's, and `public_url` in the rules file with the address that is entered there. Add the right one: `gcloud secrets versions add NAME --data-file=-`; instances that run go on with the one that they have, so change a comment in the rules file and apply, and they follow within a minute.
       3. One source, some of its deliveries, or names that you do not have: somebody guesses. Nothing of it is stored; Cloud Armor in front of `receive` can keep an address out.
     EOT
   }

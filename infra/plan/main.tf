@@ -41,6 +41,10 @@ locals {
     }
   }
 
+  mebibytes = {
+    for name, size in local.sizes : name => tonumber(regex("^[0-9]+", size.memory)) * (endswith(size.memory, "Gi") ? 1024 : 1)
+  }
+
   accounts = merge(
     { for name in keys(local.defaults) : name => "${var.name}-${name}" },
     { build = "${var.name}-build", push = "${var.name}-push", scheduler = "${var.name}-scheduler" },

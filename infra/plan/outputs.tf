@@ -17,6 +17,28 @@ output "functions" {
     error_message = "A function with less than one CPU has concurrency = 1."
   }
   precondition {
+    # Cloud Run docs, "Configure CPU limits", minimum memory, and "Configure memory limits", minimum CPU.
+    condition = alltrue([
+      for name, size in local.sizes :
+      local.mebibytes[name] >= lookup({ "4" = 2048, "8" = 4096 }, size.cpu, 128)
+    ])
+    error_message = "Memory is too little for the CPU: at least 2Gi with 4 CPUs, 4Gi with 8, 128Mi always."
+  }
+  precondition {
+    condition = alltrue([
+      for name, size in local.sizes :
+      tonumber(size.cpu) >= (
+        local.mebibytes[name] > 16384 ? 8 : local.mebibytes[name] > 8192 ? 4 :
+        local.mebibytes[name] > 4096 ? 2 : local.mebibytes[name] > 1024 ? 1 : local.mebibytes[name] > 512 ? 0.5 : 0
+      )
+    ])
+    error_message = "CPU is too little for the memory: at least 0.5 above 512Mi, 1 above 1Gi, 2 above 4Gi, 4 above 8Gi, 8 above 16Gi."
+  }
+  precondition {
+    condition     = alltrue([for size in values(local.mebibytes) : size <= 32768])
+    error_message = "A function has 32Gi of memory at most."
+  }
+  precondition {
     condition     = alltrue([for size in values(local.sizes) : size.min_instances <= size.max_instances])
     error_message = "min_instances is above max_instances."
   }

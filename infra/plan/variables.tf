@@ -86,6 +86,11 @@ variable "functions" {
     error_message = "cpu is 1, 2, 4, 8 or a fraction such as 0.5."
   }
   validation {
+    # Cloud Run docs, "Configure CPU limits".
+    condition     = alltrue([for size in values(var.functions) : size.cpu == null || try(tonumber(size.cpu) >= 0.08, true)])
+    error_message = "cpu is 0.08 at least."
+  }
+  validation {
     condition = alltrue([
       for size in values(var.functions) :
       size.concurrency == null || try(size.concurrency >= 1 && size.concurrency <= 1000, false)

@@ -123,6 +123,23 @@ run "one_instance_paces_all_portals" {
   }
 }
 
+run "sizes_that_cloud_run_takes" {
+  command = plan
+
+  variables {
+    functions = {
+      receive = { cpu = "2" }
+      process = { cpu = "4", memory = "2Gi" }
+      sweep   = { cpu = "8", memory = "4096Mi" }
+      console = { cpu = "0.08", memory = "128Mi", concurrency = 1 }
+    }
+  }
+  assert {
+    condition     = output.functions["process"].cpu == "4" && output.functions["process"].memory == "2Gi"
+    error_message = "process has another size than was asked for."
+  }
+}
+
 run "only_functions_that_call_portals_leave_by_the_static_address" {
   command = plan
 

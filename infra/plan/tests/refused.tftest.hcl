@@ -128,6 +128,69 @@ run "half_a_cpu_for_many" {
   expect_failures = [output.functions]
 }
 
+run "hardly_any_cpu" {
+  command = plan
+
+  variables {
+    functions = { receive = { cpu = "0.05", concurrency = 1 } }
+  }
+  expect_failures = [var.functions]
+}
+
+run "four_cpus_with_the_memory_of_one" {
+  command = plan
+
+  variables {
+    functions = { process = { cpu = "4" } }
+  }
+  expect_failures = [output.functions]
+}
+
+run "eight_cpus_with_the_memory_of_four" {
+  command = plan
+
+  variables {
+    functions = { process = { cpu = "8", memory = "2Gi" } }
+  }
+  expect_failures = [output.functions]
+}
+
+run "one_cpu_with_the_memory_of_two" {
+  command = plan
+
+  variables {
+    functions = { receive = { memory = "8Gi" } }
+  }
+  expect_failures = [output.functions]
+}
+
+run "half_a_cpu_with_the_memory_of_one" {
+  command = plan
+
+  variables {
+    functions = { receive = { cpu = "0.5", memory = "2Gi", concurrency = 1 } }
+  }
+  expect_failures = [output.functions]
+}
+
+run "memory_for_nothing" {
+  command = plan
+
+  variables {
+    functions = { receive = { memory = "64Mi" } }
+  }
+  expect_failures = [output.functions]
+}
+
+run "more_memory_than_there_is" {
+  command = plan
+
+  variables {
+    functions = { receive = { cpu = "8", memory = "64Gi" } }
+  }
+  expect_failures = [output.functions]
+}
+
 run "more_instances_at_least_than_at_most" {
   command = plan
 
