@@ -285,10 +285,12 @@ resource "google_monitoring_alert_policy" "paused" {
   notification_channels = local.channels
 
   conditions {
-    display_name = "Events wait for a portal"
+    # Every pause has such a line at its very beginning. An event that was received a quarter of an hour ago and is
+    # waiting still tells that this one has lasted, or that it was preceded by others.
+    display_name = "Events have waited for a portal for 15 minutes"
 
     condition_matched_log {
-      filter = "${local.our_lines} ${local.counted.paused.filter}"
+      filter = "${local.our_lines} ${local.counted.paused.filter} jsonPayload.waited_ms>900000"
       label_extractors = {
         lane   = "EXTRACT(jsonPayload.lane)"
         reason = "EXTRACT(jsonPayload.reason)"
@@ -307,9 +309,9 @@ resource "google_monitoring_alert_policy" "paused" {
     mime_type = "text/markdown"
     subject   = "Badge Bridge: a portal does not answer or refuses"
     content   = <<-EOT
-      Events wait for `$${log.extracted_label.lane}`: $${log.extracted_label.reason}
+      Events have waited for `$${log.extracted_label.lane}` for a quarter of an hour or more: $${log.extracted_label.reason}
 
-      They keep their place and use up no attempt; one at a time is tried, and the others follow when it works. So a short pause mends itself.
+      They keep their place and use up no attempt; one at a time is tried, and the others follow when it works. So a short pause mends itself, and raises no alert.
 
       1. Unreachable: is the portal up, and does a firewall let us in (with `static_egress`, from one address)?
       2. Over its limits: do other applications ask the portal from the same address? `limits` in the rules file, or `static_egress`.
@@ -376,15 +378,72 @@ resource "google_monitoring_alert_policy" "sweep_missing" {
       }
     }
   }
+  # Absence is only noticed of what was there before, and `sweep` may never have succeeded.
+  # (Cloud Monitoring docs, "AlertPolicy.Condition.MetricAbsence")
+  conditions {
+    display_name = "More than 3 sweeps have failed within 15 minutes"
+
+    condition_threshold {
+      filter          = "${local.answers["sweep"]} AND metric.labels.response_code_class != \"2xx\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 3
+      duration        = "0s"
+
+      aggregations {
+        alignment_period     = "900s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
 
   documentation {
     mime_type = "text/markdown"
     subject   = "Badge Bridge: nothing is tried again"
     content   = <<-EOT
-      Cloud Scheduler calls `sweep` every minute, and none of these calls has succeeded for a quarter of an hour. New events are worked on; what is due later, or was not told of, waits.
+      Cloud Scheduler calls `sweep` every minute, and none of these calls has succeeded for a quarter of an hour, or several have failed. New events are worked on; what is due later, or was not told of, waits.
 
       1. `gcloud scheduler jobs describe ${google_cloud_scheduler_job.sweep.name} --project ${var.project} --location ${google_cloud_scheduler_job.sweep.region}`: its state, and the status of its last attempt.
       2. 401 or 403: its account or its audience has changed; `terraform plan` shows it. 5xx: the log of `${module.plan.functions["sweep"].name}` says why.
+    EOT
+  }
+}
+
+# What Cloud Run turns away reaches no instance, and so is in no count of requests; Cloud Scheduler's own log has it. It
+# does not mend itself, so the first line is enough.
+resource "google_monitoring_alert_policy" "sweep_refused" {
+  display_name          = "${var.name}: sweep may not be called"
+  combiner              = "OR"
+  severity              = "ERROR"
+  enabled               = !var.sweep_paused
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "Cloud Scheduler was refused"
+
+    condition_matched_log {
+      filter = "resource.type=\"cloud_scheduler_job\" resource.labels.job_id=\"${google_cloud_scheduler_job.sweep.name}\" log_id(\"cloudscheduler.googleapis.com/executions\") jsonPayload.status=(\"PERMISSION_DENIED\" OR \"UNAUTHENTICATED\" OR \"NOT_FOUND\")"
+      label_extractors = {
+        status = "EXTRACT(jsonPayload.status)"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "3600s"
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "Badge Bridge: nothing is tried again"
+    content   = <<-EOT
+      Cloud Scheduler may not call `sweep`: $${log.extracted_label.status}. New events are worked on; what is due later, or was not told of, waits.
+
+      1. Within some minutes of the first deployment: rights were still spreading. The next calls succeed; `gcloud scheduler jobs describe ${google_cloud_scheduler_job.sweep.name} --project ${var.project} --location ${google_cloud_scheduler_job.sweep.region}` shows the status of the last one.
+      2. Otherwise its account, its audience, or the ingress of `sweep` has changed: `terraform plan` shows it, `terraform apply` mends it.
     EOT
   }
 }

@@ -43,7 +43,7 @@ def test_each_entry_point_is_a_function_and_back() -> None:
 
 def _event(**fields: Any) -> None:
     always: dict[str, Any] = {"key": "s:1", "source": "s", "provider": "twilio", "type": "call.missed", "attempt": 1}
-    log_event(**always, failures=0, waited=0.0, took=0.1, **fields)
+    log_event(**{**always, "failures": 0, "waited": 0.0, "took": 0.1, **fields})
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,24 @@ def test_metrics_count_the_lines_that_they_are_about(
     ("write", "alerted"),
     [
         (lambda: _event(state="dead", reason="no right"), {"dead_events"}),
-        (lambda: _event(state="waiting", lane="main", reason="no answer", due=5.0), {"paused"}),
+        (lambda: _event(state="waiting", lane="main", reason="no answer", due=5.0, waited=901.0), {"paused"}),
+        (lambda: _event(state="waiting", lane="main", reason="no answer", due=5.0, waited=3.0), set()),
         (lambda: _event(state="waiting", failed=True, reason="no answer", due=5.0), set()),
         (lambda: _event(state="done"), set()),
         (lambda: log_cannot_start(RulesError([])), {"cannot_start"}),
         (lambda: log_cannot_start(StoreUnavailable("it is away")), {"cannot_start"}),
         (lambda: logging.getLogger("badge_bridge.start").error("the rules have changed and cannot be used"), set()),
     ],
-    ids=["dead", "paused", "tried-again", "done", "no-rules", "no-store", "rules-of-before"],
+    ids=[
+        "dead",
+        "paused-for-long",
+        "paused-a-moment",
+        "tried-again",
+        "done",
+        "no-rules",
+        "no-store",
+        "rules-of-before",
+    ],
 )
 def test_alerts_find_the_lines_that_they_are_about(
     root: Terraform, caplog: pytest.LogCaptureFixture, write: Any, alerted: set[str]
@@ -133,7 +143,7 @@ def test_the_time_until_a_badge_is_in_the_line(root: Terraform, caplog: pytest.L
     assert isinstance(caplog.records[0].__dict__["json_fields"][field[1]], float)
 
 
-_CONDITION = re.compile(r'jsonPayload\.(\w+)(?:=\(([^)]+)\)|="([^"]+)"|=(\d+)|(:\*))|severity>=(\w+)')
+_CONDITION = re.compile(r'jsonPayload\.(\w+)(?:=\(([^)]+)\)|="([^"]+)"|=(\d+)|(:\*)|>(\d+))|severity>=(\w+)')
 
 
 def _matches(written: str, line: Mapping[str, Any]) -> bool:
@@ -148,6 +158,7 @@ def _holds(
     text: str | None,
     number: str | None,
     there: str | None,
+    above: str | None,
     severity: str | None,
     *,
     line: Mapping[str, Any],
@@ -155,6 +166,8 @@ def _holds(
     if severity:
         levels = logging.getLevelNamesMapping()
         return levels[line["severity"]] >= levels[severity]
+    if above:
+        return float(line[name or ""]) > float(above)
     if there:
         return name in line
     return str(line.get(name or "")) in (re.findall(r'"([^"]+)"', several) if several else [text or number])

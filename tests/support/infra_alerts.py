@@ -48,15 +48,25 @@ ALERTS = {
     ],
     "refused": [Condition(f'{_RECEIVE} AND metric.labels.response_code = "401"', "${var.refused_per_5_minutes}", "0s")],
     "dead_events": [Condition("${local.our_lines} ${local.counted.dead.filter}")],
-    "paused": [Condition("${local.our_lines} ${local.counted.paused.filter}")],
+    "paused": [Condition("${local.our_lines} ${local.counted.paused.filter} jsonPayload.waited_ms>900000")],
     "cannot_start": [Condition('${local.our_lines} jsonPayload.kind="start" severity>=CRITICAL')],
-    "sweep_missing": [Condition(f'{_SWEEP} AND metric.labels.response_code_class = "2xx"', duration="900s")],
+    "sweep_missing": [
+        Condition(f'{_SWEEP} AND metric.labels.response_code_class = "2xx"', duration="900s"),
+        Condition(f'{_SWEEP} AND metric.labels.response_code_class != "2xx"', 3, "0s"),
+    ],
+    "sweep_refused": [
+        Condition(
+            'resource.type="cloud_scheduler_job" resource.labels.job_id="${google_cloud_scheduler_job.sweep.name}" '
+            'log_id("cloudscheduler.googleapis.com/executions") '
+            'jsonPayload.status=("PERMISSION_DENIED" OR "UNAUTHENTICATED" OR "NOT_FOUND")'
+        )
+    ],
     "silent": [
         Condition(f'{_RECEIVE} AND metric.labels.response_code_class = "2xx"', duration="${var.silent_hours * 3600}s")
     ],
 }
 
-ENABLED = {"sweep_missing": "${!var.sweep_paused}"}
+ENABLED = dict.fromkeys(("sweep_missing", "sweep_refused"), "${!var.sweep_paused}")
 COUNT = {"silent": "${var.silent_hours == null ? 0 : 1}"}
 
 LOCALS = {
