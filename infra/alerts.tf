@@ -271,7 +271,7 @@ resource "google_monitoring_alert_policy" "dead_events" {
 
       1. The log line has the rules and what the portal answered; the console shows all attempts.
       2. Mend what it says: a badge or a right that is missing in the portal, a rule, an expired application.
-      3. Try it again: `STATE=firestore://${var.project}/${module.plan.database} badge-bridge events redrive KEY`, as somebody who may write to the database; `sweep` takes it within a minute.
+      3. Try it again: `STATE=firestore://${var.project}/${module.plan.database} badge-bridge events redrive KEY`, as somebody who may write to the database; `sweep` takes it within a minute or two.
 
       Further ones within the hour raise no mail of their own: `jsonPayload.kind="event" jsonPayload.state="dead"` finds them.
     EOT

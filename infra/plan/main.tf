@@ -11,8 +11,9 @@ locals {
   defaults = {
     receive = { cpu = "1", memory = "512Mi", concurrency = 80, min_instances = 0, max_instances = 20, timeout = 30 }
     process = { cpu = "1", memory = "1Gi", concurrency = 256, min_instances = 0, max_instances = 1, timeout = 120 }
-    # A sweep may last longer than the minute until the next one, which then shares its instance.
-    sweep   = { cpu = "1", memory = "1Gi", concurrency = 8, min_instances = 0, max_instances = 1, timeout = 150 }
+    # One at a time: where a sweep lasts longer than a minute, Cloud Scheduler begins the next one when it has ended, and
+    # nobody else calls it. (Cloud Scheduler docs, "Job", schedule)
+    sweep   = { cpu = "1", memory = "1Gi", concurrency = 1, min_instances = 0, max_instances = 1, timeout = 150 }
     install = { cpu = "1", memory = "512Mi", concurrency = 20, min_instances = 0, max_instances = 2, timeout = 60 }
     console = { cpu = "1", memory = "512Mi", concurrency = 20, min_instances = 0, max_instances = 2, timeout = 30 }
   }
