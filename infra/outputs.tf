@@ -32,3 +32,8 @@ output "dead_letters" {
   description = "The subscription with dead letters."
   value       = google_pubsub_subscription.dead.name
 }
+
+output "service_accounts" {
+  description = "By function, the e-mail of its service account: for rights on what is not made here, such as a bucket of somebody else's that `rules` names."
+  value       = { for name in keys(module.plan.functions) : name => google_service_account.this[name].email }
+}

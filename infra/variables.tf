@@ -45,7 +45,7 @@ variable "rules_file" {
 }
 
 variable "rules" {
-  description = "Where the functions find the rules file, where it is not uploaded from here: `rules.yaml` for one that `make package RULES_FILE=...` has put into the zip, or gs://BUCKET/OBJECT that they may read."
+  description = "Where the functions find the rules file, where it is not uploaded from here: `rules.yaml` for one that `make package RULES_FILE=...` has put into the zip, or gs://BUCKET/OBJECT that they may read (`output service_accounts` names them; `roles/storage.objectViewer`)."
   type        = string
   default     = null
 }

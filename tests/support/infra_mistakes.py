@@ -118,6 +118,9 @@ WIRED_WRONGLY = [
     Mistake(_WIRED, "firestore.tf", "for_each = toset(local.expiring)", 'for_each = toset(["events"])'),
     Mistake(_WIRED, "firestore.tf", "  # Empty: no index.\n  index_config {}\n", ""),
     Mistake(_WIRED, "firestore.tf", "field      = each.value.field", 'field      = "expire_at"'),
+    Mistake(
+        _WIRED, "outputs.tf", "google_service_account.this[name].email", 'google_service_account.this["push"].email'
+    ),
     _gone(_WIRED, "scheduler.tf", "google_cloud_scheduler_job", "sweep"),
     Mistake(_WIRED, "scheduler.tf", '"* * * * *"', '"0 * * * *"'),
     Mistake(_WIRED, "scheduler.tf", "= var.sweep_paused", "= true"),

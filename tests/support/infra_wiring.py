@@ -282,6 +282,9 @@ def what_is_wired_is_there_and_wired(infra: Infra) -> Iterator[str]:
             continue
         found = {path: value for path, value in _paths(resources[address]) if path in wanted}
         yield from _differences(address, found, wanted)
+    accounts = infra.root.named("output").get("service_accounts", {}).get("value")
+    if accounts != "${{for name in keys(module.plan.functions) : name => google_service_account.this[name].email}}":
+        yield f"the accounts that are told are {accounts}"
     if infra.root.named("variable")["sweep_paused"]["default"] is not False:
         yield "sweep is paused by default"
 
