@@ -357,6 +357,43 @@ resource "google_monitoring_alert_policy" "cannot_start" {
   }
 }
 
+resource "google_monitoring_alert_policy" "rules_refused" {
+  display_name          = "${var.name}: the new rules are not used"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "The newest rules file has mistakes"
+
+    condition_matched_log {
+      filter = "${local.our_lines} jsonPayload.kind=\"rules_refused\""
+      label_extractors = {
+        function = "EXTRACT(resource.labels.service_name)"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "3600s"
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "Badge Bridge: the new rules file is refused"
+    content   = <<-EOT
+      `$${log.extracted_label.function}` refuses the newest rules file and works by the one of before: deliveries are still taken, and events worked on. `findings` in the log line has every mistake. A new instance takes the newest of the five versions before that has no mistake; where there is none, or where only a secret is missing, it does not start.
+
+      1. Mend the file, `badge-bridge check rules.yaml`, `terraform apply`; do so before each apply. Instances take the mended file within a minute.
+      2. Only a secret is missing: `gcloud secrets versions add NAME --project ${var.project} --data-file=-`. Instances look again within six minutes.
+      3. It cannot be mended now: `gcloud storage ls --all-versions gs://${module.plan.buckets.rules}/${module.plan.buckets.rules_object}` lists the versions, the oldest first; `gcloud storage cp` from `gs://${module.plan.buckets.rules}/${module.plan.buckets.rules_object}#GENERATION` to the same address without `#GENERATION` restores one. Put the same content into the file that Terraform uploads.
+    EOT
+  }
+}
+
 resource "google_monitoring_alert_policy" "sweep_missing" {
   display_name          = "${var.name}: sweep does not run"
   combiner              = "OR"

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from badge_bridge.errors import BridgeError, Finding, RulesError, SettingsError
+from badge_bridge.errors import BridgeError, Finding, GoogleError, RulesError, SettingsError
 from badge_bridge.gcp.tokens import TokenSource, access_tokens
 from badge_bridge.http import AsyncBaseTransport, keep_addresses_out_of_logs
 from badge_bridge.rulesfile import Draft, RulesFile, read_file, rules_hash
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from badge_bridge.gcp.rest import GoogleApi
     from badge_bridge.gcp.secret_manager import SecretUnusable
 
-__all__ = ["Google", "configured", "hash_of_rules", "without_secrets"]
+__all__ = ["Before", "Google", "configured", "hash_of_rules", "rules_before", "without_secrets"]
+
+EARLIER = 5
+"""Versions of the rules that are tried where the newest has mistakes."""
 
 
 @dataclass(slots=True)
@@ -68,6 +71,43 @@ async def hash_of_rules(settings: Settings, environ: Mapping[str, str], google: 
         GoogleError: it cannot be read now.
     """
     return rules_hash(await _content(settings.rules, environ, google or Google()))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Where the rules of before are, as a value of RULES, and the `hash` of the newest ones, which have mistakes."""
+
+    rules: str
+    refused: str
+
+
+async def rules_before(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> Before | None:
+    """The newest version of the rules without mistakes, where the newest version of all has some.
+
+    Only for objects of Cloud Storage, and of these the `EARLIER` ones before the newest. None where there is no such
+    version, where none can be had now, or where the newest one is fine itself: what it lacks is outside of it, such as
+    a secret that was taken away, and instances that have run since before that work by it and not by older rules.
+    """
+    if not settings.rules.startswith("gs://"):
+        return None
+
+    from badge_bridge.gcp import storage  # noqa: PLC0415 - for those who keep their rules there
+
+    google = google or Google()
+    refused = ""
+    async with _api(storage.BASE, storage.EMULATOR, environ, google) as api:
+        try:
+            for version in (await storage.versions(settings.rules, api))[: EARLIER + 1]:
+                content = await storage.read_object(version, api)
+                try:
+                    Draft(content, version).checked(providers=OPTIONS, environ=None)
+                except RulesError:
+                    refused = refused or rules_hash(content)
+                else:
+                    return Before(version, refused) if refused else None
+        except (GoogleError, storage.ObjectUnusable):
+            return None  # the caller knows already what is wrong with the newest
+    return None
 
 
 async def _draft(settings: Settings, environ: Mapping[str, str], google: Google) -> Draft:

@@ -32,7 +32,7 @@ class Setting(NamedTuple):
 
 
 SETTINGS = (
-    Setting("RULES", "rules.yaml", "Path of the rules file, or an object of Cloud Storage: `gs://BUCKET/OBJECT`."),
+    Setting("RULES", "rules.yaml", "Path of the rules file, or an object of Cloud Storage: `gs://BUCKET/OBJECT`, or with `#GENERATION` one version of it."),  # noqa: E501 - one row of a table
     Setting("STATE", "sqlite:///badge-bridge.db", "Where events are kept: `sqlite:///relative/path`, `sqlite:////absolute/path`, `firestore://PROJECT/DATABASE`, or `memory:` for tests."),  # noqa: E501 - one row of a table
     Setting("DISPATCH", "local", "For a function: who works on what `receive` has stored. `local`: the process that has; `pubsub://PROJECT/TOPIC`: the function `process`, to which Pub/Sub pushes."),  # noqa: E501 - one row of a table
     Setting("INVOKERS", "", "E-mail addresses of service accounts, comma separated: `process` and `sweep` take calls with an identity token of one of them only. Without it the platform alone decides who may call."),  # noqa: E501 - one row of a table
@@ -63,7 +63,7 @@ class Settings:
     """What the environment says. `log_format` None means: the caller decides by where it runs."""
 
     rules: str
-    """A path, or `gs://BUCKET/OBJECT`."""
+    """A path, or `gs://BUCKET/OBJECT`, or with `#GENERATION` one version of it."""
     state: str
     log_format: LogFormat | None
     log_level: LogLevel

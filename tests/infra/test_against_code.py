@@ -17,7 +17,7 @@ from badge_bridge.errors import RulesError, StoreUnavailable
 from badge_bridge.observability.event_line import log_accept, log_event
 from badge_bridge.observability.floods import FloodGate
 from badge_bridge.observability.gcp import GcpFormatter
-from badge_bridge.observability.start_line import log_cannot_start
+from badge_bridge.observability.start_line import log_cannot_start, log_rules_refused
 from badge_bridge.store.firestore import documents
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.rows import Row
@@ -84,7 +84,7 @@ def test_metrics_count_the_lines_that_they_are_about(
         (lambda: _event(state="done"), set()),
         (lambda: log_cannot_start(RulesError([])), {"cannot_start"}),
         (lambda: log_cannot_start(StoreUnavailable("it is away")), {"cannot_start"}),
-        (lambda: logging.getLogger("badge_bridge.start").error("the rules have changed and cannot be used"), set()),
+        (lambda: log_rules_refused("those of before stay", RulesError([])), {"rules_refused"}),
     ],
     ids=[
         "dead",
@@ -94,7 +94,7 @@ def test_metrics_count_the_lines_that_they_are_about(
         "done",
         "no-rules",
         "no-store",
-        "rules-of-before",
+        "rules-refused",
     ],
 )
 def test_alerts_find_the_lines_that_they_are_about(

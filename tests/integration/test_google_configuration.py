@@ -6,9 +6,10 @@ import gc
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from badge_bridge.observability import logs
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.serverless.opening import LOOK, Opening, read_rules
+from badge_bridge.serverless.opening import LOOK, RETRY, Opening, read_rules
 from badge_bridge.settings import Settings
 from support.commands import Run, commands
 from support.deliveries import RULES, environ, twilio
@@ -195,30 +196,95 @@ def test_doctor_tells_secrets_from_mistakes_in_the_file(run: Run, google: FakeGo
     assert "try again" in checks["rules file"]["mend"]
 
 
-async def test_function_follows_rules_in_storage_and_reads_their_secrets_anew(
-    google: FakeGoogle, emulators: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Within a minute after the object has changed; a secret's new version comes with it, and not before."""
-    for name, value in {**environ(WEBHOOK), **emulators, "LOG_FORMAT": "json"}.items():
-        monkeypatch.setenv(name, value)
-    now = [0.0]
+class Function:
+    """A process of a function with rules in Cloud Storage, and its clock."""
 
-    async def open_(stack: AsyncExitStack, settings: Settings) -> RulesFile:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.opening = Opening(self._open, monotonic=lambda: self.now)
+
+    async def _open(self, stack: AsyncExitStack, settings: Settings) -> RulesFile:
         return (await read_rules(settings))[1]
 
-    opening = Opening(open_, monotonic=lambda: now[0])
+    async def ask(self) -> tuple[int, int]:
+        """How many rules and secrets it works by; nothing where it does not work."""
 
-    async def secrets() -> int:
         async def handle(request: Request, rules: RulesFile) -> Response:
-            return PlainTextResponse(str(len(rules.secrets)))
+            return PlainTextResponse(json.dumps([len(rules.rules), len(rules.secrets)]))
 
-        answer = await opening.answer(Request({"type": "http", "method": "POST", "path": "/", "headers": []}), handle)
-        return int(bytes(answer.body))
+        answer = await self.opening.answer(
+            Request({"type": "http", "method": "POST", "path": "/", "headers": []}), handle
+        )
+        rules, secrets = json.loads(bytes(answer.body)) if answer.status_code == 200 else (0, 0)
+        return rules, secrets
 
-    before = await secrets()
+
+@pytest.fixture
+def function(emulators: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], Function]:
+    for name, value in {**environ(WEBHOOK), **emulators, "LOG_FORMAT": "json"}.items():
+        monkeypatch.setenv(name, value)
+    return Function
+
+
+async def test_function_follows_rules_in_storage_and_reads_their_secrets_anew(
+    google: FakeGoogle, function: Callable[[], Function]
+) -> None:
+    """Within a minute after the object has changed; a secret's new version comes with it, and not before."""
+    running = function()
+    rules, secrets = await running.ask()
     google.add("twilio", "4444444489abcdef0123456789abcdef")
-    now[0] += LOOK
-    assert await secrets() == before
+    running.now += LOOK
+    assert await running.ask() == (rules, secrets)
     google.objects["acme-rules", "rules.yaml"] += b"# another secret\n"
-    now[0] += LOOK
-    assert await secrets() == before + 1
+    running.now += LOOK
+    assert await running.ask() == (rules, secrets + 1)
+
+
+async def test_function_starts_with_the_rules_of_before_when_the_newest_have_mistakes(
+    google: FakeGoogle, function: Callable[[], Function], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new process works by the version that the others have kept, and tells of the newest as often as they do."""
+    running = function()
+    rules, secrets = await running.ask()
+    whole = google.objects["acme-rules", "rules.yaml"]
+    google.upload("acme-rules", "rules.yaml", whole.replace(b"\nrules:", b"\nrulez:"))
+    new = function()
+    for _ in range(3):
+        assert await new.ask() == (rules, secrets)
+        new.now += LOOK
+    (told,) = _refusals(capsys)
+    assert told["message"].startswith(f"the rules cannot be used, those of {URI}#1 are taken: {URI}:")
+    running.now += LOOK
+    new.now += RETRY
+    assert await running.ask() == await new.ask() == (rules, secrets)
+    assert [told["message"].partition(":")[0] for told in _refusals(capsys)] == [
+        "the rules have changed and cannot be used, those of before stay"
+    ] * 2
+
+    google.upload("acme-rules", "rules.yaml", whole + b"# mended\n")
+    google.add("twilio", "4444444489abcdef0123456789abcdef")
+    new.now += LOOK
+    assert await new.ask() == (rules, secrets + 1)
+
+
+async def test_function_does_not_start_when_no_version_of_its_rules_is_any_good(
+    google: FakeGoogle, function: Callable[[], Function], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It tells the mistakes of the newest; rules of before whose secrets are gone are none."""
+    good = google.objects["acme-rules", "rules.yaml"]
+    google.objects["acme-rules", "rules.yaml"] = b"[broken"
+    new = function()
+    assert await new.ask() == (0, 0)
+    assert not _refusals(capsys)
+    google.objects["acme-rules", "rules.yaml"] = good
+    google.upload("acme-rules", "rules.yaml", b"[broken")
+    google.forbidden.add("access")
+    assert await new.ask() == (0, 0)
+    assert len(_refusals(capsys)) == 1
+    google.forbidden.clear()
+    assert await new.ask() != (0, 0)
+
+
+def _refusals(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return [line for line in lines if line.get("kind") == "rules_refused"]

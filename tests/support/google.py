@@ -22,7 +22,9 @@ __all__ = ["FakeGoogle", "crc32c"]
 
 TOKEN = "token-of-acme"
 PAGE = 2
-"""Versions of one page, enabled or not, so that a page may hold fewer, or none, of those that are asked for."""
+"""Versions of one page, enabled or not, so that a page may hold fewer, or none, of those that are asked for; objects of
+one page, too.
+"""
 
 
 def crc32c(data: bytes) -> int:
@@ -45,8 +47,10 @@ class Version:
 class FakeGoogle:
     secrets: dict[str, list[Version]] = field(default_factory=dict)
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    earlier: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    """What an object was before, the oldest first. Generations count from 1."""
     forbidden: set[str] = field(default_factory=set)
-    """What nobody may do: `list` or `access` secrets, `read` objects."""
+    """What nobody may do: `list` or `access` secrets, `read` objects or see their `versions`."""
     down: bool = False
     damaged: bool = False
     asked: list[httpx.Request] = field(default_factory=list)
@@ -60,6 +64,12 @@ class FakeGoogle:
         self.secrets.setdefault(name, []).extend(
             Version(value.encode() if isinstance(value, str) else value) for value in values
         )
+
+    def upload(self, bucket: str, name: str, content: bytes) -> None:
+        """What the object was becomes one of its earlier versions."""
+        if (bucket, name) in self.objects:
+            self.earlier.setdefault((bucket, name), []).append(self.objects[bucket, name])
+        self.objects[bucket, name] = content
 
     def disable(self, name: str, version: int, state: str = "DISABLED") -> None:
         self.secrets[name][version - 1].state = state
@@ -85,6 +95,8 @@ class FakeGoogle:
         match path.split("/")[1:]:
             case ["storage", "v1", "b", bucket, "o", name]:
                 return self._object(bucket, unquote(name), request.url.params)
+            case ["storage", "v1", "b", bucket, "o"]:
+                return self._versions(bucket, request.url.params)
             case ["v1", "projects", project, "secrets", name, "versions"]:
                 return self._list(project, name, request.url.params)
             case ["v1", "projects", project, "secrets", name, "versions", version] if version.endswith(":access"):
@@ -95,10 +107,36 @@ class FakeGoogle:
         assert params["alt"] == "media"
         if "read" in self.forbidden:
             return httpx.Response(403, text="somebody does not have storage.objects.get access")
-        content = self.objects.get((bucket, name))
+        contents = self._contents(bucket, name)
+        generation = int(params.get("generation", "0"))
+        content = contents.get(generation) if generation else self.objects.get((bucket, name))
         if content is None:
             return httpx.Response(404, text=f"No such object: {bucket}/{name}")
         return httpx.Response(200, content=content)
+
+    def _contents(self, bucket: str, name: str) -> dict[int, bytes]:
+        """By generation."""
+        live = [self.objects[bucket, name]] if (bucket, name) in self.objects else []
+        return dict(enumerate([*self.earlier.get((bucket, name), ()), *live], 1))
+
+    def _versions(self, bucket: str, params: httpx.QueryParams) -> httpx.Response:
+        assert params["versions"] == "true"
+        if "versions" in self.forbidden:
+            return httpx.Response(403, text="somebody does not have storage.objects.list access")
+        names = sorted({name for one, name in (*self.objects, *self.earlier) if one == bucket})
+        items = [
+            {"name": name, "generation": str(generation)}
+            for name in names
+            if name.startswith(params["prefix"])
+            for generation in self._contents(bucket, name)
+        ]
+        start = int(params.get("pageToken", "0"))
+        answer: dict[str, Any] = {"items": items[start : start + PAGE]}
+        if not answer["items"]:
+            del answer["items"]
+        if start + PAGE < len(items):
+            answer["nextPageToken"] = str(start + PAGE)
+        return httpx.Response(200, json=answer)
 
     def _list(self, project: str, name: str, params: httpx.QueryParams) -> httpx.Response:
         refusal = self._refused("list", project, name)

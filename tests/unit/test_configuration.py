@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from badge_bridge.configuration import Google, configured, without_secrets
+from badge_bridge.configuration import EARLIER, Before, Google, configured, rules_before, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, SettingsError
 from badge_bridge.portal.oauth import new_key
-from badge_bridge.rulesfile import RulesFile
+from badge_bridge.rulesfile import RulesFile, rules_hash
 from badge_bridge.settings import Settings
 from support.google import TOKEN, FakeGoogle
 
@@ -199,3 +199,63 @@ async def test_emulators_get_no_token(google: FakeGoogle) -> None:
     await start(google, STORAGE_EMULATOR_HOST="http://127.0.0.1:9199/", SECRET_MANAGER_EMULATOR_HOST="127.0.0.1:9198")
     assert {request.url.netloc for request in google.asked} == {b"127.0.0.1:9199", b"127.0.0.1:9198"}
     assert not [request for request in google.asked if "authorization" in request.headers]
+
+
+OBJECT = ("acme-rules", "live/rules v2.yaml")
+BROKEN = b"[broken"
+
+
+async def before(google: FakeGoogle, rules: str = URI) -> Before | None:
+    environ = {"RULES": rules, "GOOGLE_CLOUD_PROJECT": "acme", "SECOND": "sm://second"}
+    return await rules_before(Settings.from_environ(environ), environ, google.google)
+
+
+async def test_newest_version_without_mistakes_is_the_one_of_before(google: FakeGoogle) -> None:
+    """Over several pages and other objects whose names begin so; what was refused is told apart by its hash."""
+    google.upload(*OBJECT, RULES.replace("{title: Call", "{title: Phone call").encode())
+    google.objects["acme-rules", "live/rules v2.yaml.old"] = b"other rules"
+    for content in (b"[older", BROKEN):
+        google.upload(*OBJECT, content)
+    found = await before(google)
+    assert found == Before(f"{URI}#2", rules_hash(BROKEN))
+    _, rules = await start(google, RULES=found.rules)
+    assert rules.badges["missed"].title == "Phone call"
+    assert rules.filename == f"{URI}#2"
+
+
+async def test_version_that_is_asked_for_is_read(google: FakeGoogle) -> None:
+    """An address with a generation, as gcloud prints it, is about that one and no other."""
+    google.upload(*OBJECT, BROKEN)
+    assert (await start(google, RULES=f"{URI}#1"))[1].rules
+    google.upload(*OBJECT, RULES.encode())
+    assert await before(google, f"{URI}#2") is None
+
+
+@pytest.mark.parametrize("gone", ["secret", "file"])
+async def test_nothing_is_before_rules_that_lack_what_is_outside_of_them(google: FakeGoogle, gone: str) -> None:
+    """Older rules would not be those that run: a secret that is gone was there when the file was read."""
+    google.upload(*OBJECT, RULES.encode())
+    if gone == "secret":
+        del google.secrets["pbx"]
+    else:
+        google.earlier[OBJECT].append(google.objects.pop(OBJECT))
+    with pytest.raises(RulesError):
+        await start(google)
+    assert await before(google) is None
+
+
+async def test_nothing_is_before_rules_whose_versions_cannot_be_had(google: FakeGoogle, tmp_path: Path) -> None:
+    """None is kept, none may be listed, all of those that are looked at have mistakes, or it is a plain file."""
+    google.objects[OBJECT] = BROKEN
+    assert await before(google) is None
+    google.objects[OBJECT] = RULES.encode()
+    for _ in range(EARLIER):
+        google.upload(*OBJECT, BROKEN)
+    assert await before(google) is not None
+    google.forbidden.add("versions")
+    assert await before(google) is None
+    google.forbidden.clear()
+    google.upload(*OBJECT, BROKEN)
+    assert await before(google) is None
+    (tmp_path / "rules.yaml").write_bytes(BROKEN)
+    assert await before(google, str(tmp_path / "rules.yaml")) is None

@@ -108,6 +108,7 @@ async def test_rules_of_before_stay_when_the_new_ones_are_no_good(
         assert await world.ask() == "200 first"
     (told,) = [line for line in capsys.readouterr().err.splitlines() if '"ERROR"' in line]
     assert "rules.yaml:5:" in told
+    assert '"kind":"rules_refused"' in told
     world.write("third")
     world.now += LOOK
     assert await world.ask() == "200 third"

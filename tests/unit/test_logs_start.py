@@ -1,4 +1,4 @@
-"""The line that says why the bridge cannot start."""
+"""The lines that say why the bridge cannot start, or not with the newest rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from badge_bridge.errors import BridgeError, Finding, RulesError, SettingsError
 from badge_bridge.observability import logs
-from badge_bridge.observability.start_line import log_cannot_start
+from badge_bridge.observability.start_line import log_cannot_start, log_rules_refused
 
 TWO = RulesError([Finding("rules.yaml", 9, 5, "no such badge"), Finding("rules.yaml", 2, 1, "no such key")])
 
@@ -69,3 +69,14 @@ def test_start_line_shows_a_person_every_finding_once() -> None:
     assert "no such key (and 1 more)   " in stream.getvalue()
     assert stream.getvalue().endswith('  findings=["rules.yaml:9:5: no such badge"]\n')
     assert stream.getvalue().count("no such key") == 1
+
+
+def test_refused_rules_are_a_line_of_their_own_kind() -> None:
+    """It is an error of somebody who is still served, with the same fields and the caller's place."""
+    stream = io.StringIO()
+    logs.configure("gcp", "INFO", stream=stream)
+    log_rules_refused("those of before stay", TWO)
+    line = json.loads(stream.getvalue())
+    assert line["message"] == "those of before stay: rules.yaml:2:1: no such key (and 1 more)"
+    assert (line["kind"], line["severity"], len(line["findings"])) == ("rules_refused", "ERROR", 2)
+    assert Path(line["logging.googleapis.com/sourceLocation"]["file"]).name == Path(__file__).name

@@ -1,4 +1,7 @@
-"""One object of Cloud Storage, read whole over its JSON API."""
+"""One object of Cloud Storage over its JSON API: read whole, and its versions listed.
+
+An address may end in `#GENERATION`, as gcloud writes it, and is then about that version.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from urllib.parse import quote
 from badge_bridge.errors import BridgeError, GoogleError
 from badge_bridge.gcp.rest import GoogleApi
 
-__all__ = ["BASE", "EMULATOR", "ObjectUnusable", "read_object"]
+__all__ = ["BASE", "EMULATOR", "ObjectUnusable", "read_object", "versions"]
 
 BASE = "https://storage.googleapis.com"
 EMULATOR = "STORAGE_EMULATOR_HOST"
 
-_OBJECT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(.+)")
+_OBJECT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])/(.+?)(?:#([0-9]+))?")
 
 
 class ObjectUnusable(BridgeError):
@@ -27,17 +30,11 @@ async def read_object(uri: str, api: GoogleApi) -> bytes:
         ObjectUnusable: there is no such object, or no right to read it.
         GoogleError: it cannot be had now.
     """
-    found = _OBJECT.fullmatch(uri)
-    if found is None:
-        raise ObjectUnusable("this is no object of Cloud Storage; write gs://BUCKET/OBJECT")
-    bucket, name = found.groups()
+    bucket, name, generation = _parts(uri)
+    params = {"alt": "media"} | ({"generation": generation} if generation else {})
     try:
-        response = await api.fetch(
-            # Cloud Storage docs, "Encoding URL path parts": a slash in a name is percent-encoded too.
-            "GET",
-            f"/storage/v1/b/{bucket}/o/{quote(name, safe='')}",
-            params={"alt": "media"},
-        )
+        # Cloud Storage docs, "Encoding URL path parts": a slash in a name is percent-encoded too.
+        response = await api.fetch("GET", f"/storage/v1/b/{bucket}/o/{quote(name, safe='')}", params=params)
     except GoogleError as error:
         if error.code == 404:
             raise ObjectUnusable("there is no such object, or no such bucket; upload it, or correct RULES") from error
@@ -48,3 +45,33 @@ async def read_object(uri: str, api: GoogleApi) -> bytes:
             ) from error
         raise GoogleError(error.code, error.status, f"{uri} cannot be read now: {error.message}") from error
     return response.content
+
+
+async def versions(uri: str, api: GoogleApi) -> list[str]:
+    """The addresses of all versions that a bucket keeps of an object, newest first; of one version, its own.
+
+    Raises:
+        ObjectUnusable: this is no object's address.
+        GoogleError: they cannot be listed.
+    """
+    bucket, name, generation = _parts(uri)
+    if generation:
+        return [uri]
+    found: list[int] = []
+    page: dict[str, str] = {}
+    while True:
+        # Names that only begin so are listed, too, and what is newest comes last (docs, objects.list).
+        params = {"prefix": name, "versions": "true", "fields": "items(name,generation),nextPageToken", **page}
+        answer = await api.call("GET", f"/storage/v1/b/{bucket}/o", params=params)
+        found += [int(item["generation"]) for item in answer.get("items", ()) if item["name"] == name]
+        if "nextPageToken" not in answer:
+            return [f"{uri}#{generation}" for generation in sorted(found, reverse=True)]
+        page = {"pageToken": answer["nextPageToken"]}
+
+
+def _parts(uri: str) -> tuple[str, str, str | None]:
+    """Bucket, name and generation."""
+    found = _OBJECT.fullmatch(uri)
+    if found is None:
+        raise ObjectUnusable("this is no object of Cloud Storage; write gs://BUCKET/OBJECT")
+    return found[1], found[2], found[3]

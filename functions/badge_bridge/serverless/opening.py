@@ -1,7 +1,8 @@
 """What a process opens with its first request, since the functions framework has no start-up hook.
 
 Once a minute a request looks whether the rules file has changed. If so, all is opened anew beside what is there, which
-those who work with it keep to the end; if the new rules are no good, what is there stays.
+those who work with it keep to the end; if the new rules are no good, what is there stays. A process that starts then
+takes the version of before, where the rules are an object of Cloud Storage that keeps its versions.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import Context, ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from badge_bridge.configuration import configured, hash_of_rules
+from badge_bridge.configuration import configured, hash_of_rules, rules_before
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 from badge_bridge.observability import logs
-from badge_bridge.observability.start_line import log_cannot_start
+from badge_bridge.observability.start_line import log_cannot_start, log_rules_refused
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.settings import Settings
 
@@ -99,7 +101,7 @@ class Opening(Generic[T]):
         task = self._task
         if task is None or _failed(task):
             # In a context of its own: what is opened outlives this request and must not log under its trace.
-            self._task = task = asyncio.create_task(self._whole(), name="open the bridge", context=Context())
+            self._task = task = asyncio.create_task(self._first(), name="open the bridge", context=Context())
         opened = await asyncio.shield(task)
         if self._hash and self._monotonic() >= self._look_at:
             self._look_at = self._monotonic() + LOOK
@@ -114,10 +116,11 @@ class Opening(Generic[T]):
                 return opened
             self._refused, self._refused_until = found, self._monotonic() + RETRY
             before = self._stack
-            task = asyncio.create_task(self._whole(), name="open the bridge with other rules", context=Context())
+            work = self._whole(Settings.from_environ(os.environ))
+            task = asyncio.create_task(work, name="open the bridge with other rules", context=Context())
             opened = await asyncio.shield(task)
         except (RulesError, SettingsError) as error:
-            logger.error("the rules have changed and cannot be used, those of before stay: %s", error)  # noqa: TRY400
+            log_rules_refused("the rules have changed and cannot be used, those of before stay", error)
         except BridgeError as error:
             self._refused = ""
             logger.warning("whether the rules have changed cannot be told or followed now: %s", error)
@@ -128,8 +131,21 @@ class Opening(Generic[T]):
             closing.add_done_callback(self._closing.discard)
         return opened
 
-    async def _whole(self) -> T:
+    async def _first(self) -> T:
+        """By the newest rules; where these have mistakes, by the newest ones that have none."""
         settings = Settings.from_environ(os.environ)
+        try:
+            return await self._whole(settings)
+        except RulesError as error:
+            before = await rules_before(settings, os.environ)
+            if before is None:
+                raise
+            log_rules_refused(f"the rules cannot be used, those of {before.rules} are taken", error)
+        opened = await self._whole(replace(settings, rules=before.rules))
+        self._refused, self._refused_until = before.refused, self._monotonic() + RETRY
+        return opened
+
+    async def _whole(self, settings: Settings) -> T:
         # What is wrong with the rules file must be told in the right form, and its secrets are known only after it.
         _configure_logs(settings, secrets=frozenset(settings.encryption_keys))
         async with AsyncExitStack() as stack:
