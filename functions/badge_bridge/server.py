@@ -1,7 +1,7 @@
 """The HTTP surface, the same for `badge-bridge serve` and for the functions framework.
 
-`POST /hooks/{source}` takes deliveries, `GET /healthz` says whether the store can be used, `/install` is where an OAuth
-application gets into its portal (`installation.py`). Answers:
+`POST /hooks/{source}` takes deliveries, `GET /healthz` and `GET /health` say whether the store can be used, `/install`
+is where an OAuth application gets into its portal (`installation.py`). Answers:
 
     2xx  stored (what exactly, and with which body, is the provider's wish)
     400  the body cannot be parsed              401  not signed as it should be; the body is empty on purpose
@@ -44,9 +44,12 @@ from badge_bridge.store.protocol import Store
 if TYPE_CHECKING:
     from badge_bridge.portal.oauth import Installer
 
-__all__ = ["Front", "create_app", "handle", "health"]
+__all__ = ["HEALTH", "Front", "create_app", "handle", "health"]
 
 logger = logging.getLogger("badge_bridge.server")
+
+HEALTH = frozenset({"/healthz", "/health"})
+"""Cloud Run's front end answers the first one itself, with 404 (Cloud Run docs, "Known issues", reserved URL paths)."""
 
 BODY_TIMEOUT = 15.0
 """Seconds for a body to arrive: Twilio, the most patient sender, gives up a request after 15."""
@@ -80,7 +83,7 @@ async def handle(request: Request, bridge: Front) -> Response:
 
 async def _route(request: Request, bridge: Front) -> Response:
     path = request.scope["path"]
-    if path == "/healthz":
+    if path in HEALTH:
         return await health(request, bridge.store)
     if path == "/install" and bridge.installers:
         with bind_request(request.headers):

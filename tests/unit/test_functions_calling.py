@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any, cast
 
@@ -11,7 +12,8 @@ from starlette.responses import Response
 
 from badge_bridge.errors import GoogleError, StoreUnavailable, Unauthenticated
 from badge_bridge.gcp.callers import Callers
-from badge_bridge.serverless import process, sweep
+from badge_bridge.server import handle
+from badge_bridge.serverless import console, install, process, sweep
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.settings import Settings
 
@@ -102,3 +104,26 @@ async def test_process_and_sweep_refuse_strangers() -> None:
         sweep._handle(request(authorization=""), sweep._Sweeper(nothing, door)),
     ):
         assert (await answer).status_code == 401
+
+
+class Everything:
+    """Whatever an entry point opens, with a store that can be used."""
+
+    @property
+    def store(self) -> Everything:
+        return self
+
+    bridge = store
+
+    async def ping(self) -> None: ...
+
+
+@pytest.mark.parametrize("path", ["/health", "/healthz"])
+@pytest.mark.parametrize(
+    "answer", [handle, process._handle, sweep._handle, install._handle, console._handle], ids=lambda one: one.__module__
+)
+async def test_each_function_has_a_health_page_that_cloud_run_lets_through(answer: Any, path: str) -> None:
+    """By a name that the platform leaves to us, beside the one that `serve` has."""
+    asked = Request({"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""})
+    response = await answer(asked, Everything())
+    assert (response.status_code, json.loads(response.body)) == (200, {"status": "ok"})

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from badge_bridge.console import handle
-from badge_bridge.server import health
+from badge_bridge.server import HEALTH, health
 from badge_bridge.serverless.opening import Opening
 from badge_bridge.settings import Settings
 from badge_bridge.store import open_store
@@ -26,7 +26,7 @@ async def answer(request: Request) -> Response:
 
 
 async def _handle(request: Request, store: Store) -> Response:
-    return await (health if request.scope["path"] == "/healthz" else handle)(request, store)
+    return await (health if request.scope["path"] in HEALTH else handle)(request, store)
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Store:

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from badge_bridge.bridge import Bridge
-from badge_bridge.server import handle
+from badge_bridge.server import HEALTH, handle
 from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.settings import Settings
 
 __all__ = ["answer"]
 
-_PAGES = frozenset({"/install", "/healthz"})
+_PAGES = HEALTH | {"/install"}
 
 
 async def answer(request: Request) -> Response:

@@ -21,7 +21,7 @@ from badge_bridge.bridge import Bridge
 from badge_bridge.dispatch.pubsub import pubsub_dispatcher
 from badge_bridge.errors import SettingsError
 from badge_bridge.gcp.callers import Callers
-from badge_bridge.server import health
+from badge_bridge.server import HEALTH, health
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.serverless.envelope import MAX_BODY, NotOurs, read_envelope
 from badge_bridge.serverless.opening import Opening, open_whole
@@ -46,7 +46,7 @@ async def answer(request: Request) -> Response:
 
 
 async def _handle(request: Request, processor: _Processor) -> Response:
-    if request.scope["path"] == "/healthz":
+    if request.scope["path"] in HEALTH:
         return await health(request, processor.bridge.store)
     return await platform_call(request, processor.callers, lambda: take(request, processor.processing))
 

@@ -22,7 +22,7 @@ from badge_bridge.attaching import BUDGET
 from badge_bridge.bridge import Bridge
 from badge_bridge.gcp.callers import Callers
 from badge_bridge.pipeline import LEASE
-from badge_bridge.server import health
+from badge_bridge.server import HEALTH, health
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.serverless.stopping import when_stopped
@@ -48,7 +48,7 @@ async def answer(request: Request) -> Response:
 
 
 async def _handle(request: Request, sweeper: _Sweeper) -> Response:
-    if request.scope["path"] == "/healthz":
+    if request.scope["path"] in HEALTH:
         return await health(request, sweeper.bridge.store)
     return await platform_call(request, sweeper.callers, lambda: sweep(sweeper.bridge))
 
