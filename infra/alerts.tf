@@ -394,6 +394,44 @@ resource "google_monitoring_alert_policy" "rules_refused" {
   }
 }
 
+resource "google_monitoring_alert_policy" "sweep_behind" {
+  display_name          = "${var.name}: sweep does not keep up"
+  combiner              = "OR"
+  severity              = "WARNING"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "An event is overdue by more than 10 minutes"
+
+    condition_matched_log {
+      filter = "${local.our_lines} jsonPayload.kind=\"sweep\" jsonPayload.overdue_s>=600"
+      label_extractors = {
+        function = "EXTRACT(resource.labels.service_name)"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "3600s"
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    mime_type = "text/markdown"
+    subject   = "Badge Bridge: events wait in Firestore"
+    content   = <<-EOT
+      A run of `$${log.extracted_label.function}` has ended with work left, and an event has been due for more than ten minutes; `overdue_s` in the log line says how many seconds at least. `process` answers a message once the next attempt is stored, so Pub/Sub shows nothing of this.
+
+      1. `jsonPayload.kind="sweep"` in the log: are its `attempts` many, and does `overdue_s` fall? Then it catches up by itself.
+      2. Many attempts, and it rises: more events come than `process` and `sweep` take. Raise `functions.process.cpu`, then `functions.process.max_instances`, and apply.
+      3. Few attempts: each takes long. `jsonPayload.kind="event"` shows what the portal was asked, and for how many milliseconds (`asked_ms`). A portal at its limits needs `limits` in the rules file, or fewer other applications.
+      4. A paused portal is no reason: events that wait for one do not count here.
+    EOT
+  }
+}
+
 resource "google_monitoring_alert_policy" "sweep_missing" {
   display_name          = "${var.name}: sweep does not run"
   combiner              = "OR"

@@ -18,6 +18,8 @@ from badge_bridge.observability.event_line import log_accept, log_event
 from badge_bridge.observability.floods import FloodGate
 from badge_bridge.observability.gcp import GcpFormatter
 from badge_bridge.observability.start_line import log_cannot_start, log_rules_refused
+from badge_bridge.observability.sweep_line import log_sweep
+from badge_bridge.serverless.sweep import LATE
 from badge_bridge.store.firestore import documents
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.rows import Row
@@ -85,6 +87,9 @@ def test_metrics_count_the_lines_that_they_are_about(
         (lambda: log_cannot_start(RulesError([])), {"cannot_start"}),
         (lambda: log_cannot_start(StoreUnavailable("it is away")), {"cannot_start"}),
         (lambda: log_rules_refused("those of before stay", RulesError([])), {"rules_refused"}),
+        (lambda: log_sweep(attempts=900, nothing_left=False, overdue=LATE), {"sweep_behind"}),
+        (lambda: log_sweep(attempts=900, nothing_left=False, overdue=LATE - 1), set()),
+        (lambda: log_sweep(attempts=900, nothing_left=False), set()),
     ],
     ids=[
         "dead",
@@ -95,6 +100,9 @@ def test_metrics_count_the_lines_that_they_are_about(
         "no-rules",
         "no-store",
         "rules-refused",
+        "overdue",
+        "nearly-overdue",
+        "swept",
     ],
 )
 def test_alerts_find_the_lines_that_they_are_about(

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from badge_bridge.bridge import Bridge
 from badge_bridge.dispatch.local import Drained
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.serverless.sweep import BEGINS, LONGEST, sweep
+from badge_bridge.serverless.sweep import BEGINS, LATE, LONGEST, sweep
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Store
 from support.portals import run_virtually
+from support.stores import NOW, claimed, ended, item, wait_for_lane
 
 
 class Parts:
     """A bridge whose worker takes `working` seconds, and whose applications take `looking`."""
 
-    def __init__(self, *, working: float = 0.0, looking: float = 0.0, problem: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        working: float = 0.0,
+        looking: float = 0.0,
+        problem: Exception | None = None,
+        left_in: Store | None = None,
+        now: float = 7.0,
+    ) -> None:
         self.working = working
         self.looking = looking
         self.problem = problem
         self.looked: list[float] = []
         self.asked: list[float] = []
-        parts = SimpleNamespace(worker=self, access=self, clock=lambda: 7.0)
+        self.left = left_in is not None
+        parts = SimpleNamespace(worker=self, access=self, clock=lambda: now, store=left_in)
         self.bridge = cast("Bridge", parts)
 
     async def drain(self, seconds: float) -> Drained:
@@ -33,7 +46,7 @@ class Parts:
         await asyncio.sleep(self.working)
         if self.problem is not None:
             raise self.problem
-        return Drained(3, all=True)
+        return Drained(3, all=not self.left)
 
     async def look_after(self, now: float) -> None:
         await asyncio.sleep(self.looking)
@@ -46,6 +59,48 @@ async def test_sweep_works_and_looks_after_applications() -> None:
     answer = await sweep(parts.bridge)
     assert json.loads(bytes(answer.body)) == {"attempts": 3, "nothing_left": True}
     assert (parts.asked, parts.looked) == ([BEGINS], [7.0])
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    store = MemoryStore()
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def told(parts: Parts, caplog: pytest.LogCaptureFixture) -> tuple[str, Mapping[str, Any]]:
+    """Level and fields of the one line that a sweep writes."""
+    caplog.clear()
+    caplog.set_level("INFO", logger="badge_bridge.worker")
+    await sweep(parts.bridge)
+    (record,) = caplog.records
+    fields: Mapping[str, Any] = record.__dict__["json_fields"]
+    return record.levelname, fields
+
+
+async def test_sweep_tells_how_long_something_has_been_due(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Only where it has left something that came ten minutes ago; a warning then, and for at least how long."""
+    fields = {"kind": "sweep", "attempts": 3, "nothing_left": True}
+    assert await told(Parts(), caplog) == ("INFO", fields)
+    fields["nothing_left"] = False
+    await store.accept([item("s:1"), item("s:2", received_at=NOW + 50)])
+    assert await told(Parts(left_in=store, now=NOW + LATE), caplog) == ("INFO", fields)
+    late = await told(Parts(left_in=store, now=NOW + LATE + 100), caplog)
+    assert late == ("WARNING", {**fields, "overdue_s": LATE + 100})
+
+
+async def test_sweep_tells_nothing_of_what_waits_for_its_time_or_a_portal(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An event that came long ago and is tried again later is not overdue; for a paused portal there is another alert."""
+    await wait_for_lane(store, "s:1")
+    await store.accept([item("s:2")])
+    await store.settle(await claimed(store, "s:2"), ended("waiting", due=NOW + LATE + 200))
+    _, fields = await told(Parts(left_in=store, now=NOW + LATE + 100), caplog)
+    assert "overdue_s" not in fields
+    _, fields = await told(Parts(left_in=store, now=NOW + LATE + 230), caplog)
+    assert fields["overdue_s"] == 30.0
 
 
 async def test_sweep_says_so_when_the_store_is_away() -> None:

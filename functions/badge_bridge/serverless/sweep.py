@@ -3,7 +3,7 @@
 It needs no message, so a lost one, or Pub/Sub being away altogether, costs a minute and no event. What it finds it
 works on itself.
 
-    200  how much it has done, as JSON
+    200  how much it has done, as JSON; the same is a line in the log
     401  not from the service account that may call
     405  not called by POST
     503  the store cannot be read
@@ -21,12 +21,14 @@ from starlette.responses import JSONResponse, Response
 from badge_bridge.attaching import BUDGET
 from badge_bridge.bridge import Bridge
 from badge_bridge.gcp.callers import Callers
+from badge_bridge.observability.sweep_line import log_sweep
 from badge_bridge.pipeline import LEASE
 from badge_bridge.server import HEALTH, health
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
+from badge_bridge.store.protocol import Store
 
 __all__ = ["BEGINS", "LONGEST", "answer", "sweep"]
 
@@ -35,6 +37,12 @@ BEGINS = 45.0
 
 LONGEST = BEGINS + LEASE
 """Seconds that a request takes at most."""
+
+LATE = 600.0
+"""Seconds after which an event that waits is looked at, and whoever watches is told that it is overdue."""
+
+_LOOKED_AT = 100
+"""Of these events, where a sweep has left something: each is a read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,19 @@ async def sweep(bridge: Bridge) -> Response:
         drained = await bridge.worker.drain(BEGINS)
     finally:
         await looking_after
+    overdue = 0.0 if drained.all else await _overdue(bridge.store, bridge.clock())
+    log_sweep(attempts=drained.attempts, nothing_left=drained.all, overdue=overdue)
     return JSONResponse({"attempts": drained.attempts, "nothing_left": drained.all})
+
+
+async def _overdue(store: Store, now: float) -> float:
+    """For how many seconds at least the oldest of what is due has been, where that was received before `LATE`; else 0.
+
+    The store tells the oldest of what is due to nobody but who leases it. What is due for so long was received before
+    then, and of those that were the latest are looked at. One that waits for a lane is late for the portal's sake.
+    """
+    late = (await store.list(state="waiting", limit=_LOOKED_AT, before=(now - LATE, ""))).events
+    return max((now - one.due for one in late if not one.lane and one.due < now), default=0.0)
 
 
 async def _look_after(bridge: Bridge) -> None:
