@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from badge_bridge.gcp.rest import GoogleApi
     from badge_bridge.gcp.secret_manager import SecretUnusable
 
-__all__ = ["Before", "Google", "configured", "hash_of_rules", "rules_before", "without_secrets"]
+__all__ = ["Before", "Google", "configured", "hash_of_rules", "names_secrets", "rules_before", "without_secrets"]
 
 EARLIER = 5
 """Versions of the rules that are tried where the newest has mistakes."""
@@ -61,6 +61,11 @@ async def without_secrets(settings: Settings, environ: Mapping[str, str], google
     """The rules with placeholders for everything that comes from the environment or Secret Manager; as `configured`."""
     draft = await _draft(settings, environ, google or Google())
     return draft.checked(providers=OPTIONS, environ=None)
+
+
+async def names_secrets(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> bool:
+    """Whether the rules refer to Secret Manager, themselves or through the environment; raises as `hash_of_rules`."""
+    return bool((await _draft(settings, environ, google or Google())).wanted(environ))
 
 
 async def hash_of_rules(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> str:

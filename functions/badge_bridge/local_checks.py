@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from badge_bridge.configuration import Google, configured, without_secrets
+from badge_bridge.configuration import Google, configured, names_secrets, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
 from badge_bridge.portal.doctor import Check
 from badge_bridge.rulesfile import RulesFile
@@ -60,6 +60,7 @@ async def _mistaken(
     """Secrets that are not there look like mistakes in the file, until it is read without them."""
     try:
         await without_secrets(settings, environ, google)
+        in_google = await names_secrets(settings, environ, google)
     except (RulesError, GoogleError) as trouble:
         mend = "`badge-bridge check` prints every mistake for an editor." if isinstance(trouble, RulesError) else _AGAIN
         return [
@@ -69,13 +70,19 @@ async def _mistaken(
     if isinstance(error, GoogleError):
         mend = _AGAIN
     else:
-        set_all = all(_UNSET not in finding.message for finding in error.findings)
-        what = "Correct the variables that stand at these places" if set_all else "Set or correct what is named"
-        mend = f"{what}, in the environment of this command and of serve."
+        mend = _mend([_UNSET in finding.message for finding in error.findings], in_google=in_google)
     return [
         Check("rules file", "ok", f"{settings.rules} can be read"),
         Check("secrets", "failed", str(error), mend),
     ]
+
+
+def _mend(unset: Sequence[bool], *, in_google: bool) -> str:
+    """`unset`: of each finding, whether it is of a variable without a value."""
+    if in_google and not all(unset):
+        return "Mend what is named."
+    what = "Set or correct what is named" if any(unset) else "Correct the variables that stand at these places"
+    return f"{what}, in the environment of this command and of serve."
 
 
 def check_encryption_key(applications: Sequence[str], *, is_set: bool) -> Check:

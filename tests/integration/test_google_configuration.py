@@ -185,6 +185,7 @@ def test_doctor_tells_secrets_from_mistakes_in_the_file(run: Run, google: FakeGo
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["bridge"]}
     assert (checks["rules file"]["status"], checks["secrets"]["status"]) == ("ok", "failed")
     assert f"{URI}:8:15: this process may not use secret twilio" in checks["secrets"]["found"]
+    assert checks["secrets"]["mend"] == "Mend what is named."
     google.forbidden.clear()
     google.damaged = True
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["bridge"]}

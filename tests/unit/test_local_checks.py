@@ -14,6 +14,7 @@ from badge_bridge.portal.doctor import Check
 from badge_bridge.settings import Settings
 from badge_bridge.store.sqlite import SqliteStore
 from support.deliveries import RULES, environ
+from support.google import FakeGoogle
 
 NOW = 1_795_345_200.0
 ENVIRON = environ("https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/")
@@ -71,6 +72,28 @@ async def test_a_secret_that_cannot_be_used_is_to_be_corrected_and_not_to_be_set
     assert secrets.mend.startswith("Correct the variables that stand at these places")
     _, _, checks = await check_rules(settings_for(rules_file), {**ENVIRON, webhook: ""})
     assert by_name(checks)["secrets"].mend.startswith("Set or correct what is named")
+
+
+@pytest.mark.parametrize(
+    ("written", "token", "mend"),
+    [
+        ("sm://twilio", "", "Mend what is named."),
+        ('"${TWILIO_TOKEN}"', "sm://twilio", "Mend what is named."),
+        ("sm://twilio", None, "Mend what is named."),
+        ('"${TWILIO_TOKEN}"', "", "Set or correct what is named, in the environment of this command and of serve."),
+    ],
+    ids=["in the file", "in a variable", "beside an unset variable", "no secret of Google's"],
+)
+async def test_variables_are_to_be_corrected_only_where_variables_are_wrong(
+    rules_file: Path, written: str, token: str | None, mend: str
+) -> None:
+    """A secret that Google does not have is mended there, wherever its name stands."""
+    rules_file.write_text(RULES.replace('"${TWILIO_TOKEN}"', written))
+    given = {**ENVIRON, "TWILIO_TOKEN": token or "", "GOOGLE_CLOUD_PROJECT": "acme"}
+    if token is None:
+        given["SHOP_SECRET"] = ""
+    _, _, checks = await check_rules(settings_for(rules_file), given, FakeGoogle().google)
+    assert by_name(checks)["secrets"].mend == mend
 
 
 async def test_mistakes_in_the_file_are_all_listed(rules_file: Path) -> None:
