@@ -8,8 +8,9 @@ locals {
     "resource.labels.service_name=(${join(" OR ", [for function in values(module.plan.functions) : "\"${function.name}\""])})",
   ])
 
-  # Floods of refused deliveries are told in part, each with a line of the kind `refused` in the end; the alert counts
-  # answers instead, which all count.
+  # Floods of refused deliveries are told in part; how many lines were left out is in one of the kind `refused`, which comes
+  # with the next refusal after the flood, and never where the instance is gone by then. The alert counts answers instead,
+  # which all count.
   counted = {
     refused = {
       filter      = "jsonPayload.kind=\"delivery\" jsonPayload.result=\"refused\" jsonPayload.status=401"

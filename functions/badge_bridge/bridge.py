@@ -1,6 +1,6 @@
 """Putting the parts together: rules, sources, store, portals, pipeline and worker, opened and closed as one.
 
-`serverless/receiving.py` puts fewer together: what takes deliveries and does nothing else.
+`serverless/receive.py` puts fewer together: what takes deliveries and does nothing else.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ variable "database" {
   type        = string
 
   validation {
-    # Firestore docs, "Manage databases": 4 to 63 characters; the setting STATE has no place for `(default)`'s brackets.
+    # Firestore docs, "Manage databases": 4 to 63 characters. Not `(default)`, which a project may have for others already.
     condition     = var.database == null || can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.database))
     error_message = "database has 4 to 63 lower-case letters, digits and hyphens, and begins with a letter."
   }

@@ -164,7 +164,11 @@ def log_accept(
 
 
 def log_left_out(*, gate: FloodGate = _refused) -> None:
-    """Log how many lines about refused deliveries were left out, for the floods that are over. Called by the sweep."""
+    """Log how many lines about refused deliveries were left out, for the floods that are over.
+
+    Asked by whoever looks for what is due. A `receive` with Pub/Sub never does: there it is told with the next delivery
+    that is refused.
+    """
     for flood in gate.over():
         source, status = flood.kind if isinstance(flood.kind, tuple) else ("", None)
         message = (

@@ -85,7 +85,9 @@ async def _open_receiver(
 
 
 class _LateTokens:
-    """`ApplicationTokens`, opened when a delivery is checked by them; see `_open`."""
+    """`ApplicationTokens`, opened when a delivery is first checked by them: what reads them takes its time to load, and
+    the first answer to another source's delivery must not wait for that.
+    """
 
     def __init__(self, rules: RulesFile, store: Store, keys: Sequence[str]) -> None:
         self._rules = rules
