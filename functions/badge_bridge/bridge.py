@@ -25,7 +25,7 @@ from badge_bridge.sources import build_all
 from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Bridge", "open_bridge"]
+__all__ = ["Bridge", "open_bridge", "opened_store"]
 
 WATCH = 15.0
 """Seconds between looks at what applications need to stay installed."""
@@ -52,12 +52,27 @@ class Bridge:
 
 
 @asynccontextmanager
+async def opened_store(state: str, *, retention: float | None = None) -> AsyncIterator[Store]:
+    """What `open_store` gives, opened, and closed on leaving.
+
+    Raises:
+        SettingsError: `state` cannot be understood.
+        StoreUnavailable: the store cannot be opened.
+    """
+    store = open_store(state, retention=retention)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
 async def open_bridge(
     rules: RulesFile,
+    store: Store,
     *,
-    state: str,
     concurrency: int,
-    retention: float | None = None,
     keys: Sequence[str] = (),
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
@@ -66,21 +81,17 @@ async def open_bridge(
     at_work: bool = True,
     wake: Callable[[Sequence[str]], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Bridge]:
-    """Open the store and start working on what it holds; on leaving, let running attempts end and close everything.
+    """Start working on what an open store holds; on leaving, let running attempts end and close all but the store.
 
-    `retention`: see `open_store`. `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the
-    portals; `installed` hears the name of a portal whose application was installed by this process. Where it is not
-    `at_work`, nothing is worked on and no application looked after but when the caller asks for it. `wake` hears of
-    what is new instead of the local worker.
+    `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the portals; `installed` hears the name
+    of a portal whose application was installed by this process. Where it is not `at_work`, nothing is worked on and no
+    application looked after but when the caller asks for it. `wake` hears of what is new instead of the local worker.
 
     Raises:
-        SettingsError: `state` cannot be understood, or an OAuth application needs a key.
-        StoreUnavailable: the store cannot be opened.
+        SettingsError: an OAuth application needs a key.
+        StoreUnavailable: the store cannot be read.
     """
     async with AsyncExitStack() as stack:
-        store = open_store(state, retention=retention)
-        await store.open()
-        stack.push_async_callback(store.close)
         access = await Access.open(
             stack,
             rules,

@@ -130,7 +130,7 @@ def serve(
 
 
 async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, *, ensure_badges: bool) -> None:
-    from badge_bridge.bridge import open_bridge
+    from badge_bridge.bridge import open_bridge, opened_store
     from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
     from badge_bridge.server import create_app
@@ -138,10 +138,10 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, 
 
     ensuring = Ensuring(rules) if ensure_badges else None
     async with (
+        opened_store(settings.state, retention=settings.retention) as store,
         open_bridge(
             rules,
-            state=settings.state,
-            retention=settings.retention,
+            store,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,
             installed=ensuring.again if ensuring else None,

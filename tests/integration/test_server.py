@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from badge_bridge import server
-from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.bridge import Bridge, open_bridge, opened_store
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.rulesfile import parse
 from badge_bridge.sources import OPTIONS
@@ -23,7 +23,10 @@ Message = MutableMapping[str, Any]
 @pytest.fixture
 async def bridge(tmp_path: Path) -> AsyncIterator[Bridge]:
     rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=environ("http://127.0.0.1:9/rest/1/secretsecret/"))
-    async with open_bridge(rules, state=f"sqlite:///{tmp_path / 'state.db'}", concurrency=4) as opened:
+    async with (
+        opened_store(f"sqlite:///{tmp_path / 'state.db'}") as store,
+        open_bridge(rules, store, concurrency=4) as opened,
+    ):
         yield opened
 
 

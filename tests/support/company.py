@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.bridge import Bridge, open_bridge, opened_store
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.installation import handle_install
 from badge_bridge.portal.oauth import new_key
@@ -213,16 +213,19 @@ async def open_company(
     portal = portal_of(customers, variants=variants, limits=limits)
     webhook = f"{BASE}/rest/1/{ADMINISTRATOR_SECRET}/"
     known = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN, "WEBHOOK": webhook, **(environ or {})}
-    async with open_bridge(
-        parse(rules, "rules.yaml", providers=OPTIONS, environ=known),
-        state="memory:",
-        concurrency=concurrency,
-        keys=(new_key(),),
-        transport=network(portal, latency),
-        clock=virtual_clock,
-        rng=lambda: 0.5,
-        installed=installed,
-    ) as bridge:
+    async with (
+        opened_store("memory:") as store,
+        open_bridge(
+            parse(rules, "rules.yaml", providers=OPTIONS, environ=known),
+            store,
+            concurrency=concurrency,
+            keys=(new_key(),),
+            transport=network(portal, latency),
+            clock=virtual_clock,
+            rng=lambda: 0.5,
+            installed=installed,
+        ) as bridge,
+    ):
         company = Company(bridge, portal)
         if bridge.installers:
             reply = await company.install()

@@ -23,6 +23,7 @@ from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.loading import parse
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
+from badge_bridge.serverless.sweep import sweep
 from badge_bridge.sources import OPTIONS, build_all
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.firestore import FirestoreStore
@@ -165,7 +166,7 @@ class _Deployment:
         moment = datetime.fromtimestamp(self.clock.now, UTC).isoformat()
         body = json.dumps({"id": call, "time": moment, **said}).encode()
         headers = [("authorization", f"Bearer {PBX_TOKEN}"), ("content-type", "application/json")]
-        accepting = self.instance.pipeline.accepting
+        accepting = self.instance.bridge.accepting
         await accepting.accept(accepting.source("pbx", "POST"), Delivery("POST", "", headers, body, self.clock.now))
 
     async def _process(self) -> None:
@@ -174,9 +175,8 @@ class _Deployment:
             await asyncio.gather(*(self.instance.processing.event(key) for key in keys))
 
     async def sweep(self) -> None:
-        drained = await self.instance.worker.drain(45.0)
-        assert drained.all, drained
-        await self.instance.access.look_after(self.clock.now)
+        answer = await sweep(self.instance.bridge)
+        assert json.loads(bytes(answer.body))["nothing_left"], answer.body
         self.clock.now += 60.0
 
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from badge_bridge.access import Access
-from badge_bridge.dispatch.local import LocalWorker
+from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.installation import handle_install
-from badge_bridge.pipeline import Pipeline
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sandbox.phpform import build_form
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import CLIENT_ID
 from badge_bridge.serverless.processing import Processing
-from badge_bridge.sources import build_all
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.protocol import Store
 
@@ -35,12 +32,10 @@ CONCURRENCY = 256
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What one process holds; `worker` is what its `sweep` would drain."""
+    """What one process of `process`, and one of `sweep`, holds."""
 
-    pipeline: Pipeline
+    bridge: Bridge
     processing: Processing
-    worker: LocalWorker
-    access: Access
 
 
 @asynccontextmanager
@@ -55,28 +50,10 @@ async def open_instance(
     sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     concurrency: int = CONCURRENCY,
 ) -> AsyncIterator[Instance]:
-    """As `open_bridge` and the function `process` put it together, over a store that others have open too."""
-    async with AsyncExitStack() as stack:
-        access = await Access.open(
-            stack, rules, store=store, keys=KEYS, clock=clock, random=random, transport=transport
-        )
-        pipeline = Pipeline(
-            rules=rules,
-            sources=build_all(rules.sources),
-            portals=access.portals,
-            store=store,
-            wake=wake,
-            application_tokens=access.tokens.tokens,
-            token_refused=access.doubt,
-            clock=clock,
-            random=random,
-        )
-        processing = Processing(
-            pipeline=pipeline, store=store, wake=wake, concurrency=concurrency, clock=clock, sleep=sleep
-        )
-        worker = LocalWorker(sweep=pipeline.sweep, process=pipeline.process, concurrency=concurrency)
-        stack.push_async_callback(worker.stop)
-        yield Instance(pipeline, processing, worker, access)
+    """As the function `process` puts it together, over a store that others have open too."""
+    given: dict[str, Any] = {"concurrency": concurrency, "clock": clock, "wake": wake}
+    async with open_bridge(rules, store, keys=KEYS, transport=transport, rng=random, at_work=False, **given) as bridge:
+        yield Instance(bridge, Processing(pipeline=bridge.pipeline, store=store, sleep=sleep, **given))
 
 
 async def install(instance: Instance, portals: Mapping[str, SandboxPortal], clock: Callable[[], float]) -> None:
@@ -86,5 +63,5 @@ async def install(instance: Instance, portals: Mapping[str, SandboxPortal], cloc
         body = build_form({**event.fields, "ts": int(clock())}).encode()
         headers = [("content-type", "application/x-www-form-urlencoded")]
         delivery = Delivery("POST", "", headers, body, clock())
-        reply = await handle_install(delivery, [instance.access.installers[name]])
+        reply = await handle_install(delivery, [instance.bridge.installers[name]])
         assert reply.status == 200, reply

@@ -28,6 +28,7 @@ from badge_bridge.sandbox.app import create_app
 from badge_bridge.sandbox.crm_seed import Activity
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
+from badge_bridge.serverless.sweep import sweep
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.protocol import StoredEvent
@@ -41,7 +42,6 @@ __all__ = ["Plan", "Report", "simulate"]
 FIRST_PORT = 10_001
 """Portal n is reached at this port and the n-1 following ones, which no socket ever opens."""
 
-SWEEP_BUDGET = 45.0
 PATIENCE = 3600.0
 """Virtual seconds after the last delivery by which everything must have ended."""
 
@@ -281,7 +281,7 @@ async def simulate(plan: Plan, instances: int) -> Report:
         pubsub.instances.append(await start())
         opened = loop.time() - before
         pubsub.instances += [await start() for _ in range(instances - 1)]
-        await sweeper.access.look_after(virtual_clock())
+        await sweeper.bridge.access.look_after(virtual_clock())
         for times in network.arrivals.values():
             times.clear()
         shared.calls.clear()
@@ -309,7 +309,7 @@ async def simulate(plan: Plan, instances: int) -> Report:
             refused=refused,
             lost=frozenset(pubsub.lost),
             twice=pubsub.twice,
-            swept=sweeper.worker._begun,
+            swept=sweeper.bridge.worker._begun,
             shared=shared,
             opened=opened,
             rules_size=size,
@@ -320,8 +320,7 @@ async def simulate(plan: Plan, instances: int) -> Report:
 async def _sweep(sweeper: Instance) -> None:
     while True:
         await asyncio.sleep(60.0)
-        await sweeper.worker.drain(SWEEP_BUDGET)
-        await sweeper.access.look_after(virtual_clock())
+        await sweep(sweeper.bridge)
 
 
 async def _deliver(plan: Plan, receiver: Instance, names: Sequence[str], chance: Random) -> Mapping[str, Call]:
@@ -343,7 +342,7 @@ async def _accept(receiver: Instance, call: str, what: Call) -> None:
     moment = datetime.fromtimestamp(what.at, UTC).isoformat()
     said = {"id": call, "outcome": what.outcome, "from": number_of(what.customer), "time": moment}
     headers = [("authorization", f"Bearer {PBX_TOKEN}"), ("content-type", "application/json")]
-    accepting = receiver.pipeline.accepting
+    accepting = receiver.bridge.accepting
     source = accepting.source(f"{what.portal}-pbx", "POST")
     await accepting.accept(source, Delivery("POST", "", headers, json.dumps(said).encode(), virtual_clock()))
 

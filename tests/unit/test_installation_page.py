@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from badge_bridge.bridge import open_bridge
+from badge_bridge.bridge import open_bridge, opened_store
 from badge_bridge.errors import Unauthenticated
 from badge_bridge.installation import MAX_BODY, handle_install
 from badge_bridge.portal.oauth import Installer
@@ -43,7 +43,8 @@ async def client(world: World, installers: dict[str, Installer]) -> AsyncIterato
     """A client of a whole bridge whose portals are reached by OAuth applications."""
     rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=environ("https://acme.bitrix24.com/rest/1/abc/"))
     async with (
-        open_bridge(rules, state="memory:", concurrency=1, transport=world.transport, clock=world.clock) as bridge,
+        opened_store("memory:") as store,
+        open_bridge(rules, store, concurrency=1, transport=world.transport, clock=world.clock) as bridge,
         httpx.AsyncClient(
             transport=httpx.ASGITransport(create_app(replace(bridge, installers=installers))),
             base_url="https://bridge.example.com",

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
-from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.bridge import Bridge, open_bridge, opened_store
 from badge_bridge.http import AsyncClient, Response
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import parse
@@ -147,7 +147,8 @@ async def open_stage(prepare: Callable[[SandboxPortal], None] | None = None) -> 
             )
             state = f"sqlite:///{Path(folder, 'state.db')}"
             async with (
-                open_bridge(rules, state=state, concurrency=64, keys=(new_key(),)) as bridge,
+                opened_store(state) as store,
+                open_bridge(rules, store, concurrency=64, keys=(new_key(),)) as bridge,
                 Server(create_app(bridge), listener),
                 AsyncClient(trust_env=False, timeout=20) as client,
             ):

@@ -175,14 +175,14 @@ async def open_whole(
     wake: Callable[[Sequence[str]], Awaitable[None]] | None = None,
 ) -> Bridge:
     """Everything that the rules name, as `open_bridge`."""
-    from badge_bridge.bridge import open_bridge  # noqa: PLC0415 - a third of the time to a first answer without it
+    from badge_bridge.bridge import open_bridge, opened_store  # noqa: PLC0415 - a third of the time to a first answer without
 
     settings, rules = await read_rules(settings)
+    store = await stack.enter_async_context(opened_store(settings.state, retention=settings.retention))
     return await stack.enter_async_context(
         open_bridge(
             rules,
-            state=settings.state,
-            retention=settings.retention,
+            store,
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,
             at_work=at_work,
