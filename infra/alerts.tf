@@ -290,7 +290,7 @@ resource "google_monitoring_alert_policy" "paused" {
     display_name = "Events have waited for a portal for 15 minutes"
 
     condition_matched_log {
-      filter = "${local.our_lines} ${local.counted.paused.filter} jsonPayload.waited_ms>900000"
+      filter = "${local.our_lines} ${local.counted.paused.filter} jsonPayload.waited_ms>=900000"
       label_extractors = {
         lane   = "EXTRACT(jsonPayload.lane)"
         reason = "EXTRACT(jsonPayload.reason)"

@@ -151,7 +151,7 @@ def test_the_time_until_a_badge_is_in_the_line(root: Terraform, caplog: pytest.L
     assert isinstance(caplog.records[0].__dict__["json_fields"][field[1]], float)
 
 
-_CONDITION = re.compile(r'jsonPayload\.(\w+)(?:=\(([^)]+)\)|="([^"]+)"|=(\d+)|(:\*)|>(\d+))|severity>=(\w+)')
+_CONDITION = re.compile(r'jsonPayload\.(\w+)(?:=\(([^)]+)\)|="([^"]+)"|=(\d+)|(:\*)|>=(\d+))|severity>=(\w+)')
 
 
 def _matches(written: str, line: Mapping[str, Any]) -> bool:
@@ -166,7 +166,7 @@ def _holds(
     text: str | None,
     number: str | None,
     there: str | None,
-    above: str | None,
+    least: str | None,
     severity: str | None,
     *,
     line: Mapping[str, Any],
@@ -174,8 +174,8 @@ def _holds(
     if severity:
         levels = logging.getLevelNamesMapping()
         return levels[line["severity"]] >= levels[severity]
-    if above:
-        return float(line[name or ""]) > float(above)
+    if least:
+        return float(line.get(name or "", "-inf")) >= float(least)
     if there:
         return name in line
     return str(line.get(name or "")) in (re.findall(r'"([^"]+)"', several) if several else [text or number])

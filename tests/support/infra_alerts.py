@@ -48,8 +48,10 @@ ALERTS = {
     ],
     "refused": [Condition(f'{_RECEIVE} AND metric.labels.response_code = "401"', "${var.refused_per_5_minutes}", "0s")],
     "dead_events": [Condition("${local.our_lines} ${local.counted.dead.filter}")],
-    "paused": [Condition("${local.our_lines} ${local.counted.paused.filter} jsonPayload.waited_ms>900000")],
+    "paused": [Condition("${local.our_lines} ${local.counted.paused.filter} jsonPayload.waited_ms>=900000")],
     "cannot_start": [Condition('${local.our_lines} jsonPayload.kind="start" severity>=CRITICAL')],
+    "rules_refused": [Condition('${local.our_lines} jsonPayload.kind="rules_refused"')],
+    "sweep_behind": [Condition('${local.our_lines} jsonPayload.kind="sweep" jsonPayload.overdue_s>=600')],
     "sweep_missing": [
         Condition(f'{_SWEEP} AND metric.labels.response_code_class = "2xx"', duration="900s"),
         Condition(f'{_SWEEP} AND metric.labels.response_code_class != "2xx"', 3, "0s"),

@@ -189,7 +189,7 @@ WIRED_WRONGLY = [
     Mistake(_ALERTS, "alerts.tf", 'response_code = \\"401\\"', 'response_code = \\"403\\"'),
     Mistake(_ALERTS, "alerts.tf", "httpRequest.status=429", "httpRequest.status=503"),
     Mistake(_ALERTS, "alerts.tf", "for name in module.plan.public", 'for name in ["receive"]'),
-    Mistake(_ALERTS, "alerts.tf", "jsonPayload.waited_ms>900000", ""),
+    Mistake(_ALERTS, "alerts.tf", "jsonPayload.waited_ms>=900000", ""),
     Mistake(_ALERTS, "alerts.tf", 'response_code_class != \\"2xx\\"', 'response_code_class != \\"5xx\\"'),
     Mistake(_ALERTS, "alerts.tf", "COMPARISON_GT", "COMPARISON_LT"),
     Mistake(_ALERTS, "alerts.tf", "threshold_value    = 0.01", "threshold_value    = 1"),
