@@ -48,6 +48,13 @@ def firestore_host() -> Iterator[str]:
         yield host
 
 
+@pytest.fixture
+def firestore(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The emulator that `firestore_host` names, as the one that stores find; its `host:port`."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+    return firestore_host
+
+
 @pytest.fixture(scope="session")
 def pubsub() -> Iterator[PubSub]:
     """A Pub/Sub emulator that all tests of the session share, each with topics of its own."""

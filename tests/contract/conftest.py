@@ -15,11 +15,9 @@ PARAMS = [pytest.param(name, marks=[pytest.mark.slow] if name == "firestore" els
 
 
 @pytest.fixture(params=PARAMS)
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Store]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "firestore":
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue("firestore_host"))
+        request.getfixturevalue("firestore")
     store = STORES[request.param](tmp_path)
     await store.open()
     yield store

@@ -33,12 +33,10 @@ BUCKETS = (f"portal {number}" for number in itertools.count())
 
 
 @pytest.fixture(params=[pytest.param("firestore", marks=pytest.mark.slow), "sqlite"])
-async def pair(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Store, Store]]:
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
     """Two processes with one file or database, as far as that can tell."""
     if request.param == "firestore":
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue("firestore_host"))
+        request.getfixturevalue("firestore")
     one, other = STORES[request.param](tmp_path), STORES[request.param](tmp_path)
     await one.open()
     await other.open()

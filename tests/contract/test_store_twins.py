@@ -265,8 +265,8 @@ TestTwins = pytest.mark.timeout(0 if RANDOM_EXAMPLES else 400)(Twins.TestCase)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("firestore")
 @pytest.mark.timeout(0 if RANDOM_EXAMPLES else 400)
-def test_firestore_answers_as_its_twin_in_memory(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_firestore_answers_as_its_twin_in_memory() -> None:
     """Whatever is asked of it in whatever order."""
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
     run_state_machine_as_test(FirestoreTwins)

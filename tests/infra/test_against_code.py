@@ -213,8 +213,7 @@ def test_what_is_asked_for_alone_keeps_its_index(root: Terraform) -> None:
 
 
 @pytest.fixture
-async def firestore(firestore_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+async def store(firestore: str, tmp_path: Path) -> AsyncIterator[Store]:
     store = STORES["firestore"](tmp_path)
     await store.open()
     yield store
@@ -223,10 +222,10 @@ async def firestore(firestore_host: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 async def test_each_query_has_its_index_and_back(
-    root: Terraform, firestore: Store, monkeypatch: pytest.MonkeyPatch
+    root: Terraform, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Firestore refuses a query without its index, and an index that nothing asks for costs with every write."""
-    needed = {index for index in await indexes_needed(firestore, monkeypatch) if len(index[1]) > 1}
+    needed = {index for index in await indexes_needed(store, monkeypatch) if len(index[1]) > 1}
 
     assert {_index(one) for one in root.locals["indexes"].values()} == needed
 

@@ -18,8 +18,7 @@ from support.stores import NOW, item, project
 
 
 @pytest.fixture(autouse=True)
-def emulator(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+def quiet(firestore: str) -> Iterator[None]:
     logging.disable(logging.ERROR)
     yield
     logging.disable(logging.NOTSET)

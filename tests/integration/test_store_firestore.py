@@ -16,10 +16,9 @@ import httpx
 import pytest
 from google.api_core.exceptions import Aborted as AbortedError
 
-from badge_bridge.errors import SettingsError, StoreUnavailable
+from badge_bridge.errors import StoreUnavailable
 from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.outcomes import Exchange
-from badge_bridge.store import open_store
 from badge_bridge.store.firestore import FirestoreStore, queue
 from badge_bridge.store.firestore.database import AsyncTransaction, Database
 from badge_bridge.store.firestore.documents import SHARDS, document_id
@@ -27,17 +26,11 @@ from badge_bridge.store.firestore.inbox import Inbox
 from badge_bridge.store.firestore.wire import read_fields, write_fields
 from badge_bridge.store.protocol import LegPlace, LegsRead
 from support.programs import ROOT, free_port, program
-from support.stores import NOW, claimed, ended, item, project, wait_for_lane
+from support.stores import NOW, claimed, ended, item, noise, project, wait_for_lane
 
 DAY = 86_400.0
 
-pytestmark = pytest.mark.slow  # the emulator
-
-
-@pytest.fixture
-def emulator(firestore_host: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
-    return firestore_host
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("firestore")]
 
 
 @asynccontextmanager
@@ -79,9 +72,8 @@ VALUES: dict[str, Any] = {
 }
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_what_is_written_over_rest_is_what_the_official_client_reads_and_the_other_way_round(
-    tmp_path: Path, emulator: str
+    tmp_path: Path, firestore: str
 ) -> None:
     """Each kind of value that a document may hold keeps its kind and its last digit."""
     async with opened(tmp_path) as store:
@@ -103,7 +95,6 @@ async def test_what_is_written_over_rest_is_what_the_official_client_reads_and_t
         assert await document(store, "kinds", "time") == {"at": moment}
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_event_keeps_its_fields_when_the_other_client_writes_it_again(tmp_path: Path) -> None:
     """What REST has created and the official client rewrites after an attempt differs in what the attempt changed."""
     async with opened(tmp_path) as store:
@@ -119,19 +110,18 @@ async def test_event_keeps_its_fields_when_the_other_client_writes_it_again(tmp_
     assert after["shard"] in range(SHARDS)
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_long_event_and_long_history_are_kept_in_parts_and_read_whole(tmp_path: Path) -> None:
     """More than one document holds is cut, read again by everybody, and old parts go when new ones are written."""
-    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(900_000))
-    long = item(data={"body": noise})
+    body = noise(900_000)
+    long = item(data={"body": body})
     async with opened(tmp_path) as store:
         assert await store.accept([long, item("s:2")]) == [True, True]
-        assert await store.accept([item("s:3", data={"body": noise[::-1]})]) == [True]
+        assert await store.accept([item("s:3", data={"body": body[::-1]})]) == [True]
         assert len(await parts(store, "s:1")) > 1
         claim = await claimed(store)
         assert claim.event == long.event
         answers = tuple(
-            Exchange(method=noise[at : at + 999], answer="ok", milliseconds=1) for at in range(0, 400_000, 999)
+            Exchange(method=body[at : at + 999], answer="ok", milliseconds=1) for at in range(0, 400_000, 999)
         )
         for number in range(3):
             await store.settle(claim, ended("waiting", due=NOW, asked=answers))
@@ -177,13 +167,13 @@ class Waits(list[float]):
 @asynccontextmanager
 async def inbox(
     folder: Path,
-    emulator: str,
+    firestore: str,
     transport: httpx.AsyncBaseTransport,
     sleep: Callable[[float], Awaitable[None]],
     mark: str = "receipt",
 ) -> AsyncIterator[Inbox]:
     numbers = iter(range(100))
-    api = GoogleApi(f"http://{emulator}", tokens=_owner, transport=transport)
+    api = GoogleApi(f"http://{firestore}", tokens=_owner, transport=transport)
     database = f"projects/{project(folder)}/databases/(default)"
     try:
         yield Inbox(api, database, new_token=lambda: f"{mark}-{next(numbers)}", sleep=sleep)
@@ -200,14 +190,14 @@ LEG = LegPlace("call", "s:judged", ends=True, soon=NOW + 5, late=NOW + 60, most=
     ids=["one", "several", "leg"],
 )
 async def test_event_is_new_once_when_the_answer_to_its_writing_was_lost(
-    batch: list[Any], tmp_path: Path, emulator: str
+    batch: list[Any], tmp_path: Path, firestore: str
 ) -> None:
     """It is sent again, found written by ourselves, and so reported as new: its wake-up must not be left out."""
     waits = Waits()
-    async with inbox(tmp_path, emulator, Lossy("documents:commit"), waits.sleep) as one:
+    async with inbox(tmp_path, firestore, Lossy("documents:commit"), waits.sleep) as one:
         assert await one.accept(batch) == [True] * len(batch)
     assert len(waits) == 1
-    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits.sleep, "another") as other:
+    async with inbox(tmp_path, firestore, httpx.AsyncHTTPTransport(), waits.sleep, "another") as other:
         assert await other.accept(batch) == [False] * len(batch)
 
 
@@ -222,7 +212,7 @@ class Aborted(Lossy):
 
 
 async def test_leg_waits_itself_when_the_one_that_waited_is_leased_between_two_tries(
-    tmp_path: Path, emulator: str
+    tmp_path: Path, firestore: str
 ) -> None:
     """The first try leaves the leg to another one, and is aborted; the second finds that one being worked on."""
     async with opened(tmp_path) as store:
@@ -231,7 +221,7 @@ async def test_leg_waits_itself_when_the_one_that_waited_is_leased_between_two_t
             await claimed(store, "s:1", now=NOW + 5)
 
         await store.accept([replace(item("s:1"), leg=LEG)])
-        async with inbox(tmp_path, emulator, Aborted("documents:commit"), lease_the_other) as one:
+        async with inbox(tmp_path, firestore, Aborted("documents:commit"), lease_the_other) as one:
             assert await one.accept([replace(item("s:2", received_at=NOW + 1), leg=LEG)]) == [True]
         stored = await store.get("s:2")
         assert stored is not None
@@ -239,11 +229,11 @@ async def test_leg_waits_itself_when_the_one_that_waited_is_leased_between_two_t
 
 
 async def test_event_is_known_when_somebody_else_wrote_it_while_our_answer_was_lost(
-    tmp_path: Path, emulator: str
+    tmp_path: Path, firestore: str
 ) -> None:
     """A repeat of an event that was there before stays a repeat, however often it is sent."""
     waits = Waits()
-    async with inbox(tmp_path, emulator, httpx.AsyncHTTPTransport(), waits.sleep) as one:
+    async with inbox(tmp_path, firestore, httpx.AsyncHTTPTransport(), waits.sleep) as one:
         await one.accept([item()])
 
     class Refusing(Lossy):
@@ -253,11 +243,11 @@ async def test_event_is_known_when_somebody_else_wrote_it_while_our_answer_was_l
                 raise httpx.ConnectTimeout("away", request=request)
             return await super().handle_async_request(request)
 
-    async with inbox(tmp_path, emulator, Refusing("", 2), waits.sleep, "another") as late:
+    async with inbox(tmp_path, firestore, Refusing("", 2), waits.sleep, "another") as late:
         assert await late.accept([item()]) == [False]
 
 
-async def test_store_is_unavailable_when_firestore_is_away_and_recovers(tmp_path: Path, emulator: str) -> None:
+async def test_store_is_unavailable_when_firestore_is_away_and_recovers(tmp_path: Path, firestore: str) -> None:
     """Nothing was stored, the health page says so, and it goes on by itself."""
     waits = Waits()
     nobody = f"127.0.0.1:{free_port()}"
@@ -275,12 +265,10 @@ async def test_store_is_unavailable_when_firestore_is_away_and_recovers(tmp_path
         assert await store.accept([item()]) == [True]
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_event_that_has_ended_expires_with_its_parts_until_it_is_redriven(tmp_path: Path) -> None:
     """The TTL field is set when an event ends, on each of its documents, and taken away when it is taken up again."""
-    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
     async with opened(tmp_path, retention=30 * DAY) as store:
-        await store.accept([item(data={"body": noise})])
+        await store.accept([item(data={"body": noise()})])
         fields = await document(store, "events", document_id("s:1"))
         assert fields is not None
         assert fields["expire_at"] is None
@@ -300,13 +288,11 @@ async def test_event_that_has_ended_expires_with_its_parts_until_it_is_redriven(
         assert [part["expire_at"] for part in await parts(store, "s:1")] == [None]
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_leg_that_ends_as_it_comes_expires_and_so_does_its_call(tmp_path: Path) -> None:
     """Most legs are joined when they are accepted; what a call is known by outlives them."""
-    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
     async with opened(tmp_path, retention=30 * DAY) as store:
         await store.accept([replace(item("s:1"), leg=LEG)])
-        await store.accept([replace(item("s:2", received_at=NOW + 1, data={"body": noise}), leg=LEG)])
+        await store.accept([replace(item("s:2", received_at=NOW + 1, data={"body": noise()}), leg=LEG)])
         joined = await document(store, "events", document_id("s:2"))
         call = await document(store, "calls", document_id("call"))
         ended_at = datetime.fromtimestamp(NOW + 1 + 30 * DAY, UTC)
@@ -324,12 +310,10 @@ async def test_leg_that_ends_as_it_comes_expires_and_so_does_its_call(tmp_path: 
         assert call["expire_at"] == later + timedelta(seconds=8)
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_leg_is_accepted_when_the_parts_of_an_ended_leg_of_its_call_are_gone(tmp_path: Path) -> None:
     """Firestore deletes each document for itself, those of a leg that others were left to as well."""
-    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
     async with opened(tmp_path) as store:
-        await store.accept([replace(item("s:1", data={"body": noise}), leg=LEG)])
+        await store.accept([replace(item("s:1", data={"body": noise()}), leg=LEG)])
         await store.settle(await claimed(store, now=LEG.late), ended("done"))
         for part in [one async for one in (await store._loaded()).rows.reference("s:1").collection("parts").stream()]:
             await part.reference.delete()
@@ -339,7 +323,6 @@ async def test_leg_is_accepted_when_the_parts_of_an_ended_leg_of_its_call_are_go
         assert stored.state == "waiting"
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_claims_are_handed_out_when_others_could_not_be_leased(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +345,6 @@ async def test_claims_are_handed_out_when_others_could_not_be_leased(
         assert [claim.key for claim in await store.claim_due(now=NOW + 9, lease=60, limit=3)] == ["s:1"]
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_transaction_is_tried_again_when_a_read_in_it_was_aborted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,7 +365,6 @@ async def test_transaction_is_tried_again_when_a_read_in_it_was_aborted(
         assert next(refusals, None) is None
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_events_of_many_lanes_are_found_in_several_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One look is for a few lanes; that the next ones find the rest, and that the next moment is the earliest of all,
     does not depend on how many there are.
@@ -398,7 +379,6 @@ async def test_events_of_many_lanes_are_found_in_several_looks(tmp_path: Path, m
         assert sorted(found) == [f"s:{number}" for number in range(5)]
 
 
-@pytest.mark.usefixtures("emulator")
 @pytest.mark.parametrize("before", [None, 30 * DAY], ids=["retention set later", "retention set from the start"])
 @pytest.mark.parametrize("repeat", [[item()], [item(), item("s:2")]], ids=["alone", "with others"])
 async def test_event_stays_known_when_it_was_deleted(before: float | None, repeat: list[Any], tmp_path: Path) -> None:
@@ -412,7 +392,6 @@ async def test_event_stays_known_when_it_was_deleted(before: float | None, repea
         assert await store.get("s:1") is None
 
 
-@pytest.mark.usefixtures("emulator")
 async def test_cancelled_attempt_is_cancelled_and_not_an_error(tmp_path: Path) -> None:
     """Whoever stops while a transaction begins is stopped, so that the lease can be given back."""
     async with opened(tmp_path) as store:
@@ -451,16 +430,16 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def child(folder: Path, what: str, emulator: str) -> Any:
-    env = {"PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'tests'}", "FIRESTORE_EMULATOR_HOST": emulator}
+def child(folder: Path, what: str, firestore: str) -> Any:
+    env = {"PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'tests'}", "FIRESTORE_EMULATOR_HOST": firestore}
     return program([sys.executable, "-c", CHILD, project(folder), what, str(folder / "go")], env=env)
 
 
-async def test_lease_outlives_its_holder_until_its_time_is_over(tmp_path: Path, emulator: str) -> None:
+async def test_lease_outlives_its_holder_until_its_time_is_over(tmp_path: Path, firestore: str) -> None:
     """A process that is killed with SIGKILL settles nothing; the next one takes over when the lease is over."""
     async with opened(tmp_path) as store:
         await store.accept([item()])
-        with child(tmp_path, "lease", emulator) as holder:
+        with child(tmp_path, "lease", firestore) as holder:
             holder.find("leased 1")
             holder.process.send_signal(signal.SIGKILL)
             holder.process.wait(10)
@@ -470,37 +449,12 @@ async def test_lease_outlives_its_holder_until_its_time_is_over(tmp_path: Path, 
         assert (claim.attempt, claim.failures) == (2, 1)
 
 
-async def test_accept_takes_one_when_64_arrive_in_four_processes(tmp_path: Path, emulator: str) -> None:
+async def test_accept_takes_one_when_64_arrive_in_four_processes(tmp_path: Path, firestore: str) -> None:
     """Sixteen callers in each of four processes bring the same event at once, and one of them has brought it."""
     with ExitStack() as stack:
-        children = [stack.enter_context(child(tmp_path, "accept", emulator)) for _ in range(4)]
+        children = [stack.enter_context(child(tmp_path, "accept", firestore)) for _ in range(4)]
         for one in children:
             one.find("ready")
         (tmp_path / "go").touch()
         won = [int(one.find(r"won (\d+) of 16")[1]) for one in children]
     assert sorted(won) == [0, 0, 0, 1]
-
-
-@pytest.mark.parametrize(
-    ("url", "parts_"),
-    [
-        ("firestore://acme-prod/bridge", ("acme-prod", "bridge")),
-        ("firestore://acme-prod", ("acme-prod", "(default)")),
-        ("firestore://acme-prod/(default)", ("acme-prod", "(default)")),
-        ("firestore://example.com:acme", ("example.com:acme", "(default)")),
-    ],
-)
-def test_store_is_named_by_project_and_database(url: str, parts_: tuple[str, str]) -> None:
-    """The database may be left out."""
-    store = open_store(url)
-    assert isinstance(store, FirestoreStore)
-    assert (store._project, store._database) == parts_
-
-
-@pytest.mark.parametrize(
-    "url", ["firestore:", "firestore://", "firestore:///db", "firestore://Acme/db", "firestore://a-b-c-d/x/y"]
-)
-def test_store_is_refused_when_its_name_cannot_be(url: str) -> None:
-    """A name that Google allows nobody is a mistake in the setting."""
-    with pytest.raises(SettingsError, match="firestore"):
-        open_store(url)

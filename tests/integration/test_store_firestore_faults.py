@@ -23,19 +23,15 @@ from badge_bridge.errors import GoogleError, StoreUnavailable
 from badge_bridge.store.firestore import FirestoreStore, database
 from badge_bridge.store.firestore.lanes import Lanes
 from badge_bridge.store.protocol import LegPlace, LegsRead
-from support.stores import NOW, claimed, ended, item, project, wait_for_lane
+from support.stores import NOW, claimed, ended, item, noise, project, wait_for_lane
 
 pytestmark = pytest.mark.slow  # the emulator
-
-NOISE = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
-"""More than one document holds."""
 
 Call = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-async def store(firestore_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FirestoreStore]:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+async def store(firestore: str, tmp_path: Path) -> AsyncIterator[FirestoreStore]:
     store = FirestoreStore(project(tmp_path))
     await store.open()
     yield store
@@ -275,7 +271,7 @@ async def test_event_that_cannot_be_read_holds_nobody_up(
     store: FirestoreStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One whose part is gone, which must not be, is told of, and the one behind it is worked on."""
-    await store.accept([item("s:0", data={"body": NOISE})])
+    await store.accept([item("s:0", data={"body": noise()})])
     await store.accept([item("s:1", received_at=NOW + 1)])
     reference = (await store._loaded()).rows.reference("s:0")
     for part in [one async for one in reference.collection("parts").stream()]:
@@ -314,7 +310,7 @@ async def test_lane_that_nobody_waits_for_is_not_asked_for_events(store: Firesto
 @pytest.mark.parametrize("with_another", [False, True], ids=["alone", "with another"])
 async def test_event_is_taken_whose_parts_are_left_of_a_deleted_one(store: FirestoreStore, with_another: bool) -> None:
     """Parts go later than their event, and the same content has the same names."""
-    event = item("s:1", data={"body": NOISE})
+    event = item("s:1", data={"body": noise()})
     await store.accept([event])
     await (await store._loaded()).rows.reference("s:1").delete()
     batch = [event, item("s:2")] if with_another else [event]
@@ -322,7 +318,7 @@ async def test_event_is_taken_whose_parts_are_left_of_a_deleted_one(store: Fires
     assert (await claimed(store, "s:1")).event == event.event
 
     legs = LegsRead("call", 1, (), is_full=False, reason="judged", rules_hash="")
-    judged = item("s:j", data={"body": NOISE})
+    judged = item("s:j", data={"body": noise()})
     await store.judge(judged, revision=1, legs=legs, now=NOW)
     await (await store._loaded()).rows.reference("s:j").delete()
     assert (await store.judge(judged, revision=1, legs=legs, now=NOW)).is_news

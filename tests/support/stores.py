@@ -72,6 +72,11 @@ def item(
     return Accepted(key=key, event=event, verified=verified, received_at=received_at, joins=joins)
 
 
+def noise(characters: int = 400_000) -> str:
+    """A text that does not get smaller by compression; as long as it comes, one document does not hold it."""
+    return "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(characters))
+
+
 async def overwrite(store: Store, key: str, event: str) -> None:
     """Keep something else as the event, as another version might have done."""
     match store:

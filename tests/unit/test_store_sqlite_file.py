@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.errors import SettingsError, StoreUnavailable
-from badge_bridge.store import open_store
-from badge_bridge.store.memory import MemoryStore
+from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.records import read_event
 from badge_bridge.store.sqlite import SqliteStore
@@ -34,44 +32,6 @@ async def refusal(path: Path | str) -> str:
     with pytest.raises(StoreUnavailable) as caught:
         await SqliteStore(path).open()
     return str(caught.value)
-
-
-# The setting
-
-
-def test_open_store_makes_sqlite_when_url_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three slashes name a file relative to the working folder, and nothing is made before open."""
-    monkeypatch.chdir(tmp_path)
-
-    store = open_store("sqlite:///data/state of things.db")
-
-    assert isinstance(store, SqliteStore)
-    assert store.path == str(tmp_path / "data" / "state of things.db")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_open_store_makes_sqlite_when_url_is_absolute(tmp_path: Path) -> None:
-    """A fourth slash makes the path absolute."""
-    store = open_store(f"sqlite:///{tmp_path}/state.db")
-
-    assert isinstance(store, SqliteStore)
-    assert store.path == f"{tmp_path}/state.db"
-
-
-def test_open_store_makes_memory_when_asked() -> None:
-    """The store in memory has a URL too."""
-    assert isinstance(open_store("memory:"), MemoryStore)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "state.db", "postgres://host/db", "sqlite:", "sqlite://", "sqlite:///", "sqlite:state.db",
-     "sqlite://host/state.db", "sqlite:///folder/", "sqlite:///state.db?mode=ro", "memory:x"],
-)  # fmt: skip
-def test_open_store_names_the_known_when_url_is_not(url: str) -> None:
-    """A URL that is not understood is answered with those that are."""
-    with pytest.raises(SettingsError, match=r"sqlite:///state\.db.*sqlite:////.*memory:"):
-        open_store(url)
 
 
 # The file
