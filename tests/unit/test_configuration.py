@@ -213,9 +213,10 @@ async def before(google: FakeGoogle, rules: str = URI) -> Before | None:
 async def test_newest_version_without_mistakes_is_the_one_of_before(google: FakeGoogle) -> None:
     """Over several pages and other objects whose names begin so; what was refused is told apart by its hash."""
     google.upload(*OBJECT, RULES.replace("{title: Call", "{title: Phone call").encode())
-    google.objects["acme-rules", "live/rules v2.yaml.old"] = b"other rules"
     for content in (b"[older", BROKEN):
         google.upload(*OBJECT, content)
+    for _ in range(5):
+        google.upload("acme-rules", "live/rules v2.yaml.old", b"other rules")
     found = await before(google)
     assert found == Before(f"{URI}#2", rules_hash(BROKEN))
     _, rules = await start(google, RULES=found.rules)

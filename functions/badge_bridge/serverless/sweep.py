@@ -84,7 +84,7 @@ async def _overdue(store: Store, now: float) -> float:
     then, and of those that were the latest are looked at. One that waits for a lane is late for the portal's sake.
     """
     late = (await store.list(state="waiting", limit=_LOOKED_AT, before=(now - LATE, ""))).events
-    return max((now - one.due for one in late if not one.lane and one.due < now), default=0.0)
+    return max([0.0, *(now - one.due for one in late if not one.lane)])
 
 
 async def _look_after(bridge: Bridge) -> None:
