@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from badge_bridge.calls import Calls, call_join
-from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import LEG, Event, Leg
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.loading import parse
@@ -204,7 +203,6 @@ async def _open(events: int, together: int, retention: float | None) -> AsyncIte
     official = FirestoreStore(f"bench-{secrets.token_hex(8)}", retention=retention)
     await official.open()
     store = await billed(official, bill)
-    await _warm(official)
 
     async def wake(keys: Sequence[str]) -> None:
         messages.extend(keys)
@@ -220,18 +218,6 @@ async def _open(events: int, together: int, retention: float | None) -> AsyncIte
             yield _Deployment(rules, official, store, bill, clock, portal, instance, messages, wake, together)
     finally:
         await official.close()
-
-
-async def _warm(store: FirestoreStore) -> None:
-    """An emulator that has just started may take longer for its first answer than an event would wait."""
-    for left in reversed(range(10)):
-        try:
-            await store.ping()
-        except StoreUnavailable:
-            if not left:
-                raise
-        else:
-            return
 
 
 async def run_counted(events: int, *, together: int = 1, retention: float | None = None) -> Run:

@@ -368,18 +368,17 @@ def _act(event: StoredEvent) -> Outcome | None:
 
 def _rules(names: Sequence[str]) -> tuple[RulesFile, int]:
     """Each portal with the telephone system that reports its calls, one rule for all; and how many bytes that is."""
-    entries: dict[str, Any] = {"portals": {}, "sources": {}}
+    portals: dict[str, Any] = {}
     for number, name in enumerate(names):
         url = f"http://127.0.0.1:{FIRST_PORT + number}"
         oauth = {"client_id": "local.sandbox-application", "client_secret": "${CLIENT_SECRET}", "server": url}
-        entries["portals"][name] = {"url": url, "oauth": oauth}
-    lines = [f"{kind}: {json.dumps(those)}" for kind, those in entries.items() if kind == "portals"]
+        portals[name] = {"url": url, "oauth": oauth}
     sources = [
         f'  {name}-pbx: {{provider: generic, verify: {{scheme: bearer}}, secrets: ["${{PBX_TOKEN}}"], portal: {name},'
         f" event: {_EVENT}}}"
         for name in names
     ]
-    text = "\n".join([*lines, "sources:", *sources, _RULES])
+    text = "\n".join([f"portals: {json.dumps(portals)}", "sources:", *sources, _RULES])
     known = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN}
     # A file of some thousand portals is larger than the bridge reads; the report says so, and all else is looked at.
     with patch.multiple(document, MAX_BYTES=len(text.encode()), MAX_NODES=1000 * len(names)):
