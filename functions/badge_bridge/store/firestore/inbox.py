@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,13 +41,16 @@ __all__ = ["Inbox"]
 
 TRIES = 6
 FIRST_WAIT = 0.1
-"""Seconds before the second try; doubled each time, which makes about 3 s of waiting."""
+"""Seconds before the second try; doubled each time, and spread, which makes about 3 s of waiting."""
 
 TIMEOUT = 3.0
 """Seconds for one call: where a connection is lost, there must be time for another before the provider gives up."""
 
 TOTAL = 8.0
 """Seconds for all tries together."""
+
+LET_GO = 1.0
+"""Seconds for telling Firestore that a transaction is over, which may come on top."""
 
 # ALREADY_EXISTS: somebody has written it between our look and our commit.
 _PASSING = frozenset(
@@ -92,7 +96,8 @@ class Inbox:
                     except GoogleError as error:
                         if number == TRIES - 1 or error.status not in _PASSING:
                             raise StoreUnavailable(f"Firestore cannot take events: {error}") from error
-                    await self._sleep(FIRST_WAIT * 2**number)
+                    # Those that were in each other's way must not meet again.
+                    await self._sleep(FIRST_WAIT * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         except TimeoutError:
             pass
         raise StoreUnavailable(f"Firestore took no event within {TOTAL:g} s")
@@ -160,7 +165,7 @@ class Inbox:
     async def _roll_back(self, transaction: str) -> None:
         """Let go of what the transaction has read; where even that fails, Firestore does so after a minute."""
         with contextlib.suppress(GoogleError):
-            await self._post("rollback", {"transaction": transaction})
+            await self._post("rollback", {"transaction": transaction}, timeout=LET_GO)
 
     async def _fetch_keepers(self, desk: _Desk, transaction: str) -> None:
         keys = {call.keeper for call in desk.calls.values() if call.keeper}
@@ -216,8 +221,8 @@ class Inbox:
         except GoogleError as error:
             raise StoreUnavailable(f"Firestore does not answer: {error}") from error
 
-    async def _post(self, method: str, body: Any) -> Any:
-        return await self._api.call("POST", f"/v1/{quote(self._documents)}:{method}", json=body, timeout=TIMEOUT)
+    async def _post(self, method: str, body: Any, *, timeout: float = TIMEOUT) -> Any:  # noqa: ASYNC109 - as `call`
+        return await self._api.call("POST", f"/v1/{quote(self._documents)}:{method}", json=body, timeout=timeout)
 
     def _name(self, collection: str, id_: str) -> str:
         return f"{self._documents}/{collection}/{id_}"

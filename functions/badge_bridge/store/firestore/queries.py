@@ -8,9 +8,12 @@ of its order. All shards are asked at once, and the answers come merged in that 
 from __future__ import annotations
 
 from badge_bridge.store.firestore.database import AsyncQuery, Database, where
-from badge_bridge.store.firestore.documents import EVENTS, SHARDS
+from badge_bridge.store.firestore.documents import AT_ONCE, EVENTS, SHARDS
 
-__all__ = ["being_worked_on", "by_join", "newest_first", "waiting_for"]
+__all__ = ["being_worked_on", "by_join", "newest_first", "waiting_at_once", "waiting_for"]
+
+
+_FOUND_BY = ["key", "lane", "received_at", "wake_at"]
 
 
 def _all(database: Database) -> AsyncQuery:
@@ -21,7 +24,14 @@ def waiting_for(database: Database, lane: str) -> AsyncQuery:
     """Events that wait for a lane, or for none where it is empty: what is due at once first, by age."""
     waiting = where(_all(database), state=("==", "waiting"), lane=("==", lane))
     ordered = waiting.order_by("wake_at").order_by("received_at").order_by("key")
-    return ordered.select(["key", "lane", "received_at", "wake_at"])
+    return ordered.select(_FOUND_BY)
+
+
+def waiting_at_once(database: Database, lane: str) -> AsyncQuery:
+    """Those of them whose time has come, by age."""
+    # By a field that equals something no query may be ordered (Firestore docs, "Order and limit data", limitations).
+    waiting = where(_all(database), state=("==", "waiting"), lane=("==", lane), wake_at=("==", AT_ONCE))
+    return waiting.order_by("received_at").order_by("key").select(_FOUND_BY)
 
 
 def being_worked_on(database: Database) -> AsyncQuery:

@@ -21,7 +21,7 @@ from badge_bridge.store.firestore.database import (
 )
 from badge_bridge.store.firestore.documents import AT_ONCE
 from badge_bridge.store.firestore.lanes import Lane, Lanes
-from badge_bridge.store.firestore.queries import being_worked_on, waiting_for
+from badge_bridge.store.firestore.queries import being_worked_on, waiting_at_once, waiting_for
 from badge_bridge.store.firestore.rows import Rows
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
@@ -158,7 +158,7 @@ class Queue:
         """
         waiting, some = waiting_for(self._database, lane), max(limit, FEW)
         return [
-            where(waiting, wake_at=("==", AT_ONCE)).limit(limit),
+            waiting_at_once(self._database, lane).limit(limit),
             where(where(waiting, wake_at=(">", AT_ONCE)), wake_at=("<=", now)).limit(some),
             where(waiting, wake_at=(">", now + LONGEST_WAIT)).limit(some),
         ]
