@@ -80,18 +80,21 @@ async def hash_of_rules(settings: Settings, environ: Mapping[str, str], google: 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Where the rules of before are, as a value of RULES, and the `hash` of the newest ones, which have mistakes."""
+    """Where the rules of before are, as a value of RULES, and the `hash` of the newest ones, which have mistakes; empty
+    where there are none.
+    """
 
     rules: str
     refused: str
 
 
 async def rules_before(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> Before | None:
-    """The newest version of the rules without mistakes, where the newest version of all has some.
+    """The newest version of the rules without mistakes, where the newest of all has some or was deleted.
 
-    Only for objects of Cloud Storage, and of these the `EARLIER` ones before the newest. None where there is no such
-    version, where none can be had now, or where the newest one is fine itself: what it lacks is outside of it, such as
-    a secret that was taken away, and instances that have run since before that work by it and not by older rules.
+    An object that is being replaced may be away for a moment. Only for objects of Cloud Storage, and of these the
+    `EARLIER` ones before the newest. None where there is no such version, where none can be had now, or where the
+    newest one is fine itself: what it lacks is outside of it, such as a secret that was taken away, and instances that
+    have run since before that work by it and not by older rules.
     """
     if not settings.rules.startswith("gs://"):
         return None
@@ -103,13 +106,13 @@ async def rules_before(settings: Settings, environ: Mapping[str, str], google: G
     async with _api(storage.BASE, storage.EMULATOR, environ, google) as api:
         try:
             for version in (await storage.versions(settings.rules, api))[: EARLIER + 1]:
-                content = await storage.read_object(version, api)
+                content = await storage.read_object(version.uri, api)
                 try:
-                    Draft(content, version).checked(providers=OPTIONS, environ=None)
+                    Draft(content, version.uri).checked(providers=OPTIONS, environ=None)
                 except RulesError:
                     refused = refused or rules_hash(content)
                 else:
-                    return Before(version, refused) if refused else None
+                    return None if version.is_live else Before(version.uri, refused)
         except (GoogleError, storage.ObjectUnusable):
             return None  # the caller knows already what is wrong with the newest
     return None

@@ -281,7 +281,7 @@ async def test_function_does_not_start_when_no_version_of_its_rules_is_any_good(
     google.upload("acme-rules", "rules.yaml", b"[broken")
     google.forbidden.add("access")
     assert await new.ask() == (0, 0)
-    assert len(_refusals(capsys)) == 1
+    assert not _refusals(capsys)
     google.forbidden.clear()
     assert await new.ask() != (0, 0)
 

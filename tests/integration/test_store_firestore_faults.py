@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import pytest
 from google.api_core import retry_async
 from google.api_core.exceptions import Aborted, PermissionDenied, ResourceExhausted, ServiceUnavailable
+from google.cloud.firestore_v1.transforms import DELETE_FIELD
 from google.cloud.firestore_v1.types import RollbackRequest
 
 from badge_bridge.errors import GoogleError, StoreUnavailable
@@ -278,6 +279,28 @@ async def test_event_that_cannot_be_read_holds_nobody_up(
         await part.reference.delete()
     assert [claim.key for claim in await store.claim_due(now=NOW + 9, lease=60, limit=1)] == ["s:1"]
     assert "s:0" in caplog.text
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["waiting", "worked on"])
+@pytest.mark.parametrize("change", [{"history": "[not JSON"}, {"since_attempt": DELETE_FIELD}], ids=["text", "field"])
+async def test_event_that_this_version_cannot_read_is_set_aside(
+    store: FirestoreStore, change: dict[str, Any], held: bool
+) -> None:
+    """It is dead with the reason, shown, and what it holds is left to a version that can read it."""
+    await store.accept([item("s:0")])
+    if held:
+        await claimed(store, "s:0")
+    reference = (await store._loaded()).rows.reference("s:0")
+    await reference.update(change)
+    before = (await reference.get()).to_dict() or {}
+    assert [one.key for one in (await store.list()).events] == ["s:0"]
+    assert await store.claim_due(now=NOW + 61, lease=60, limit=9) == []
+    stored = await store.get("s:0")
+    assert stored is not None
+    assert stored.state == "dead"
+    assert "cannot read" in stored.reason
+    after = (await reference.get()).to_dict() or {}
+    assert (after["event"], after["history"], after["joins"]) == (before["event"], before["history"], before["joins"])
 
 
 async def test_events_are_leased_though_a_lane_cannot_be_forgotten(

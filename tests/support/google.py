@@ -125,10 +125,11 @@ class FakeGoogle:
             return httpx.Response(403, text="somebody does not have storage.objects.list access")
         names = sorted({name for one, name in (*self.objects, *self.earlier) if one == bucket})
         items = [
-            {"name": name, "generation": str(generation)}
+            {"name": name, "generation": str(generation)} | ({"timeDeleted": "2026-11-27T00:00:00Z"} if is_old else {})
             for name in names
             if name.startswith(params["prefix"])
             for generation in self._contents(bucket, name)
+            for is_old in [generation <= len(self.earlier.get((bucket, name), ()))]
         ]
         start = int(params.get("pageToken", "0"))
         answer: dict[str, Any] = {"items": items[start : start + PAGE]}

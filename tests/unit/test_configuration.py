@@ -232,17 +232,24 @@ async def test_version_that_is_asked_for_is_read(google: FakeGoogle) -> None:
     assert await before(google, f"{URI}#2") is None
 
 
-@pytest.mark.parametrize("gone", ["secret", "file"])
-async def test_nothing_is_before_rules_that_lack_what_is_outside_of_them(google: FakeGoogle, gone: str) -> None:
+async def test_nothing_is_before_rules_that_lack_what_is_outside_of_them(google: FakeGoogle) -> None:
     """Older rules would not be those that run: a secret that is gone was there when the file was read."""
     google.upload(*OBJECT, RULES.encode())
-    if gone == "secret":
-        del google.secrets["pbx"]
-    else:
-        google.earlier[OBJECT].append(google.objects.pop(OBJECT))
+    del google.secrets["pbx"]
     with pytest.raises(RulesError):
         await start(google)
     assert await before(google) is None
+
+
+async def test_rules_that_are_being_replaced_are_before_themselves(google: FakeGoogle) -> None:
+    """The object is away for a moment, and its last version is kept."""
+    google.upload(*OBJECT, RULES.encode())
+    google.earlier[OBJECT].append(google.objects.pop(OBJECT))
+    with pytest.raises(RulesError):
+        await start(google)
+    found = await before(google)
+    assert found is not None
+    assert (found.rules, found.refused) == (f"{URI}#{len(google.earlier[OBJECT])}", "")
 
 
 async def test_nothing_is_before_rules_whose_versions_cannot_be_had(google: FakeGoogle, tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from badge_bridge.configuration import hash_of_rules
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.observability import logs
 from badge_bridge.rulesfile import RulesFile
+from badge_bridge.serverless import opening
 from badge_bridge.serverless.opening import LOOK, RETRY, Opening, read_rules
 from badge_bridge.settings import Settings
 
@@ -148,3 +152,40 @@ async def test_rules_of_before_stay_when_the_file_is_gone_or_the_store_away(worl
     world.broken = ""
     world.now += LOOK
     assert await world.ask() == "200 second"
+
+
+async def test_request_is_answered_when_looking_at_the_rules_takes_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the rules that are there; the look goes on, and counts as soon as it is over."""
+    monkeypatch.setattr(opening, "PATIENCE", 0.01)
+    go = asyncio.Event()
+
+    async def slow(*arguments: Any) -> str:
+        await go.wait()
+        return await hash_of_rules(*arguments)
+
+    monkeypatch.setattr(opening, "hash_of_rules", slow)
+    await world.ask()
+    world.write("second")
+    world.now += LOOK
+    assert await world.ask() == "200 first"
+    world.now += LOOK
+    assert await world.ask() == "200 first"
+    go.set()
+    looking = world.opening._looking
+    assert looking is not None
+    await looking
+    assert await world.ask() == "200 second"
+    assert world.opened == ["first", "second"]
+
+
+async def test_file_that_is_away_when_it_is_looked_at_is_no_mistake(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it is replaced, it may be; nobody has to be woken for that."""
+    await world.ask()
+    world.file.unlink()
+    world.now += LOOK
+    assert await world.ask() == "200 first"
+    assert '"rules_refused"' not in capsys.readouterr().err

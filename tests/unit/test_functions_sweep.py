@@ -103,6 +103,16 @@ async def test_sweep_tells_nothing_of_what_waits_for_its_time_or_a_portal(
     assert fields["overdue_s"] == 30.0
 
 
+async def test_sweep_tells_of_what_is_overdue_behind_many_that_wait_for_a_portal(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A portal that is paused, and work that is not done, come together."""
+    await store.accept([item("s:old", received_at=NOW - 3600)])
+    await wait_for_lane(store, *(f"s:{number}" for number in range(250)))
+    _, fields = await told(Parts(left_in=store, now=NOW + LATE + 300), caplog)
+    assert fields["overdue_s"] == 3600 + LATE + 300
+
+
 async def test_sweep_says_so_when_the_store_is_away() -> None:
     """Whoever calls it hears 503, and calls again."""
     with pytest.raises(StoreUnavailable):

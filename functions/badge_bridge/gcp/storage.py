@@ -6,12 +6,13 @@ An address may end in `#GENERATION`, as gcloud writes it, and is then about that
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from badge_bridge.errors import BridgeError, GoogleError
 from badge_bridge.gcp.rest import GoogleApi
 
-__all__ = ["BASE", "EMULATOR", "ObjectUnusable", "read_object", "versions"]
+__all__ = ["BASE", "EMULATOR", "ObjectUnusable", "Version", "read_object", "versions"]
 
 BASE = "https://storage.googleapis.com"
 EMULATOR = "STORAGE_EMULATOR_HOST"
@@ -47,8 +48,15 @@ async def read_object(uri: str, api: GoogleApi) -> bytes:
     return response.content
 
 
-async def versions(uri: str, api: GoogleApi) -> list[str]:
-    """The addresses of all versions that a bucket keeps of an object, newest first; of one version, its own.
+@dataclass(frozen=True, slots=True)
+class Version:
+    uri: str
+    is_live: bool
+    """Whether the object's own address gives it."""
+
+
+async def versions(uri: str, api: GoogleApi) -> list[Version]:
+    """All that a bucket keeps of an object, newest first; of one version, itself.
 
     Raises:
         ObjectUnusable: this is no object's address.
@@ -56,16 +64,23 @@ async def versions(uri: str, api: GoogleApi) -> list[str]:
     """
     bucket, name, generation = _parts(uri)
     if generation:
-        return [uri]
-    found: list[int] = []
+        return [Version(uri, is_live=True)]
+    found: dict[int, bool] = {}
     page: dict[str, str] = {}
     while True:
         # Names that only begin so are listed, too, and what is newest comes last (docs, objects.list).
-        params = {"prefix": name, "versions": "true", "fields": "items(name,generation),nextPageToken", **page}
+        params = {
+            "prefix": name,
+            "versions": "true",
+            "fields": "items(name,generation,timeDeleted),nextPageToken",
+            **page,
+        }
         answer = await api.call("GET", f"/storage/v1/b/{bucket}/o", params=params)
-        found += [int(item["generation"]) for item in answer.get("items", ()) if item["name"] == name]
+        for item in answer.get("items", ()):
+            if item["name"] == name:
+                found[int(item["generation"])] = "timeDeleted" not in item
         if "nextPageToken" not in answer:
-            return [f"{uri}#{generation}" for generation in sorted(found, reverse=True)]
+            return [Version(f"{uri}#{number}", is_live) for number, is_live in sorted(found.items(), reverse=True)]
         page = {"pageToken": answer["nextPageToken"]}
 
 

@@ -44,6 +44,9 @@ LOOK = 60.0
 RETRY = 300.0
 """Seconds after which rules that were no good are tried again: a secret of theirs may have been added since."""
 
+PATIENCE = 1.0
+"""Seconds that a request waits for such a look; then it is answered by what there is, and the look goes on."""
+
 LONGEST = 180.0
 """Seconds for which what was opened before is still worked with: longer than any request lasts."""
 
@@ -68,6 +71,7 @@ class Opening(Generic[T]):
         """The hash of other rules that are no good, until `_refused_until`."""
         self._refused_until = 0.0
         self._look_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         # Nobody calls us when the process is stopped. Held, so that nothing is closed by being forgotten.
         self._stack = AsyncExitStack()
@@ -103,33 +107,44 @@ class Opening(Generic[T]):
             # In a context of its own: what is opened outlives this request and must not log under its trace.
             self._task = task = asyncio.create_task(self._first(), name="open the bridge", context=Context())
         opened = await asyncio.shield(task)
-        if self._hash and self._monotonic() >= self._look_at:
+        if self._hash and self._monotonic() >= self._look_at and self._looking is None:
             self._look_at = self._monotonic() + LOOK
-            return await self._renewed(opened)
+            self._looking = asyncio.create_task(self._look(), name="look at the rules", context=Context())
+            self._looking.add_done_callback(self._looked)
+            await asyncio.wait({self._looking}, timeout=PATIENCE)
+            return self._task.result() if self._task else opened
         return opened
 
-    async def _renewed(self, opened: T) -> T:
-        """What is opened anew where the rules have changed; else the same."""
+    def _looked(self, look: asyncio.Task[None]) -> None:
+        self._looking = None
+        if not look.cancelled() and (error := look.exception()):
+            logger.error("looking at the rules failed unexpectedly", exc_info=error)
+
+    async def _look(self) -> None:
+        """Open all anew where the rules have changed."""
         try:
             found = await hash_of_rules(Settings.from_environ(os.environ), os.environ)
+        except BridgeError as error:
+            logger.warning("whether the rules have changed cannot be told now: %s", error)
+            return
+        try:
             if found == self._hash or (found == self._refused and self._monotonic() < self._refused_until):
-                return opened
+                return
             self._refused, self._refused_until = found, self._monotonic() + RETRY
             before = self._stack
             work = self._whole(Settings.from_environ(os.environ))
             task = asyncio.create_task(work, name="open the bridge with other rules", context=Context())
-            opened = await asyncio.shield(task)
+            await task
         except (RulesError, SettingsError) as error:
             log_rules_refused("the rules have changed and cannot be used, those of before stay", error)
         except BridgeError as error:
             self._refused = ""
-            logger.warning("whether the rules have changed cannot be told or followed now: %s", error)
+            logger.warning("the rules have changed and cannot be followed now: %s", error)
         else:
             logger.info("the rules have changed: %s instead of those of before", self._hash)
             self._task, self._refused = task, ""
             self._closing.add(closing := asyncio.create_task(_close_later(before), context=Context()))
             closing.add_done_callback(self._closing.discard)
-        return opened
 
     async def _first(self) -> T:
         """By the newest rules; where these have mistakes, by the newest ones that have none."""
@@ -140,8 +155,12 @@ class Opening(Generic[T]):
             before = await rules_before(settings, os.environ)
             if before is None:
                 raise
-            log_rules_refused(f"the rules cannot be used, those of {before.rules} are taken", error)
-        opened = await self._whole(replace(settings, rules=before.rules))
+            refused = error
+        try:
+            opened = await self._whole(replace(settings, rules=before.rules))
+        except RulesError as error:
+            raise refused from error  # whoever mends it mends the newest
+        log_rules_refused(f"the rules cannot be used, those of {before.rules} are taken", refused)
         self._refused, self._refused_until = before.refused, self._monotonic() + RETRY
         return opened
 

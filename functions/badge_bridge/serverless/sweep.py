@@ -41,8 +41,8 @@ LONGEST = BEGINS + LEASE
 LATE = 600.0
 """Seconds after which an event that waits is looked at, and whoever watches is told that it is overdue."""
 
-_LOOKED_AT = 100
-"""Of these events, where a sweep has left something: each is a read."""
+_PAGE, _PAGES = 100, 20
+"""Of these events, where a sweep has left something; each is a read, so the first page with one that is due will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,12 @@ async def sweep(bridge: Bridge) -> Response:
         drained = await bridge.worker.drain(BEGINS)
     finally:
         await looking_after
-    overdue = 0.0 if drained.all else await _overdue(bridge.store, bridge.clock())
-    log_sweep(attempts=drained.attempts, nothing_left=drained.all, overdue=overdue)
+    overdue = 0.0
+    try:
+        if not drained.all:
+            overdue = await _overdue(bridge.store, bridge.clock())
+    finally:
+        log_sweep(attempts=drained.attempts, nothing_left=drained.all, overdue=overdue)
     return JSONResponse({"attempts": drained.attempts, "nothing_left": drained.all})
 
 
@@ -83,8 +87,14 @@ async def _overdue(store: Store, now: float) -> float:
     The store tells the oldest of what is due to nobody but who leases it. What is due for so long was received before
     then, and of those that were the latest are looked at. One that waits for a lane is late for the portal's sake.
     """
-    late = (await store.list(state="waiting", limit=_LOOKED_AT, before=(now - LATE, ""))).events
-    return max([0.0, *(now - one.due for one in late if not one.lane)])
+    before: tuple[float, str] | None = (now - LATE, "")
+    for _ in range(_PAGES):
+        page = await store.list(state="waiting", limit=_PAGE, before=before)
+        late = [now - one.due for one in page.events if not one.lane and one.due <= now]
+        if late or page.more is None:
+            return max(late, default=0.0)
+        before = page.more
+    return 0.0
 
 
 async def _look_after(bridge: Bridge) -> None:

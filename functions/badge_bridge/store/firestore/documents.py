@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from badge_bridge.store.firestore.texts import pack, part_names, unpack
 from badge_bridge.store.legs import Call, Stage
+from badge_bridge.store.records import Unreadable
 from badge_bridge.store.rows import AttemptRow, Row
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ __all__ = [
     "names_of_parts",
     "read_call",
     "read_row",
+    "what_is_readable",
     "write_call",
     "write_row",
 ]
@@ -131,7 +134,35 @@ def read_row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
 
     Raises:
         KeyError: a part is missing.
+        Unreadable: this version cannot read it.
     """
+    for name in names_of_parts(fields):
+        _ = parts[name]
+    try:
+        return _row(fields, parts)
+    except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
+        raise Unreadable(f"this version cannot read what is stored: {error!r}") from error
+
+
+def what_is_readable(fields: Mapping[str, Any]) -> Row:
+    """To show an event that this version cannot read: what every version writes, and no content and no history."""
+    return Row(
+        key=fields["key"],
+        source=fields.get("source", ""),
+        type=fields.get("type", ""),
+        event="",
+        time=float(fields.get("time", 0.0)),
+        joins=frozenset(),
+        verified=fields.get("verified", ""),
+        received_at=float(fields["received_at"]),
+        due=float(fields.get("due", 0.0)),
+        state=fields["state"],
+        reason=fields.get("reason", ""),
+        settled_at=fields.get("settled_at"),
+    )
+
+
+def _row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
     history = json.loads(unpack(fields["history"], parts))
     return Row(
         key=fields["key"],

@@ -26,7 +26,7 @@ from badge_bridge.store.firestore.rows import Rows
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Settlement
-from badge_bridge.store.records import plain
+from badge_bridge.store.records import Unreadable, plain
 from badge_bridge.store.rows import AttemptRow, Row
 
 __all__ = ["Queue"]
@@ -138,7 +138,11 @@ class Queue:
 
     async def _take_one_back(self, key: str, now: float) -> None:
         async def work(transaction: AsyncTransaction) -> None:
-            stored = (await self._rows.read(key, transaction=transaction)).get(key)
+            try:
+                stored = (await self._rows.read(key, transaction=transaction)).get(key)
+            except Unreadable as error:
+                hand_out([await self._rows.set_aside(transaction, key, error, now)])
+                return
             if stored is None or not transitions.take_back(stored.row, now):
                 return
             if stored.row.lane:
@@ -167,7 +171,10 @@ class Queue:
         token = self._new_token()
 
         async def work(transaction: AsyncTransaction) -> Claim | SetAside | None:
-            stored = (await self._rows.read(key, transaction=transaction)).get(key)
+            try:
+                stored = (await self._rows.read(key, transaction=transaction)).get(key)
+            except Unreadable as error:
+                return await self._rows.set_aside(transaction, key, error, now)
             if stored is None:
                 return None
             row = stored.row

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import builtins
+from typing import Any
 
 from badge_bridge.events import Event
 from badge_bridge.store.firestore.database import AsyncQuery, Database, Reference, in_turn, where
+from badge_bridge.store.firestore.documents import what_is_readable
 from badge_bridge.store.firestore.queries import by_join, newest_first
 from badge_bridge.store.firestore.rows import Rows
 from badge_bridge.store.protocol import Listing, StoredEvent
-from badge_bridge.store.records import plain, readable
+from badge_bridge.store.records import Unreadable, plain, readable
 from badge_bridge.store.rows import Row, shown, shown_whole
 
 __all__ = ["Reading"]
@@ -24,9 +26,9 @@ class Reading:
 
     async def get(self, key: str) -> StoredEvent | None:
         """As `Store.get`."""
-        key = plain(key)
-        stored = (await self._rows.read(key)).get(key)
-        return shown_whole(stored.row) if stored else None
+        reference = self._rows.reference(plain(key))
+        fields = (await self._database.read([reference])).get(reference.path)
+        return shown_whole(await self._row(reference, fields)) if fields else None
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         """As `Store.related`."""
@@ -82,7 +84,10 @@ class Reading:
         )
 
     async def _read(self, query: AsyncQuery) -> builtins.list[Row]:
-        async def row(reference: Reference, fields: dict[str, object]) -> Row:
-            return (await self._rows.stored(reference, fields)).row
+        return await in_turn(self._row(reference, fields) for reference, fields in await self._database.find(query))
 
-        return await in_turn(row(reference, fields) for reference, fields in await self._database.find(query))
+    async def _row(self, reference: Reference, fields: dict[str, Any]) -> Row:
+        try:
+            return (await self._rows.stored(reference, fields)).row
+        except Unreadable:
+            return what_is_readable(fields)

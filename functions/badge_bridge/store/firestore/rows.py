@@ -17,6 +17,8 @@ from badge_bridge.store.firestore.documents import (
     read_row,
     write_row,
 )
+from badge_bridge.store.leases import SetAside
+from badge_bridge.store.records import Unreadable
 from badge_bridge.store.rows import Row
 
 __all__ = ["Rows", "Stored"]
@@ -97,6 +99,13 @@ class Rows:
         for name, part in written.parts.items():
             # One with this content may be left of an event that was deleted.
             transaction.set(reference.collection(PARTS).document(name), part)
+
+    async def set_aside(self, transaction: AsyncTransaction, key: str, error: Unreadable, now: float) -> SetAside:
+        """End an event that this version cannot read, and leave what it holds to one that can."""
+        reason = str(error)
+        ended = {"state": "dead", "reason": reason, "settled_at": float(now), "ready": False}
+        transaction.update(self.reference(key), {**ended, "lane": "", "token": "", "leased_until": 0.0})
+        return SetAside(key, reason)
 
     async def change(self, key: str, change: Callable[[Row], bool]) -> bool:
         """Change one event by a rule that says whether it did; False too where there is none."""
