@@ -303,6 +303,23 @@ async def test_event_that_this_version_cannot_read_is_set_aside(
     assert (after["event"], after["history"], after["joins"]) == (before["event"], before["history"], before["joins"])
 
 
+async def test_event_that_another_version_works_on_is_left_to_it(store: FirestoreStore) -> None:
+    """That this one cannot read it is no matter, as long as it is not due and after it has ended."""
+    await store.accept([item("s:0")])
+    claim = await claimed(store, "s:0")
+    reference = (await store._loaded()).rows.reference("s:0")
+    history = ((await reference.get()).to_dict() or {})["history"]
+    await reference.update({"history": "[not JSON"})
+    assert await store.claim("s:0", now=NOW + 5, lease=60) is None
+    await reference.update({"history": history})
+    assert await store.settle(claim, ended("done")) is True
+    await reference.update({"history": "[not JSON"})
+    assert await store.claim("s:0", now=NOW + 5, lease=60) is None
+    stored = await store.get("s:0")
+    assert stored is not None
+    assert stored.state == "done"
+
+
 async def test_events_are_leased_though_a_lane_cannot_be_forgotten(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

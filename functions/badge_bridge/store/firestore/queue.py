@@ -141,7 +141,8 @@ class Queue:
             try:
                 stored = (await self._rows.read(key, transaction=transaction)).get(key)
             except Unreadable as error:
-                hand_out([await self._rows.set_aside(transaction, key, error, now)])
+                aside = await self._rows.set_aside(transaction, key, error, now)
+                hand_out([aside] if aside else [])
                 return
             if stored is None or not transitions.take_back(stored.row, now):
                 return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.clock import reached
 from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference
 from badge_bridge.store.firestore.documents import (
     EVENTS,
@@ -18,6 +19,7 @@ from badge_bridge.store.firestore.documents import (
     write_row,
 )
 from badge_bridge.store.leases import SetAside
+from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT
 from badge_bridge.store.records import Unreadable
 from badge_bridge.store.rows import Row
 
@@ -100,11 +102,23 @@ class Rows:
             # One with this content may be left of an event that was deleted.
             transaction.set(reference.collection(PARTS).document(name), part)
 
-    async def set_aside(self, transaction: AsyncTransaction, key: str, error: Unreadable, now: float) -> SetAside:
-        """End an event that this version cannot read, and leave what it holds to one that can."""
-        reason = str(error)
+    async def set_aside(
+        self, transaction: AsyncTransaction, key: str, error: Unreadable, now: float
+    ) -> SetAside | None:
+        """End an event that is due and that this version cannot read, and leave what it holds to one that can."""
+        reference, reason = self.reference(key), str(error)
+        fields = (await self._database.read([reference], transaction))[reference.path]
+        match fields["state"]:
+            case "waiting":
+                is_due = reached(fields["wake_at"], now=now, longest=LONGEST_WAIT)
+            case "working":
+                is_due = reached(fields["leased_until"], now=now, longest=LONGEST_LEASE)
+            case _:
+                is_due = False
+        if not is_due:
+            return None
         ended = {"state": "dead", "reason": reason, "settled_at": float(now), "ready": False}
-        transaction.update(self.reference(key), {**ended, "lane": "", "token": "", "leased_until": 0.0})
+        transaction.update(reference, {**ended, "lane": "", "token": "", "leased_until": 0.0})
         return SetAside(key, reason)
 
     async def change(self, key: str, change: Callable[[Row], bool]) -> bool:
