@@ -22,10 +22,9 @@ from badge_bridge.portal import Portal
 from badge_bridge.portal.oauth import Installer
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources import build_all
-from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Bridge", "open_bridge", "opened_store"]
+__all__ = ["Bridge", "open_bridge"]
 
 WATCH = 15.0
 """Seconds between looks at what applications need to stay installed."""
@@ -49,22 +48,6 @@ class Bridge:
     @property
     def accepting(self) -> Accepting:
         return self.pipeline.accepting
-
-
-@asynccontextmanager
-async def opened_store(state: str, *, retention: float | None = None) -> AsyncIterator[Store]:
-    """What `open_store` gives, opened, and closed on leaving.
-
-    Raises:
-        SettingsError: `state` cannot be understood.
-        StoreUnavailable: the store cannot be opened.
-    """
-    store = open_store(state, retention=retention)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager

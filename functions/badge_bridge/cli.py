@@ -130,11 +130,12 @@ def serve(
 
 
 async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, *, ensure_badges: bool) -> None:
-    from badge_bridge.bridge import open_bridge, opened_store
+    from badge_bridge.bridge import open_bridge
     from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
     from badge_bridge.server import create_app
     from badge_bridge.serving import Server, until_signal
+    from badge_bridge.store import opened_store
 
     ensuring = Ensuring(rules) if ensure_badges else None
     async with (

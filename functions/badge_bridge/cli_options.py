@@ -120,19 +120,17 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
         SettingsError: there is none yet, or it is one of an older version, which only `serve` brings up to date.
     """
     from badge_bridge.store import open_store
+    from badge_bridge.store import opened_store as opened
     from badge_bridge.store.sqlite import SqliteStore
 
     absent = missing_store(settings)
     if absent:
         raise no_store(absent)
-    store = open_store(settings.state, retention=settings.retention)
+    store = open_store(settings.state)
     if isinstance(store, SqliteStore) and store.is_older():
         raise SettingsError(
             f"{store.path} was written by an older version of Badge Bridge: end what runs on it and start serve once, "
             "which brings it up to date"
         )
-    await store.open()
-    try:
+    async with opened(settings.state, retention=settings.retention) as store:
         yield store
-    finally:
-        await store.close()

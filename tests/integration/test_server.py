@@ -11,10 +11,11 @@ import httpx
 import pytest
 
 from badge_bridge import server
-from badge_bridge.bridge import Bridge, open_bridge, opened_store
+from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.rulesfile import parse
 from badge_bridge.sources import OPTIONS
+from badge_bridge.store import opened_store
 from support.deliveries import RULES, Sent, environ, pbx, shop
 
 Message = MutableMapping[str, Any]

@@ -26,7 +26,7 @@ from badge_bridge.store.firestore.inbox import Inbox
 from badge_bridge.store.firestore.wire import read_fields, write_fields
 from badge_bridge.store.protocol import LegPlace, LegsRead
 from support.programs import ROOT, free_port, program
-from support.stores import NOW, claimed, ended, item, noise, project, wait_for_lane
+from support.stores import NOW, claimed, ended, item, noise, project, remove_parts, wait_for_lane
 
 DAY = 86_400.0
 
@@ -315,8 +315,7 @@ async def test_leg_is_accepted_when_the_parts_of_an_ended_leg_of_its_call_are_go
     async with opened(tmp_path) as store:
         await store.accept([replace(item("s:1", data={"body": noise()}), leg=LEG)])
         await store.settle(await claimed(store, now=LEG.late), ended("done"))
-        for part in [one async for one in (await store._loaded()).rows.reference("s:1").collection("parts").stream()]:
-            await part.reference.delete()
+        await remove_parts(store, "s:1")
         assert await store.accept([replace(item("s:2", received_at=NOW + 1), leg=LEG)]) == [True]
         stored = await store.get("s:2")
         assert stored is not None

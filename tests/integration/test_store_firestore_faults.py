@@ -24,7 +24,7 @@ from badge_bridge.errors import GoogleError, StoreUnavailable
 from badge_bridge.store.firestore import FirestoreStore, database
 from badge_bridge.store.firestore.lanes import Lanes
 from badge_bridge.store.protocol import LegPlace, LegsRead
-from support.stores import NOW, claimed, ended, item, noise, project, wait_for_lane
+from support.stores import NOW, claimed, ended, item, noise, project, remove_parts, wait_for_lane
 
 pytestmark = pytest.mark.slow  # the emulator
 
@@ -274,9 +274,7 @@ async def test_event_that_cannot_be_read_holds_nobody_up(
     """One whose part is gone, which must not be, is told of, and the one behind it is worked on."""
     await store.accept([item("s:0", data={"body": noise()})])
     await store.accept([item("s:1", received_at=NOW + 1)])
-    reference = (await store._loaded()).rows.reference("s:0")
-    for part in [one async for one in reference.collection("parts").stream()]:
-        await part.reference.delete()
+    await remove_parts(store, "s:0")
     assert [claim.key for claim in await store.claim_due(now=NOW + 9, lease=60, limit=1)] == ["s:1"]
     assert "s:0" in caplog.text
 

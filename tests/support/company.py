@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from badge_bridge.bridge import Bridge, open_bridge, opened_store
+from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.installation import handle_install
 from badge_bridge.portal.oauth import new_key
@@ -29,6 +29,7 @@ from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import ADMINISTRATOR_SECRET, APPLICATION_SECRET, CLIENT_ID, default_seed
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery, Reply
+from badge_bridge.store import opened_store
 from badge_bridge.store.protocol import StoredEvent
 from support.portals import START, virtual_clock
 

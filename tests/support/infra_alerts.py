@@ -12,7 +12,7 @@ from typing import NamedTuple
 from support.infra_policies import Infra, Policy
 from support.terraform import Block
 
-__all__ = ["ALERTING", "resolved"]
+__all__ = ["ALERTING", "ALERTS", "resolved"]
 
 
 class Condition(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from support.infra_alerts import ALERTS
+
 __all__ = ["WIRED_WRONGLY", "Mistake"]
 
 
@@ -167,22 +169,7 @@ WIRED_WRONGLY = [
     Mistake(_SERVICES, "apis.tf", "for_each = toset(local.apis)", "for_each = toset([])"),
     Mistake(_SERVICES, "network.tf", "count = var.static_egress ? 1 : 0", "count = 1"),
     Mistake(_SERVICES, "pubsub.tf", "google_pubsub_topic", "google_eventarc_trigger"),
-    *(
-        _gone(_ALERTS, "alerts.tf", "google_monitoring_alert_policy", name)
-        for name in (
-            "dead_letters",
-            "backlog",
-            "overloaded",
-            "receive_fails",
-            "refused",
-            "dead_events",
-            "paused",
-            "cannot_start",
-            "sweep_missing",
-            "sweep_refused",
-            "silent",
-        )
-    ),
+    *(_gone(_ALERTS, "alerts.tf", "google_monitoring_alert_policy", name) for name in ALERTS),
     Mistake(_ALERTS, "alerts.tf", "${local.counted.dead.filter}", "${local.counted.ended.filter}"),
     Mistake(_ALERTS, "alerts.tf", 'jsonPayload.kind=\\"start\\"', 'jsonPayload.kind=\\"begin\\"'),
     Mistake(_ALERTS, "alerts.tf", "subscription/dead_letter_message_count", "subscription/num_undelivered_messages"),

@@ -92,6 +92,13 @@ async def overwrite(store: Store, key: str, event: str) -> None:
             )
 
 
+async def remove_parts(store: FirestoreStore, key: str) -> None:
+    """What a long event is stored in beside its document."""
+    reference = (await store._loaded()).rows.reference(key)
+    for part in [one async for one in reference.collection("parts").stream()]:
+        await part.reference.delete()
+
+
 async def claimed(store: Store, key: str = "s:1", *, now: float = NOW, lease: float = 60) -> Claim:
     claim = await store.claim(key, now=now, lease=lease)
     assert claim is not None

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from badge_bridge.bridge import open_bridge, opened_store
+from badge_bridge.bridge import open_bridge
 from badge_bridge.errors import Unauthenticated
 from badge_bridge.installation import MAX_BODY, handle_install
 from badge_bridge.portal.oauth import Installer
@@ -21,6 +21,7 @@ from badge_bridge.rulesfile import parse
 from badge_bridge.server import create_app
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery
+from badge_bridge.store import opened_store
 from support.deliveries import RULES, environ
 from support.oauth_world import PORTAL, World, application
 

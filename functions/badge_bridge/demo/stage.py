@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
-from badge_bridge.bridge import Bridge, open_bridge, opened_store
+from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.http import AsyncClient, Response
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import parse
@@ -25,6 +25,7 @@ from badge_bridge.server import create_app
 from badge_bridge.serving import Server, bind
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.twilio import sign
+from badge_bridge.store import opened_store
 
 __all__ = ["Stage", "open_stage"]
 

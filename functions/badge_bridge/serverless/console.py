@@ -15,7 +15,7 @@ from badge_bridge.console import handle
 from badge_bridge.server import HEALTH, health
 from badge_bridge.serverless.opening import Opening
 from badge_bridge.settings import Settings
-from badge_bridge.store import open_store
+from badge_bridge.store import opened_store
 from badge_bridge.store.protocol import Store
 
 __all__ = ["answer"]
@@ -30,10 +30,7 @@ async def _handle(request: Request, store: Store) -> Response:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Store:
-    store = open_store(settings.state, retention=settings.retention)
-    await store.open()
-    stack.push_async_callback(store.close)
-    return store
+    return await stack.enter_async_context(opened_store(settings.state, retention=settings.retention))
 
 
 _opening = Opening(_open)

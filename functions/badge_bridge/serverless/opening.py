@@ -106,14 +106,14 @@ class Opening(Generic[T]):
         if task is None or _failed(task):
             # In a context of its own: what is opened outlives this request and must not log under its trace.
             self._task = task = asyncio.create_task(self._first(), name="open the bridge", context=Context())
-        opened = await asyncio.shield(task)
+        await asyncio.shield(task)
         if self._hash and self._monotonic() >= self._look_at and self._looking is None:
             self._look_at = self._monotonic() + LOOK
             self._looking = asyncio.create_task(self._look(), name="look at the rules", context=Context())
             self._looking.add_done_callback(self._looked)
             await asyncio.wait({self._looking}, timeout=PATIENCE)
-            return self._task.result() if self._task else opened
-        return opened
+            task = self._task or task
+        return task.result()
 
     def _looked(self, look: asyncio.Task[None]) -> None:
         self._looking = None
@@ -123,7 +123,8 @@ class Opening(Generic[T]):
     async def _look(self) -> None:
         """Open all anew where the rules have changed."""
         try:
-            found = await hash_of_rules(Settings.from_environ(os.environ), os.environ)
+            settings = Settings.from_environ(os.environ)
+            found = await hash_of_rules(settings, os.environ)
         except BridgeError as error:
             logger.warning("whether the rules have changed cannot be told now: %s", error)
             return
@@ -132,8 +133,7 @@ class Opening(Generic[T]):
                 return
             self._refused, self._refused_until = found, self._monotonic() + RETRY
             before = self._stack
-            work = self._whole(Settings.from_environ(os.environ))
-            task = asyncio.create_task(work, name="open the bridge with other rules", context=Context())
+            task = asyncio.create_task(self._whole(settings), name="open the bridge with other rules")
             await task
         except (RulesError, SettingsError) as error:
             log_rules_refused("the rules have changed and cannot be used, those of before stay", error)
@@ -194,7 +194,8 @@ async def open_whole(
     wake: Callable[[Sequence[str]], Awaitable[None]] | None = None,
 ) -> Bridge:
     """Everything that the rules name, as `open_bridge`."""
-    from badge_bridge.bridge import open_bridge, opened_store  # noqa: PLC0415 - a third of the time to a first answer without
+    from badge_bridge.bridge import open_bridge  # noqa: PLC0415 - a third of the time to a first answer without
+    from badge_bridge.store import opened_store  # noqa: PLC0415 - with it
 
     settings, rules = await read_rules(settings)
     store = await stack.enter_async_context(opened_store(settings.state, retention=settings.retention))

@@ -24,7 +24,7 @@ from badge_bridge.serverless.opening import Opening, open_whole, read_rules
 from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
 from badge_bridge.sources import build_all
-from badge_bridge.store import open_store
+from badge_bridge.store import opened_store
 from badge_bridge.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
 async def _open_receiver(
     stack: AsyncExitStack, rules: RulesFile, settings: Settings, dispatcher: PubSubDispatcher
 ) -> Front:
-    store = open_store(settings.state, retention=settings.retention)
-    await store.open()
-    stack.push_async_callback(store.close)
+    store = await stack.enter_async_context(opened_store(settings.state, retention=settings.retention))
     sources = build_all(rules.sources)
     tokens = None
     if any(source.late_secrets for source in sources.values()):

@@ -1,18 +1,21 @@
 """Where events are kept: the `Store` protocol and what implements it.
 
 `open_store` turns the setting (`--state`, `sqlite:///PATH`, `firestore://PROJECT/DATABASE`) into a store;
-`await store.open()` makes it ready. Only the one that is named is imported: a first delivery waits for it.
+`await store.open()` makes it ready, and `opened_store` both. Only the one that is named is imported: a first delivery
+waits for it.
 """
 # ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from badge_bridge.errors import SettingsError
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "opened_store"]
 
 _KNOWN = (
     "`sqlite:///state.db` (relative), `sqlite:////var/lib/badge-bridge/state.db` (absolute), "
@@ -45,6 +48,22 @@ def open_store(url: str, *, retention: float | None = None) -> Store:
 
         return FirestoreStore(*_project_and_database(url, rest), retention=retention)
     raise SettingsError(f"the store {url!r} is not known; write {_KNOWN}")
+
+
+@asynccontextmanager
+async def opened_store(url: str, *, retention: float | None = None) -> AsyncIterator[Store]:
+    """What `open_store` gives, opened, and closed on leaving.
+
+    Raises:
+        SettingsError: the URL cannot be understood.
+        StoreUnavailable: the store cannot be opened.
+    """
+    store = open_store(url, retention=retention)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _path(url: str, rest: str) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "hurry",
     "is_due",
     "is_held",
+    "is_lost",
     "join",
     "keeps_its_call",
     "lease",
@@ -37,14 +38,19 @@ def is_due(row: Row, now: float) -> bool:
     return row.state == "waiting" and (row.ready or reached(row.due, now=now, longest=LONGEST_WAIT))
 
 
-def is_held(row: Row | None, claim: Claim) -> bool:
-    """Whether the lease is still the claim's."""
-    return row is not None and row.state == "working" and row.token == claim.token
+def is_held(row: Row | None, token: str) -> bool:
+    """Whether it is under the lease that has this token."""
+    return row is not None and row.state == "working" and row.token == token
+
+
+def is_lost(row: Row, now: float) -> bool:
+    """Whether the lease of whoever works on it is over."""
+    return row.state == "working" and reached(row.leased_until, now=now, longest=LONGEST_LEASE)
 
 
 def take_back(row: Row, now: float) -> bool:
     """Make an event claimable whose lease is over, and count a failure for it; whether there was anything to do."""
-    if row.state != "working" or not reached(row.leased_until, now=now, longest=LONGEST_LEASE):
+    if not is_lost(row, now):
         return False
     row.state, row.ready, row.token, row.leased_until = "waiting", True, "", 0.0
     row.failures += 1

@@ -16,17 +16,10 @@ from weakref import WeakValueDictionary
 from google.api_core.exceptions import (
     Aborted,
     AlreadyExists,
-    Cancelled,
-    DeadlineExceeded,
     FailedPrecondition,
     GoogleAPICallError,
-    InternalServerError,
-    InvalidArgument,
     NotFound,
-    ResourceExhausted,
     RetryError,
-    ServiceUnavailable,
-    Unknown,
 )
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import AsyncClient
@@ -37,6 +30,7 @@ from google.cloud.firestore_v1.base_document import DocumentSnapshot
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.firestore.documents import LET_GO, PASSING
 
 __all__ = ["AsyncQuery", "AsyncTransaction", "Database", "Reference", "each", "in_turn", "where"]
 
@@ -49,22 +43,9 @@ TIMEOUT = 10.0
 TRIES = 6
 """How often a transaction is tried that others keep aborting."""
 
-LET_GO = 1.0
-"""Seconds for telling Firestore that a transaction is over, which it finds out by itself after a minute."""
-
 CHANGES = 30
 """How often one document is looked at again that others keep changing."""
 
-_PASSING = (
-    Aborted,
-    AlreadyExists,
-    Cancelled,
-    DeadlineExceeded,
-    InternalServerError,
-    ResourceExhausted,
-    ServiceUnavailable,
-    Unknown,
-)
 _LONGEST_PAUSE = 0.1
 _TOGETHER = 20
 
@@ -132,7 +113,7 @@ class Database:
         """Replace the fields of one document by what `decide` makes of them (None: there is none), and return what else
         it says. Written only where nobody else has written since; else it is asked again.
 
-        For what many change at once: nobody holds a lock while he thinks.
+        For what many change at once: nobody holds a lock while he thinks, and the wait for a turn has no limit.
         """
         async with self._turn(reference.path), self._translated():
             for left in reversed(range(CHANGES)):
@@ -248,7 +229,8 @@ def _pair(snapshot: DocumentSnapshot[Any]) -> tuple[Reference, dict[str, Any]]:
 
 def _passes(error: GoogleAPICallError) -> bool:
     """Whether the transaction may succeed when it is tried again."""
-    if isinstance(error, InvalidArgument):
+    status = error.grpc_status_code.name if error.grpc_status_code else ""
+    if status == "INVALID_ARGUMENT":
         # It is over: it took too long, or its commit was sent again after the answer to that was lost.
         return "transaction" in str(error.message).lower()
-    return isinstance(error, _PASSING)
+    return status in PASSING or status == "CANCELLED"

@@ -26,8 +26,10 @@ __all__ = [
     "EVENTS",
     "HOLDS",
     "LANES",
+    "LET_GO",
     "NOTES",
     "PARTS",
+    "PASSING",
     "SEEN",
     "SHARDS",
     "Written",
@@ -53,6 +55,16 @@ of them at once.
 
 AT_ONCE = 0.0
 """`wake_at` of an event whose time has come: those come first, by when they were received."""
+
+PASSING = frozenset(
+    {"ABORTED", "ALREADY_EXISTS", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN"}
+)
+"""Statuses of what may succeed when it is tried again. ALREADY_EXISTS: somebody has written it between our look and our
+commit.
+"""
+
+LET_GO = 1.0
+"""Seconds for telling Firestore that a transaction is over, which it finds out by itself after a minute."""
 
 LATER = 3 * 86_400.0
 """Seconds by which what an event is read with outlives it: Firestore deletes each document for itself, within a day or
@@ -133,11 +145,8 @@ def read_row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
     """The row that `write_row` has written.
 
     Raises:
-        KeyError: a part is missing.
-        Unreadable: this version cannot read it.
+        Unreadable: this version cannot read it, or a part is missing.
     """
-    for name in names_of_parts(fields):
-        _ = parts[name]
     try:
         return _row(fields, parts)
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
@@ -156,8 +165,10 @@ def what_is_readable(fields: Mapping[str, Any]) -> Row:
         verified=fields.get("verified", ""),
         received_at=float(fields["received_at"]),
         due=float(fields.get("due", 0.0)),
+        ready=fields.get("ready", False),
         state=fields["state"],
         reason=fields.get("reason", ""),
+        leased_until=float(fields.get("leased_until", 0.0)),
         settled_at=fields.get("settled_at"),
     )
 

@@ -21,8 +21,10 @@ from badge_bridge.store import transitions
 from badge_bridge.store.firestore.documents import (
     CALLS,
     EVENTS,
+    LET_GO,
     NOTES,
     PARTS,
+    PASSING,
     SEEN,
     document_id,
     names_of_parts,
@@ -34,7 +36,7 @@ from badge_bridge.store.firestore.documents import (
 from badge_bridge.store.firestore.wire import read_fields, write_fields
 from badge_bridge.store.legs import Call, place
 from badge_bridge.store.protocol import Accepted, LegPlace, Note
-from badge_bridge.store.records import plain
+from badge_bridge.store.records import Unreadable, plain
 from badge_bridge.store.rows import Row, new_row
 
 __all__ = ["Inbox"]
@@ -47,15 +49,7 @@ TIMEOUT = 3.0
 """Seconds for one call: where a connection is lost, there must be time for another before the provider gives up."""
 
 TOTAL = 8.0
-"""Seconds for all tries together."""
-
-LET_GO = 1.0
-"""Seconds for telling Firestore that a transaction is over, which may come on top."""
-
-# ALREADY_EXISTS: somebody has written it between our look and our commit.
-_PASSING = frozenset(
-    {"ABORTED", "ALREADY_EXISTS", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN"}
-)
+"""Seconds for all tries together; letting go of a transaction may come on top."""
 
 
 class Inbox:
@@ -94,7 +88,7 @@ class Inbox:
                     try:
                         return await do(number == 0)
                     except GoogleError as error:
-                        if number == TRIES - 1 or error.status not in _PASSING:
+                        if number == TRIES - 1 or error.status not in PASSING:
                             raise StoreUnavailable(f"Firestore cannot take events: {error}") from error
                     # Those that were in each other's way must not meet again.
                     await self._sleep(FIRST_WAIT * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
@@ -179,7 +173,7 @@ class Inbox:
                 contents = await self._read(list(parts.values()), transaction)
                 found_parts = {part: contents[path]["bytes"] for part, path in parts.items() if path in contents}
                 # Where it cannot be read, nobody can rely on it.
-                with contextlib.suppress(KeyError, TypeError, ValueError):
+                with contextlib.suppress(Unreadable):
                     desk.keepers[key] = read_row(fields, found_parts)
 
     async def _read(self, names: Sequence[str], transaction: str = "") -> dict[str, dict[str, Any]]:

@@ -50,6 +50,11 @@ class Lane:
         self.until, self.held_until = min(self.until, gate.until), min(self.held_until, gate.held_until)
         return gate
 
+    def let_wait(self) -> bool:
+        """An event waits for it from now on; whether none did before, as far as is known."""
+        was_awaited, self.awaited = self.awaited, True
+        return not was_awaited
+
     def let_through(self, token: str, until: float) -> None:
         self.probe, self.leased_until = token, until
 

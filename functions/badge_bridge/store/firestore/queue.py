@@ -22,7 +22,7 @@ from badge_bridge.store.firestore.database import (
 from badge_bridge.store.firestore.documents import AT_ONCE
 from badge_bridge.store.firestore.lanes import Lane, Lanes
 from badge_bridge.store.firestore.queries import being_worked_on, waiting_at_once, waiting_for
-from badge_bridge.store.firestore.rows import Rows
+from badge_bridge.store.firestore.rows import Rows, Stored
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Settlement
@@ -139,7 +139,7 @@ class Queue:
     async def _take_one_back(self, key: str, now: float) -> None:
         async def work(transaction: AsyncTransaction) -> None:
             try:
-                stored = (await self._rows.read(key, transaction=transaction)).get(key)
+                stored = await self._rows.one(key, transaction)
             except Unreadable as error:
                 aside = await self._rows.set_aside(transaction, key, error, now)
                 hand_out([aside] if aside else [])
@@ -148,8 +148,7 @@ class Queue:
                 return
             if stored.row.lane:
                 lane = await self._lanes.read(stored.row.lane, transaction) or Lane(stored.row.lane)
-                if not lane.awaited:
-                    lane.awaited = True
+                if lane.let_wait():
                     self._lanes.write(transaction, lane)
             self._rows.write(transaction, stored)
 
@@ -173,35 +172,41 @@ class Queue:
 
         async def work(transaction: AsyncTransaction) -> Claim | SetAside | None:
             try:
-                stored = (await self._rows.read(key, transaction=transaction)).get(key)
+                stored = await self._rows.one(key, transaction)
             except Unreadable as error:
                 return await self._rows.set_aside(transaction, key, error, now)
             if stored is None:
                 return None
-            row = stored.row
-            if row.state == "working" and row.token == token:
-                return transitions.claimed(row)  # leased by the try before, to which no answer came
-            was_lost = transitions.take_back(row, now)
-            lane = await self._lanes.read(row.lane, transaction) if row.lane else None
-            gate = lane.correct(now) if lane else None
-            taken: Claim | SetAside | None = None
-            if transitions.is_due(row, now) and room(gate, now=now, limit=1):
-                taken = transitions.lease(row, now=now, seconds=lease, token=token, is_paused=gate is not None)
-                if lane and gate and isinstance(taken, Claim):
-                    lane.let_through(taken.token, taken.leased_until)
-                    self._lanes.write(transaction, lane)
-            if taken or was_lost:
-                self._rows.write(transaction, stored)
-            return taken
+            if transitions.is_held(stored.row, token):
+                return transitions.claimed(stored.row)  # leased by the try before, to which no answer came
+            return await self._take(transaction, stored, now, lease, token)
 
         try:
             return await self._database.transact(key, work)
         except StoreUnavailable:
             # The commit may have been carried out all the same, and nobody else can work on it then.
-            stored = (await self._rows.read(key)).get(key)
-            if stored and stored.row.state == "working" and stored.row.token == token:
+            stored = await self._rows.one(key)
+            if stored and transitions.is_held(stored.row, token):
                 return transitions.claimed(stored.row)
             raise
+
+    async def _take(
+        self, transaction: AsyncTransaction, stored: Stored, now: float, lease: float, token: str
+    ) -> Claim | SetAside | None:
+        """Lease it where it is due and its lane lets it through."""
+        row = stored.row
+        was_lost = transitions.take_back(row, now)
+        lane = await self._lanes.read(row.lane, transaction) if row.lane else None
+        gate = lane.correct(now) if lane else None
+        taken: Claim | SetAside | None = None
+        if transitions.is_due(row, now) and room(gate, now=now, limit=1):
+            taken = transitions.lease(row, now=now, seconds=lease, token=token, is_paused=gate is not None)
+            if lane and gate and isinstance(taken, Claim):
+                lane.let_through(taken.token, taken.leased_until)
+                self._lanes.write(transaction, lane)
+        if taken or was_lost:
+            self._rows.write(transaction, stored)
+        return taken
 
     async def next_due(self, *, now: float) -> float | None:
         """As `Store.next_due`."""
@@ -244,19 +249,18 @@ class Queue:
         written: list[AttemptRow] = []
 
         async def work(transaction: AsyncTransaction) -> bool:
-            stored = (await self._rows.read(key, transaction=transaction)).get(key)
+            stored = await self._rows.one(key, transaction)
             if stored is None:
                 return False
             row, before = stored.row, stored.row.lane
-            if not transitions.is_held(row, claim):
+            if not transitions.is_held(row, claim.token):
                 # Unless it was the try before, to which no answer came.
                 return bool(written) and row.history[claim.attempt - 1 : claim.attempt] == written
             change(row)
             written[:] = row.history[claim.attempt - 1 : claim.attempt]
             lanes = [await self._lanes.read(name, transaction) or Lane(name) for name in {before, row.lane} if name]
             for lane in lanes:
-                is_news = row.state == "waiting" and row.lane == lane.name and not lane.awaited
-                lane.awaited |= is_news
+                is_news = row.state == "waiting" and row.lane == lane.name and lane.let_wait()
                 if lane.release(claim.token) or is_news:
                     self._lanes.write(transaction, lane)
             self._rows.write(transaction, stored)

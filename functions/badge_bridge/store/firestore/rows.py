@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.store.clock import reached
+from badge_bridge.store import transitions
 from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference
 from badge_bridge.store.firestore.documents import (
     EVENTS,
@@ -16,10 +16,10 @@ from badge_bridge.store.firestore.documents import (
     document_id,
     names_of_parts,
     read_row,
+    what_is_readable,
     write_row,
 )
 from badge_bridge.store.leases import SetAside
-from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT
 from badge_bridge.store.records import Unreadable
 from badge_bridge.store.rows import Row
 
@@ -55,23 +55,29 @@ class Rows:
             if (fields := found.get(reference.path)) is not None
         }
 
+    async def one(self, key: str, transaction: AsyncTransaction | None = None) -> Stored | None:
+        return (await self.read(key, transaction=transaction)).get(key)
+
     async def stored(
         self, reference: Reference, fields: dict[str, Any], transaction: AsyncTransaction | None = None
     ) -> Stored:
-        """The event whose document has these fields."""
+        """The event whose document has these fields.
+
+        Raises:
+            Unreadable: this version cannot read it.
+        """
         names = names_of_parts(fields)
         parts = {name: reference.collection(PARTS).document(name) for name in names}
         found = await self._database.read(list(parts.values()), transaction)
         contents = {name: found[part.path]["bytes"] for name, part in parts.items() if part.path in found}
-        try:
-            return Stored(reference, fields, read_row(fields, contents))
-        except KeyError as error:
+        if missing := [name for name in names if name not in contents]:
             # Read between two writes, and not in a transaction: the document is another one by now.
             if transaction is None:
                 again = (await self._database.read([reference])).get(reference.path)
                 if again is not None and names_of_parts(again) != names:
                     return await self.stored(reference, again)
-            raise StoreUnavailable(f"Firestore: {fields['key']}: a part of the event is missing: {error}") from error
+            raise StoreUnavailable(f"Firestore: {fields['key']}: a part of the event is missing: {missing[0]!r}")
+        return Stored(reference, fields, read_row(fields, contents))
 
     def write(self, transaction: AsyncTransaction, stored: Stored) -> None:
         """Write what has changed since the event was read."""
@@ -108,14 +114,8 @@ class Rows:
         """End an event that is due and that this version cannot read, and leave what it holds to one that can."""
         reference, reason = self.reference(key), str(error)
         fields = (await self._database.read([reference], transaction))[reference.path]
-        match fields["state"]:
-            case "waiting":
-                is_due = reached(fields["wake_at"], now=now, longest=LONGEST_WAIT)
-            case "working":
-                is_due = reached(fields["leased_until"], now=now, longest=LONGEST_LEASE)
-            case _:
-                is_due = False
-        if not is_due:
+        row = what_is_readable(fields)
+        if not (transitions.is_due(row, now) or transitions.is_lost(row, now)):
             return None
         ended = {"state": "dead", "reason": reason, "settled_at": float(now), "ready": False}
         transaction.update(reference, {**ended, "lane": "", "token": "", "leased_until": 0.0})
@@ -127,7 +127,7 @@ class Rows:
 
         async def work(transaction: AsyncTransaction) -> bool:
             nonlocal written
-            stored = (await self.read(key, transaction=transaction)).get(key)
+            stored = await self.one(key, transaction)
             if stored is None:
                 return False
             if stored.row == written:

@@ -203,7 +203,7 @@ class MemoryStore:
     def _held(self, claim: Claim) -> Row | None:
         """The event, where the lease is still the claim's."""
         row = self._rows.get(plain(claim.key))
-        return row if transitions.is_held(row, claim) else None
+        return row if transitions.is_held(row, claim.token) else None
 
     async def get(self, key: str) -> StoredEvent | None:
         self._must_be_open()
