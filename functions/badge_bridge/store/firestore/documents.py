@@ -132,7 +132,7 @@ def _expiry(ended_at: float | None, retention: float | None, *, later: float = 0
 
 
 def names_of_parts(fields: Mapping[str, Any]) -> list[str]:
-    return [name for text in _TEXTS for name in part_names(fields[text])]
+    return [name for text in _TEXTS for name in part_names(fields.get(text, ""))]
 
 
 def known(kind: type[T], fields: Mapping[str, Any]) -> T:
