@@ -30,6 +30,34 @@ async def test_pause_keeps_events_back_when_they_wait_for_lane(store: Store) -> 
     assert [claim.key for claim in await store.claim_due(now=NOW + 50, lease=60, limit=10)] == ["s:2"]
 
 
+async def test_claim_due_lets_new_events_in_when_a_lane_has_a_backlog(store: Store) -> None:
+    """After an outage what comes in now shares the places with what has waited, which goes by its age."""
+    await store.pause("main", until=NOW + 100, reason="portal is down")
+    await wait_for_lane(store, *[f"s:old-{number}" for number in range(8)])
+    await store.resume("main")
+    await store.accept([item(f"s:new-{number}", received_at=NOW + 100 + number) for number in range(2)])
+
+    first = await store.claim_due(now=NOW + 110, lease=60, limit=6)
+    last = await store.claim_due(now=NOW + 110, lease=60, limit=6)
+
+    assert [claim.key for claim in first] == [
+        f"s:{one}" for one in ("old-0", "old-1", "old-2", "old-3", "new-0", "new-1")
+    ]
+    assert [claim.key for claim in last] == [f"s:old-{number}" for number in range(4, 8)]
+
+
+async def test_claim_due_gives_each_lane_its_turn_when_there_is_one_place_at_a_time(store: Store) -> None:
+    """Neither a backlog nor a flood of new events keeps the other from going on."""
+    await store.pause("main", until=NOW + 100, reason="portal is down")
+    await wait_for_lane(store, *[f"s:old-{number}" for number in range(4)])
+    await store.resume("main")
+    await store.accept([item(f"s:new-{number}", received_at=NOW + 100 + number) for number in range(4)])
+
+    taken = [claim.key for _ in range(4) for claim in await store.claim_due(now=NOW + 110, lease=60, limit=1)]
+
+    assert sorted(taken) == ["s:new-0", "s:new-1", "s:old-0", "s:old-1"]
+
+
 async def test_claim_due_changes_nothing_when_none_is_wanted(store: Store) -> None:
     """A limit of 0 takes no lease back either."""
     await store.accept([item()])

@@ -308,7 +308,10 @@ class Store(Protocol):
         """
 
     async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
-        """Lease up to `limit` due events, oldest first; those that cannot be read end as for `claim`."""
+        """Lease up to `limit` due events, oldest first; those that cannot be read end as for `claim`.
+
+        Where more are due, each lane has its turn, and what waits for none as one among them (`store.dealing`).
+        """
 
     async def next_due(self, *, now: float) -> float | None:
         """The earliest time, from `now` on, at which `claim_due` may find something; None where nothing waits.

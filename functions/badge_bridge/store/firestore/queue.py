@@ -11,6 +11,7 @@ from typing import Any
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store import transitions
 from badge_bridge.store.clock import counted
+from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.firestore.database import (
     AsyncQuery,
     AsyncTransaction,
@@ -52,6 +53,7 @@ class Queue:
         self._rows = rows
         self._lanes = lanes
         self._new_token = new_token
+        self._dealer = Dealer()
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
         """As `Store.claim`."""
@@ -98,7 +100,7 @@ class Queue:
                 _log.warning("that nobody waits for a lane could not be written, the next look tries again: %s", answer)
 
     async def _due(self, now: float, limit: int, idle: set[str]) -> list[str]:
-        """Keys of at most so many events that may be claimed, oldest first; lanes without one are put into `idle`."""
+        """Keys of at most so many events that may be claimed; lanes without one are put into `idle`."""
         lanes = [lane for lane in await self._lanes.awaited() if _room(lane, now, limit)]
         random.shuffle(lanes)  # where there are many, none must wait for the others each time
         lanes.insert(0, Lane(""))
@@ -109,7 +111,10 @@ class Queue:
             idle |= {lane.name for lane in some if lane.name} - {fields["lane"] for fields in due}
             if len(due) >= limit:
                 break
-        return [fields["key"] for fields in sorted(due, key=_age)][:limit]
+        waiting: dict[str, list[dict[str, Any]]] = {}
+        for fields in sorted(due, key=_age):
+            waiting.setdefault(fields["lane"], []).append(fields)
+        return [fields["key"] for fields in self._dealer.deal(waiting, limit)]
 
     async def _due_in(self, lanes: Sequence[Lane], now: float, limit: int) -> list[dict[str, Any]]:
         """Fields of the events that these lanes let through."""

@@ -14,6 +14,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store import transitions
 from badge_bridge.store.clock import counted
+from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.legs import Call, Stage, place
@@ -54,6 +55,7 @@ class MemoryStore:
         self._new_token = new_token
         self._rows: dict[str, Row] = {}
         self._queue = Queue()
+        self._dealer = Dealer()
         self._by_join: dict[str, list[Row]] = {}
         self._calls: dict[str, Call] = {}
         """By the value by which their legs find each other."""
@@ -125,10 +127,12 @@ class MemoryStore:
             return []
         self._take_back(now)
         self._queue.promote(now)
-        chosen: list[Row] = []
-        for lane in self._queue.lanes():
-            chosen += self._queue.oldest(lane, room(self._correct(lane, now), now=now, limit=limit))
-        return self._lease(sorted(chosen, key=lambda row: row.age)[:limit], now, lease)
+        waiting = {
+            lane: self._queue.oldest(lane, room(self._correct(lane, now), now=now, limit=limit))
+            for lane in self._queue.lanes()
+        }
+        chosen = self._dealer.deal(waiting, limit)
+        return self._lease(sorted(chosen, key=lambda row: row.age), now, lease)
 
     async def next_due(self, *, now: float) -> float | None:
         self._must_be_open()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import (
     Accepted,
@@ -64,6 +65,7 @@ class SqliteStore:
         # Two names for one file must not mean two locks.
         self.path = os.path.realpath(path)
         self._new_token = new_token
+        self._dealer = Dealer()  # of the writer's thread
         self._file = StateFile(self.path, locked_seconds=locked_seconds)
         self._writer: Writer[_Work] = Writer(
             carry_out=_carry_out,
@@ -124,7 +126,11 @@ class SqliteStore:
     async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
         if limit < 1:
             return []
-        return await self._lease(lambda connection: writes.claim_due(connection, now, lease, limit, self._new_token))
+        return await self._lease(
+            lambda connection: writes.claim_due(
+                connection, now, lease, limit, new_token=self._new_token, dealer=self._dealer
+            )
+        )
 
     async def next_due(self, *, now: float) -> float | None:
         return await self._read(lambda connection: reads.next_due(connection, now))

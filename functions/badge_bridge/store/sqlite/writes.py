@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from badge_bridge.store.clock import reached
+from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, overtaken, set_aside
 from badge_bridge.store.legs import Stage
@@ -74,16 +75,23 @@ def claim(connection: sqlite3.Connection, key: str, now: float, lease: float, to
 
 
 def claim_due(
-    connection: sqlite3.Connection, now: float, lease: float, limit: int, new_token: Callable[[], str]
+    connection: sqlite3.Connection,
+    now: float,
+    lease: float,
+    limit: int,
+    *,
+    new_token: Callable[[], str],
+    dealer: Dealer,
 ) -> list[Claim | SetAside]:
     take_back(connection, now)
     _promote(connection, now)
-    candidates: list[tuple[float, str, int]] = []
+    waiting: dict[str, list[tuple[float, str, int]]] = {}
     for (lane,) in connection.execute(sql.LANES_READY).fetchall():
         places = room(_gate(connection, lane, now), now=now, limit=limit)
         if places:
-            candidates += connection.execute(sql.READY, (lane, places)).fetchall()
-    return [_lease(connection, event, now, lease, new_token()) for _, _, event in sorted(candidates)[:limit]]
+            waiting[lane] = connection.execute(sql.READY, (lane, places)).fetchall()
+    chosen = sorted(dealer.deal(waiting, limit))
+    return [_lease(connection, event, now, lease, new_token()) for _, _, event in chosen]
 
 
 def _promote(connection: sqlite3.Connection, now: float) -> None:

@@ -1,0 +1,44 @@
+"""Who goes next where several lanes have events that are due: the one rule that every store follows.
+
+A portal that was away leaves thousands of events behind, all older than what comes in now. By age alone each new event
+would wait until the last of them is done, and so would those of every other portal. So the places are dealt out by
+lane, one each in turn: within a lane by age, and what waits for no lane, as new events do, is one among the others. A
+lane that wants fewer places than it could have leaves them to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+__all__ = ["Dealer"]
+
+T = TypeVar("T")
+
+
+class Dealer:
+    """Remembers whose turn it was, since often there is only one place at a time. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def deal(self, waiting: Mapping[str, Sequence[T]], limit: int) -> list[T]:
+        """At most `limit` of those that wait by lane, each lane's in its order."""
+        names = self._in_turn(name for name, those in waiting.items() if those)
+        if len(names) == 1:
+            return list(waiting[names[0]][:limit])
+        dealt: list[T] = []
+        place = 0
+        while names and len(dealt) < limit:
+            left = []
+            for name in names[: limit - len(dealt)]:
+                dealt.append(waiting[name][place])
+                self._last = name
+                if place + 1 < len(waiting[name]):
+                    left.append(name)
+            names, place = left, place + 1
+        return dealt
+
+    def _in_turn(self, names: Iterable[str]) -> list[str]:
+        ordered = sorted(names)
+        return [name for name in ordered if name > self._last] + [name for name in ordered if name <= self._last]
