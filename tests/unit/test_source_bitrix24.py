@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from badge_bridge.errors import BodyTooLarge, Impossible, Malformed, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.sources import build
-from badge_bridge.sources.base import Delivery
+from badge_bridge.sources.base import Delivery, Reading
 from badge_bridge.sources.bitrix24 import Bitrix24, Bitrix24Options
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())
@@ -259,12 +259,62 @@ def test_event_name_is_compared_without_case(name: str) -> None:
     assert identity(event=name) == identity()
 
 
-def test_identity_of_a_call_is_portal_event_and_call() -> None:
+def test_identity_of_a_call_is_event_and_call() -> None:
     """The same call sent twice is one event, whenever and with whatever else it is sent."""
-    assert identity() == (MEMBER, "ONVOXIMPLANTCALLEND", CALL_END["data[CALL_ID]"])
+    assert identity() == ("ONVOXIMPLANTCALLEND", CALL_END["data[CALL_ID]"])
     assert identity(ts="1763779999", data__CALL_DURATION="8") == identity()
+    assert identity(auth__member_id=None) == identity()
     assert identity(data__CALL_ID="another") != identity()
-    assert identity(auth__member_id="another") != identity()
+
+
+def test_identity_of_another_event_names_the_portal() -> None:
+    """A deal has the same number in many portals."""
+    update = {"event": "ONCRMDEALUPDATE", "data__CALL_ID": None, "data__FIELDS": "5"}
+    assert identity(**update) == identity(**update)
+    assert identity(**update, auth__member_id="another") != identity(**update)
+
+
+ROW = {
+    "ID": "901",
+    **{name[5:-1]: value for name, value in CALL_END.items() if name.startswith("data[")},
+    "CALL_RECORD_URL": None,
+    "CRM_ENTITY_TYPE": "CONTACT",
+    "RECORD_FILE_ID": 7,
+}
+"""What the statistics say of the same call."""
+
+
+def fetched(**changes: Any) -> Reading:
+    row = {**ROW, **changes}
+    return source().read_row(row, member_id=MEMBER, domain="acme.bitrix24.com", at=float(CALL_END["ts"]))
+
+
+def test_row_of_the_statistics_is_read_as_the_event_of_its_call() -> None:
+    """Whichever comes first, the other one is its duplicate and would have said the same."""
+    (sent,), row = source().read(posted()), fetched()
+    assert row.identity == sent.identity
+    assert row.event.model_copy(update={"data": {}}) == sent.event.model_copy(update={"data": {}})
+    assert row.event.data["data"].items() >= sent.event.data["data"].items()
+    assert {name: row.event.data[name] for name in ("event", "ts", "auth")} == {
+        name: sent.event.data[name] for name in ("event", "ts", "auth")
+    }
+    # PHP has no opinion on whether a number is a text, and a column that is not set is null.
+    assert fetched(CALL_TYPE=2) == row
+    assert fetched(CRM_ACTIVITY_ID=None).event.data["data"]["CRM_ACTIVITY_ID"] == ""
+
+
+@pytest.mark.parametrize("number", ["+4917139200011", "4917139200011"])
+def test_row_may_have_the_number_without_its_plus(number: str) -> None:
+    """Rows differ in how they write it (Bitrix24 docs, "voximplant.statistic.get")."""
+    assert fetched(PHONE_NUMBER=number).event.caller == "+4917139200011"
+
+
+@pytest.mark.parametrize(("change", "field"), [({"CALL_ID": None}, "CALL_ID"), ({"CALL_TYPE": "9"}, "CALL_TYPE")])
+def test_row_that_does_not_say_which_call_it_is_is_refused(change: dict[str, Any], field: str) -> None:
+    """As its event would be."""
+    with pytest.raises(Impossible) as refused:
+        fetched(**change)
+    assert field in refused.value.field
 
 
 def test_other_events_are_named_after_the_portals_event() -> None:

@@ -5,6 +5,9 @@ repeated; a static token proves the sender, nothing protects what is sent but TL
 
 So a missed call must not be lost over a field without which it can still be told: an odd duration or time is passed
 over, and `data.notes` says so. What a call is about (its id, its type) has to be there.
+
+And a call whose event was lost can be read from its row in the portal's statistics (`read_row`): it is put into the
+form that the event would have had, so that the two cannot be read differently, and have one identity.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from badge_bridge.sources.base import (
     Source,
     SourceOptions,
 )
-from badge_bridge.sources.bitrix24_calls import DIRECTIONS, duration, judge, start, told
+from badge_bridge.sources.bitrix24_calls import DIRECTIONS, duration, judge, reported, start, told
 from badge_bridge.sources.calls import call_event
 from badge_bridge.sources.credentials import Secrets, keys
 from badge_bridge.sources.event_types import check_type
@@ -87,6 +90,11 @@ class Bitrix24Options(SourceOptions):
     )
     member_id: str | None = Field(
         default=None, min_length=1, description="The portal's member_id, compared too when it is given."
+    )
+    backfill: bool | None = Field(
+        default=None,
+        description="Whether calls whose event was lost are fetched from the portal's call statistics. Default: yes, "
+        "where this is the portal's only source of this provider; among several, the one that says true.",
     )
 
 
@@ -146,8 +154,20 @@ class Bitrix24(Source[Bitrix24Options]):
             event = self._call_end(body, delivery.received_at)
         else:
             event = self._other(body, check_type(f"bitrix24.{name.lower()}", field="event"), delivery.received_at)
-        member = text_at(_auth(body), "member_id")
-        return (Reading(event, identity=(member, name.upper(), event.id)),)
+        return (_reading(name, event, member=text_at(_auth(body), "member_id")),)
+
+    def read_row(self, row: Mapping[str, Any], *, member_id: str, domain: str, at: float) -> Reading:
+        """The call of one row of `voximplant.statistic.get`, as its event would have told of it.
+
+        `member_id`, empty where it is not known, and `domain` are the portal's; `at` is when it was fetched, in unix
+        seconds.
+
+        Raises:
+            Impossible: it does not say which call of which type this is.
+        """
+        auth = {"domain": domain, "member_id": member_id}
+        body = {"event": _CALL_END, "data": reported(row), "ts": str(int(at)), "auth": auth}
+        return _reading(_CALL_END, self._call_end(body, at), member=member_id)
 
     def reply(self) -> Reply:
         return Reply(status=200)
@@ -209,6 +229,14 @@ class Bitrix24(Source[Bitrix24Options]):
             time=_sent(body, received_at, notes),
             data={**_without_credentials(body), **notes.data()},
         )
+
+
+def _reading(name: str, event: Event, *, member: str) -> Reading:
+    """A call's own id is unique by itself, and the same by whichever way the bridge hears of it; which portal it was in
+    is known by one of the ways alone. Of other events only the portal's name tells two apart.
+    """
+    portal = () if name.upper() == _CALL_END else (member,)
+    return Reading(event, identity=(*portal, name.upper(), event.id))
 
 
 def _body(delivery: Delivery) -> dict[str, Any]:

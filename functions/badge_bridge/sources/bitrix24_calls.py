@@ -13,7 +13,7 @@ from badge_bridge.events import Direction
 from badge_bridge.sources.fields import MAX_SECONDS, Notes, text_at, whole_number
 from badge_bridge.sources.judgement import Judgement, unanswered
 
-__all__ = ["DIRECTIONS", "duration", "judge", "start", "told"]
+__all__ = ["DIRECTIONS", "duration", "judge", "reported", "start", "told"]
 
 DIRECTIONS: Mapping[str, Direction] = {
     "1": "outbound",
@@ -55,6 +55,19 @@ def judge(kind: str, code: str) -> Judgement:
         "603-S": Judgement("unknown", "603-S: cancelled, by whom is not said"),
     }
     return named.get(code) or Judgement("failed", f"{code}: {_FAILURES.get(code, 'a code that is not documented')}")
+
+
+_REPORTED = (
+    *("CALL_ID", "CALL_TYPE", "PHONE_NUMBER", "PORTAL_NUMBER", "PORTAL_USER_ID", "CALL_DURATION", "CALL_START_DATE"),
+    *("COST", "COST_CURRENCY", "CALL_FAILED_CODE", "CALL_FAILED_REASON", "CRM_ACTIVITY_ID"),
+)
+"""What ONVOXIMPLANTCALLEND tells of a call; a row of the statistics has a column of the same name for each."""
+
+
+def reported(row: Mapping[str, Any]) -> dict[str, str]:
+    """What the event of a call would have told, from its row in the statistics: all texts, and empty for null."""
+    said = {name: row.get(name) for name in _REPORTED}
+    return {name: str(value) if isinstance(value, str | int | float) else "" for name, value in said.items()}
 
 
 def told(call: Mapping[str, Any], key: str, notes: Notes) -> str:
