@@ -14,7 +14,7 @@ from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event, event_key
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.sources.base import Delivery, Reply, Source
+from badge_bridge.sources.base import Delivery, Reading, Reply, Source
 from badge_bridge.sources.receiving import find, read
 from badge_bridge.store.protocol import Accepted, Store
 
@@ -64,15 +64,40 @@ class Accepting:
         if handshake is not None:
             return handshake
         verified = await self._verify(source, delivery)
-        readings = read(source, delivery)
+        stored = await self._store_all(read(source, delivery), verified, delivery.received_at)
+        reply = source.reply()
+        for accepted, is_new in stored:
+            self._tell_accepted(accepted, reply.status, is_new=is_new)
+        return reply
+
+    async def take(self, readings: Sequence[Reading], *, verified: str, at: float) -> int:
+        """Store events that the bridge has fetched by itself, as those of a delivery; how many were new.
+
+        `verified` says where they are from, `at` is when they were fetched, in unix seconds. The others came as
+        deliveries, or were fetched before: which is as it should be, and is not logged.
+
+        Raises:
+            Impossible: one of them cannot be kept; none was stored.
+            StoreUnavailable: nothing was stored.
+        """
+        stored = await self._store_all(readings, verified, at)
+        new = [accepted for accepted, is_new in stored if is_new]
+        for accepted in new:
+            self._tell_accepted(accepted, 0, is_new=True)
+        return len(new)
+
+    async def _store_all(
+        self, readings: Sequence[Reading], verified: str, received_at: float
+    ) -> Sequence[tuple[Accepted, bool]]:
+        """Store events durably and wake whoever works on them; with each, whether it was new."""
         batch = [
             Accepted(
-                event_key(source.name, reading.identity),
+                event_key(reading.event.source, reading.identity),
                 reading.event,
                 verified,
-                delivery.received_at,
+                received_at,
                 joins=tuple(self._joins(reading.event)),
-                leg=self._calls.place(reading.event, delivery.received_at) if reading.event.leg else None,
+                leg=self._calls.place(reading.event, received_at) if reading.event.leg else None,
             )
             for reading in readings
         ]
@@ -80,10 +105,7 @@ class Accepting:
         new = [accepted.key for accepted, is_new in zip(batch, fresh, strict=True) if is_new]
         if new:
             await self._wake(new)
-        reply = source.reply()
-        for accepted, is_new in zip(batch, fresh, strict=True):
-            self._tell_accepted(accepted, reply, is_new=is_new)
-        return reply
+        return list(zip(batch, fresh, strict=True))
 
     def _joins(self, event: Event) -> Sequence[str]:
         return self._rules.joins(event) if event.leg is None else (call_join(event),)
@@ -113,11 +135,11 @@ class Accepting:
         except ValueError as error:
             raise Impossible(f"the event cannot be kept: {error}") from error
 
-    def _tell_accepted(self, accepted: Accepted, reply: Reply, *, is_new: bool) -> None:
+    def _tell_accepted(self, accepted: Accepted, status: int, *, is_new: bool) -> None:
         log_accept(
             source=accepted.event.source,
             result="accepted" if is_new else "duplicate",
-            status=reply.status,
+            status=status,
             provider=accepted.event.provider,
             key=accepted.key,
             type=accepted.event.type,

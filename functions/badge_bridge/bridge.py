@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from badge_bridge.accepting import Accepting
 from badge_bridge.access import Access
+from badge_bridge.backfill import Backfill
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.local import LocalWorker
 from badge_bridge.http import AsyncBaseTransport
@@ -42,6 +44,7 @@ class Bridge:
     pipeline: Pipeline
     worker: LocalWorker
     access: Access
+    backfill: Backfill
     bodies: BodyBudget
     clock: Callable[[], float]
 
@@ -85,9 +88,10 @@ async def open_bridge(
             transport=transport,
             installed=installed,
         )
+        sources = build_all(rules.sources)
         pipeline = Pipeline(
             rules=rules,
-            sources=build_all(rules.sources),
+            sources=sources,
             portals=access.portals,
             store=store,
             wake=wake or (lambda keys: worker.wake(keys)),  # noqa: PLW0108 - the worker is made from this pipeline, below
@@ -98,10 +102,22 @@ async def open_bridge(
         )
         worker = LocalWorker(sweep=pipeline.sweep, process=pipeline.process, concurrency=concurrency)
         stack.push_async_callback(worker.stop)
+        backfill = Backfill(
+            rules=rules,
+            sources=sources,
+            portals=access.portals,
+            accepting=pipeline.accepting,
+            store=store,
+            clock=clock,
+            holder=secrets.token_hex(16),
+        )
         if at_work:
             worker.start()
-            watching = asyncio.create_task(_watch(access, clock), name="look after applications")
-            stack.callback(watching.cancel)
+            for task in (
+                asyncio.create_task(_watch(access, clock), name="look after applications"),
+                asyncio.create_task(backfill.run(), name="fetch lost calls"),
+            ):
+                stack.callback(task.cancel)
         yield Bridge(
             rules=rules,
             store=store,
@@ -110,6 +126,7 @@ async def open_bridge(
             pipeline=pipeline,
             worker=worker,
             access=access,
+            backfill=backfill,
             bodies=BodyBudget(),
             clock=clock,
         )

@@ -60,6 +60,7 @@ ALLOWED = {
     "cards": {*LEAVES, "attaching", "customers", "portal", "rulesfile", "store"},
     "calls": {*LEAVES, "rulesfile", "sources", "store"},
     "accepting": {*LEAVES, "calls", "observability", "rulesfile", "sources", "store"},
+    "backfill": {*LEAVES, "accepting", "observability", "portal", "rulesfile", "sources", "store"},
     "pipeline": {
         *LEAVES,
         "accepting",

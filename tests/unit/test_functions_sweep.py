@@ -21,24 +21,31 @@ from support.stores import NOW, claimed, ended, item, wait_for_lane
 
 
 class Parts:
-    """A bridge whose worker takes `working` seconds, and whose applications take `looking`."""
+    """A bridge whose worker takes `working` seconds, whose applications take `looking`, and whose back-fill takes
+    `fetching` and finds `fetched` calls.
+    """
 
     def __init__(
         self,
         *,
         working: float = 0.0,
         looking: float = 0.0,
+        fetching: float = 0.0,
         problem: Exception | None = None,
         left_in: Store | None = None,
         now: float = 7.0,
+        fetched: int = 0,
     ) -> None:
         self.working = working
         self.looking = looking
+        self.fetching = fetching
         self.problem = problem
+        self.fetched = fetched
+        self.fetches = 0
         self.looked: list[float] = []
         self.asked: list[float] = []
         self.left = left_in is not None
-        parts = SimpleNamespace(worker=self, access=self, clock=lambda: now, store=left_in)
+        parts = SimpleNamespace(worker=self, access=self, backfill=self, clock=lambda: now, store=left_in)
         self.bridge = cast("Bridge", parts)
 
     async def drain(self, seconds: float) -> Drained:
@@ -47,6 +54,11 @@ class Parts:
         if self.problem is not None:
             raise self.problem
         return Drained(3, all=not self.left)
+
+    async def fetch(self) -> int:
+        await asyncio.sleep(self.fetching)
+        self.fetches += 1
+        return self.fetched
 
     async def look_after(self, now: float) -> None:
         await asyncio.sleep(self.looking)
@@ -59,6 +71,27 @@ async def test_sweep_works_and_looks_after_applications() -> None:
     answer = await sweep(parts.bridge)
     assert json.loads(bytes(answer.body)) == {"attempts": 3, "nothing_left": True}
     assert (parts.asked, parts.looked) == ([BEGINS], [7.0])
+
+
+def test_sweep_works_on_the_lost_calls_that_it_has_fetched() -> None:
+    """They are due at once; where nothing was found, or no time is left, nothing is looked for twice."""
+
+    async def story() -> None:
+        for fetching, fetched, asked in ((5, 2, [BEGINS, BEGINS - 5]), (5, 0, [BEGINS]), (BEGINS, 2, [BEGINS])):
+            parts = Parts(fetching=fetching, fetched=fetched)
+            answer = await sweep(parts.bridge)
+            assert (parts.asked, parts.fetches) == (asked, 1)
+            assert json.loads(bytes(answer.body))["attempts"] == 3 * len(asked)
+
+    run_virtually(story())
+
+
+async def test_lost_calls_are_fetched_although_the_worker_fails() -> None:
+    """What is fetched is stored, and the next sweep works on it."""
+    parts = Parts(problem=StoreUnavailable("away"))
+    with pytest.raises(StoreUnavailable):
+        await sweep(parts.bridge)
+    assert parts.fetches == 1
 
 
 @pytest.fixture

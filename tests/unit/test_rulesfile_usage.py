@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from badge_bridge.rulesfile import parse
-from badge_bridge.rulesfile.usage import Usage, usage
+from badge_bridge.rulesfile.usage import Fetching, Usage, usage
 from badge_bridge.sources import OPTIONS
 
 BADGES = """
@@ -79,3 +81,34 @@ def test_telephony_is_used_where_the_portals_own_reports() -> None:
     """A source of another provider does not make a portal's telephony matter."""
     assert used(ONE, "{name: a, on: call.missed, badge: missed}")["main"].telephony
     assert not any(one.telephony for one in used(TWO, "{name: a, on: call.missed, badge: missed}").values())
+
+
+@pytest.mark.parametrize(
+    ("options", "source", "is_demanded", "why_not"),
+    [
+        ([""], "s0", False, ""),
+        ([", backfill: true"], "s0", True, ""),
+        ([", backfill: false"], "", False, "backfill: false"),
+        (["", ", backfill: false"], "s0", False, ""),
+        (["", ", backfill: true"], "s1", True, ""),
+        (["", ""], "", False, "s0 and s1 may take them"),
+        ([", backfill: true", "", ", backfill: true"], "", False, "s0 and s2 say backfill: true"),
+    ],
+)
+def test_lost_calls_are_fetched_for_one_source(
+    options: list[str], source: str, is_demanded: bool, why_not: str
+) -> None:
+    """The only one that may take them, or the one that says so; a call that two sources hear of is two events."""
+    portals = ONE.partition("sources:")[0]
+    sources = "".join(f"  s{number}: {{provider: bitrix24{more}}}\n" for number, more in enumerate(options))
+    found = used(f"{portals}sources:\n{sources}", "{name: a, on: call.missed, badge: missed}")["main"].fetching
+    assert (found.source, found.is_demanded) == (source, is_demanded)
+    assert why_not in found.why_not
+    assert found.is_undecided is (" and " in why_not)
+
+
+def test_lost_calls_are_fetched_only_where_the_portals_own_telephony_reports() -> None:
+    """Sources of other providers say nothing of a portal's record of calls."""
+    assert used(TWO, "{name: a, on: call.missed, badge: missed}")["east"].fetching == Fetching(
+        why_not="no source of provider bitrix24"
+    )

@@ -129,7 +129,7 @@ def log_accept(
     Args:
         source: the source's name in the rules file.
         result: what became of it.
-        status: the HTTP status that the sender got.
+        status: the HTTP status that the sender got; 0 where the bridge has fetched the event by itself.
         provider: the source's provider.
         key: the event's key, unless refused.
         type: the event's type, unless refused.
@@ -153,7 +153,7 @@ def log_accept(
             "provider": provider,
             "type": type,
             "result": result,
-            "status": status,
+            "status": status or None,
             "verified": verified,
             "reason": reason,
             "took_ms": None if took is None else _milliseconds(took),

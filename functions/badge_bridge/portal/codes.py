@@ -14,7 +14,15 @@ from types import MappingProxyType
 
 from badge_bridge.errors import AccessRefused, CallRefused, LimitReached, NotFound, OutcomeUnknown, PortalError
 
-__all__ = ["ASK_FOR_CRM_ADMIN", "ASK_FOR_PLAN", "CODES", "OF_OTHER_METHODS", "Meaning", "refusal_in"]
+__all__ = [
+    "ASK_FOR_CRM_ADMIN",
+    "ASK_FOR_PLAN",
+    "ASK_FOR_STATISTICS",
+    "CODES",
+    "OF_OTHER_METHODS",
+    "Meaning",
+    "refusal_in",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,10 @@ _APPLICATION = (
 ASK_FOR_CRM_ADMIN = (
     "The user behind the credential needs CRM administrator access. A portal administrator grants it in Bitrix24 "
     "under CRM > Settings > Access permissions."
+)
+ASK_FOR_STATISTICS = (
+    "The user behind the credential needs the right to view the call statistics. A portal administrator grants it in "
+    "Bitrix24 under Telephony > Configure telephony > Access permissions."
 )
 ASK_FOR_PLAN = (
     "REST needs a commercial plan with the Bitrix24 Marketplace subscription (or a trial of it). The portal's owner or "

@@ -1,4 +1,5 @@
-"""`sweep`, called every minute: works on whatever is due, and looks after applications.
+"""`sweep`, called every minute: works on whatever is due, looks after applications, and fetches calls that a portal
+did not tell of.
 
 It needs no message, so a lost one, or Pub/Sub being away altogether, costs a minute and no event. What it finds it
 works on itself.
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from badge_bridge.attaching import BUDGET
 from badge_bridge.bridge import Bridge
+from badge_bridge.dispatch.local import Drained
 from badge_bridge.gcp.callers import Callers
 from badge_bridge.observability.sweep_line import log_sweep
 from badge_bridge.pipeline import LEASE
@@ -67,10 +69,18 @@ async def sweep(bridge: Bridge) -> Response:
     Raises:
         StoreUnavailable: it cannot be read what is due.
     """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + BEGINS
     looking_after = asyncio.create_task(_look_after(bridge), name="look after applications")
+    fetching = asyncio.create_task(bridge.backfill.fetch(), name="fetch lost calls")
     try:
         drained = await bridge.worker.drain(BEGINS)
+        if await fetching and drained.all and (left := end - loop.time()) > 0:
+            # They are due at once, and a minute is long for whoever waits for his call to be returned.
+            more = await bridge.worker.drain(left)
+            drained = Drained(drained.attempts + more.attempts, all=more.all)
     finally:
+        await fetching
         await looking_after
     overdue = 0.0
     try:

@@ -1,0 +1,105 @@
+"""How far the rows of a portal's call statistics were read. Pure: what was read goes in, the next state comes out.
+
+Rows have ascending numbers, but one may become visible after a higher one, when the transaction that writes it ends
+later. So reading goes on from `base`, below which nothing is missing any more: the number before the first gap, or, of
+a gap that nothing fills, how far had been read `OVERLAP` seconds ago. Numbers without gaps are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+__all__ = ["OVERLAP", "Place", "Refused", "Watermark"]
+
+OVERLAP = 600.0
+"""Seconds for which a missing number is waited for, and rows above it are read again."""
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Place(_State):
+    """A row: its ID, and the CALL_ID that tells whether it is still the same row. ID 0 is before all rows."""
+
+    id: int = 0
+    call: str = ""
+
+
+class Mark(_State):
+    """How far had been read at a time, in unix seconds."""
+
+    at: float
+    place: Place
+
+
+class Refused(_State):
+    """The portal does not let us read the rows: why, with which credential, and until when it is not asked again."""
+
+    why: str
+    credential: str
+    until: float
+
+    def repeats(self, before: Refused | None) -> bool:
+        """Whether the same was said to the same credential before."""
+        return before is not None and (before.why, before.credential) == (self.why, self.credential)
+
+
+class Watermark(_State):
+    """`base` is None until the portal has been seen once; `resume` is where a look goes on that had to stop."""
+
+    base: Place | None = None
+    resume: Place | None = None
+    marks: tuple[Mark, ...] = ()
+    refused: Refused | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """What a note says; None where this version cannot read it."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None
+
+    @classmethod
+    def starting(cls, newest: Place) -> Self:
+        """The first sight of a portal: what is there already is history."""
+        return cls(base=newest)
+
+    @property
+    def start(self) -> Place:
+        """The row to read on from, that row included: it shows that the numbers are still those of before."""
+        return self.resume or self.settled
+
+    @property
+    def settled(self) -> Place:
+        """The row below which nothing is missing any more."""
+        return self.base or Place()
+
+    def rests(self, now: float, *, credential: str) -> bool:
+        """Whether the portal has refused this credential a short time ago."""
+        refused = self.refused
+        return refused is not None and refused.credential == credential and now < refused.until
+
+    def after(self, rows: Iterable[Place], *, reached: Place, now: float, more: bool) -> Self:
+        """The state when a page is stored: `rows` are those of it that can count as read, ascending, `reached` is the
+        last one that it has, and `more` may follow.
+        """
+        base = self.settled
+        for row in rows:
+            if row.id == base.id + 1:
+                base = row
+        marks = [*self.marks, Mark(at=now, place=reached)]
+        # What is in the future was written by a clock that has been set back since, and is over.
+        old = [mark.place for mark in marks if not 0 <= now - mark.at < OVERLAP]
+        base = max([base, *old], key=lambda place: place.id)
+        kept: list[Mark] = []
+        for mark in marks:
+            if mark.place.id > (kept[-1].place.id if kept else base.id):
+                kept.append(mark)
+        return self.model_copy(
+            update={"base": base, "resume": reached if more else None, "marks": tuple(kept), "refused": None}
+        )
