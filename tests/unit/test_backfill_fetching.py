@@ -279,6 +279,19 @@ async def test_a_paused_portal_is_not_asked() -> None:
         assert len(scene.asked()) == before
 
 
+async def test_a_credential_that_died_is_no_matter_of_lost_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """The whole portal is paused then, and told of by that; as soon as it is back, so are the lost calls."""
+    async with opened_scene() as scene:
+        await scene.look()
+        tokens = [one.model_dump() for one in scene.portal.seed.tokens]
+        scene.replace(tokens=())
+        await scene.call()
+        assert await scene.look() == 0
+        assert "and are lost" not in caplog.text
+        scene.replace(tokens=tokens)
+        assert await scene.look() == 1
+
+
 async def test_numbers_that_begin_anew_are_noticed(caplog: pytest.LogCaptureFixture) -> None:
     """A portal that was restored, or another one: it counts as seen for the first time, and goes on from there."""
     async with opened_scene() as scene:

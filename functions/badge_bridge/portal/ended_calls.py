@@ -13,6 +13,7 @@ from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.crm_items import PAGE
 from badge_bridge.portal.owner_search import STATISTICS
 from badge_bridge.portal.rows import misread, one_id, rows_of
+from badge_bridge.portal.sync import Calls as SingleCalls
 
 __all__ = ["EndedCall", "EndedCalls", "ended_calls", "newest_call"]
 
@@ -54,7 +55,7 @@ async def ended_calls(client: Calls, *, first: int) -> EndedCalls:
     return EndedCalls(calls, more=page.next is not None or len(calls) >= PAGE)
 
 
-async def newest_call(client: Calls) -> EndedCall | None:
+async def newest_call(client: SingleCalls) -> EndedCall | None:
     """The call with the highest ID; None where there is none yet. Raises what `PortalClient.call` does."""
     calls = _calls(await client.call(STATISTICS, {"SORT": "ID", "ORDER": "DESC"}))
     return max(calls, key=lambda call: call.id, default=None)

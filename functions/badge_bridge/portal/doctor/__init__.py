@@ -4,6 +4,8 @@
     network       names, connections, certificates: the network as a port
     reaching      the way to the portal
     rights        what the credential is good for
+    events        what the portal sends
+    lost_calls    what it could not send, and keeps
     content       what the rules file names and the portal must have
 
 Nothing here changes the portal: the one call that would is to delete a badge that does not exist (`rights`).

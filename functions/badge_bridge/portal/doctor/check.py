@@ -16,7 +16,7 @@ from badge_bridge.errors import (
     PortalUnreachable,
 )
 
-__all__ = ["Check", "Status", "Step", "Verdict", "examine_in_order", "failed", "ok", "skipped", "warning"]
+__all__ = ["Check", "Status", "Step", "Verdict", "examine_in_order", "failed", "ok", "refused", "skipped", "warning"]
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
@@ -85,10 +85,10 @@ async def _look(step: Step) -> Verdict:
     try:
         return await step.look()
     except BridgeError as error:
-        return _refused(error)
+        return refused(error)
 
 
-def _refused(error: BridgeError) -> Verdict:
+def refused(error: BridgeError) -> Verdict:
     """A call that did not succeed is a failed check; the answer that paused a lane says more than the pause."""
     reason = error.__cause__ if isinstance(error, PortalPaused) and isinstance(error.__cause__, PortalError) else error
     mend = _mend(reason)

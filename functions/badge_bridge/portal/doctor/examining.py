@@ -12,6 +12,7 @@ from badge_bridge.portal.badges import WantedBadge
 from badge_bridge.portal.doctor.check import Check, Step, examine_in_order
 from badge_bridge.portal.doctor.content import Content
 from badge_bridge.portal.doctor.events import Events, Subscribed
+from badge_bridge.portal.doctor.lost_calls import Fetching, LostCalls
 from badge_bridge.portal.doctor.network import Counted, Network
 from badge_bridge.portal.doctor.reaching import Reaching
 from badge_bridge.portal.doctor.rights import Rights
@@ -40,6 +41,8 @@ class Needs(Protocol):
     def logos(self) -> Collection[str]: ...
     @property
     def telephony(self) -> bool: ...
+    @property
+    def fetching(self) -> Fetching: ...
 
 
 async def _uncounted() -> None:
@@ -107,6 +110,7 @@ async def examine(
             Step("CRM administrator", rights.crm_administrator, ("scopes",)),
             Step("application", rights.application, ("credential",)),
             Step("events", Events(subject.client.name, subject.subscribed).look, ("credential",)),
+            Step("lost calls", LostCalls(subject.client, needs.fetching).look, ("scopes",)),
             Step("icons and logos", content.symbols, ("scopes",)),
             Step("badges", content.badges, ("scopes",)),
             Step("limits", content.limits, ("badges",)),

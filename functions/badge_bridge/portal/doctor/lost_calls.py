@@ -1,0 +1,51 @@
+"""Whether calls whose event was lost can be fetched from the portal's call statistics."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from badge_bridge.errors import PortalError
+from badge_bridge.portal.doctor.check import Verdict, ok, refused, skipped, warning
+from badge_bridge.portal.ended_calls import newest_call
+from badge_bridge.portal.sync import Calls
+
+__all__ = ["Fetching", "LostCalls"]
+
+
+class Fetching(Protocol):
+    """Whether the rules file wants it (`rulesfile.Fetching`)."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def is_demanded(self) -> bool: ...
+    @property
+    def why_not(self) -> str: ...
+    @property
+    def is_undecided(self) -> bool: ...
+
+
+class LostCalls:
+    """The look at the statistics, made as the bridge makes its own."""
+
+    def __init__(self, client: Calls, fetching: Fetching) -> None:
+        self._client = client
+        self._fetching = fetching
+
+    async def look(self) -> Verdict:
+        """A missing right is a failure only where the rules file asks for it: badges do not need it."""
+        wanted = self._fetching
+        if wanted.is_undecided:
+            found, _, mend = wanted.why_not.partition("; ")
+            return warning(f"not fetched: {found}", f"{mend[:1].upper()}{mend[1:]} in the rules file.")
+        if not wanted.source:
+            return skipped(f"not fetched: {wanted.why_not}")
+        try:
+            await newest_call(self._client)
+        except PortalError as error:
+            verdict = refused(error)
+            if wanted.is_demanded:
+                return verdict
+            mend = f"{verdict.mend} Or write backfill: false at source {wanted.source}."
+            return warning(f"an event that does not come is a call lost: {verdict.found}", mend.strip())
+        return ok(f"fetched from the call statistics, for source {wanted.source}")
