@@ -7,41 +7,13 @@ import asyncio
 import httpx
 import pytest
 
-from badge_bridge.sandbox.app import create_app
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import CLIENT_ID
-from badge_bridge.sandbox.sending import Sender
 from badge_bridge.sandbox.telephony import CallOrder
 from badge_bridge.server import create_app as create_bridge
-from support.company import RULES, Company, Network, open_company
-from support.portals import run_virtually, virtual_clock
-
-SOURCE = """  telephony: {provider: bitrix24, public_url: http://127.0.0.1:8080/hooks/telephony}
-badges:"""
-
-
-class WayBack(httpx.AsyncBaseTransport):
-    """What the portal sends reaches the bridge, once there is one; `statuses` are its answers."""
-
-    def __init__(self) -> None:
-        self.bridge: httpx.ASGITransport | None = None
-        self.statuses: list[int] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert self.bridge is not None
-        response = await self.bridge.handle_async_request(request)
-        self.statuses.append(response.status_code)
-        return response
-
-
-class TwoWays(Network):
-    """A network by which the portal reaches the bridge as well."""
-
-    def __init__(self, portal: SandboxPortal, latency: float) -> None:
-        super().__init__(portal, latency)
-        self.back = WayBack()
-        self.sender = Sender(transport=self.back, clock=virtual_clock)
-        self._inner = httpx.ASGITransport(create_app(portal, sender=self.sender))
+from support.company import RULES, Company, open_company
+from support.portals import run_virtually
+from support.two_ways import TELEPHONY, TwoWays
 
 
 async def call(company: Company, network: TwoWays) -> int:
@@ -66,7 +38,7 @@ def test_calls_are_taken_again_when_the_update_was_never_heard_of(handlers: str,
             return made[0]
 
         variants = {"handlers_after_update": handlers}
-        rules = RULES.replace("badges:", SOURCE, 1)
+        rules = RULES.replace("badges:", TELEPHONY, 1)
         async with open_company(rules=rules, network=network, variants=variants) as company:
             ways = made[0]
             ways.back.bridge = httpx.ASGITransport(create_bridge(company.bridge))
