@@ -45,7 +45,8 @@ async def client(world: World, installers: dict[str, Installer]) -> AsyncIterato
     rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=environ("https://acme.bitrix24.com/rest/1/abc/"))
     async with (
         opened_store("memory:") as store,
-        open_bridge(rules, store, concurrency=1, transport=world.transport, clock=world.clock) as bridge,
+        # Not at work: nobody else shall ask the portals.
+        open_bridge(rules, store, concurrency=1, transport=world.transport, clock=world.clock, at_work=False) as bridge,
         httpx.AsyncClient(
             transport=httpx.ASGITransport(create_app(replace(bridge, installers=installers))),
             base_url="https://bridge.example.com",
