@@ -69,7 +69,11 @@ _QUOTED = re.compile(
 )
 _COLON = re.compile(rf"({_CREDENTIAL}\s*:\s*)(?=[\w+/=.~-]*\d)[\w+/=.~-]{{12,}}", re.IGNORECASE)
 _PYDANTIC_INPUT = re.compile(r"input_value=.{0,400}?, input_type=", re.DOTALL)
-_PLUS_NUMBER = re.compile(r"(?<!\d)(?<!\d[eE])(?:\+|%2[Bb])(?:\d{8,15}(?!\d)|\d(?:[ .()/-]{0,2}\d){7,14}(?!\d))")
+_PLUS = r"(?:\+|%2[Bb])"
+_PLUS_NUMBER = re.compile(
+    # Directly behind a digit only without separators: `10:00:05+0100 2026-11-22` is a time before a date.
+    rf"(?<!\d[eE])(?:{_PLUS}\d{{8,15}}(?!\d)|(?<!\d){_PLUS}\d(?:[ .()/-]{{0,2}}\d){{7,14}}(?!\d))"
+)
 _NATIONAL_NUMBER = re.compile(r"(?<![\w.:+-])0{1,2}[1-9]\d{7,12}(?![\w-]|[.:]\w)")
 _NAMED_NUMBER = re.compile(
     rf"((?:{'|'.join(_PHONE_NAMES)})(?:\]|%5D)?(?:[\"']?\s*[=:]|[\"']\s*,)\s*b?[\"']?)({_NUMBER})", re.IGNORECASE
