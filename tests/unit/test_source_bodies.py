@@ -203,9 +203,10 @@ def test_media_type_is_read_without_parameters(header: str, media: str) -> None:
 
 
 def test_media_type_of_another_character_set_is_unsupported() -> None:
-    """Only UTF-8 is read; anything else would be guessed."""
-    with pytest.raises(UnsupportedMediaType, match="windows-1251"):
+    """Only UTF-8 is read; anything else would be guessed. What the header says may be anything, and is not repeated."""
+    with pytest.raises(UnsupportedMediaType, match="UTF-8") as refused:
         bodies.media_type(delivery(("content-type", "application/json; charset=windows-1251")))
+    assert "1251" not in str(refused.value)
 
 
 def test_media_type_is_none_when_headers_contradict() -> None:
