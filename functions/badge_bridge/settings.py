@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from badge_bridge import secret_references
 from badge_bridge.errors import SettingsError
+from badge_bridge.misplaced import repeated
 
 __all__ = ["ELSEWHERE", "SETTINGS", "LogFormat", "Setting", "Settings", "encryption_keys"]
 
@@ -111,7 +112,7 @@ def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> s
     """The one of `allowed` that is meant, whatever its case."""
     meant = {choice.casefold(): choice for choice in allowed}.get(values[name].casefold())
     if meant is None:
-        raise SettingsError(f"{name} is {values[name]!r}; it may be {', '.join(allowed)}")
+        raise SettingsError(f"{name} is {repeated(values[name])}; it may be {', '.join(allowed)}")
     return meant
 
 
@@ -119,7 +120,7 @@ def _addresses(values: Mapping[str, str], name: str) -> tuple[str, ...]:
     addresses = tuple(address.strip().lower() for address in values[name].split(",")) if values[name] else ()
     for address in addresses:
         if not _ADDRESS.fullmatch(address):
-            raise SettingsError(f"{name}: {address!r} is no e-mail address of a service account")
+            raise SettingsError(f"{name}: {repeated(address)} is no e-mail address of a service account")
     return addresses
 
 
@@ -148,5 +149,5 @@ def encryption_keys(text: str) -> tuple[str, ...]:
 def _whole_number(values: Mapping[str, str], name: str, low: int, high: int) -> int:
     text = values[name]
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
-        raise SettingsError(f"{name} is {text!r}; it must be a whole number from {low} to {high}")
+        raise SettingsError(f"{name} is {repeated(text)}; it must be a whole number from {low} to {high}")
     return int(text)

@@ -19,6 +19,7 @@ LEAVES = {
     "cel",
     "holding",
     "http",
+    "misplaced",
     "plural",
     "portal_address",
     "secret_references",

@@ -57,6 +57,16 @@ def test_setting_that_cannot_be_understood_is_named(name: str, value: str) -> No
         Settings.from_environ({name: value})
 
 
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "LOG_FORMAT", "CONCURRENCY", "RETENTION_DAYS", "INVOKERS"])
+@pytest.mark.parametrize("value", ["whsec_MDEyMzQ1Njc4OWFiY2RlZg", "redis://u:pw@db @x", "x?token=pw"])
+def test_setting_that_may_hold_a_secret_is_not_repeated(name: str, value: str) -> None:
+    """A token, or an address with one, that stands under the wrong name does not end up in a log."""
+    given = {"INVOKERS": "push@a.com", "INVOKER_AUDIENCE": "https://a", name: value}
+    with pytest.raises(SettingsError, match=f"^{name}.* a text of {len(value)} characters") as caught:
+        Settings.from_environ(given)
+    assert value not in str(caught.value)
+
+
 def test_invokers_are_read_when_their_audience_is_given() -> None:
     """The addresses are a list, without blanks and in one case; the days are a number."""
     settings = Settings.from_environ(

@@ -18,6 +18,7 @@ from badge_bridge.gcp.addresses import api_at
 from badge_bridge.gcp.rest import GoogleApi, again_where_lost
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.misplaced import repeated
 from badge_bridge.observability.floods import FloodGate
 
 __all__ = ["KEY", "LOOK", "PATIENCE", "PubSubDispatcher", "pubsub_dispatcher"]
@@ -90,7 +91,7 @@ def pubsub_dispatcher(dispatch: str, *, transport: AsyncBaseTransport | None = N
         return None
     named = _URL.fullmatch(dispatch)
     if named is None:
-        raise SettingsError(f"DISPATCH is {dispatch!r}; it may be local or pubsub://PROJECT/TOPIC")
+        raise SettingsError(f"DISPATCH is {repeated(dispatch)}; it may be local or pubsub://PROJECT/TOPIC")
     api = api_at(
         _ADDRESS,
         emulator="PUBSUB_EMULATOR_HOST",

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from badge_bridge.errors import SettingsError
+from badge_bridge.misplaced import repeated
 from badge_bridge.store.protocol import Store
 
 __all__ = ["Store", "open_store", "opened_store"]
@@ -47,7 +48,7 @@ def open_store(url: str, *, retention: float | None = None) -> Store:
         from badge_bridge.store.firestore import FirestoreStore
 
         return FirestoreStore(*_project_and_database(url, rest), retention=retention)
-    raise SettingsError(f"the store {url!r} is not known; write {_KNOWN}")
+    raise SettingsError(f"the store {repeated(url)} is not known; write {_KNOWN}")
 
 
 @asynccontextmanager
@@ -69,9 +70,9 @@ async def opened_store(url: str, *, retention: float | None = None) -> AsyncIter
 def _path(url: str, rest: str) -> str:
     path = rest.removeprefix("///")
     if path == rest or not path or path.endswith("/"):
-        raise SettingsError(f"the store {url!r} names no file; write {_KNOWN}")
+        raise SettingsError(f"the store {repeated(url)} names no file; write {_KNOWN}")
     if "?" in path or "\0" in path:
-        raise SettingsError(f"the store {url!r}: options after a question mark are not known; write {_KNOWN}")
+        raise SettingsError(f"the store {repeated(url)}: options after a question mark are not known; write {_KNOWN}")
     return path
 
 
@@ -80,6 +81,6 @@ def _project_and_database(url: str, rest: str) -> tuple[str, str]:
     match = re.fullmatch(r"//([a-z][a-z0-9.:-]{4,}[a-z0-9])(?:/([a-z][a-z0-9-]{2,61}[a-z0-9]|\(default\)))?/?", rest)
     if match is None:
         raise SettingsError(
-            f"the store {url!r} names no project, or a database with a name that none can have; write {_KNOWN}"
+            f"the store {repeated(url)} names no project, or a database with a name that none can have; write {_KNOWN}"
         )
     return match[1], match[2] or "(default)"
