@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from urllib.parse import unquote
 
 __all__ = ["HIDDEN", "hide_secrets", "is_ordinary", "kind_of_field", "mask_bare_numbers", "mask_numbers", "mask_phone"]
 
@@ -45,10 +46,12 @@ _BARE = r"[^\s\"'&,;)}\]]"
 # Prose may follow a quoted sentence that ends in such a name: `'... than the access token': Bitrix24 has blocked ...`.
 _LIKE_A_SECRET = rf"(?=\d{{6}}|(?={_BARE}{{12}})[^\s\"'&,;)}}\]\d]*\d)"
 _VALUE = rf"(?:{_ENCLOSED}|{_BARE}+)"
+_BETWEEN = r"(?:[ .()/-]|%2[089DEFdef]){0,3}"
+"""What people put between the digits of a number, also as an address has it."""
 _NUMBER = (
     # Not a date, an IPv4 address or a unix time with a fraction, which are digits with separators too.
     r"(?!\d{4}-\d\d-\d\d)(?!\d{1,3}(?:\.\d{1,3}){3}(?!\d))(?!\d{10}\.\d)"
-    r"\(?\d(?:[ .()/-]{0,2}\d){7,14}(?!\w)"
+    rf"\(?\d(?:{_BETWEEN}\d){{7,14}}(?!\w)"
 )
 
 _USERINFO = re.compile(r"://[^\s/?#\"'<>]*@")
@@ -69,12 +72,19 @@ _QUOTED = re.compile(
 )
 _COLON = re.compile(rf"({_CREDENTIAL}\s*:\s*)(?=[\w+/=.~-]*\d)[\w+/=.~-]{{12,}}", re.IGNORECASE)
 _PYDANTIC_INPUT = re.compile(r"input_value=.{0,400}?, input_type=", re.DOTALL)
-_PLUS = r"(?:\+|%2[Bb])"
+_PLUS = r"(?:\+|%(?:25){0,3}2[Bb])"
+"""As it is, or as one address has it, or as an address inside an address does."""
 _PLUS_NUMBER = re.compile(
     # Directly behind a digit only without separators: `10:00:05+0100 2026-11-22` is a time before a date.
-    rf"(?<!\d[eE])(?:{_PLUS}\d{{8,15}}(?!\d)|(?<!\d){_PLUS}\d(?:[ .()/-]{{0,2}}\d){{7,14}}(?!\d))"
+    rf"(?<!\d[eE])(?:{_PLUS}\d{{8,15}}(?!\d)|(?:(?<!\d)|(?<=%\d\d)){_PLUS}\d(?:{_BETWEEN}\d){{7,14}}(?!\d))"
 )
-_NATIONAL_NUMBER = re.compile(r"(?<![\w.:+-])0{1,2}[1-9]\d{7,12}(?![\w-]|[.:]\w)")
+_LEADING_PLUS = re.compile(rf"\A{_PLUS}")
+_NATIONAL_NUMBER = re.compile(
+    # In one piece; or in several, the first of which has brackets or at least three digits, unlike a day or an hour.
+    r"(?:(?<![\w.:+-])|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))(?:0{1,2}[1-9]\d{7,12}"
+    rf"|(?=(?:\(|%28)?0(?:{_BETWEEN}\d){{8,14}}(?!\d))(?:\(0\d{{1,5}}\)|%280\d{{1,5}}%29|0\d{{2,5}})"
+    r"(?:(?:[ ./-]|%2[0DEFdef]){1,3}\d{1,8}){1,5})(?![\w-]|[.:]\w)"
+)
 _NAMED_NUMBER = re.compile(
     rf"((?:{'|'.join(_PHONE_NAMES)})(?:\]|%5D)?(?:[\"']?\s*[=:]|[\"']\s*,)\s*b?[\"']?)({_NUMBER})", re.IGNORECASE
 )
@@ -84,7 +94,7 @@ _BARE_NUMBER = re.compile(rf"(?<![\w.+])\+?{_NUMBER}")
 _MARKS = re.compile(r"[?=@+%'\"]")
 _DIGITS = re.compile(r"(?<!\w)(?![0-9]{4}-[0-9]{2}-)[0-9](?:[ .()/-]{0,2}[0-9]){6}")
 _WORDS = re.compile(r"api|auth|basic|bearer|digest|eyj|passp|passw|private|rest/|secret|signature|token")
-_ANY_NUMBER = re.compile(r"[0-9](?:[ .()/-]{0,2}[0-9]){7}")
+_ANY_NUMBER = re.compile(rf"[0-9](?:{_BETWEEN}[0-9]){{7}}")
 
 
 @lru_cache(maxsize=512)
@@ -121,7 +131,7 @@ def mask_numbers(text: str) -> str:
         return text
     text = _NAMED_NUMBER.sub(lambda found: found[1] + _masked(found[2]), text)
     text = _PLUS_NUMBER.sub(lambda found: _masked(found[0]), text)
-    return _NATIONAL_NUMBER.sub(lambda found: mask_phone(found[0]), text)
+    return _NATIONAL_NUMBER.sub(lambda found: _masked(found[0]), text)
 
 
 def mask_bare_numbers(text: str) -> str:
@@ -154,8 +164,8 @@ def _without_credentials(found: re.Match[str]) -> str:
 
 def _masked(number: str) -> str:
     """The number masked, its separators left out; an international one keeps its plus, `%2B` becomes one."""
-    plus = "+" if number[0] in "+%" else ""
-    return mask_phone(plus + re.sub(r"\D", "", number[3:] if number[0] == "%" else number))
+    digits, international = _LEADING_PLUS.subn("", number)
+    return mask_phone("+" * international + re.sub(r"\D", "", unquote(digits)))
 
 
 _NAMES = ("token", "secret", "passw", "passp", "key", "signature", "auth")
