@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from badge_bridge.accepting import Accepting
 from badge_bridge.errors import AccessRefused, Impossible
 from badge_bridge.portal import Portal
+from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.ended_calls import EndedCall
 from badge_bridge.portal.oauth import OAuthKeyring
-from badge_bridge.portal.owner_search import STATISTICS
 from badge_bridge.sources.base import Reading
 
 if TYPE_CHECKING:

@@ -16,14 +16,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from badge_bridge.errors import AccessRefused, CallRefused, LimitReached, OutcomeUnknown, PortalError
-from badge_bridge.portal.codes import ASK_FOR_CRM_ADMIN, ASK_FOR_PLAN, ASK_FOR_STATISTICS, CODES, Meaning
+from badge_bridge.portal.codes import ASK_FOR_CRM_ADMIN, ASK_FOR_PLAN, ASK_FOR_STATISTICS, CODES, STATISTICS, Meaning
 from badge_bridge.portal.credentials import Credential
 from badge_bridge.portal.wire import Answer
 
 __all__ = ["Reply", "read", "read_share"]
 
 _ADMIN_METHODS = frozenset({"crm.activity.badge.add", "crm.activity.badge.delete"})
-_STATISTICS = "voximplant.statistic.get"
 _LONG_NUMBER = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
 _DIGITS = 40
 """More than any integer of a portal has: 64 bits take 20."""
@@ -220,7 +219,7 @@ def _mend(fault: _Fault, meaning: Meaning, method: str) -> str:
         return meaning.mend
     if "commercial plan" in fault.description.casefold():
         return ASK_FOR_PLAN
-    if method == _STATISTICS:
+    if method == STATISTICS:
         return ASK_FOR_STATISTICS
     return ASK_FOR_CRM_ADMIN if method in _ADMIN_METHODS else meaning.mend
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from badge_bridge.outcomes import Exchange
 
-__all__ = ["Calls", "Holds", "Page"]
+__all__ = ["Calls", "Holds", "Page", "SingleCalls"]
 
 
 class Page(Protocol):
@@ -28,6 +28,16 @@ class Holds(Protocol):
 
     async def hold(self, name: str, *, holder: str, now: float, seconds: float) -> bool: ...
     async def let_go(self, name: str, *, holder: str) -> bool: ...
+
+
+class SingleCalls(Protocol):
+    """`PortalClient`, where nobody keeps what was asked."""
+
+    @property
+    def name(self) -> str:
+        """The portal's name in the rules file."""
+
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any: ...
 
 
 class Calls(Protocol):

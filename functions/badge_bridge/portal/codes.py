@@ -20,6 +20,7 @@ __all__ = [
     "ASK_FOR_STATISTICS",
     "CODES",
     "OF_OTHER_METHODS",
+    "STATISTICS",
     "Meaning",
     "refusal_in",
 ]
@@ -56,6 +57,9 @@ ASK_FOR_CRM_ADMIN = (
     "The user behind the credential needs CRM administrator access. A portal administrator grants it in Bitrix24 "
     "under CRM > Settings > Access permissions."
 )
+STATISTICS = "voximplant.statistic.get"
+"""The method that tells of calls, and needs a right of its own."""
+
 ASK_FOR_STATISTICS = (
     "The user behind the credential needs the right to view the call statistics. A portal administrator grants it in "
     "Bitrix24 under Telephony > Configure telephony > Access permissions."

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from badge_bridge.portal.calling import Calls
+from badge_bridge.portal.calling import Calls, SingleCalls
+from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.crm_items import PAGE
-from badge_bridge.portal.owner_search import STATISTICS
 from badge_bridge.portal.rows import misread, one_id, rows_of
-from badge_bridge.portal.sync import Calls as SingleCalls
 
 __all__ = ["EndedCall", "EndedCalls", "ended_calls", "newest_call"]
 

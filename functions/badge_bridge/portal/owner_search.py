@@ -19,15 +19,15 @@ from typing import Any, Literal
 from badge_bridge.errors import AccessRefused, CallRefused, NotFound, PortalPaused
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls
+from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.crm_items import PAGE, TYPE_IDS, CrmItems, Item, OwnerKind, Party
 from badge_bridge.portal.lanes import lane_of
 from badge_bridge.portal.phone_variants import phone_variants
 from badge_bridge.portal.rows import ids_of, one_id, rows_of
 
-__all__ = ["FIND", "STATISTICS", "Customer", "Found", "Owner", "OwnerSearch"]
+__all__ = ["FIND", "Customer", "Found", "Owner", "OwnerSearch"]
 
 FIND = "crm.duplicate.findbycomm"
-STATISTICS = "voximplant.statistic.get"
 
 _FULL = 20
 """Hits of one type at which findbycomm leaves out the types after it, without a word."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls, Holds
+from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.crm_items import LIST, CrmItems, OwnerKind
 from badge_bridge.portal.flights import Flights
 from badge_bridge.portal.leads import ADD, Leads
-from badge_bridge.portal.owner_search import FIND, STATISTICS, Customer, Found, Owner, OwnerSearch
+from badge_bridge.portal.owner_search import FIND, Customer, Found, Owner, OwnerSearch
 
 __all__ = ["METHODS", "Customer", "Found", "Owner", "OwnerKind", "Owners", "WantedOwner"]
 

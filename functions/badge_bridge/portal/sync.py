@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from badge_bridge.errors import (
     BridgeError,
@@ -33,9 +33,10 @@ from badge_bridge.portal.badges import (
     parameters,
     read_badge,
 )
+from badge_bridge.portal.calling import SingleCalls
 from badge_bridge.portal.rows import misread
 
-__all__ = ["OURS", "Action", "Calls", "Different", "Done", "Plan", "Sync", "list_badges", "plan"]
+__all__ = ["OURS", "Action", "Different", "Done", "Plan", "Sync", "list_badges", "plan"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -53,15 +54,6 @@ _LIST = "crm.activity.badge.list"
 _DELETE = "crm.activity.badge.delete"
 
 Action = Literal["add", "replace", "delete"]
-
-
-class Calls(Protocol):
-    """The part of `PortalClient` that is needed here."""
-
-    @property
-    def name(self) -> str: ...
-
-    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +104,7 @@ def plan(wanted: Sequence[WantedBadge], found: Sequence[Badge], *, keep: Collect
     )
 
 
-async def list_badges(client: Calls) -> tuple[Badge, ...]:
+async def list_badges(client: SingleCalls) -> tuple[Badge, ...]:
     """Every badge of the portal, those of other applications included; the method has no pages.
 
     Raises:
@@ -134,7 +126,7 @@ class Sync:
 
     def __init__(
         self,
-        client: Calls,
+        client: SingleCalls,
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

@@ -8,11 +8,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from badge_bridge.portal.badges import Badge, WantedBadge
+from badge_bridge.portal.calling import SingleCalls
 from badge_bridge.portal.codes import CODES
 from badge_bridge.portal.doctor.check import Verdict, failed, ok, skipped, warning
 from badge_bridge.portal.doctor.network import Network, Unheard, clock_text, json_object
 from badge_bridge.portal.keyring import Keyring
-from badge_bridge.portal.sync import Calls, list_badges, plan
+from badge_bridge.portal.sync import list_badges, plan
 from badge_bridge.portal_address import origin_of
 
 __all__ = ["Content"]
@@ -32,7 +33,7 @@ class Content:
 
     def __init__(
         self,
-        client: Calls,
+        client: SingleCalls,
         keyring: Keyring,
         network: Network,
         *,

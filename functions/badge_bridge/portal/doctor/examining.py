@@ -9,6 +9,8 @@ from typing import Protocol
 
 from badge_bridge.portal import activities, badges, owners
 from badge_bridge.portal.badges import WantedBadge
+from badge_bridge.portal.calling import SingleCalls
+from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.doctor.check import Check, Step, examine_in_order
 from badge_bridge.portal.doctor.content import Content
 from badge_bridge.portal.doctor.events import Events, Subscribed
@@ -18,8 +20,7 @@ from badge_bridge.portal.doctor.reaching import Reaching
 from badge_bridge.portal.doctor.rights import Rights
 from badge_bridge.portal.keyring import Keyring
 from badge_bridge.portal.lanes import lane_of
-from badge_bridge.portal.owner_search import STATISTICS
-from badge_bridge.portal.sync import OURS, Calls
+from badge_bridge.portal.sync import OURS
 
 __all__ = ["Needs", "Subject", "examine", "lanes_of", "methods_of"]
 
@@ -53,7 +54,7 @@ async def _uncounted() -> None:
 class Subject:
     """The portal that is examined. `url` is its scheme and host, without a slash at the end."""
 
-    client: Calls
+    client: SingleCalls
     keyring: Keyring
     url: str
     application: bool

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from badge_bridge.errors import PortalError
+from badge_bridge.portal.calling import SingleCalls
 from badge_bridge.portal.doctor.check import Verdict, ok, refused, skipped, warning
 from badge_bridge.portal.ended_calls import newest_call
-from badge_bridge.portal.sync import Calls
 
 __all__ = ["Fetching", "LostCalls"]
 
@@ -28,7 +28,7 @@ class Fetching(Protocol):
 class LostCalls:
     """The look at the statistics, made as the bridge makes its own."""
 
-    def __init__(self, client: Calls, fetching: Fetching) -> None:
+    def __init__(self, client: SingleCalls, fetching: Fetching) -> None:
         self._client = client
         self._fetching = fetching
 

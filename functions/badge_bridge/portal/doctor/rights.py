@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from badge_bridge.errors import AccessRefused, NotFound, OutcomeUnknown, PortalError
+from badge_bridge.portal.calling import SingleCalls
 from badge_bridge.portal.codes import CODES
 from badge_bridge.portal.doctor.check import Verdict, failed, ok, skipped, warning
 from badge_bridge.portal.rows import misread
-from badge_bridge.portal.sync import Calls
 
 __all__ = ["Rights"]
 
@@ -26,7 +26,7 @@ class Rights:
 
     def __init__(
         self,
-        client: Calls,
+        client: SingleCalls,
         *,
         methods: Sequence[str],
         telephony: bool,
