@@ -9,6 +9,7 @@ lane that wants fewer places than it could have leaves them to the others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice, repeat, zip_longest
 from typing import TypeVar
 
 __all__ = ["Dealer"]
@@ -25,19 +26,11 @@ class Dealer:
     def deal(self, waiting: Mapping[str, Sequence[T]], limit: int) -> list[T]:
         """At most `limit` of those that wait by lane, each lane's in its order."""
         names = self._in_turn(name for name, those in waiting.items() if those)
-        if len(names) == 1:
-            return list(waiting[names[0]][:limit])
-        dealt: list[T] = []
-        place = 0
-        while names and len(dealt) < limit:
-            left = []
-            for name in names[: limit - len(dealt)]:
-                dealt.append(waiting[name][place])
-                self._last = name
-                if place + 1 < len(waiting[name]):
-                    left.append(name)
-            names, place = left, place + 1
-        return dealt
+        rounds = zip_longest(*(zip(repeat(name), waiting[name], strict=False) for name in names))
+        dealt = list(islice((one for all_ in rounds for one in all_ if one is not None), limit))
+        if dealt and len(names) > 1:
+            self._last = dealt[-1][0]
+        return [one for _, one in dealt]
 
     def _in_turn(self, names: Iterable[str]) -> list[str]:
         ordered = sorted(names)

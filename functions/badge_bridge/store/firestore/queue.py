@@ -104,30 +104,24 @@ class Queue:
         lanes = [lane for lane in await self._lanes.awaited() if _room(lane, now, limit)]
         random.shuffle(lanes)  # where there are many, none must wait for the others each time
         lanes.insert(0, Lane(""))
-        due: list[dict[str, Any]] = []
+        due: dict[str, list[str]] = {}
         for start in range(0, len(lanes), LANES_AT_ONCE):
-            some = lanes[start : start + LANES_AT_ONCE]
-            due += await self._due_in(some, now, limit)
-            idle |= {lane.name for lane in some if lane.name} - {fields["lane"] for fields in due}
-            if len(due) >= limit:
+            due |= await self._due_in(lanes[start : start + LANES_AT_ONCE], now, limit)
+            if sum(map(len, due.values())) >= limit:
                 break
-        waiting: dict[str, list[dict[str, Any]]] = {}
-        for fields in sorted(due, key=_age):
-            waiting.setdefault(fields["lane"], []).append(fields)
-        return [fields["key"] for fields in self._dealer.deal(waiting, limit)]
+        idle |= {name for name, keys in due.items() if name and not keys}
+        return self._dealer.deal(due, limit)
 
-    async def _due_in(self, lanes: Sequence[Lane], now: float, limit: int) -> list[dict[str, Any]]:
-        """Fields of the events that these lanes let through."""
-        left = {lane.name: _room(lane, now, limit) for lane in lanes}
-        wanted = [query for name, free in left.items() for query in self._come(name, now, free)]
+    async def _due_in(self, lanes: Sequence[Lane], now: float, limit: int) -> dict[str, list[str]]:
+        """Keys of the events that these lanes let through, oldest first, by lane."""
+        places = {lane.name: _room(lane, now, limit) for lane in lanes}
+        wanted = [query for name, free in places.items() for query in self._come(name, now, free)]
         answers = await in_turn(self._database.find(query) for query in wanted)
         found = {fields["key"]: fields for answer in answers for _, fields in answer}
-        due = []
+        due: dict[str, list[str]] = {name: [] for name in places}
         for fields in sorted(found.values(), key=_age):
-            if left[fields["lane"]]:
-                left[fields["lane"]] -= 1
-                due.append(fields)
-        return due
+            due[fields["lane"]].append(fields["key"])
+        return {name: keys[: places[name]] for name, keys in due.items()}
 
     async def _take_back(self, now: float) -> None:
         """Make events claimable whose lease has run out, also by a clock that was set back."""
