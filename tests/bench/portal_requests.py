@@ -17,7 +17,7 @@ from typing import Any
 from badge_bridge.portal import Facts, build_layout, content
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from support.company import FIRST_ITEM, Company, number_of, open_company
+from support.company import FIRST_ITEM, Company, number_of, open_company, over_limit
 from support.portals import run_virtually, virtual_clock
 
 EVENTS = 1000
@@ -60,10 +60,9 @@ def _activity(customer: int) -> dict[str, Any]:
 
 
 def tell(what: str, events: int, requests: int, seconds: float, company: Company) -> None:
-    refused = sum(entry.error == "QUERY_LIMIT_EXCEEDED" for entry in company.portal.journal.since())
     print(
         f"{what:<20} {events:5} events {requests:6} requests {events / requests:6.2f} events a request"
-        f" {seconds:8.1f} s at 2/s, burst 50; refused for the limit: {refused}"
+        f" {seconds:8.1f} s at 2/s, burst 50; refused for the limit: {over_limit(company.portal)}"
     )
 
 

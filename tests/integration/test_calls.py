@@ -18,7 +18,7 @@ from badge_bridge.sources.base import Delivery
 from badge_bridge.sources.twilio import sign
 from badge_bridge.sources.zoom import Zoom
 from badge_bridge.store.protocol import Accepted, StoredEvent
-from support.company import PBX_TOKEN, RULES, Company, number_of, open_company
+from support.company import PBX_TOKEN, RULES, Company, number_of, open_company, ours
 from support.portals import START, run_virtually, virtual_clock
 
 LINE = "+4989654321"
@@ -61,8 +61,7 @@ def split(events: Sequence[StoredEvent]) -> tuple[list[StoredEvent], list[Stored
 
 
 def open_activities(company: Company) -> int:
-    activities = company.portal.records.crm.activities.values()
-    return sum(not one.completed for one in activities if one.originator_id == "badge-bridge")
+    return sum(not one.completed for one in ours(company.portal))
 
 
 @pytest.mark.parametrize(("result", "seconds"), [("Call Cancel", 5), ("No Answer", 30)])

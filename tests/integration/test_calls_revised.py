@@ -18,7 +18,7 @@ from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import Accepted, StoredEvent
-from support.company import PBX_TOKEN, RULES, Company, number_of, open_company
+from support.company import PBX_TOKEN, RULES, Company, number_of, open_company, ours
 from support.portals import START, run_virtually, virtual_clock
 
 WITH_PHONES = RULES.replace(
@@ -54,8 +54,7 @@ async def judged(company: Company) -> StoredEvent:
 
 def badges(company: Company) -> list[int]:
     """The deals that carry a badge now."""
-    activities = company.portal.records.crm.activities.values()
-    return sorted(one.owner_id for one in activities if one.originator_id == "badge-bridge" and not one.completed)
+    return sorted(one.owner_id for one in ours(company.portal) if not one.completed)
 
 
 def with_rules(company: Company, rules: str) -> None:

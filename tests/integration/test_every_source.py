@@ -11,7 +11,7 @@ from badge_bridge.rulesfile import RulesFile
 from badge_bridge.signing import samples
 from badge_bridge.sources import PROVIDERS, build_all
 from badge_bridge.sources.base import Delivery, SampleCall
-from support.company import RULES, Company, number_of, open_company
+from support.company import RULES, Company, number_of, open_company, ours
 from support.every_source import NEVER_JUDGED, OPTIONS_OF, SAMPLED, WITHOUT_SAMPLES
 from support.portals import run_virtually, virtual_clock
 
@@ -33,8 +33,7 @@ def sampled(rules: RulesFile, outcome: Any, number: int = 1) -> list[Delivery]:
 
 
 def open_badges(company: Company) -> int:
-    activities = company.portal.records.crm.activities.values()
-    return sum(not one.completed for one in activities if one.originator_id == "badge-bridge")
+    return sum(not one.completed for one in ours(company.portal))
 
 
 def test_every_provider_is_tried() -> None:

@@ -15,7 +15,7 @@ from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import ADMINISTRATOR_TOKEN
 from badge_bridge.sandbox.telephony import CallOrder
 from badge_bridge.server import create_app as create_bridge
-from support.company import RULES, Company, number_of, open_company
+from support.company import RULES, Company, number_of, open_company, ours
 from support.portals import run_virtually, virtual_clock
 from support.programs import badge_bridge, free_port, program, sandbox, serving_environ, until
 from support.two_ways import TELEPHONY, TwoWays
@@ -63,9 +63,9 @@ def test_every_missed_call_gets_one_badge_although_half_of_the_events_are_droppe
                 await happen(company, net, number_of(customer), call_type=1, code="200", duration=5)
             await asyncio.sleep(300)
             await company.ended()
-            ours = [one for one in net.portal.records.crm.activities.values() if one.originator_id == "badge-bridge"]
-            assert len(ours) == CALLS
-            assert all(one.completed for one in ours)
+            activities = ours(net.portal)
+            assert len(activities) == CALLS
+            assert all(one.completed for one in activities)
 
     run_virtually(story())
 

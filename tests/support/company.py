@@ -23,7 +23,7 @@ from badge_bridge.installation import handle_install
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.app import create_app
-from badge_bridge.sandbox.crm_seed import Contact, Deal
+from badge_bridge.sandbox.crm_seed import Activity, Contact, Deal
 from badge_bridge.sandbox.phpform import build_form
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import ADMINISTRATOR_SECRET, APPLICATION_SECRET, CLIENT_ID, default_seed
@@ -163,13 +163,22 @@ class Company:
 
     def activities(self) -> Counter[str]:
         """How many activities of ours the portal holds, by origin."""
-        ours = [one for one in self.portal.records.crm.activities.values() if one.originator_id == "badge-bridge"]
-        return Counter(str(one.origin_id) for one in ours)
+        return Counter(str(one.origin_id) for one in ours(self.portal))
 
 
 def number_of(customer: int) -> str:
     """The telephone number of a customer, by his number in the company from 1."""
     return f"+4930{23125000000 + customer}"
+
+
+def ours(portal: SandboxPortal) -> list[Activity]:
+    """The activities that a bridge has added."""
+    return [one for one in portal.records.crm.activities.values() if one.originator_id == "badge-bridge"]
+
+
+def over_limit(portal: SandboxPortal, *, since: int = 0) -> int:
+    """How many requests the portal has refused for its limit, those left out that its log had by then."""
+    return sum(entry.error == "QUERY_LIMIT_EXCEEDED" for entry in portal.journal.since(since))
 
 
 def portal_of(

@@ -18,7 +18,7 @@ from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.mixing import MixOrder
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.store.protocol import StoredEvent
-from support.company import FIRST_ITEM, Company, Network, number_of, open_company
+from support.company import FIRST_ITEM, Company, Network, number_of, open_company, ours
 
 __all__ = ["FAULTS", "LATEST_COMMIT", "RACE", "VARIANTS", "Books", "run_with_faults", "strike"]
 
@@ -188,7 +188,7 @@ async def run_with_faults(events: int, *, variants: Mapping[str, Any] | None = N
             missed={calls[event.event.id]: event for event in ended if event.event.id in calls},
             returned=returned,
             states=Counter(event.state for event in ended),
-            activities=_ours(portal),
+            activities=ours(portal),
             by_hand=by_hand,
             struck=Counter(portal.faults.struck),
             met=Counter(portal.records.met),
@@ -250,10 +250,6 @@ def _act(event: StoredEvent) -> Outcome | None:
 
 def _origin(event: StoredEvent) -> str:
     return origin_of(event.key, "missed call")
-
-
-def _ours(portal: SandboxPortal) -> Sequence[Activity]:
-    return [one for one in portal.records.crm.activities.values() if one.originator_id == "badge-bridge"]
 
 
 async def _still_let_in(company: Company) -> bool:

@@ -28,7 +28,7 @@ from badge_bridge.sources.base import Delivery
 from badge_bridge.store.firestore import FirestoreStore
 from badge_bridge.store.firestore.documents import EVENTS
 from badge_bridge.store.protocol import Accepted, Store, StoredEvent
-from support.company import PBX_TOKEN, RULES, Network, number_of, portal_of
+from support.company import PBX_TOKEN, RULES, Network, number_of, ours, portal_of
 from support.firestore_bill import Bill, Cost, billed
 from support.instances import Instance, install, open_instance
 from support.portals import START
@@ -289,8 +289,7 @@ def _states(stored: Sequence[StoredEvent]) -> Mapping[str, Mapping[str, int]]:
 
 
 def _activities(portal: SandboxPortal) -> Counter[int]:
-    ours = [one for one in portal.records.crm.activities.values() if one.originator_id == "badge-bridge"]
-    return Counter(one.owner_id for one in ours)
+    return Counter(one.owner_id for one in ours(portal))
 
 
 async def _size_of_events(store: FirestoreStore) -> float:

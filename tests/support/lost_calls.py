@@ -22,6 +22,7 @@ from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store, StoredEvent
+from support.company import ours
 from support.portals import START
 from support.sandbox_calls import changed
 
@@ -102,7 +103,7 @@ class Scene:
 
     def badges(self) -> list[Activity]:
         """What carries a badge of ours, by number."""
-        return [one for one in self.portal.records.crm.activities.values() if one.originator_id == "badge-bridge"]
+        return ours(self.portal)
 
     def asked(self) -> list[dict[str, Any]]:
         """The parameters of all requests for the statistics."""

@@ -32,10 +32,10 @@ from badge_bridge.serverless.sweep import sweep
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.protocol import StoredEvent
-from support.company import PBX_TOKEN, number_of, portal_of
+from support.company import PBX_TOKEN, number_of, ours, over_limit, portal_of
 from support.distant_store import Delays, Shared, distant
 from support.instances import Instance, install, open_instance
-from support.portals import virtual_clock
+from support.portals import fullest_bucket, virtual_clock
 
 __all__ = ["Plan", "Report", "simulate"]
 
@@ -125,15 +125,9 @@ class Report:
         requests = sum(len(times) for name, times in self.arrivals.items() if portal in ("", name))
         return sum(portal in ("", call.portal) for call in self.calls.values()) / max(1, requests)
 
-    def fullest_bucket(self, rate: float = 2.0) -> float:
-        """The most requests that the bucket of any portal held, as the portal counts them."""
-        fullest = 0.0
-        for times in self.arrivals.values():
-            level = before = 0.0
-            for time in times:
-                level = max(0.0, level - (time - before) * rate) + 1
-                before, fullest = time, max(fullest, level)
-        return fullest
+    def fullest_bucket(self) -> float:
+        """The most requests that the bucket of any portal held."""
+        return max(map(fullest_bucket, self.arrivals.values()), default=0.0)
 
     def most_in_a_second(self) -> int:
         """The most requests that any portal got within one second."""
@@ -296,15 +290,11 @@ async def simulate(plan: Plan, instances: int) -> Report:
         if sweeps is not None:
             sweeps.cancel()
         events = {row.key: row for row in [await shared.memory.get(key) for key in await _keys(shared)] if row}
-        refused = sum(
-            entry.error == "QUERY_LIMIT_EXCEEDED"
-            for name, portal in portals.items()
-            for entry in portal.journal.since(seen[name])
-        )
+        refused = sum(over_limit(portal, since=seen[name]) for name, portal in portals.items())
         return Report(
             calls=calls,
             events=events,
-            activities={name: _ours(portal) for name, portal in portals.items()},
+            activities={name: ours(portal) for name, portal in portals.items()},
             arrivals=network.arrivals,
             refused=refused,
             lost=frozenset(pubsub.lost),
@@ -356,10 +346,6 @@ async def _wait(shared: Shared, until: float) -> None:
 
 async def _keys(shared: Shared) -> Sequence[str]:
     return [row.key for row in (await shared.memory.list(limit=10_000_000)).events]
-
-
-def _ours(portal: SandboxPortal) -> Sequence[Activity]:
-    return [one for one in portal.records.crm.activities.values() if one.originator_id == "badge-bridge"]
 
 
 def _act(event: StoredEvent) -> Outcome | None:

@@ -17,7 +17,8 @@ import httpx
 
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.store.protocol import StoredEvent
-from support.company import Company, Network, number_of, open_company
+from support.company import Company, Network, number_of, open_company, over_limit
+from support.portals import fullest_bucket
 
 __all__ = ["DAY", "Plan", "Report", "run_outage"]
 
@@ -91,13 +92,9 @@ class Report:
         order = sorted(range(len(self.old)), key=lambda number: _settled(self.old[number]))
         return sorted((place - number for place, number in enumerate(order)), reverse=True)
 
-    def fullest_bucket(self, rate: float = 2.0) -> float:
-        """The most requests that the portal's bucket held, as the portal counts them."""
-        level = before = fullest = 0.0
-        for at in self.arrivals:
-            level = max(0.0, level - (at - before) * rate) + 1
-            before, fullest = at, max(fullest, level)
-        return fullest
+    def fullest_bucket(self) -> float:
+        """The most requests that the portal's bucket held."""
+        return fullest_bucket(self.arrivals)
 
     def mistakes(self) -> list[str]:
         """What is wrong, in words."""
@@ -176,7 +173,7 @@ async def run_outage(plan: Plan) -> Report:
             over=max(_settled(event) for event in told) - began,
             arrivals=away.arrivals,
             tried_while_away=tried,
-            refused=sum(entry.error == "QUERY_LIMIT_EXCEEDED" for entry in company.portal.journal.since(seen)),
+            refused=over_limit(company.portal, since=seen),
             activities=company.activities(),
             began=began,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -36,6 +36,15 @@ class LeakyBuckets:
         self.levels[bucket] = (level + 1, now)
         self.drawn += 1
         return 0.0
+
+
+def fullest_bucket(arrivals: Iterable[float], rate: float = 2.0) -> float:
+    """The most requests that a portal's bucket held that were to arrive at these seconds, as the portal counts them."""
+    level = before = fullest = 0.0
+    for at in arrivals:
+        level = max(0.0, level - (at - before) * rate) + 1
+        before, fullest = at, max(fullest, level)
+    return fullest
 
 
 class BatchingPortal(httpx.AsyncBaseTransport):
