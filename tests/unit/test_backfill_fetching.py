@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
-from badge_bridge.backfill.fetching import EVERY, PAGES, REST
-from badge_bridge.backfill.subject import OLDEST
-from badge_bridge.backfill.watermark import OVERLAP
+from badge_bridge.backfill.fetching import PAGES
+from badge_bridge.backfill.subject import EVERY, OLDEST
+from badge_bridge.backfill.watermark import OVERLAP, REST
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.sandbox.seed import OUTSIDER_TOKEN, Token
 from badge_bridge.store.memory import MemoryStore

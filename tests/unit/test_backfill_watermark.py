@@ -113,4 +113,5 @@ def test_a_refusal_holds_for_its_time_and_its_credential(credential: str, later:
     """Another credential may have the right; and so may the same one, once somebody has read the log."""
     mark = Watermark(refused=Refused(why="ACCESS_DENIED", credential="1a2b3c4d", until=NOW + 60))
     assert mark.rests(NOW + later, credential=credential) is rests
+    assert not mark.rests(NOW - 365 * 86400, credential=credential), "a clock that was set back"
     assert not read(mark, []).rests(NOW, credential="1a2b3c4d")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from badge_bridge.accepting import Accepting
 from badge_bridge.backfill.notebook import Notebook
 from badge_bridge.backfill.subject import Found, Subject
-from badge_bridge.backfill.watermark import Place, Refused, Watermark
+from badge_bridge.backfill.watermark import REST, Place, Refused, Watermark
 from badge_bridge.errors import AccessRefused, CallRefused, NotFound, PortalError, PortalPaused, StoreUnavailable
 from badge_bridge.observability.backfill_line import log_fetched
 from badge_bridge.portal import Portal
@@ -29,15 +29,12 @@ from badge_bridge.store.protocol import Store
 if TYPE_CHECKING:
     from badge_bridge.sources.bitrix24 import Bitrix24
 
-__all__ = ["EVERY", "PAGES", "REST", "Backfill"]
+__all__ = ["PAGES", "Backfill"]
 
 logger = logging.getLogger("badge_bridge.backfill")
 
-EVERY = 60.0
-"""Seconds between two looks at a portal."""
-
 HOLD = 50.0
-"""Seconds for which nobody else looks: less than `EVERY`, so that a look is not left out for a clock's sake."""
+"""Seconds for which nobody else looks: less than `subject.EVERY`, so that a look is not left out for a clock's sake."""
 
 BUDGET = 40.0
 """Seconds that a look takes at most."""
@@ -45,9 +42,6 @@ BUDGET = 40.0
 PAGES = 20
 """Pages of 50 rows that a look reads at most; the next one goes on there. Less than half of what a portal takes at once
 (Bitrix24 docs, "Limits"), so that catching up after a long absence holds no event up."""
-
-REST = 3600.0
-"""Seconds until a portal is asked again that has refused."""
 
 _TICK = 5.0
 """Seconds between two looks at whether a portal is due, or installed by now."""
@@ -87,9 +81,7 @@ class Backfill:
         """Look at each portal when it is due, for ever."""
         while self._subjects:
             now = self._clock()
-            await self._look_at(
-                [one for one in self._subjects if one.looked_at is None or not 0 <= now - one.looked_at < EVERY]
-            )
+            await self._look_at([one for one in self._subjects if one.is_due(now)])
             await asyncio.sleep(_TICK)
 
     async def fetch(self) -> int:

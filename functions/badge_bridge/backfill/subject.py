@@ -14,13 +14,17 @@ from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.ended_calls import EndedCall
 from badge_bridge.portal.oauth import OAuthKeyring
 from badge_bridge.sources.base import Reading
+from badge_bridge.store.clock import reached
 
 if TYPE_CHECKING:
     from badge_bridge.sources.bitrix24 import Bitrix24
 
-__all__ = ["OLDEST", "VERIFIED", "Found", "Subject"]
+__all__ = ["EVERY", "OLDEST", "VERIFIED", "Found", "Subject"]
 
 logger = logging.getLogger("badge_bridge.backfill")
+
+EVERY = 60.0
+"""Seconds between two looks at a portal."""
 
 OLDEST = 7 * 86400.0
 """Seconds. Nobody is helped by a badge for a call that was missed longer ago."""
@@ -54,6 +58,10 @@ class Subject:
     @property
     def name(self) -> str:
         return self.portal.name
+
+    def is_due(self, now: float) -> bool:
+        """Whether this process has not looked for so long, by a clock that says `now`."""
+        return self.looked_at is None or reached(self.looked_at + EVERY, now=now, longest=EVERY)
 
     async def is_installed(self) -> bool:
         """Whether there is a credential: without one every call would pause the portal, and everybody knows already.

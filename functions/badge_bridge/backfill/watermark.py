@@ -12,10 +12,15 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["OVERLAP", "Place", "Refused", "Watermark"]
+from badge_bridge.store.clock import reached as has_come
+
+__all__ = ["OVERLAP", "REST", "Place", "Refused", "Watermark"]
 
 OVERLAP = 600.0
 """Seconds for which a missing number is waited for, and rows above it are read again."""
+
+REST = 3600.0
+"""Seconds until a portal is asked again that has refused."""
 
 
 class _State(BaseModel):
@@ -82,7 +87,9 @@ class Watermark(_State):
     def rests(self, now: float, *, credential: str) -> bool:
         """Whether the portal has refused this credential a short time ago."""
         refused = self.refused
-        return refused is not None and refused.credential == credential and now < refused.until
+        if refused is None or refused.credential != credential:
+            return False
+        return not has_come(refused.until, now=now, longest=REST)
 
     def after(self, rows: Iterable[Place], *, reached: Place, now: float, more: bool) -> Self:
         """The state when a page is stored: `rows` are those of it that can count as read, ascending, `reached` is the
@@ -93,8 +100,7 @@ class Watermark(_State):
             if row.id == base.id + 1:
                 base = row
         marks = [*self.marks, Mark(at=now, place=reached)]
-        # What is in the future was written by a clock that has been set back since, and is over.
-        old = [mark.place for mark in marks if not 0 <= now - mark.at < OVERLAP]
+        old = [mark.place for mark in marks if has_come(mark.at + OVERLAP, now=now, longest=OVERLAP)]
         base = max([base, *old], key=lambda place: place.id)
         kept: list[Mark] = []
         for mark in marks:
