@@ -8,20 +8,20 @@ zone files, not from Python's; environments, programs and activations may be use
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Any
 
-from badge_bridge.cel import evaluation, wording
+from badge_bridge.cel import evaluation, loops, wording
 from badge_bridge.cel.errors import CelError, CelFinding, EvaluationError
 from badge_bridge.cel.values import EVENT_FIELDS, EVENT_MESSAGE, event_message, event_schema, json_copy
 
 __all__ = ["MAX_EXPRESSION", "Activation", "CelType", "Program", "compile_expression"]
 
 MAX_EXPRESSION = 2000
-"""Characters. Bounds what doubling texts in an expression can reach to a few megabytes."""
+"""Characters."""
 
 
 class CelType(Enum):
@@ -57,6 +57,13 @@ class Activation:
             bound = self._bound[key] = environment.engine.Activation(values)
         return bound
 
+    def converted(self, reads: frozenset[str]) -> Iterator[Any]:
+        """The values that a bound program reads, as the engine gets them; of an event its fields."""
+        for name in reads:
+            value = self._converted[name]
+            is_event = isinstance(value, event_schema().message)
+            yield [field for _, field in value.ListFields()] if is_event else value
+
     def _convert(self, name: str, variables: Mapping[str, CelType]) -> Any:
         if name not in self._converted:
             if name not in variables:
@@ -72,12 +79,13 @@ class Activation:
 class Program:
     """A compiled expression. Made by `compile_expression`; may be shared by everything in a process."""
 
-    __slots__ = ("_environment", "_expression", "_reads", "_returns", "_types", "text")
+    __slots__ = ("_environment", "_expression", "_loops", "_reads", "_returns", "_types", "text")
 
     def __init__(self, text: str, expression: Any, environment: _Environment, returns: Sequence[CelType]) -> None:
         self.text = text
         self._expression = expression
         self._environment = environment
+        self._loops = loops.Loops(text)
         self._returns = returns
         self._types = frozenset(_PYTHON[kind] for kind in returns)
         # The engine shows no syntax tree: a word that does not occur cannot be read, one that occurs may be.
@@ -95,8 +103,11 @@ class Program:
             EvaluationError: no value, or one that is not what `returns` asked for.
         """
         activation = values if isinstance(values, Activation) else Activation(values)
+        bound = activation.bind(self._environment, self._reads)
+        if self._loops:
+            self._loops.refuse_much(activation.converted(self._reads))
         try:
-            result = self._expression.eval(activation.bind(self._environment, self._reads))
+            result = self._expression.eval(bound)
         except RuntimeError as error:
             raise evaluation.failure(str(error), self.text) from error
         value = result.value()
@@ -137,6 +148,8 @@ def compile_expression(
     _refuse_presence_of_data(text, environment)
     wanted = _wanted(returns)
     _require_type(expression, wanted)
+    if much := list(loops.mistakes(text)):
+        raise CelError(much)
     return Program(text, expression, environment, wanted)
 
 
