@@ -78,11 +78,30 @@ class ConnectionLimits:
     """For a client to read what it was sent."""
 
 
+class _RationedLog(logging.LoggerAdapter[logging.Logger]):
+    """The server library's own log. Its warnings are about what clients send, so that anybody could fill a disk."""
+
+    def __init__(self, inner: logging.Logger, clock: Callable[[], float]) -> None:
+        super().__init__(inner)
+        self._gate = FloodGate(seconds=REFUSAL_LINES_SECONDS, clock=clock)
+
+    @property
+    def level(self) -> int:
+        return self.logger.level
+
+    def warning(self, msg: object, *args: Any, **options: Any) -> None:
+        for over in self._gate.over():
+            super().warning("%s (%d more within %g s)", over.kind, over.lines, over.seconds)
+        if self._gate.passes(msg):
+            super().warning(msg, *args, **options)
+
+
 class _Door:
-    """What the connections of a server share: their limits, and the log line about those that were refused."""
+    """What the connections of a server share: their limits, and the log lines about what was refused."""
 
     def __init__(self, limits: ConnectionLimits, clock: Callable[[], float]) -> None:
         self.limits = limits
+        self.log = _RationedLog(logging.getLogger("uvicorn.error"), clock)
         self._gate = FloodGate(limit=1, seconds=REFUSAL_LINES_SECONDS, kinds=1, clock=clock)
 
     def tell_refused(self) -> None:
@@ -123,6 +142,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, door: _Door, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.logger = door.log  # type: ignore[assignment]  # an adapter does all that the library asks of a logger
         self._door = door
         self._limits = door.limits
         self._deadline: asyncio.TimerHandle | None = None

@@ -398,6 +398,29 @@ async def test_connection_is_refused_when_all_are_in_use(caplog: pytest.LogCaptu
 
 
 @on_both_loops
+async def test_few_lines_tell_of_many_requests_that_are_no_http(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever sends nonsense is answered with 400 and fills no disk; when it is over, a line says how much it was."""
+    now = 0.0
+    options: dict[str, Any] = {"http": guarded(limits(), HttpProtocol, clock=lambda: now)}
+    async with Server(Application(), bind("127.0.0.1", 0), **options) as server:
+
+        async def refused() -> None:
+            async with connected(server) as client:
+                await client.send(b"nonsense\r\n\r\n")
+                assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
+
+        for _ in range(40):
+            await refused()
+        assert caplog.messages == ["Invalid HTTP request received."] * 5
+        now = connections.REFUSAL_LINES_SECONDS
+        await refused()
+        assert caplog.messages[5:] == [
+            "Invalid HTTP request received. (35 more within 60 s)",
+            "Invalid HTTP request received.",
+        ]
+
+
+@on_both_loops
 async def test_genuine_client_is_served_when_silent_ones_had_taken_all(caplog: pytest.LogCaptureFixture) -> None:
     """Their time ends, and with it the refusals."""
     async with serving(Application(), limits(connections=2, head_seconds=SHORT)) as server:
