@@ -218,3 +218,11 @@ def test_findings_survive_a_trip_to_another_process() -> None:
     with pytest.raises(RulesError) as caught:
         rules(written("x"))
     assert pickle.loads(pickle.dumps(caught.value.findings)) == caught.value.findings  # noqa: S301 - our own bytes
+
+
+@pytest.mark.parametrize("name", ["../phone", "PHONE", '"phone\\r\\nSet-Cookie: a=b"', "p" * 64])
+def test_name_of_a_source_is_checked_when_secrets_are_not_known(name: str) -> None:
+    """What stands below a name says nothing about it."""
+    text = SMALLEST.replace("  reception:\n", f"  {name}:\n")
+    with pytest.raises(RulesError, match="a source's name is part of a URL"):
+        parse(text, "r", providers=PROVIDERS, environ=None)

@@ -55,7 +55,8 @@ class Explaining:
             return True
         if detail["type"] == "too_short":
             return any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-        if detail["type"] in ("missing", "extra_forbidden") or isinstance(_cause(detail), CelError):
+        is_name = detail["loc"][-1:] == ("[key]",)  # which is known, whatever stands below it
+        if is_name or detail["type"] in ("missing", "extra_forbidden") or isinstance(_cause(detail), CelError):
             return False
         # What a source's options say of each other cannot be judged while one of them is a placeholder.
         unsure = path[:1] == ("sources",) and path in self.resolution.around_unknown
