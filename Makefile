@@ -17,7 +17,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2
 	{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit pythons infra bench fuzz format lock package clean
+.PHONY: help install demo test lint types unit pythons infra bench fuzz format lock audit package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -62,6 +62,11 @@ lock: $(VENV)/.lock ## compile the requirements files
 	$(LOCK) pyproject.toml --extra cli --group dev --constraint tests/requirements-cli.txt --output-file tests/requirements.txt
 	$(LOCK) tests/infra/requirements-checkov.in --output-file tests/infra/requirements-checkov.txt
 
+# Strict: a package that could not be looked up is a failure, and not one without known vulnerabilities.
+audit: .venv-audit/.made ## online: known vulnerabilities of the locked packages
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement functions/requirements.txt
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement tests/requirements.txt
+
 LOCK = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock"
 
@@ -72,7 +77,7 @@ package: $(if $(RULES_FILE),$(VENV)/.app) ## make the zip that the functions are
 	@$(PYTHON) infra/package.py $(if $(RULES_FILE),--rules "$(RULES_FILE)")
 
 clean: ## remove environments and caches
-	rm -rf .venv .venv-3.* .venv-functions .venv-checkov .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-3.* .venv-functions .venv-checkov .venv-audit .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Whole or not at all: the stamp is written last.
 $(VENV)/.made:
@@ -105,4 +110,13 @@ $(VENV)/.lock: $(VENV)/.made
 	@rm -rf .venv-checkov
 	@$(BIN)/uv --no-config venv --quiet --python $(BIN)/python .venv-checkov
 	@$(BIN)/uv --no-config pip sync --quiet --require-hashes --python .venv-checkov $<
+	@touch $@
+
+# The newest, since it is no part of what is built: an older one knows no more than what it asks does.
+.venv-audit/.made:
+	@$(CHECK_PYTHON)
+	@echo "installing pip-audit into .venv-audit ..."
+	@rm -rf .venv-audit
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
 	@touch $@

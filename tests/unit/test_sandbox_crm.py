@@ -167,12 +167,16 @@ async def test_a_card_shows_the_newest_open_badge_in_the_readers_language() -> N
 
 
 async def test_the_page_escapes_what_comes_from_others() -> None:
-    """A title is text, whatever is in it, and no script but the page's own may run."""
+    """A card's title and a badge's texts are text, whatever is in them, and no script but the page's own may run."""
     hostile = '<script>alert("x")</script>'
-    deals = [{"id": 41, "title": hostile}]
-    page = await caller(deals=deals).http.get("/kanban")
-    assert hostile not in page.text
-    assert "&lt;script&gt;" in page.text
+    badges = [{"code": "one", "title": f"{hostile}t", "value": f"{hostile}v", "type": "failure"}]
+    portal = caller(deals=[{"id": 41, "title": f"{hostile}c"}], badges=badges)
+    await attached(portal, "one")
+    page = await portal.http.get("/kanban")
+    shown = page.text.lower()  # a badge's value is shown in capitals
+    assert hostile not in shown
+    for end in "tvc":
+        assert f"&lt;/script&gt;{end}" in shown
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
