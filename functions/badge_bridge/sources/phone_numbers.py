@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from badge_bridge.events import Direction
+from badge_bridge.sources.e164 import is_e164
 
 __all__ = ["Number", "Parties", "parties", "read_number", "with_plus"]
 
@@ -62,6 +63,9 @@ class Number(NamedTuple):
     """Digits behind a number that could be read: who is meant at that number, and not part of it."""
 
 
+_NOTHING = Number("")
+
+
 def read_number(value: str, country: str | None, *, may_lack_plus: bool = False) -> Number:
     """Read a telephone number, with an extension or without, a `sip:` or `tel:` URI around one, with a name or without,
     or a word that says that it is withheld.
@@ -71,6 +75,11 @@ def read_number(value: str, country: str | None, *, may_lack_plus: bool = False)
     international numbers at times.
     """
     received = value.strip()
+    if not received:
+        return _NOTHING
+    if is_e164(received):
+        hides = received in _WITHHELD_DIGITS
+        return Number("" if hides else received, withheld=hides)
     user, extension = _user_of(received)
     if _hides(user, may_lack_plus=may_lack_plus):
         return Number("", withheld=True)
