@@ -16,6 +16,7 @@ from typing import Any
 
 from badge_bridge.cel import evaluation, loops, wording
 from badge_bridge.cel.errors import CelError, CelFinding, EvaluationError
+from badge_bridge.cel.paths import ASK_THE_ENGINE, path_reader
 from badge_bridge.cel.values import EVENT_FIELDS, EVENT_MESSAGE, event_message, event_schema, json_copy
 
 __all__ = ["MAX_EXPRESSION", "Activation", "CelType", "Program", "compile_expression"]
@@ -41,10 +42,10 @@ class CelType(Enum):
 class Activation:
     """Values for the variables of programs, converted once and only as far as a program mentions them."""
 
-    __slots__ = ("_bound", "_converted", "_values")
+    __slots__ = ("_bound", "_converted", "values")
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+        self.values = values
         self._converted: dict[str, Any] = {}
         self._bound: dict[tuple[_Environment, frozenset[str]], Any] = {}
 
@@ -67,11 +68,11 @@ class Activation:
     def _convert(self, name: str, variables: Mapping[str, CelType]) -> Any:
         if name not in self._converted:
             if name not in variables:
-                value = json_copy(self._values[name.removesuffix(_DATA)].data)
+                value = json_copy(self.values[name.removesuffix(_DATA)].data)
             elif variables[name] is CelType.EVENT:
-                value = event_message(self._values[name])
+                value = event_message(self.values[name])
             else:
-                value = json_copy(self._values[name])
+                value = json_copy(self.values[name])
             self._converted[name] = value
         return self._converted[name]
 
@@ -79,7 +80,7 @@ class Activation:
 class Program:
     """A compiled expression. Made by `compile_expression`; may be shared by everything in a process."""
 
-    __slots__ = ("_environment", "_expression", "_loops", "_reads", "_returns", "_types", "text")
+    __slots__ = ("_environment", "_expression", "_loops", "_path", "_returns", "_types", "reads", "text")
 
     def __init__(self, text: str, expression: Any, environment: _Environment, returns: Sequence[CelType]) -> None:
         self.text = text
@@ -89,7 +90,9 @@ class Program:
         self._returns = returns
         self._types = frozenset(_PYTHON[kind] for kind in returns)
         # The engine shows no syntax tree: a word that does not occur cannot be read, one that occurs may be.
-        self._reads = frozenset(name for name in environment.bindings if name.rpartition(".")[2] in text)
+        self.reads = frozenset(name for name in environment.bindings if name.rpartition(".")[2] in text)
+        """Names of the variables whose values have to be there."""
+        self._path = path_reader(text, [name for name, kind in environment.variables.items() if kind is CelType.MAP])
 
     def __repr__(self) -> str:
         return f"Program({self.text!r})"
@@ -103,9 +106,13 @@ class Program:
             EvaluationError: no value, or one that is not what `returns` asked for.
         """
         activation = values if isinstance(values, Activation) else Activation(values)
-        bound = activation.bind(self._environment, self._reads)
+        if self._path is not None:
+            found = self._path(activation.values)
+            if found is not ASK_THE_ENGINE:
+                return self._checked(found)
+        bound = activation.bind(self._environment, self.reads)
         if self._loops:
-            self._loops.refuse_much(activation.converted(self._reads))
+            self._loops.refuse_much(activation.converted(self.reads))
         try:
             result = self._expression.eval(bound)
         except RuntimeError as error:

@@ -54,10 +54,22 @@ class Delivery:
     """What follows the source's own path, with its slash: `/events/summary` of `/hooks/office/events/summary`. Empty
     but for sources with `subpaths`."""
 
+    _named: Mapping[str, str | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Once for all: a delivery is asked for half a dozen of its headers.
+        named: dict[str, str | None] = {}
+        for name, value in self.headers:
+            named[name] = value if named.get(name, value) == value else None
+        object.__setattr__(self, "_named", named)
+
     def header(self, name: str) -> str | None:
         """The value of a header, or None. Conflicting repeats of a header read as None: they prove nothing."""
-        values = {value for key, value in self.headers if key == name.lower()}
-        return values.pop() if len(values) == 1 else None
+        return self._named.get(name.lower())
+
+    def unambiguous(self) -> dict[str, str]:
+        """The headers that do not contradict themselves, by name."""
+        return {name: value for name, value in self._named.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

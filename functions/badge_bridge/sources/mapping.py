@@ -25,7 +25,7 @@ from badge_bridge.sources.event_types import check_type
 from badge_bridge.sources.fields import MAX_SECONDS
 
 if TYPE_CHECKING:
-    from badge_bridge.cel import Program
+    from badge_bridge.cel import Activation, EvaluationError, Program
 
 __all__ = ["EventExpressions", "EventFields", "EventMapping", "EventReader", "is_signed"]
 
@@ -139,6 +139,7 @@ class EventReader:
         expressions = mapping.model_dump(exclude_none=True)
         self._programs = {name: _compile(text) for name, text in expressions.items()}
         self._text = " ".join(expressions.values())
+        self._needs = frozenset(name for program in self._programs.values() for name in program.reads)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -152,23 +153,29 @@ class EventReader:
         """
         if not self._programs:
             return lambda _: EventFields()
-        told = {"headers": _headers(delivery), "query": _query(delivery), "received": int(delivery.received_at)}
+        told: dict[str, Any] = {"received": int(delivery.received_at)}
+        if "headers" in self._needs:
+            told["headers"] = _headers(delivery)
+        if "query" in self._needs:
+            told["query"] = _query(delivery)
         return partial(self._read, told)
 
     def _read(self, told: Mapping[str, Any], body: Mapping[str, Any]) -> EventFields:
-        from badge_bridge.cel import Activation  # noqa: PLC0415 - the engine is loaded only where it is used
+        from badge_bridge import cel  # noqa: PLC0415 - the engine is loaded only where it is used
 
-        values = Activation({**told, "body": body})
-        found = {name: self._value(name, program, values) for name, program in self._programs.items()}
-        return EventFields(**{name: value for name, value in found.items() if value is not None})
+        values = cel.Activation({**told, "body": body})
+        found: dict[str, Any] = {}
+        for name, program in self._programs.items():
+            value = self._value(name, program, values, cel.EvaluationError)
+            if value is not None:
+                found[name] = value
+        return EventFields(**found)
 
-    def _value(self, name: str, program: Program, values: Any) -> Any:
-        from badge_bridge.cel import EvaluationError  # noqa: PLC0415 - the same
-
+    def _value(self, name: str, program: Program, values: Activation, failure: type[EvaluationError]) -> Any:
         required = name in _REQUIRED
         try:
             value = program.evaluate(values)
-        except EvaluationError as error:
+        except failure as error:
             if error.kind == "missing" and not required:
                 return None
             raise Impossible(error.message, field=f"event.{name}") from error
@@ -182,11 +189,7 @@ class EventReader:
 
 
 def _headers(delivery: Delivery) -> dict[str, str]:
-    """Those that do not contradict themselves; as `Delivery.header`, for all names at once."""
-    found: dict[str, set[str]] = {}
-    for name, value in delivery.headers:
-        found.setdefault(name, set()).add(value)
-    return {name: values.pop() for name, values in found.items() if len(values) == 1 and name not in _CREDENTIALS}
+    return {name: value for name, value in delivery.unambiguous().items() if name not in _CREDENTIALS}
 
 
 def _query(delivery: Delivery) -> dict[str, Any]:
