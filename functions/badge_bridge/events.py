@@ -16,6 +16,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 __all__ = ["CALL_TYPES", "EXACT_TYPE", "LEG", "Direction", "Event", "Leg", "LegOutcome", "event_key"]
 
+_encode = json.JSONEncoder(ensure_ascii=True).encode
+
 EXACT_TYPE = r"[^\s*.\x00-\x1f\x7f]+(?:\.[^\s*.\x00-\x1f\x7f]+)*"
 """How an event's type is written, in a rule as in an event: words with full stops between them, such as call.missed.
 An event whose type no rule can name would be kept, ignored, and never understood."""
@@ -140,5 +142,5 @@ def event_key(source: str, identity: Sequence[str]) -> str:
     out of keys, makes them safe in paths and logs, and spreads them over a document store.
     """
     # ASCII, because a sender's JSON may hold half a surrogate pair, which UTF-8 cannot.
-    digest = hashlib.sha256(json.dumps(list(identity), ensure_ascii=True).encode("ascii")).hexdigest()
+    digest = hashlib.sha256(_encode(list(identity)).encode("ascii")).hexdigest()
     return f"{source}:{digest[:32]}"

@@ -156,7 +156,7 @@ def test_json_is_read_as_it_was_written(document: dict[str, Any]) -> None:
         (b'{"a":1}x', "not JSON"),
         (b"\xff\xfe", "not UTF-8"),
         ("{}".encode("utf-16"), "not UTF-8"),
-        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b"\xef\xbb\xbf{}", "not JSON: it begins with a byte order mark"),
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object"),
         (b'{"a":1,"a":1}', "repeated key"),

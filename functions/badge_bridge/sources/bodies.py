@@ -146,20 +146,17 @@ def json_object(body: bytes) -> dict[str, Any]:
     text = _text(body)
     _check_marks(text)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_without_repeats,
-            parse_int=_whole_number,
-            parse_float=_finite_number,
-            parse_constant=_refuse_constant,
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
+        if text.startswith("\ufeff"):
+            raise Malformed("the body is not JSON: it begins with a byte order mark") from error
         raise Malformed(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise Malformed(f"the body is nested deeper than {_MAX_DEPTH} levels") from error
     if not isinstance(value, dict):
         raise Malformed("the body must be a JSON object")
-    _check_bounds(value)
+    if not _is_within_bounds(text):
+        _check_bounds(value)
     return value
 
 
@@ -216,7 +213,7 @@ def _check_marks(text: str) -> None:
     A value has a bracket or a comma of its own or is the first in another one, so that twice the limit can get past. Of
     texts there are no more than two for a value, its key and itself, so that no more of them are looked at.
     """
-    if _most_marks(text) > _MAX_VALUES:
+    if len(text) > _MAX_VALUES and _most_marks(text) > _MAX_VALUES:
         outside, texts = _STRING.subn("", text, 2 * _MAX_VALUES + 1)
         if texts > 2 * _MAX_VALUES or _most_marks(outside) > _MAX_VALUES:
             raise Malformed(_TOO_MANY)
@@ -224,6 +221,14 @@ def _check_marks(text: str) -> None:
 
 def _most_marks(text: str) -> int:
     return max(text.count(","), text.count("[") + text.count("{"))
+
+
+def _is_within_bounds(text: str) -> bool:
+    """Whether so little is written that its values need not be looked at: no bracket more than may stand inside each
+    other, a comma or a bracket for each value but the first, and no escape that could be half of a surrogate pair.
+    """
+    opened = text.count("{") + text.count("[")
+    return opened < _MAX_DEPTH and opened + text.count(",") < _MAX_VALUES and "\\u" not in text
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -250,6 +255,15 @@ def _finite_number(text: str) -> float:
 
 def _refuse_constant(name: str) -> float:
     raise Malformed(f"the body has {name}, which is not JSON")
+
+
+# Made once: `json.loads` with hooks makes one for each call, which takes as long as to read a small body.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_repeats,
+    parse_int=_whole_number,
+    parse_float=_finite_number,
+    parse_constant=_refuse_constant,
+)
 
 
 def _check_bounds(root: dict[str, Any]) -> None:

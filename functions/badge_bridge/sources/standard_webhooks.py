@@ -120,8 +120,11 @@ def verify(delivery: Delivery, keys: Keys) -> str:
     """
     family = _family(delivery)
     candidates = [(_HMAC[family], keys.shared), (_ED25519[family], keys.public)]
-    _check_kinds(delivery, family, keys)
-    return verify_any(delivery, [(scheme, owned) for scheme, owned in candidates if owned])
+    try:
+        return verify_any(delivery, [(scheme, owned) for scheme, owned in candidates if owned])
+    except Unauthenticated:
+        _check_kinds(delivery, family, keys)
+        raise
 
 
 def _check_kinds(delivery: Delivery, family: str, keys: Keys) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from badge_bridge.errors import Unauthenticated
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Algorithm", "Digest", "Ed25519", "Hmac", "Message", "raw_body"]
 
 Algorithm = Literal["sha1", "sha256", "sha512"]
+
+_SIZES: Mapping[Algorithm, int] = {"sha1": 20, "sha256": 32, "sha512": 64}
 
 Message = Callable[[Delivery, str], Sequence[bytes]]
 """Makes what is signed from a delivery and the text of its signed time ("" where there is none). Several, where it
@@ -66,6 +69,10 @@ class _Signed:
             raise Unauthenticated(f"the signature in the {self.signature} does not match{self.hint}")
         if self.time:
             self.time.check(moment, delivery.received_at)
+        return self._said
+
+    @cached_property
+    def _said(self) -> str:
         return f"{self.name} over {enumerated(self.binds)}"
 
     def _signatures(self, delivery: Delivery) -> list[bytes]:
@@ -96,7 +103,7 @@ class Hmac(_Signed):
 
     @property
     def size(self) -> int:
-        return hashlib.new(self.algorithm).digest_size
+        return _SIZES[self.algorithm]
 
     def sign(self, key: bytes, message: bytes) -> str:
         """The signature as a sender writes it, without prefix."""
@@ -123,7 +130,7 @@ class Digest(_Signed):
 
     @property
     def size(self) -> int:
-        return hashlib.new(self.algorithm).digest_size
+        return _SIZES[self.algorithm]
 
     def sign(self, key: bytes, message: bytes) -> str:
         """The signature as a sender writes it."""
