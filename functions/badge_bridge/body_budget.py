@@ -5,8 +5,8 @@ Apart from `connections.py` because it serves the functions framework too, where
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from badge_bridge.errors import DeliveryRefused
 
@@ -48,8 +48,7 @@ class BodyBudget:
         """Bytes that are counted now, the free ones not among them."""
         return self._used
 
-    @contextmanager
-    def reading(self, declared: int | None = None) -> Iterator[BodyShare]:
+    def reading(self, declared: int | None = None) -> BodyShare:
         """The share of one body, given back when the block ends: let it hold the body for as long as it is used.
 
         `declared` is the Content-Length, if there is one: a body that will not fit now is refused before it is read.
@@ -59,11 +58,7 @@ class BodyBudget:
             NoRoomForBody: the declared length does not fit.
         """
         self._check((declared or 0) - self._free)
-        share = BodyShare(self)
-        try:
-            yield share
-        finally:
-            self._used -= share.counted
+        return BodyShare(self)
 
     def _check(self, more: int) -> None:
         if more > 0 and self._used + more > self._total:
@@ -76,14 +71,27 @@ class BodyBudget:
         self._used += wanted - counted
         return wanted
 
+    def _give_back(self, counted: int) -> None:
+        self._used -= counted
+
 
 class BodyShare:
-    """What one body takes of a `BodyBudget`."""
+    """What one body takes of a `BodyBudget`, for as long as its block lasts."""
+
+    __slots__ = ("_budget", "_size", "counted")
 
     def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
         self._size = 0
         self.counted = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget._give_back(self.counted)  # noqa: SLF001 - two halves of one thing
 
     def take(self, size: int) -> None:
         """Count `size` more bytes of the body.

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import ClientDisconnect, Request
@@ -97,7 +96,9 @@ async def _route(request: Request, bridge: Front) -> Response:
 
 async def _receive(request: Request, name: str, path: str, bridge: Front) -> Response:
     source = bridge.accepting.source(name, request.method, path)
-    async with _delivery(request, bridge, source.max_body, path) as delivery:
+    # The share lasts as long as the body is used.
+    with bridge.bodies.reading(_declared_length(request, source.max_body)) as share:
+        delivery = await _delivery(request, bridge, share, source.max_body, path)
         return _response(await bridge.accepting.accept(source, delivery))
 
 
@@ -105,22 +106,23 @@ async def _install(request: Request, bridge: Front) -> Response:
     # A function that only takes deliveries starts faster without what installing needs.
     from badge_bridge.installation import MAX_BODY, handle_install  # noqa: PLC0415
 
-    async with _delivery(request, bridge, MAX_BODY) as delivery:
+    with bridge.bodies.reading(_declared_length(request, MAX_BODY)) as share:
+        delivery = await _delivery(request, bridge, share, MAX_BODY)
         return _response(await handle_install(delivery, bridge.installers.values()))
 
 
-@asynccontextmanager
-async def _delivery(request: Request, bridge: Front, most: int, path: str = "") -> AsyncIterator[Delivery]:
-    """The request with its body, which has at most so many bytes, and takes its share of the room while in use."""
-    with bridge.bodies.reading(_declared_length(request, most)) as share:
-        yield Delivery(
-            method=request.method,
-            query=request.scope["query_string"].decode("latin-1"),
-            headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"]],
-            body=await _body(request, share, most),
-            received_at=bridge.clock(),
-            path=path,
-        )
+async def _delivery(request: Request, bridge: Front, share: BodyShare, most: int, path: str = "") -> Delivery:
+    """The request with its body, which has at most so many bytes."""
+    scope = request.scope
+    body = await _body(request, share, most)
+    return Delivery(
+        method=scope["method"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]],
+        body=body,
+        received_at=bridge.clock(),
+        path=path,
+    )
 
 
 async def _refusing(name: str, answer: Awaitable[Response]) -> Response:
@@ -139,14 +141,22 @@ async def _refusing(name: str, answer: Awaitable[Response]) -> Response:
 
 def _declared_length(request: Request, most: int) -> int | None:
     """Content-Length, where it is there and is a number."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if _header(request, b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("send the body without Content-Encoding")
-    declared = request.headers.get("content-length", "")
-    if not (declared.isascii() and declared.isdigit()):
+    declared = _header(request, b"content-length", b"")
+    if not declared.isdigit():
         return None
     if len(declared) > _LONGEST_NUMBER or int(declared) > most:
         raise BodyTooLarge(_too_large(most))
     return int(declared)
+
+
+def _header(request: Request, name: bytes, default: bytes) -> bytes:
+    for key, value in request.scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return default
 
 
 async def _body(request: Request, share: BodyShare, most: int) -> bytes:
@@ -155,12 +165,18 @@ async def _body(request: Request, share: BodyShare, most: int) -> bytes:
     size = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
-            async for chunk in request.stream():
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > most:
                     raise BodyTooLarge(_too_large(most))
                 share.take(len(chunk))
                 chunks.append(chunk)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise BodyTooSlow(f"the body did not arrive within {BODY_TIMEOUT:g} s") from None
     return b"".join(chunks)
