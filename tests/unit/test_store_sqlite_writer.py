@@ -105,6 +105,33 @@ async def test_accept_shares_commits_when_many_wait(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_operations_of_one_turn_of_the_loop_share_a_commit_when_the_writer_is_idle(database: Database) -> None:
+    """The first of them does not set off alone, which would leave the others to a second commit."""
+    writer = await database.writer()
+    begun = threading.Event()
+
+    first = writer.submit(lambda _: begun.set())
+    assert not begun.wait(0.2)
+    await asyncio.gather(first, *(writer.submit(insert(f"v{number}")) for number in range(25)))
+
+    assert writer.commits == 1
+    await writer.close()
+
+
+@pytest.mark.parametrize("events", [1, 2, 3, 25, 256, 257, 300])
+async def test_accept_tells_new_from_known_whatever_their_number(tmp_path: Path, events: int) -> None:
+    """Rows are repeated to fill a statement, and none of them counts twice."""
+    store = SqliteStore(tmp_path / "store.db")
+    await store.open()
+    await store.accept([item(0)])
+
+    fresh = await store.accept([item(number) for number in range(events)])
+
+    assert fresh == [False] + [True] * (events - 1)
+    assert await store.accept([item(number) for number in range(events)]) == [False] * events
+    await store.close()
+
+
 async def test_accept_commits_at_once_when_alone(tmp_path: Path) -> None:
     """Nobody waits for company: operations that follow each other are committed one by one."""
     store = SqliteStore(tmp_path / "state.db")

@@ -14,7 +14,7 @@ from badge_bridge.store.protocol import Accepted, LegPlace
 from badge_bridge.store.records import plain, write_event
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.placing import place_legs
-from badge_bridge.store.sqlite.rows import EventRow, JoinRow, portions
+from badge_bridge.store.sqlite.rows import EventRow, JoinRow, filled
 
 __all__ = ["Acceptance", "accept"]
 
@@ -51,8 +51,8 @@ def accept(connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[s
     """Insert the events of a group; the keys that were not known before."""
     rows = [row for acceptance in group for row in acceptance.rows]
     new: set[str] = set()
-    for some in portions([row for row, _, leg in rows if leg is None]):
-        new |= _insert(connection, some)
+    for some, count in filled([row for row, _, leg in rows if leg is None]):
+        new |= _insert(connection, some, count)
     legs = [(row, leg) for row, _, leg in rows if leg is not None]
     if legs:
         new |= place_legs(connection, legs)
@@ -60,14 +60,15 @@ def accept(connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[s
     for row, wanted, _ in rows:
         if wanted and row[0] in new:
             joins.setdefault(row[0], wanted)  # the first of a key is the one that was inserted
-    for found in portions([join for wanted in joins.values() for join in wanted]):
+    for found, _ in filled([join for wanted in joins.values() for join in wanted]):
         connection.execute(sql.join(len(found)), [value for join in found for value in join])
     return new
 
 
-def _insert(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> set[str]:
+def _insert(connection: sqlite3.Connection, rows: Sequence[EventRow], count: int) -> set[str]:
+    """Insert rows, the first `count` of which are there to be written."""
     cursor = connection.execute(sql.accept(len(rows)), [value for row in rows for value in row])
-    if cursor.rowcount == len(rows):
+    if cursor.rowcount == count:
         return {row[0] for row in rows}
     if not cursor.rowcount:
         return set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-__all__ = ["EventRow", "JoinRow", "portions"]
+__all__ = ["EventRow", "JoinRow", "filled", "portions"]
 
 Row = TypeVar("Row")
 
@@ -28,3 +28,15 @@ def portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         size = min(_MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
         yield rows[start : start + size]
         start += size
+
+
+def filled(rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], int]]:
+    """The same in as few statements as can be, and how many of the rows of each are there to be written.
+
+    The last row is repeated up to a power of two, for statements to which a row that is there already is nothing: each
+    statement waits for the interpreter's lock, which takes longer than to find a row that is there.
+    """
+    for start in range(0, len(rows), _MOST_ROWS):
+        some = rows[start : start + _MOST_ROWS]
+        size = 1 << (len(some) - 1).bit_length()
+        yield [*some, *[some[-1]] * (size - len(some))], len(some)
