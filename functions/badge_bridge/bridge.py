@@ -100,7 +100,9 @@ async def open_bridge(
             clock=clock,
             random=rng,
         )
-        worker = LocalWorker(sweep=pipeline.sweep, process=pipeline.process, concurrency=concurrency)
+        worker = LocalWorker(
+            sweep=pipeline.sweep, process=pipeline.process, give_back=store.give_back, concurrency=concurrency
+        )
         stack.push_async_callback(worker.stop)
         backfill = Backfill(
             rules=rules,

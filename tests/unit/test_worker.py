@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -30,6 +31,7 @@ class Work:
         self.running = 0
         self.most = 0
         self.done: list[str] = []
+        self.given_back: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.problems: list[Exception] = []
@@ -37,6 +39,7 @@ class Work:
 
     async def sweep(self, limit: int) -> Sequence[Claim]:
         self.asked.append(limit)
+        self.changed.set()
         if self.problems:
             raise self.problems.pop()
         claims, self.due = self.due[:limit], self.due[limit:]
@@ -54,8 +57,25 @@ class Work:
             self.running -= 1
             self.changed.set()
 
-    def worker(self, *, concurrency: int = 4, tick: float = 3600.0) -> LocalWorker:
-        return LocalWorker(sweep=self.sweep, process=self.process, concurrency=concurrency, tick=tick)
+    async def give_back(self, claimed: Claim) -> bool:
+        self.given_back.append(claimed.token)
+        return True
+
+    def worker(
+        self,
+        *,
+        concurrency: int = 4,
+        tick: float = 3600.0,
+        sweep: Callable[[int], Awaitable[Sequence[Claim]]] | None = None,
+        process: Callable[[Claim], Awaitable[object]] | None = None,
+    ) -> LocalWorker:
+        return LocalWorker(
+            sweep=sweep or self.sweep,
+            process=process or self.process,
+            give_back=self.give_back,
+            concurrency=concurrency,
+            tick=tick,
+        )
 
     async def until(self, reached: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -133,7 +153,7 @@ async def test_worker_goes_on_when_an_attempt_fails_unexpectedly(problem: Except
             raise problem
         await process(claimed)
 
-    worker = LocalWorker(sweep=work.sweep, process=failing, concurrency=1, tick=0.001)
+    worker = work.worker(process=failing, concurrency=1, tick=0.001)
     worker.start()
     await work.until_done(2)
     await worker.stop()
@@ -166,7 +186,7 @@ async def test_drain_works_until_nothing_is_due() -> None:
             work.due.append(claim(77))
             await worker.wake(["s:77"])
 
-    worker = LocalWorker(sweep=work.sweep, process=multiplying, concurrency=4, tick=3600)
+    worker = work.worker(process=multiplying)
     assert await worker.drain(3600) == Drained(11, all=True)
     assert len(work.done) == 11
     assert work.most == 4
@@ -223,7 +243,7 @@ async def test_stop_cuts_off_what_a_drain_was_about_to_begin(monkeypatch: pytest
         await go.wait()
         return await work.sweep(limit)
 
-    worker = LocalWorker(sweep=slow_sweep, process=work.process, concurrency=2)
+    worker = work.worker(sweep=slow_sweep, concurrency=2)
     draining = asyncio.create_task(worker.drain(30))
     await claiming.wait()
     stopping = asyncio.create_task(worker.stop())
@@ -232,3 +252,38 @@ async def test_stop_cuts_off_what_a_drain_was_about_to_begin(monkeypatch: pytest
     await stopping
     assert await draining == Drained(1, all=False)
     assert (work.done, work.running) == ([], 0)
+
+
+async def test_worker_lets_an_earlier_attempt_of_the_same_event_end_first() -> None:
+    """Where the clock jumps, a lease ends before its attempt; the two would add the same thing side by side."""
+    work = Work(1)
+    work.gate.clear()
+    worker = work.worker()
+    worker.start()
+    await work.until(lambda: work.running > 0)
+    work.due = [replace(claim(0), attempt=2), replace(claim(0), attempt=3), claim(1)]
+    await worker.wake([])
+    await work.until(lambda: work.running == 2)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert work.running == 2, "the first attempt of this event, and the one of another"
+    work.gate.set()
+    await work.until_done(4)
+    await worker.stop()
+    assert work.most == 2
+    assert sorted(work.done) == ["s:0", "s:0", "s:0", "s:1"]
+
+
+async def test_stopping_gives_back_what_waits_for_an_earlier_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was claimed and not begun, and whoever comes next need not wait for its lease."""
+    monkeypatch.setattr("badge_bridge.dispatch.local.GRACE", 0.0)
+    work = Work(1)
+    work.gate.clear()
+    worker = work.worker()
+    worker.start()
+    await work.until(lambda: work.running > 0)
+    work.due = [replace(claim(0), token="second")]
+    await worker.wake([])
+    await work.until(lambda: len(work.asked) > 1)
+    await worker.stop()
+    assert (work.done, work.given_back) == ([], ["second"])

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Claim
@@ -33,23 +34,30 @@ class Drained:
 
 
 class LocalWorker:
-    """Claims due events and processes up to `concurrency` of them side by side in the running event loop."""
+    """Claims due events and processes up to `concurrency` of them side by side in the running event loop.
+
+    `give_back` returns a claim that was not begun to the store.
+    """
 
     def __init__(
         self,
         *,
         sweep: Callable[[int], Awaitable[Sequence[Claim]]],
         process: Callable[[Claim], Awaitable[object]],
+        give_back: Callable[[Claim], Awaitable[object]],
         concurrency: int,
         tick: float = TICK,
     ) -> None:
         self._sweep = sweep
         self._process = process
+        self._give_back = give_back
         self._concurrency = concurrency
         self._tick = tick
         self._signal = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
+        self._attempts: dict[str, asyncio.Task[None]] = {}
+        """The last attempt of each event that is worked on here, by its key."""
         self._loop_task: asyncio.Task[None] | None = None
         self._stopping = False
         self._begun = 0
@@ -129,21 +137,39 @@ class LocalWorker:
         async with self._claiming:
             claims = await self._sweep(room)
             for claim in claims:
-                task = asyncio.create_task(self._attempt(claim), name=f"process {claim.key}")
+                before = self._attempts.get(claim.key)
+                task = asyncio.create_task(self._attempt(claim, before), name=f"process {claim.key}")
+                self._attempts[claim.key] = task
                 self._running.add(task)
-                task.add_done_callback(self._ended)
+                task.add_done_callback(partial(self._ended, claim.key))
         self._begun += len(claims)
         return len(claims) == room
 
-    async def _attempt(self, claim: Claim) -> None:
+    async def _attempt(self, claim: Claim, before: asyncio.Task[None] | None) -> None:
         try:
+            if before is not None:
+                await self._outwait(before, claim)
             await self._process(claim)
         except StoreUnavailable as error:
             logger.warning("%s: its outcome could not be stored, so its lease will run out: %s", claim.key, error)
         except Exception:
             logger.exception("%s: processing failed unexpectedly; its lease will run out", claim.key)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    async def _outwait(self, before: asyncio.Task[None], claim: Claim) -> None:
+        """Until an earlier attempt of the same event has ended.
+
+        A lease ends by the wall clock and an attempt by the event loop's: where the former jumps, an attempt outlives
+        its lease. It may be adding just what the next one would look for in vain.
+        """
+        try:
+            await asyncio.wait({before})
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claim))
+            raise
+
+    def _ended(self, key: str, task: asyncio.Task[None]) -> None:
+        if self._attempts.get(key) is task:
+            del self._attempts[key]
         was_full = len(self._running) >= self._concurrency
         self._running.discard(task)
         if was_full or not self._running:
