@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from badge_bridge.cel import EvaluationError
 from badge_bridge.customers import customer_of, given, meant
+from badge_bridge.doubts import Doubts
 from badge_bridge.errors import CallRefused, InDoubt, OutcomeUnknown, PortalError
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked, Result
@@ -38,16 +39,13 @@ from badge_bridge.portal import (
 from badge_bridge.rulesfile import Attach, Rule, RulesFile
 from badge_bridge.store.protocol import Attachment, Store
 
-__all__ = ["BUDGET", "CERTAIN_AFTER", "Attaching", "Deed", "Reached", "join_of", "owner_of", "told_drift"]
+__all__ = ["BUDGET", "Attaching", "Deed", "Reached", "join_of", "owner_of", "told_drift"]
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 BUDGET = 75.0
 """Seconds that one attempt may take."""
-
-CERTAIN_AFTER = 65.0
-"""Seconds after which an add that brought no answer is over: Bitrix24 ends a request after 60 (docs, "Limits")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +87,14 @@ class Attaching:
         portals: Mapping[str, Portal],
         store: Store,
         clock: Callable[[], float],
+        steady: Callable[[], float],
         budget: float,
     ) -> None:
         self._rules = rules
         self._portals = portals
         self._store = store
         self._clock = clock
+        self._doubts = Doubts(clock=clock, steady=steady, budget=budget)
         self._budget = budget
 
     async def attach(self, deed: Deed) -> Reached:
@@ -130,7 +130,7 @@ class Attaching:
 
     async def find_doubtful(self, row: Attachment, asked: Asked) -> Attachment | None:
         """What an earlier attempt may have added: the completed row, or None where it certainly added nothing."""
-        now = self._clock()
+        look = self._doubts.look()
         try:
             found = await self._portals[row.portal].activities.find(
                 origin_of(row.key, row.rule, row.taken_back),
@@ -150,13 +150,13 @@ class Attaching:
         if found is not None:
             return await self._know(row, found.id)
         # The event is ours, so whoever worked on it before sends nothing any more.
-        sent_at = None if row.sent_at is None else min(row.sent_at, now)
-        if sent_at is not None and now < sent_at + CERTAIN_AFTER:
+        sent_at = None if row.sent_at is None else min(row.sent_at, look.now)
+        if sent_at is not None and look.now < look.ends(sent_at):
             await self._store.attach(replace(row, sent_at=sent_at))
             raise InDoubt(
                 f"portal {row.portal}: an earlier attempt to add an activity brought no answer, and until the portal "
                 "must have ended it, nobody knows that it is not there",
-                until=sent_at + CERTAIN_AFTER,
+                until=look.ends(sent_at),
             )
         await self._let_go(row)
         return None
@@ -197,7 +197,7 @@ class Attaching:
             return None, found.how
         badge = self._rules.badges[deed.rule.badge]
         # It may wait for its turn until the attempt ends, and nobody is told when it leaves.
-        row = _new_row(deed, badge.code, found.owner, sent_at=self._clock() + self._budget)
+        row = _new_row(deed, badge.code, found.owner, sent_at=self._doubts.look().now + self._budget)
         await self._store.attach(row)
         before = len(deed.asked)
         new = NewActivity(found.owner, badge, origin_of(row.key, row.rule, row.taken_back), row.content)

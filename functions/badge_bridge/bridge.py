@@ -18,6 +18,7 @@ from badge_bridge.access import Access
 from badge_bridge.backfill import Backfill
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.local import LocalWorker
+from badge_bridge.doubts import loop_time
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.portal import Portal
@@ -62,6 +63,7 @@ async def open_bridge(
     keys: Sequence[str] = (),
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = loop_time,
     rng: Callable[[], float] = random.random,
     installed: Callable[[str], None] | None = None,
     at_work: bool = True,
@@ -98,6 +100,7 @@ async def open_bridge(
             application_tokens=access.tokens.tokens,
             token_refused=access.doubt,
             clock=clock,
+            steady=steady,
             random=rng,
         )
         worker = LocalWorker(

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from badge_bridge.attaching import BUDGET, Attaching, Deed, Reached, join_of, owner_of, told_drift
 from badge_bridge.customers import meant
+from badge_bridge.doubts import loop_time
 from badge_bridge.errors import CallRefused
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked
@@ -24,7 +25,9 @@ __all__ = ["Cards"]
 
 
 class Cards:
-    """The rules' deeds in the portals. `clock` returns unix seconds, `budget` is how many one attempt takes at most."""
+    """The rules' deeds in the portals. `clock` returns unix seconds, `steady` seconds that only ever pass; `budget` is
+    how many one attempt takes at most.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Cards:
         portals: Mapping[str, Portal],
         store: Store,
         clock: Callable[[], float],
+        steady: Callable[[], float] = loop_time,
         budget: float = BUDGET,
     ) -> None:
         self._rules = rules
@@ -40,7 +44,9 @@ class Cards:
         self._portals = portals
         self._store = store
         self._clock = clock
-        self._attaching = Attaching(rules=rules, portals=portals, store=store, clock=clock, budget=budget)
+        self._attaching = Attaching(
+            rules=rules, portals=portals, store=store, clock=clock, steady=steady, budget=budget
+        )
 
     async def act(self, rule: Rule, key: str, event: Event, asked: Asked) -> Reached:
         """Do what a matching rule says about an event.

@@ -25,6 +25,7 @@ from badge_bridge.accepting import Accepting
 from badge_bridge.attaching import BUDGET, Reached
 from badge_bridge.calls import Calls
 from badge_bridge.cards import Cards
+from badge_bridge.doubts import loop_time
 from badge_bridge.errors import BridgeError, CallRefused, OutcomeUnknown, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.observability.event_line import log_event, log_left_out
@@ -61,8 +62,8 @@ class _Deed:
 class Pipeline:
     """Binds the rules, sources, portals and the store; keeps no state of its own.
 
-    `random` returns a float in [0, 1); `wake` tells the dispatcher about new keys, and without any, that something else
-    may be due now; the rest of what it takes is as for `Accepting`.
+    `random` returns a float in [0, 1), `steady` seconds that only ever pass; `wake` tells the dispatcher about new
+    keys, and without any, that something else may be due now; the rest of what it takes is as for `Accepting`.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Pipeline:
         wake: Callable[[Sequence[str]], Awaitable[None]],
         clock: Callable[[], float],
         random: Callable[[], float],
+        steady: Callable[[], float] = loop_time,
         application_tokens: Callable[..., Awaitable[Sequence[str]]] | None = None,
         token_refused: Callable[..., None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -91,7 +93,7 @@ class Pipeline:
         )
         self._rules = rules
         self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
-        self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock, budget=budget)
+        self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock, steady=steady, budget=budget)
         self._store = store
         self._wake = wake
         self._clock = clock
@@ -171,7 +173,7 @@ class Pipeline:
 
     async def _follow_rules(self, progress: Progress) -> None:
         # By the event loop's clock, which does not jump.
-        deadline = asyncio.get_running_loop().time() + self._budget
+        deadline = loop_time() + self._budget
         event = progress.claim.event
         try:
             judgements = self._rules.judge(event)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from badge_bridge import attaching
+from badge_bridge import doubts
 from badge_bridge.portal.activities import Activities
 from support.fault_run import VARIANTS, Books, run_with_faults
 from support.portals import run_virtually
@@ -77,5 +77,5 @@ def test_the_books_show_it_when_a_build_does_not_look_before_it_adds_again(monke
 
 def test_the_books_show_it_when_a_build_does_not_wait_for_late_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that looks, and believes at once what it sees, adds again what the portal is still at work on."""
-    monkeypatch.setattr(attaching, "CERTAIN_AFTER", 0.0)
+    monkeypatch.setattr(doubts, "CERTAIN_AFTER", 0.0)
     assert any("more than one activity" in mistake for mistake in run(run_with_faults(300)).mistakes())

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from badge_bridge.attaching import CERTAIN_AFTER
 from badge_bridge.cards import Cards
+from badge_bridge.doubts import CERTAIN_AFTER
 from badge_bridge.outcomes import Asked
 from badge_bridge.portal.commands import Command, Departure, Page
 from badge_bridge.rulesfile import parse
@@ -22,7 +22,7 @@ from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import StoredEvent
 from support.company import FIRST_ITEM, PBX_TOKEN, RULES, Company, Network, number_of, open_company
-from support.portals import run_virtually
+from support.portals import run_virtually, virtual_clock
 
 ANNA, ANNAS_DEAL = "+4917139200011", 41
 STRANGER = "+4930901820"
@@ -306,6 +306,43 @@ class SlowAdds(Network):
     async def work(self, request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(self.seconds)
         return await super().arrive(request)
+
+
+class PutForward:
+    """A clock that is put forward by an hour at `when`, seconds of the running loop."""
+
+    def __init__(self, when: float) -> None:
+        self.when = when
+
+    def __call__(self) -> float:
+        return virtual_clock() + (3600 if asyncio.get_running_loop().time() >= self.when else 0)
+
+
+def test_an_add_that_got_lost_stays_in_doubt_when_the_clock_is_put_forward() -> None:
+    """An hour by the wall clock is no hour of the portal's, which carries the add out 40 s after the connection broke."""
+
+    async def story(company: Company) -> None:
+        fault(company, "crm.activity.configurable.add", "commit-late")
+        missed = await company.report(ANNA)
+        await company.ended()
+        assert (await company.event(missed)).outcomes[-1].reason == "an earlier attempt had added it"
+        assert len(ours(company)) == 1
+
+    played(story, clock=PutForward(3.0))
+
+
+def test_an_attempt_that_outlives_its_lease_as_the_clock_is_put_forward_is_not_doubled() -> None:
+    """The portal is at work on its add when the event is claimed again."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA)
+        await company.ended()
+        event = await company.event(missed)
+        assert (event.state, event.attempts) == ("done", 2)
+        assert event.outcomes[-1].reason == "it was attached before"
+        assert len(ours(company)) == 1
+
+    played(story, network=SlowAdds, clock=PutForward(10.0))
 
 
 class ImpatientGateway(SlowAdds):

@@ -215,10 +215,12 @@ async def open_company(
     limits: Mapping[str, Any] | None = None,
     installed: Callable[[str], None] | None = None,
     environ: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = virtual_clock,
 ) -> AsyncIterator[Company]:
     """Everything running, and installed where it is an application.
 
-    `limits` replaces the portal's own, which are 2 a second and 50; `installed` is as in `open_bridge`.
+    `limits` replaces the portal's own, which are 2 a second and 50; `installed` is as in `open_bridge`. `clock` is the
+    bridge's.
     """
     portal = portal_of(customers, variants=variants, limits=limits)
     webhook = f"{BASE}/rest/1/{ADMINISTRATOR_SECRET}/"
@@ -231,7 +233,7 @@ async def open_company(
             concurrency=concurrency,
             keys=(new_key(),),
             transport=network(portal, latency),
-            clock=virtual_clock,
+            clock=clock,
             rng=lambda: 0.5,
             installed=installed,
         ) as bridge,

@@ -17,6 +17,7 @@ LEAVES = {
     "outcomes",
     "errors",
     "cel",
+    "doubts",
     "holding",
     "http",
     "misplaced",
