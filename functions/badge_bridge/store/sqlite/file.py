@@ -10,7 +10,10 @@ from pathlib import Path
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite.schema import migrate
 
-__all__ = ["LOCKED_SECONDS", "StateFile", "unavailable"]
+__all__ = ["COMPANIONS", "LOCKED_SECONDS", "StateFile", "unavailable"]
+
+COMPANIONS = ("-wal", "-shm", "-journal", ".lock")
+"""What the names of the files beside a store end with; all but the last are SQLite's."""
 
 LOCKED_SECONDS = 2.0
 """How long to wait for another process that is writing. Less than the 3 s after which some providers hang up."""
