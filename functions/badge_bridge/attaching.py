@@ -39,13 +39,17 @@ from badge_bridge.portal import (
 from badge_bridge.rulesfile import Attach, Rule, RulesFile
 from badge_bridge.store.protocol import Attachment, Store
 
-__all__ = ["BUDGET", "Attaching", "Deed", "Reached", "join_of", "owner_of", "told_drift"]
+__all__ = ["BUDGET", "FORGOTTEN_FOR", "Attaching", "Deed", "Reached", "join_of", "owner_of", "told_drift"]
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 BUDGET = 75.0
 """Seconds that one attempt may take."""
+
+FORGOTTEN_FOR = 7 * 86_400.0
+"""Seconds after a restore during which every badge is looked for before it is attached: longer than senders try
+again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +116,36 @@ class Attaching:
             found = await self.find_doubtful(row, deed.asked)
             if found is not None:
                 return await self._confirm(deed, found, "an earlier attempt had added it")
+        deed = replace(deed, taken_back=row.taken_back if row else 0)
+        if self._may_be_forgotten(deed.event):
+            forgotten = await self._find_forgotten(deed)
+            if forgotten is not None:
+                return await self._confirm(deed, forgotten, "it was attached before the store was restored")
         later = await self._later(deed)
         if later:
             return Reached("cleared", f"never attached: {later}")
-        added, how = await self._add(replace(deed, taken_back=row.taken_back if row else 0))
+        added, how = await self._add(deed)
         return Reached("ignored", how) if added is None else await self._confirm(deed, added, how)
+
+    def _may_be_forgotten(self, event: Event) -> bool:
+        """Whether its badge may be on a card without a row in the ledger, since the store is a backup put in place.
+
+        A sender may deliver once more what the backup does not know. When that happened is what the sender says; where
+        he says nothing it looks as if it happened now, so for a time it is looked for whatever it says.
+        """
+        restored_at = self._store.restored_at
+        if restored_at is None:
+            return False
+        return event.time.timestamp() <= restored_at or self._clock() < restored_at + FORGOTTEN_FOR
+
+    async def _find_forgotten(self, deed: Deed) -> Attachment | None:
+        """Its activity by the mark, which is the same as then, with a row made anew; None where there is none."""
+        card, _ = given(deed.attach, deed.event)
+        found = await deed.portal.owners.find(deed.customer, WantedOwner(deed.attach.to, card), asked=deed.asked)
+        if found.owner is None:
+            return None
+        badge = self._rules.badges[deed.rule.badge]
+        return await self.find_doubtful(_new_row(deed, badge.code, found.owner, sent_at=None), deed.asked)
 
     async def _told_anew(self, row: Attachment, deed: Deed) -> Attachment:
         """The row as later events shall find it, where a call that was judged anew has another time or join."""
@@ -268,7 +297,7 @@ def join_of(rule: Rule, event: Event) -> tuple[str, str]:
         return "", f"; nothing will clear it, since clear.same gives no value: {error.message}"
 
 
-def _new_row(deed: Deed, badge: str, owner: Owner, *, sent_at: float) -> Attachment:
+def _new_row(deed: Deed, badge: str, owner: Owner, *, sent_at: float | None) -> Attachment:
     attach, event = deed.attach, deed.event
     layout = build_layout(
         title=attach.title.fill(event),

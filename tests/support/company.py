@@ -109,6 +109,7 @@ class Company:
     bridge: Bridge
     portal: SandboxPortal
     reported: list[str] = field(default_factory=list)
+    clock: Callable[[], float] = virtual_clock
 
     @property
     def requests(self) -> int:
@@ -124,15 +125,15 @@ class Company:
         body = json.dumps({"id": call, "outcome": outcome, "from": number, "time": moment, "order": order}).encode()
         headers = [("authorization", f"Bearer {PBX_TOKEN}"), ("content-type", "application/json")]
         source = self.bridge.pipeline.source("pbx", "POST")
-        await self.bridge.pipeline.accept(source, Delivery("POST", "", headers, body, virtual_clock()))
+        await self.bridge.pipeline.accept(source, Delivery("POST", "", headers, body, self.clock()))
         return call
 
     async def install(self) -> Reply:
         """Let the portal install the application, as Bitrix24 does when it is made."""
         event = self.portal.office.install(CLIENT_ID, url="http://127.0.0.1:8080/install", user_id=1)
-        body = build_form({**event.fields, "ts": int(virtual_clock())}).encode()
+        body = build_form({**event.fields, "ts": int(self.clock())}).encode()
         headers = [("content-type", "application/x-www-form-urlencoded")]
-        delivery = Delivery("POST", "", headers, body, virtual_clock())
+        delivery = Delivery("POST", "", headers, body, self.clock())
         return await handle_install(delivery, self.bridge.installers.values())
 
     async def ended(self, *, patience: float = 10 * 86400.0, every: float = 1.0) -> list[StoredEvent]:

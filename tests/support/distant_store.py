@@ -70,6 +70,8 @@ class Shared:
 class _Distant:
     """The store as one process sees it."""
 
+    restored_at = None
+
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._turns: dict[str, asyncio.Lock] = {}

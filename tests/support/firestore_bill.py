@@ -64,6 +64,8 @@ class Bill:
 class _Billed:
     """The store with a name on each call: what it asks Firestore meanwhile goes under that name."""
 
+    restored_at = None
+
     def __init__(self, store: FirestoreStore, bill: Bill) -> None:
         self._store = store
         self._bill = bill

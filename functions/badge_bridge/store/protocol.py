@@ -276,6 +276,11 @@ class Note:
 class Store(Protocol):
     """All methods raise `StoreUnavailable` when the store cannot write or read."""
 
+    restored_at: float | None
+    """When a backup was put in the place of the store before it (unix seconds), as known once it is open; None where
+    none was. What was done between the backup and then is not in the store, and may be on cards of the portal.
+    """
+
     async def open(self) -> None:
         """Make the store ready. Events leased by a process that is known to be gone become claimable at once, and what
         it held (`hold`) is let go.

@@ -21,10 +21,11 @@ from badge_bridge.portal.oauth.proving import InstallationBusy
 from badge_bridge.portal.oauth.subscribing import Subscriptions
 from badge_bridge.portal.oauth.tickets import Tickets
 from badge_bridge.portal.oauth.tokens import ApplicationTokens
-from badge_bridge.portal.oauth.vault import Vault
+from badge_bridge.portal.oauth.vault import NOTES, Vault
 
 __all__ = [
     "DEFAULT_SERVER",
+    "NOTES",
     "Application",
     "ApplicationTokens",
     "Bound",

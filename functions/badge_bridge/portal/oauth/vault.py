@@ -14,7 +14,10 @@ from pydantic import ValidationError
 from badge_bridge.portal.oauth.cipher import Cipher, WrongEncryptionKey
 from badge_bridge.portal.oauth.grant import Grant
 
-__all__ = ["Note", "Notes", "Stored", "Vault"]
+__all__ = ["NOTES", "Note", "Notes", "Stored", "Vault"]
+
+NOTES = "oauth/"
+"""What the names of its notes begin with."""
 
 
 class Note(Protocol):
@@ -46,7 +49,7 @@ class Vault:
 
     def __init__(self, portal: str, notes: Notes, cipher: Cipher) -> None:
         self.portal = portal
-        self._name = f"oauth/{portal}"
+        self._name = f"{NOTES}{portal}"
         self._notes = notes
         self._cipher = cipher
 

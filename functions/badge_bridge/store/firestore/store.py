@@ -54,6 +54,9 @@ class FirestoreStore:
     open, so opening it takes back nothing: what a process that died had leased is claimable when the lease is over.
     """
 
+    restored_at: float | None = None
+    """Google restores databases without telling us."""
+
     def __init__(
         self,
         project: str,

@@ -52,6 +52,7 @@ class MemoryStore:
     """A `Store` that lives in this process only."""
 
     def __init__(self, *, new_token: Callable[[], str] = lambda: secrets.token_hex(16)) -> None:
+        self.restored_at: float | None = None
         self._new_token = new_token
         self._rows: dict[str, Row] = {}
         self._queue = Queue()

@@ -32,6 +32,7 @@ from badge_bridge.store.sqlite import acceptance, ledger, reads, shared, writes
 from badge_bridge.store.sqlite.acceptance import Acceptance
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
 from badge_bridge.store.sqlite.reader import Reader
+from badge_bridge.store.sqlite.restore import read_mark
 from badge_bridge.store.sqlite.schema import is_older
 from badge_bridge.store.sqlite.writer import Writer
 
@@ -73,6 +74,7 @@ class SqliteStore:
             unavailable=lambda error: unavailable(error, self.path),
         )
         self._reader: Reader | None = None
+        self.restored_at: float | None = None
 
     @property
     def commits(self) -> int:
@@ -243,6 +245,7 @@ class SqliteStore:
                 writes.take_back(connection, float("inf"))
                 shared.let_all_go(connection)
                 connection.execute("COMMIT")
+            self.restored_at = read_mark(connection)
             self._file.opened()
         except BaseException:
             connection.close()
