@@ -1,6 +1,7 @@
 """The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
 
-Others are in modules of their own: `key | authorize`, `doctor | sync | clear`, `sign`, `explain`.
+Others are in modules of their own: `key | authorize`, `doctor | sync | clear`, `sign`, `explain`,
+`backup | restore`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
@@ -24,7 +25,7 @@ try:
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
-from badge_bridge import cli_explain, cli_oauth, cli_portal, cli_sign
+from badge_bridge import cli_backup, cli_explain, cli_oauth, cli_portal, cli_sign
 from badge_bridge.cli_options import (
     JsonOption,
     RulesOption,
@@ -63,6 +64,7 @@ app.add_typer(cli_oauth.commands)
 cli_portal.register(app)
 cli_sign.register(app)
 cli_explain.register(app)
+cli_backup.register(app)
 
 
 def main() -> NoReturn:

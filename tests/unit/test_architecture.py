@@ -82,6 +82,7 @@ ALLOWED = {
 TOGETHER = {"access", "bridge", "explain", "signing"}
 CLI = {
     "cli",
+    "cli_backup",
     "cli_clear",
     "cli_explain",
     "cli_oauth",

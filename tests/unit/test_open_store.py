@@ -61,7 +61,7 @@ def test_store_is_named_by_project_and_database(url: str, parts_: tuple[str, str
     """The database may be left out."""
     store = open_store(url)
     assert isinstance(store, FirestoreStore)
-    assert (store._project, store._database) == parts_
+    assert (store.project, store.database) == parts_
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ class FirestoreStore:
         retention: float | None = None,
         new_token: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        self._project = project
-        self._database = database
+        self.project = project
+        self.database = database
         self._retention = retention
         self._new_token = new_token
         self._api: GoogleApi | None = None
@@ -89,7 +89,7 @@ class FirestoreStore:
         )
         self._inbox_or_none = Inbox(
             self._api,
-            f"projects/{self._project}/databases/{self._database}",
+            f"projects/{self.project}/databases/{self.database}",
             new_token=lambda: secrets.token_hex(16),
             retention=self._retention,
         )
@@ -122,7 +122,7 @@ class FirestoreStore:
         _ = self._inbox
         async with self._loading:
             if self._desk is None:
-                desk = asyncio.to_thread(_open_desk, self._project, self._database, self._retention, self._new_token)
+                desk = asyncio.to_thread(_open_desk, self.project, self.database, self._retention, self._new_token)
                 self._desk = await desk
             return self._desk
 
