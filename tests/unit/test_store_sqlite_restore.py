@@ -19,8 +19,7 @@ from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.backup import backup
 from badge_bridge.store.sqlite.contents import BackupFailed, Stopped
 from badge_bridge.store.sqlite.restore import Restored, restore
-from badge_bridge.store.sqlite.schema import MIGRATIONS
-from support.stores import LATER, NOW, claimed, ended, item
+from support.stores import NOW, claimed, ended, item
 
 WHEN = 1_795_345_200.0  # 2026-11-22 11:00:00 UTC
 KEPT = "state.db.before-restore-20261122110000"
@@ -313,25 +312,6 @@ async def test_store_is_whole_whenever_a_restore_is_killed(folder: Path) -> None
     assert len(seen) > 3
     assert seen[0] == whole[0]
     assert seen[-1] == whole[1]
-
-
-async def test_restore_brings_an_older_backup_to_the_present_schema(folder: Path) -> None:
-    """An upgrade that fails is found out before the store is replaced, so it is done on the copy."""
-    path = folder / "backup.db"
-    path.unlink()
-    connection = sqlite3.connect(path, isolation_level=None)
-    for step in MIGRATIONS[0]:
-        assert isinstance(step, str)
-        connection.execute(step)
-    connection.execute(f"PRAGMA application_id = {0x42414447}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    assert put_back(folder).contents.schema == 1
-    assert not SqliteStore(folder / "state.db").is_older()
-    store = await opened(folder / "state.db")
-    assert store.restored_at == WHEN
-    assert await store.claim_due(now=LATER, lease=60, limit=9) == []
-    await store.close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

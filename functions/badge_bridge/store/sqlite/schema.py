@@ -292,7 +292,7 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
     if version > len(MIGRATIONS):
         raise StoreUnavailable(
             f"{path} was written by a newer version of Badge Bridge (schema {version}, this version knows "
-            f"{len(MIGRATIONS)}); start that version, or name another file as the store"
+            f"{len(MIGRATIONS)}); start that version, or restore a backup that was made before the upgrade"
         )
     assert isinstance(version, int)
     return version
