@@ -234,6 +234,36 @@ def test_upgrade_that_is_killed_leaves_the_earlier_version(tmp_path: Path, schem
     assert everything(tmp_path / "state.db") == everything(tmp_path / "counted.db")
 
 
+FULL = """
+import asyncio, resource, sys
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.sqlite import SqliteStore
+resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))
+try:
+    asyncio.run(SqliteStore(sys.argv[1]).open())
+except StoreUnavailable as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.slow
+@each_earlier_schema
+async def test_upgrade_that_has_no_room_leaves_the_earlier_version(tmp_path: Path, schema: int) -> None:
+    """As on a full disk: it is said what to see to, and with room the next start upgrades it."""
+    load(schema, tmp_path / "state.db")
+    before = everything(tmp_path / "state.db")
+    command = [sys.executable, "-c", FULL, str(tmp_path / "state.db")]
+    child = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert child.returncode == 1
+    assert "room" in child.stderr or "disk is full" in child.stderr
+    assert "Traceback" not in child.stderr
+    assert everything(tmp_path / "state.db") == before
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    assert len((await store.list()).events) == len(before[1]["events"])
+    await store.close()
+
+
 @each_schema
 async def test_store_of_a_later_version_is_refused_and_left_alone(tmp_path: Path, schema: int) -> None:
     """Who goes back to an older program hears what to do, and its file is not touched."""
