@@ -1,7 +1,7 @@
 """The HTTP surface, the same for `badge-bridge serve` and for the functions framework.
 
-`POST /hooks/{source}` takes deliveries, `GET /healthz` and `GET /health` say whether the store can be used, `/install`
-is where an OAuth application gets into its portal (`installation.py`). Answers:
+`POST /hooks/{source}` takes deliveries, `GET /healthz` and others say how the process is (`probes.py`), `/install` is
+where an OAuth application gets into its portal (`installation.py`). Answers:
 
     2xx  stored (what exactly, and with which body, is the provider's wish)
     400  the body cannot be parsed              401  not signed as it should be; the body is empty on purpose
@@ -14,7 +14,6 @@ is where an OAuth application gets into its portal (`installation.py`). Answers:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +35,7 @@ from badge_bridge.errors import (
 )
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.observability.trace import bind_request
+from badge_bridge.probes import HEALTH, PROBES, Probed, health, probe
 from badge_bridge.sources.base import Delivery, Reply
 from badge_bridge.sources.receiving import HOOK
 from badge_bridge.store.protocol import Store
@@ -43,12 +43,7 @@ from badge_bridge.store.protocol import Store
 if TYPE_CHECKING:
     from badge_bridge.portal.oauth import Installer
 
-__all__ = ["HEALTH", "Front", "create_app", "handle", "health"]
-
-logger = logging.getLogger("badge_bridge.server")
-
-HEALTH = frozenset({"/healthz", "/health"})
-"""Cloud Run's front end answers the first one itself, with 404 (Cloud Run docs, "Known issues", reserved URL paths)."""
+__all__ = ["Front", "Served", "create_app", "handle"]
 
 BODY_TIMEOUT = 15.0
 """Seconds for a body to arrive: Twilio, the most patient sender, gives up a request after 15."""
@@ -208,23 +203,16 @@ def _refusal(refusal: DeliveryRefused) -> Response:
     return JSONResponse(content, status_code=refusal.status, headers=headers)
 
 
-async def health(request: Request, store: Store) -> Response:
-    """Whether the store can be used."""
-    if request.method not in {"GET", "HEAD"}:
-        return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
-    try:
-        await store.ping()
-    except StoreUnavailable as error:
-        logger.warning("the health page answers 503: %s", error)
-        return JSONResponse({"status": "unavailable"}, status_code=503)
-    return JSONResponse({"status": "ok"})
+class Served(Front, Probed, Protocol):
+    """What the pages of `serve` need of a bridge."""
 
 
-def create_app(bridge: Front) -> ASGIApp:
+def create_app(bridge: Served) -> ASGIApp:
     """The ASGI application of `serve` around an open bridge."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await handle(Request(scope, receive), bridge)
+        request = Request(scope, receive)
+        response = await (probe if scope["path"] in PROBES else handle)(request, bridge)
         await response(scope, receive, send)
 
     return app

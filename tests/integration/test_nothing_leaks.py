@@ -19,7 +19,7 @@ from badge_bridge.bridge import open_bridge
 from badge_bridge.observability import logs
 from badge_bridge.observability.logs import LogFormat
 from badge_bridge.rulesfile import RulesFile, parse
-from badge_bridge.server import Front, create_app
+from badge_bridge.server import Served, create_app
 from badge_bridge.serving import Server, bind
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery
@@ -208,7 +208,7 @@ async def test_nothing_planted_comes_out_of_a_crash(site: Installation, log_form
     rules = parse(site.rules, providers=OPTIONS, environ=site.environ)
     logs.configure(log_format, "DEBUG", stream=stream, secrets=rules.secrets)
     try:
-        async with Server(create_app(cast("Front", Crashing())), bind("127.0.0.1", 0)) as server:
+        async with Server(create_app(cast("Served", Crashing())), bind("127.0.0.1", 0)) as server:
             for number in NUMBERS:
                 request = site.event("mood.refuses", number)
                 assert await asyncio.to_thread(site.request, server.url, "crash", request) == 500

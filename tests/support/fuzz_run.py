@@ -14,7 +14,7 @@ from starlette.requests import Request
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.rulesfile import parse
-from badge_bridge.server import Front, handle
+from badge_bridge.server import Served, handle
 from badge_bridge.sources import OPTIONS, PROVIDERS, Source
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.memory import MemoryStore
@@ -91,7 +91,7 @@ class Surface:
         parts = SimpleNamespace(
             accepting=pipeline.accepting, bodies=BodyBudget(), installers={}, clock=lambda: self.now, store=self.store
         )
-        self.bridge = cast("Front", parts)
+        self.bridge = cast("Served", parts)
 
     async def send(self, name: str, delivery: Delivery) -> int:
         """The status of the answer; an error that is not ours is raised."""

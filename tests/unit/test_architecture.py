@@ -42,6 +42,7 @@ ALLOWED = {
     "settings": LEAVES,
     "connections": {*LEAVES, "observability"},
     "body_budget": LEAVES,
+    "probes": {*LEAVES, "store"},
     "serving": {*LEAVES, "connections"},
     "life": {*LEAVES, "on_cards", "store"},
     "shell_words": LEAVES,

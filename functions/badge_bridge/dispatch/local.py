@@ -61,6 +61,12 @@ class LocalWorker:
         self._loop_task: asyncio.Task[None] | None = None
         self._stopping = False
         self._begun = 0
+        self._turned: float | None = None
+
+    @property
+    def silence(self) -> float:
+        """Seconds since it last began to look for work; 0 where it was never started."""
+        return 0.0 if self._turned is None else asyncio.get_running_loop().time() - self._turned
 
     async def wake(self, keys: Sequence[str]) -> None:  # noqa: ARG002 - see below
         """Look at the store now. The keys do not matter here: what is due is claimed, oldest first."""
@@ -68,6 +74,7 @@ class LocalWorker:
 
     def start(self) -> None:
         if self._loop_task is None:
+            self._turned = asyncio.get_running_loop().time()
             self._loop_task = asyncio.create_task(self._run(), name="badge-bridge worker")
 
     async def drain(self, seconds: float) -> Drained:
@@ -114,6 +121,7 @@ class LocalWorker:
     async def _run(self) -> None:
         while not self._stopping:
             self._signal.clear()
+            self._turned = asyncio.get_running_loop().time()
             more = await self._claim_or_tell()
             if not more:
                 await self._wait(self._tick)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from badge_bridge.console import handle
-from badge_bridge.server import HEALTH, health
+from badge_bridge.probes import HEALTH, health
 from badge_bridge.serverless.opening import Opening
 from badge_bridge.settings import Settings
 from badge_bridge.store import opened_store

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from badge_bridge.bridge import Bridge
-from badge_bridge.server import HEALTH, handle
+from badge_bridge.probes import HEALTH
+from badge_bridge.server import handle
 from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.settings import Settings
 

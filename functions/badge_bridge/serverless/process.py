@@ -21,7 +21,7 @@ from badge_bridge.bridge import Bridge
 from badge_bridge.dispatch.pubsub import pubsub_dispatcher
 from badge_bridge.errors import SettingsError
 from badge_bridge.gcp.callers import Callers
-from badge_bridge.server import HEALTH, health
+from badge_bridge.probes import HEALTH, health
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.serverless.envelope import MAX_BODY, NotOurs, read_envelope
 from badge_bridge.serverless.opening import Opening, open_whole

@@ -25,7 +25,7 @@ from badge_bridge.dispatch.local import Drained
 from badge_bridge.gcp.callers import Callers
 from badge_bridge.observability.sweep_line import log_sweep
 from badge_bridge.pipeline import LEASE
-from badge_bridge.server import HEALTH, health
+from badge_bridge.probes import HEALTH, health
 from badge_bridge.serverless.calling import callers_of, platform_call
 from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.serverless.stopping import when_stopped

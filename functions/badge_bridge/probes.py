@@ -1,0 +1,137 @@
+"""Whether the process is well, for whoever restarts it or sends it requests.
+
+`GET /livez`                    it turns: the event loop answers, and the worker has looked for work lately. The store
+                                is not asked, since a restart mends no disk.
+`GET /readyz`                   it can do its work: the rules are loaded, the store can be read and, as far as is
+                                known, written, and it is not stopping. A paused portal takes nothing from that:
+                                deliveries are stored and wait.
+`GET /healthz`, `GET /health`   what `/readyz` says.
+
+All answer 200, or 503 where it is not so. To the world they say no more than that (`probe`), and to operators why
+(`Probes`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.protocol import Store
+
+__all__ = ["HEALTH", "LIVE", "PROBES", "READY", "STALLED", "Probed", "Probes", "health", "probe"]
+
+logger = logging.getLogger("badge_bridge.server")
+
+HEALTH = frozenset({"/healthz", "/health"})
+"""Cloud Run's front end answers the first one itself, with 404 (Cloud Run docs, "Known issues", reserved URL paths)."""
+
+LIVE, READY = "/livez", "/readyz"
+
+PROBES = frozenset({LIVE, READY, *HEALTH})
+
+STALLED = 60.0
+"""Seconds after which a worker that has not looked for work is taken for dead. It looks once a second, and waits for a
+locked file for two."""
+
+_OK = "ok"
+
+
+class Turning(Protocol):
+    """What is asked of the worker."""
+
+    @property
+    def silence(self) -> float: ...
+
+
+class Probed(Protocol):
+    """What these pages need of a bridge."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def worker(self) -> Turning: ...
+
+
+async def probe(request: Request, bridge: Probed) -> Response:
+    """Answer a request to one of `PROBES` with whether it is well, and nothing else."""
+    if request.method not in {"GET", "HEAD"}:
+        return _wrong_method()
+    path = request.scope["path"]
+    return _said(_life(bridge.worker) if path == LIVE else await _readiness(bridge.store), path, bare=True)
+
+
+async def health(request: Request, store: Store) -> Response:
+    """The same for a function, which has no worker: whether the store can be used."""
+    if request.method not in {"GET", "HEAD"}:
+        return _wrong_method()
+    return _said(await _readiness(store), request.scope["path"], bare=True)
+
+
+class Probes:
+    """Answers the pages with the reasons. `lanes` are those that may be paused; a process that stops says so before it
+    does, in `stopping`.
+    """
+
+    def __init__(self, bridge: Probed, *, lanes: Sequence[str] = ()) -> None:
+        self._bridge = bridge
+        self._lanes = lanes
+        self.stopping = False
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request to one of `PROBES`: with each check that it made, and with the lanes that are paused."""
+        if request.method not in {"GET", "HEAD"}:
+            return _wrong_method()
+        path = request.scope["path"]
+        if path == LIVE:
+            return _said(_life(self._bridge.worker), path)
+        checks = await _readiness(self._bridge.store)
+        checks["running"] = "the process is stopping" if self.stopping else _OK
+        paused = await self._paused() if checks["store"] == _OK else []
+        return _said(checks, path, also={"paused": paused})
+
+    async def _paused(self) -> list[dict[str, str]]:
+        try:
+            pauses = await self._bridge.store.paused(self._lanes)
+        except StoreUnavailable:
+            return []  # it was well a moment ago, and the next request tells
+        return [{"lane": one.lane, "until": _moment(one.until)} for one in pauses]
+
+
+def _life(worker: Turning) -> dict[str, str]:
+    silence = worker.silence
+    return {"worker": _OK if silence <= STALLED else f"it has not looked for work for {silence:.0f} s"}
+
+
+async def _readiness(store: Store) -> dict[str, str]:
+    checks = {"rules": _OK, "store": _OK}  # a bridge without rules does not start
+    try:
+        await store.ping()
+    except StoreUnavailable as error:
+        checks["store"] = str(error)
+    return checks
+
+
+def _said(
+    checks: Mapping[str, str], path: str, *, also: Mapping[str, Any] | None = None, bare: bool = False
+) -> Response:
+    troubles = [f"{name}: {said}" for name, said in checks.items() if said != _OK]
+    if troubles:
+        logger.warning("%s answers 503: %s", path, "; ".join(troubles))
+    content: dict[str, Any] = {"status": "unavailable" if troubles else _OK}
+    if not bare:
+        content |= {"checks": checks, **(also or {})}
+    return JSONResponse(content, status_code=503 if troubles else 200)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _wrong_method() -> Response:
+    return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
