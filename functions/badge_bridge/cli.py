@@ -1,6 +1,6 @@
 """The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
 
-Others are in modules of their own: `key | authorize`, `doctor | sync | clear`, `sign`, `explain`,
+Others are in modules of their own: `key | authorize`, `console`, `doctor | sync | clear`, `sign`, `explain`,
 `backup | restore`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
@@ -25,7 +25,7 @@ try:
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
-from badge_bridge import cli_backup, cli_explain, cli_oauth, cli_portal, cli_sign
+from badge_bridge import cli_backup, cli_console, cli_explain, cli_oauth, cli_portal, cli_sign
 from badge_bridge.cli_options import (
     JsonOption,
     RulesOption,
@@ -60,6 +60,7 @@ app = typer.Typer(
 events = typer.Typer(no_args_is_help=True, help="Look at what was received, and try it again.")
 app.add_typer(events, name="events")
 app.add_typer(cli_oauth.commands)
+app.add_typer(cli_console.commands)
 
 cli_portal.register(app)
 cli_sign.register(app)
@@ -110,6 +111,14 @@ def serve(
     state: StateOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            help="Where /console is: HOST:PORT, same (beside the deliveries) or off. "
+            "Default: ADMIN, else 127.0.0.1:8081.",
+            show_default=False,
+        ),
+    ] = None,
     ensure_badges: Annotated[
         bool, typer.Option("--ensure-badges", help="Add the badges that the rules use and the portals lack.")
     ] = False,
@@ -118,8 +127,9 @@ def serve(
     from badge_bridge.observability import logs
     from badge_bridge.portal.oauth import Cipher
     from badge_bridge.serving import bind
+    from badge_bridge.settings import Address
 
-    settings, loaded = load_rules(read_settings(rules, state))
+    settings, loaded = load_rules(read_settings(rules, state, ADMIN=admin))
     if any(portal.app is not None for portal in loaded.portals.values()):
         Cipher(settings.encryption_keys)  # says what is missing before a store is made
     logs.configure(
@@ -128,10 +138,22 @@ def serve(
         show_phone_numbers=settings.show_phone_numbers,
         secrets=loaded.secrets | set(settings.encryption_keys),
     )
-    run(_serve(loaded, settings, bind(host, port), ensure_badges=ensure_badges))
+    listener = bind(host, port)
+    own = bind(*settings.admin, option="--admin") if isinstance(settings.admin, Address) else None
+    run(_serve(loaded, settings, listener, own, host=host, ensure_badges=ensure_badges))
 
 
-async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, *, ensure_badges: bool) -> None:
+async def _serve(
+    rules: RulesFile,
+    settings: Settings,
+    listener: socket.socket,
+    own: socket.socket | None,
+    *,
+    host: str,
+    ensure_badges: bool,
+) -> None:
+    """`own` is the listener of the pages that are for operators, where they have one; `host` as `serve` was told."""
+    from badge_bridge.admin import opened_admin
     from badge_bridge.bridge import open_bridge
     from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
@@ -149,7 +171,8 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, 
             keys=settings.encryption_keys,
             installed=ensuring.again if ensuring else None,
         ) as bridge,
-        Server(create_app(bridge), listener) as server,
+        opened_admin(bridge, settings, own or listener, host=host) as admin,
+        Server(create_app(bridge, admin if settings.admin == "same" else None), listener) as server,
     ):
         logger = logging.getLogger("badge_bridge.serve")
         for caution in rules.cautions:
@@ -159,6 +182,10 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, 
                 "source %s (%s) takes POST %s/hooks/%s", name, getattr(source, "provider", ""), server.url, name
             )
         logger.info("listening on %s, events in %s, rules %s", server.url, settings.state, rules.hash)
+        if admin is not None:
+            logger.info("operators find /console at %s; badge-bridge console lets them in", admin.url)
+            if sys.stdout.isatty():  # elsewhere it would stay in somebody's log
+                print(f"console, for 10 minutes and once: {await cli_console.link_into(store, admin.url)}", flush=True)
         # Beside the deliveries: a portal that does not answer must not keep a provider waiting.
         if ensuring is not None:
             ensuring.start(bridge.portals)
@@ -166,6 +193,8 @@ async def _serve(rules: RulesFile, settings: Settings, listener: socket.socket, 
             await asyncio.to_thread(logs.upgrade)
             await until_signal()
             logger.info("stopping")
+            if admin is not None:
+                admin.probes.stopping = True
         finally:
             if ensuring is not None:
                 await ensuring.stop()

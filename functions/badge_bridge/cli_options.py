@@ -70,10 +70,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         sys.exit(130)
 
 
-def read_settings(rules: str | None, state: str | None) -> Settings:
+def read_settings(rules: str | None, state: str | None, **others: str | None) -> Settings:
+    """The environment's settings, but for what was given as options; `others` are by the name of their variable."""
     from badge_bridge.settings import Settings
 
-    given = {"RULES": rules, "STATE": state}
+    given = {"RULES": rules, "STATE": state, **others}
     return Settings.from_environ({**os.environ, **{name: value for name, value in given.items() if value}})
 
 

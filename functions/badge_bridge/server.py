@@ -43,7 +43,7 @@ from badge_bridge.store.protocol import Store
 if TYPE_CHECKING:
     from badge_bridge.portal.oauth import Installer
 
-__all__ = ["Front", "Served", "create_app", "handle"]
+__all__ = ["Beside", "Front", "Served", "create_app", "handle"]
 
 BODY_TIMEOUT = 15.0
 """Seconds for a body to arrive: Twilio, the most patient sender, gives up a request after 15."""
@@ -207,12 +207,24 @@ class Served(Front, Probed, Protocol):
     """What the pages of `serve` need of a bridge."""
 
 
-def create_app(bridge: Served) -> ASGIApp:
+class Beside(Protocol):
+    """Further pages on the same listener."""
+
+    def serves(self, path: str) -> bool: ...
+    async def handle(self, request: Request) -> Response: ...
+
+
+def create_app(bridge: Served, beside: Beside | None = None) -> ASGIApp:
     """The ASGI application of `serve` around an open bridge."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response = await (probe if scope["path"] in PROBES else handle)(request, bridge)
+        if scope["path"] in PROBES:
+            response = await probe(request, bridge)
+        elif beside is not None and beside.serves(scope["path"]):
+            response = await beside.handle(request)
+        else:
+            response = await handle(request, bridge)
         await response(scope, receive, send)
 
     return app

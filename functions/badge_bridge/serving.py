@@ -27,8 +27,8 @@ LOOK = 0.05
 """Seconds between looks for connections that have nothing more to do when the server stops."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+def bind(host: str, port: int, *, option: str = "--port") -> socket.socket:
+    """A listening socket; port 0 takes a free one. `option` is where another one is chosen.
 
     It listens at once, because only that refuses a port on which another server, bound with the same option, listens.
 
@@ -46,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise SettingsError(
-                f"port {port} of {host} is taken by another program; stop it, or choose another with --port"
+                f"port {port} of {host} is taken by another program; stop it, or choose another with {option}"
                 " (0 takes a free one)"
             ) from error
         raise SettingsError(f"cannot listen on port {port} of {host}: {error}") from error

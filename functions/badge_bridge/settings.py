@@ -15,7 +15,7 @@ from badge_bridge import secret_references
 from badge_bridge.errors import SettingsError
 from badge_bridge.misplaced import repeated
 
-__all__ = ["ELSEWHERE", "SETTINGS", "LogFormat", "Setting", "Settings", "encryption_keys"]
+__all__ = ["ELSEWHERE", "SETTINGS", "Address", "LogFormat", "Setting", "Settings", "encryption_keys"]
 
 LogFormat = Literal["gcp", "json", "console"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -23,7 +23,19 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 _MAX_CONCURRENCY = 2_000
 _MAX_DAYS = 36_500
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_LISTEN = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]/]+)):(?P<port>[0-9]{1,5})")
+_URL = re.compile(r"https?://[^\s/?#@]+")
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+
+ADMIN = Address("127.0.0.1", 8081)
 
 
 class Setting(NamedTuple):
@@ -39,6 +51,8 @@ SETTINGS = (
     Setting("INVOKERS", "", "E-mail addresses of service accounts, comma separated: `process` and `sweep` take calls with an identity token of one of them only. Without it the platform alone decides who may call."),  # noqa: E501 - one row of a table
     Setting("INVOKER_AUDIENCE", "", "With `INVOKERS`: whom these tokens are made for, as the push subscription and Cloud Scheduler are told."),  # noqa: E501 - one row of a table
     Setting("RETENTION_DAYS", "", "With Firestore: an event is deleted so many days after it has ended. Unset: it is kept."),  # noqa: E501 - one row of a table
+    Setting("ADMIN", f"{ADMIN.host}:{ADMIN.port}", "Where `serve` has `/console` and tells operators how it is: `HOST:PORT`, `same` (beside the deliveries) or `off`."),  # noqa: E501 - one row of a table
+    Setting("ADMIN_URL", "", "The address by which operators reach these pages, where it is another one, such as `https://bridge-admin.example.com` of a TLS proxy."),  # noqa: E501 - one row of a table
     Setting("LOG_FORMAT", "auto", "`console` (lines for a person), `json`, or `gcp` (Google Cloud Logging). `auto`: `gcp` under the functions framework, `console` in a terminal, else `json`."),  # noqa: E501 - one row of a table
     Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Setting("SHOW_PHONE_NUMBERS", "no", "`yes` writes full phone numbers into logs instead of `+49*******67`."),
@@ -78,6 +92,10 @@ class Settings:
     invoker_audience: str = ""
     retention: float | None = None
     """Seconds that an event is kept after it has ended; None for ever."""
+    admin: Address | Literal["same"] | None = ADMIN
+    """Where `/console` is; None for nowhere."""
+    admin_url: str = ""
+    """Without a slash at the end; empty where they are reached at `admin`."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -105,6 +123,8 @@ class Settings:
             retention=_whole_number(values, "RETENTION_DAYS", 1, _MAX_DAYS) * 86_400.0
             if values["RETENTION_DAYS"]
             else None,
+            admin=_listen(values, "ADMIN"),
+            admin_url=_url(values, "ADMIN_URL"),
         )
 
 
@@ -114,6 +134,23 @@ def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> s
     if meant is None:
         raise SettingsError(f"{name} is {repeated(values[name])}; it may be {', '.join(allowed)}")
     return meant
+
+
+def _listen(values: Mapping[str, str], name: str) -> Address | Literal["same"] | None:
+    text = values[name]
+    if text in {"off", "same"}:
+        return "same" if text == "same" else None
+    found = _LISTEN.fullmatch(text)
+    if found is None or int(found["port"]) > 65_535:
+        raise SettingsError(f"{name} is {text!r}; it must be HOST:PORT ([::1]:8081 with IPv6), same or off")
+    return Address(found["v6"] or found["host"], int(found["port"]))
+
+
+def _url(values: Mapping[str, str], name: str) -> str:
+    text = values[name].removesuffix("/")
+    if text and not _URL.fullmatch(text):
+        raise SettingsError(f"{name} is {text!r}; it must be an address without a path, such as https://admin.acme.com")
+    return text.lower()
 
 
 def _addresses(values: Mapping[str, str], name: str) -> tuple[str, ...]:

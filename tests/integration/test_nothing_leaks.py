@@ -26,7 +26,7 @@ from badge_bridge.sources.base import Delivery
 from badge_bridge.store import opened_store
 from badge_bridge.store.memory import MemoryStore
 from support.commands import commands
-from support.leak_places import COMMANDS, PAGES, STARTS, odd_requests
+from support.leak_places import COMMANDS, CONSOLE, LIST, PAGES, STARTS, odd_requests
 from support.leak_run import Installation, installation
 from support.planted import NUMBERS, NUMBERS_IN_A_TEXT
 from support.programs import Program, functions_framework
@@ -95,6 +95,23 @@ def look(site: Installation, url: str, log: Program) -> None:
     site.planted.used |= {"encryption key", "webhook closed", "webhook url closed"}
 
 
+def look_as_operator(site: Installation, log: Program) -> None:
+    """See every page of the listener for operators, and the console with a session, where an operator reads numbers."""
+    admin = log.find(r"operators find \S.* at (http://127\.0\.0\.1:\d+)")[1]
+    for page in PAGES:
+        site.request(admin, f"for operators: {page}", ("GET", page, {}, b""))
+    with httpx.Client(trust_env=False, timeout=30) as browser:
+        assert browser.get(site.run("console").stdout.strip()).status_code == 303
+        for page in CONSOLE:
+            answer = browser.get(f"{admin}{page}")
+            assert answer.status_code == 200, page
+            site.show(f"with a session: {page}", f"{answer.headers}\n{answer.text}", numbers_too=False)
+        (event, *_) = browser.get(f"{admin}{LIST}").json()["events"]
+        one = browser.get(f"{admin}/console/api/events/{event['key']}.json")
+    assert event["key"] in one.text
+    site.show("with a session: an event", one.text, numbers_too=False)
+
+
 def ended(site: Installation, log: Program) -> None:
     log.stop()
     site.overhear()
@@ -107,6 +124,7 @@ def test_nothing_planted_comes_out_of_serve(site: Installation, log_format: str)
     """Neither in an answer, nor on a page, nor in a log that tells everything, nor in what commands print or is kept."""
     with site.serve(LOG_FORMAT=log_format, LOG_LEVEL="DEBUG") as (log, url):
         look(site, url, log)
+        look_as_operator(site, log)
         if log_format == "json":
             use_commands(site)
         ended(site, log)
@@ -132,6 +150,7 @@ def test_phone_numbers_are_found_where_they_are_shown(site: Installation) -> Non
     """With the setting that shows them they are in the log, and nowhere else: so there is something to be found."""
     with site.serve(LOG_FORMAT="json", SHOW_PHONE_NUMBERS="yes") as (log, url):
         look(site, url, log)
+        look_as_operator(site, log)
         ended(site, log)
     assert {place for place, _, _ in site.leaks()} == {"log"}
     assert set(NUMBERS) <= {name for _, found, _ in site.leaks() for name in found}

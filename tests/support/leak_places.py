@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from support.planted import NUMBERS, NUMBERS_IN_A_TEXT, Planted
 
-__all__ = ["COMMANDS", "CONDITIONS", "FORM", "NAME", "PAGES", "STARTS", "Request", "odd_requests"]
+__all__ = ["COMMANDS", "CONDITIONS", "CONSOLE", "FORM", "LIST", "NAME", "PAGES", "STARTS", "Request", "odd_requests"]
 
 NAME = f"Anna Berger ({NUMBERS_IN_A_TEXT})"
 FORM = "application/x-www-form-urlencoded"
@@ -125,6 +125,10 @@ PAGES = (
 )
 """Pages that anybody may ask for, whether or not they are there."""
 
+LIST = "/console/api/events.json"
+CONSOLE = ("/console", LIST, f"{LIST}?state=dead&limit=1000")
+"""Pages of a session."""
+
 COMMANDS: Mapping[str, tuple[list[str], bool]] = {
     "check": (["check", "rules.yaml"], True),
     "check as JSON": (["check", "rules.yaml", "--json"], True),
@@ -145,6 +149,7 @@ COMMANDS: Mapping[str, tuple[list[str], bool]] = {
     "clear by number": (["clear", "--phone", NUMBERS["with a plus"]], False),
     "clear what is not there": (["clear", "no:such"], True),
     "authorize": (["authorize", "parrot-app"], True),
+    "console": (["console"], True),
     "authorize nobody": (["authorize", "sends-away-hook"], True),
     "sign for nobody": (["sign", "nobody"], True),
     "schema": (["schema"], True),

@@ -126,11 +126,13 @@ def sandbox() -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def serve(folder: Path, webhook: str, *, wrap: Sequence[str] = (), rules: str = RULES) -> Iterator[tuple[Program, str]]:
-    """`badge-bridge serve` with its store in `folder`; `wrap` is put before the command."""
+def serve(
+    folder: Path, webhook: str, *, wrap: Sequence[str] = (), rules: str = RULES, options: Sequence[str] = ()
+) -> Iterator[tuple[Program, str]]:
+    """`badge-bridge serve` with its store in `folder`; `wrap` is put before the command, `options` behind it."""
     file = folder / "rules.yaml"
     file.write_text(rules, "utf-8")
-    command = [*wrap, *badge_bridge("serve", "--rules", str(file), "--port", "0")]
+    command = [*wrap, *badge_bridge("serve", "--rules", str(file), "--port", "0", *options)]
     with program(command, env=serving_environ(folder, webhook)) as running:
         yield running, running.find(r"listening on (http://127\.0\.0\.1:\d+)")[1]
 
@@ -169,7 +171,12 @@ def functions_framework(
 
 
 def serving_environ(folder: Path, webhook: str) -> dict[str, str]:
-    return {**environ(webhook), "STATE": f"sqlite:///{folder / 'state.db'}", "LOG_FORMAT": "json"}
+    return {
+        **environ(webhook),
+        "STATE": f"sqlite:///{folder / 'state.db'}",
+        "LOG_FORMAT": "json",
+        "ADMIN": "127.0.0.1:0",
+    }
 
 
 def free_port() -> int:

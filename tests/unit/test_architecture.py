@@ -85,6 +85,7 @@ CLI = {
     "cli",
     "cli_backup",
     "cli_clear",
+    "cli_console",
     "cli_explain",
     "cli_oauth",
     "cli_options",
@@ -94,7 +95,7 @@ CLI = {
     "cli_subjects",
     "cli_sync",
 }
-TOP = {"__main__", *CLI, "server", "serverless", "demo", "console"}
+TOP = {"__main__", *CLI, "admin", "server", "serverless", "demo", "console"}
 MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
@@ -154,7 +155,7 @@ def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
 
 
 SERVING = {
-    "serve": "bridge, badge_bridge.server",
+    "serve": "bridge, badge_bridge.server, badge_bridge.admin",
     **{name: f"serverless.{name}" for name in ("receive", "process", "sweep", "install", "console")},
 }
 

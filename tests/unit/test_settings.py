@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from badge_bridge.errors import SettingsError
-from badge_bridge.settings import Settings
+from badge_bridge.settings import Address, Settings
 
 
 def test_settings_have_defaults_when_nothing_is_set() -> None:
@@ -99,3 +99,36 @@ def test_encryption_keys_may_be_references() -> None:
     assert Settings.from_environ({"ENCRYPTION_KEY": f"sm://key/2, {key}"}).encryption_keys == ("sm://key/2", key)
     with pytest.raises(SettingsError, match="ENCRYPTION_KEY: key 2 of 2 is no reference to a secret"):
         Settings.from_environ({"ENCRYPTION_KEY": f"{key},sm://key/2/3"})
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("", Address("127.0.0.1", 8081)),
+        ("10.0.0.7:9090", Address("10.0.0.7", 9090)),
+        ("[::1]:0", Address("::1", 0)),
+        ("admin.internal:65535", Address("admin.internal", 65_535)),
+        ("same", "same"),
+        ("off", None),
+    ],
+)
+def test_place_of_the_pages_for_operators_is_read_when_given(text: str, meant: object) -> None:
+    """An address, beside the deliveries, or nowhere."""
+    assert Settings.from_environ({"ADMIN": text}).admin == meant
+
+
+@pytest.mark.parametrize(
+    "text", ["8081", ":8081", "127.0.0.1", "127.0.0.1:65536", "::1:8081", "http://a:1", "on", "a b:1"]
+)
+def test_place_that_is_none_is_named(text: str) -> None:
+    """What is no address is refused with its forms."""
+    with pytest.raises(SettingsError, match=r"^ADMIN is .*HOST:PORT"):
+        Settings.from_environ({"ADMIN": text})
+
+
+def test_address_of_the_console_is_read_when_given() -> None:
+    """As browsers write it, without a path."""
+    assert Settings.from_environ({"ADMIN_URL": "https://Admin.acme.com/"}).admin_url == "https://admin.acme.com"
+    for text in ("admin.acme.com", "https://acme.com/admin", "ftp://a", "https://u@a"):
+        with pytest.raises(SettingsError, match=r"^ADMIN_URL is "):
+            Settings.from_environ({"ADMIN_URL": text})

@@ -1,0 +1,42 @@
+"""`badge-bridge console`: the way into the console of a running `serve`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from badge_bridge.cli_options import StateOption, opened_store, read_settings, run
+from badge_bridge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from badge_bridge.store.protocol import Store
+
+__all__ = ["commands", "link_into"]
+
+commands = typer.Typer()
+
+
+@commands.command()
+def console(state: StateOption = None) -> None:
+    """Print a link into the console of a running serve: good for 10 minutes and once."""
+    print(run(_link(state)))
+
+
+async def _link(state: str | None) -> str:
+    from badge_bridge.console.links import address
+
+    async with opened_store(read_settings(None, state)) as store:
+        url = await address(store)
+        if not url:
+            raise SettingsError("no serve with a console uses this store: start one, with ADMIN not set to off")
+        return await link_into(store, url)
+
+
+async def link_into(store: Store, url: str) -> str:
+    """A new link into the console at `url`."""
+    from badge_bridge.console.links import issue
+    from badge_bridge.console.pages import ENTER
+
+    return f"{url}{ENTER}?ticket={await issue(store, now=time.time())}"
