@@ -131,12 +131,12 @@ def test_worker_is_silent_while_it_hangs_and_not_while_it_waits() -> None:
             await asyncio.Event().wait()
         return ()
 
-    async def process(claim: Claim) -> None:
+    async def never(claim: Claim) -> None:
         raise AssertionError
 
     async def watch() -> None:
         nonlocal hang
-        worker = LocalWorker(sweep=sweep, process=process, concurrency=1, tick=1.0)
+        worker = LocalWorker(sweep=sweep, process=never, give_back=never, concurrency=1, tick=1.0)
         assert worker.silence == 0
         worker.start()
         await asyncio.sleep(100.5)
