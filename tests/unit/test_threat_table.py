@@ -23,6 +23,8 @@ THREATS = {
     "burning expression",
     "YAML bomb",
     "malicious rules file",
+    "console without a session",
+    "request forged by another page (CSRF)",
     "leaked database file",
 }
 
