@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from badge_bridge.calls import Calls, call_join
+from badge_bridge.calls import Calls
 from badge_bridge.errors import Impossible, Unauthenticated
-from badge_bridge.events import Event, event_key
+from badge_bridge.events import Event, call_join, event_key
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from badge_bridge.events import Event, event_key
+from badge_bridge.events import Event, call_join, event_key
 from badge_bridge.plural import counted
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.base import CorrelatingOptions, Source
@@ -32,7 +32,7 @@ from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Set
 if TYPE_CHECKING:
     from badge_bridge.sources.joining import LegEvent
 
-__all__ = ["Calls", "Joined", "call_join"]
+__all__ = ["Calls", "Joined"]
 
 _SKEW = 60.0
 """Seconds that the clocks of two machines may differ. What was received later than that was so by a clock that has been
@@ -48,12 +48,6 @@ class Joined:
     """Key of the judgement, where there is something new to do about it."""
     is_settled: bool = False
     """That it ended so was written down with the judgement."""
-
-
-def call_join(event: Event) -> str:
-    """The value by which the legs of one call find each other; only for legs."""
-    assert event.leg is not None, "only legs are joined"
-    return f"call\n{event.source}\n{event.leg.call}"
 
 
 class Calls:

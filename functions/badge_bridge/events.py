@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-__all__ = ["CALL_TYPES", "EXACT_TYPE", "LEG", "Direction", "Event", "Leg", "LegOutcome", "event_key"]
+__all__ = ["CALL_TYPES", "EXACT_TYPE", "LEG", "Direction", "Event", "Leg", "LegOutcome", "call_join", "event_key"]
 
 _encode = json.JSONEncoder(ensure_ascii=True).encode
 
@@ -144,3 +144,9 @@ def event_key(source: str, identity: Sequence[str]) -> str:
     # ASCII, because a sender's JSON may hold half a surrogate pair, which UTF-8 cannot.
     digest = hashlib.sha256(_encode(list(identity)).encode("ascii")).hexdigest()
     return f"{source}:{digest[:32]}"
+
+
+def call_join(event: Event) -> str:
+    """The value by which the legs of one call find each other; only for legs."""
+    assert event.leg is not None, "only legs are joined"
+    return f"call\n{event.source}\n{event.leg.call}"

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from badge_bridge.calls import call_join
 from badge_bridge.customers import card_of
 from badge_bridge.errors import DeliveryRefused
-from badge_bridge.events import Event, Leg, event_key
+from badge_bridge.events import Event, Leg, call_join, event_key
 from badge_bridge.on_cards import OnCard, on_cards
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.explaining import RuleExplained, explain_rules

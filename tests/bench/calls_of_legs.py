@@ -23,8 +23,8 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from badge_bridge.calls import Calls, call_join
-from badge_bridge.events import LEG, Event, Leg
+from badge_bridge.calls import Calls
+from badge_bridge.events import LEG, Event, Leg, call_join
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.loading import parse

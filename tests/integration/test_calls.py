@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from badge_bridge.bridge import Bridge
-from badge_bridge.calls import call_join
+from badge_bridge.events import call_join
 from badge_bridge.sources.base import Delivery
 from badge_bridge.sources.twilio import sign
 from badge_bridge.sources.zoom import Zoom

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.calls import call_join
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.events import LEG, Event, Leg
+from badge_bridge.events import LEG, Event, Leg, call_join
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.sources.legs import MOST_LEGS
 from badge_bridge.store.protocol import Accepted, Claim, Judged, Settlement, StoredEvent

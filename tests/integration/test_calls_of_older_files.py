@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from badge_bridge.calls import call_join
-from badge_bridge.events import Event, event_key
+from badge_bridge.events import Event, call_join, event_key
 from badge_bridge.outcomes import Outcome
 from badge_bridge.sources.joining import LegEvent, judged_event
 from badge_bridge.sources.legs import judged_identity

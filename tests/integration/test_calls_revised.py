@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.calls import call_join
 from badge_bridge.cards import Cards
-from badge_bridge.events import LEG, Event, Leg
+from badge_bridge.events import LEG, Event, Leg, call_join
 from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.seed import APPLICATION_SECRET

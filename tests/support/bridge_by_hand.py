@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from badge_bridge.calls import call_join
-from badge_bridge.events import LEG, Event, Leg
+from badge_bridge.events import LEG, Event, Leg, call_join
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.rulesfile import parse
 from badge_bridge.sources import OPTIONS

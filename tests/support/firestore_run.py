@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from badge_bridge.calls import Calls, call_join
-from badge_bridge.events import LEG, Event, Leg
+from badge_bridge.calls import Calls
+from badge_bridge.events import LEG, Event, Leg, call_join
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.loading import parse
 from badge_bridge.sandbox.portal import SandboxPortal

@@ -12,10 +12,9 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from badge_bridge.calls import call_join
 from badge_bridge.dispatch.local import GRACE
 from badge_bridge.errors import BridgeError, StoreUnavailable
-from badge_bridge.events import Event
+from badge_bridge.events import Event, call_join
 from badge_bridge.pipeline import LEASE, Pipeline
 from badge_bridge.sources.legs import MOST_LEGS
 from badge_bridge.store.protocol import Claim, Store
