@@ -23,7 +23,9 @@ locals {
     events-by-source = { collection = "events", fields = ["shard", "source", "received_at desc", "key desc"] }
     events-by-type   = { collection = "events", fields = ["shard", "type", "received_at desc", "key desc"] }
     events-by-join   = { collection = "events", fields = ["joins contains", "time", "key"] }
+    events-ended     = { collection = "events", fields = ["shard", "settled_at"] }
     attachments-open = { collection = "attachments", fields = ["join", "open", "time"] }
+    attachments-left = { collection = "attachments", fields = ["left", "closed_at"] }
   }
 
   # Fields that no query asks for by themselves, and whose index would hurt: long texts, and times and keys, which grow
@@ -35,11 +37,7 @@ locals {
     buckets     = ["at"]
     holds       = ["until"]
     notes       = ["text"]
-    seen        = ["received_at"]
   }
-
-  # Collections whose documents Firestore deletes once `expire_at` is over.
-  expiring = ["events", "parts", "calls"]
 }
 
 resource "google_firestore_index" "this" {
@@ -69,16 +67,5 @@ resource "google_firestore_field" "unindexed" {
   field      = each.value.field
 
   # Empty: no index.
-  index_config {}
-}
-
-resource "google_firestore_field" "expire_at" {
-  for_each = toset(local.expiring)
-
-  database   = google_firestore_database.this.name
-  collection = each.key
-  field      = "expire_at"
-
-  ttl_config {}
   index_config {}
 }

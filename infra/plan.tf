@@ -28,7 +28,6 @@ module "plan" {
   encryption_key_secret = var.encryption_key_secret
 
   database           = var.database
-  retention_days     = var.retention_days
   log_level          = var.log_level
   show_phone_numbers = var.show_phone_numbers
 

@@ -98,12 +98,6 @@ variable "protect_data" {
   default     = true
 }
 
-variable "retention_days" {
-  description = "An event is deleted so many days after it has ended, usually within a day after that; null keeps all."
-  type        = number
-  default     = 90
-}
-
 variable "log_level" {
   description = "DEBUG, INFO, WARNING or ERROR."
   type        = string

@@ -163,7 +163,7 @@ async def _serve(
 
     ensuring = Ensuring(rules) if ensure_badges else None
     async with (
-        opened_store(settings.state, retention=settings.retention) as store,
+        opened_store(settings.state) as store,
         open_bridge(
             rules,
             store,

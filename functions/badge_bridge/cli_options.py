@@ -133,5 +133,5 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
             f"{store.path} was written by an older version of Badge Bridge: end what runs on it and start serve once, "
             "which brings it up to date"
         )
-    async with opened(settings.state, retention=settings.retention) as store:
+    async with opened(settings.state) as store:
         yield store

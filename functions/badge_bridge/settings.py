@@ -21,7 +21,6 @@ LogFormat = Literal["gcp", "json", "console"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 _MAX_CONCURRENCY = 2_000
-_MAX_DAYS = 36_500
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]/]+)):(?P<port>[0-9]{1,5})")
 _URL = re.compile(r"https?://[^\s/?#@]+")
@@ -50,7 +49,6 @@ SETTINGS = (
     Setting("DISPATCH", "local", "For a function: who works on what `receive` has stored. `local`: the process that has; `pubsub://PROJECT/TOPIC`: the function `process`, to which Pub/Sub pushes."),  # noqa: E501 - one row of a table
     Setting("INVOKERS", "", "E-mail addresses of service accounts, comma separated: `process` and `sweep` take calls with an identity token of one of them only. Without it the platform alone decides who may call."),  # noqa: E501 - one row of a table
     Setting("INVOKER_AUDIENCE", "", "With `INVOKERS`: whom these tokens are made for, as the push subscription and Cloud Scheduler are told."),  # noqa: E501 - one row of a table
-    Setting("RETENTION_DAYS", "", "With Firestore: an event is deleted so many days after it has ended. Unset: it is kept."),  # noqa: E501 - one row of a table
     Setting("ADMIN", f"{ADMIN.host}:{ADMIN.port}", "Where `serve` has `/console` and tells operators how it is: `HOST:PORT`, `same` (beside the deliveries) or `off`."),  # noqa: E501 - one row of a table
     Setting("ADMIN_URL", "", "The address by which operators reach these pages, where it is another one, such as `https://bridge-admin.example.com` of a TLS proxy."),  # noqa: E501 - one row of a table
     Setting("LOG_FORMAT", "auto", "`console` (lines for a person), `json`, or `gcp` (Google Cloud Logging). `auto`: `gcp` under the functions framework, `console` in a terminal, else `json`."),  # noqa: E501 - one row of a table
@@ -90,8 +88,6 @@ class Settings:
     invokers: tuple[str, ...] = ()
     """In lower case."""
     invoker_audience: str = ""
-    retention: float | None = None
-    """Seconds that an event is kept after it has ended; None for ever."""
     admin: Address | Literal["same"] | None = ADMIN
     """Where `/console` is; None for nowhere."""
     admin_url: str = ""
@@ -120,9 +116,6 @@ class Settings:
             dispatch=values["DISPATCH"],
             invokers=invokers,
             invoker_audience=values["INVOKER_AUDIENCE"],
-            retention=_whole_number(values, "RETENTION_DAYS", 1, _MAX_DAYS) * 86_400.0
-            if values["RETENTION_DAYS"]
-            else None,
             admin=_listen(values, "ADMIN"),
             admin_url=_url(values, "ADMIN_URL"),
         )

@@ -80,7 +80,6 @@ locals {
         SHOW_PHONE_NUMBERS   = var.show_phone_numbers ? "yes" : "no"
         GOOGLE_CLOUD_PROJECT = var.project
       },
-      var.retention_days == null ? {} : { RETENTION_DAYS = tostring(var.retention_days) },
       # As many attempts at a time as there may be messages: one that waits for room holds a request for nothing.
       # A sweep works on as many by itself.
       contains(local.internal, name) ? { CONCURRENCY = tostring(local.sizes.process.concurrency) } : {},

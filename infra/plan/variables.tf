@@ -119,16 +119,6 @@ variable "database" {
   }
 }
 
-variable "retention_days" {
-  description = "Setting RETENTION_DAYS; null keeps events."
-  type        = number
-
-  validation {
-    condition     = var.retention_days == null || try(var.retention_days >= 1 && floor(var.retention_days) == var.retention_days, false)
-    error_message = "retention_days is a whole number from 1, or null."
-  }
-}
-
 variable "log_level" {
   description = "Setting LOG_LEVEL."
   type        = string
@@ -186,7 +176,7 @@ variable "environment" {
   validation {
     condition = length(setintersection(keys(var.environment), [
       "CONCURRENCY", "DISPATCH", "ENCRYPTION_KEY", "GOOGLE_CLOUD_PROJECT", "INVOKERS", "INVOKER_AUDIENCE", "LOG_FORMAT",
-      "LOG_LEVEL", "RETENTION_DAYS", "RULES", "SHOW_PHONE_NUMBERS", "STATE",
+      "LOG_LEVEL", "RULES", "SHOW_PHONE_NUMBERS", "STATE",
     ])) == 0
     error_message = "environment is for names of your own; settings of the bridge have variables of Terraform."
   }

@@ -1,6 +1,6 @@
 """What one event costs in Firestore, counted against the emulator, and what a month of events costs on Google Cloud.
 
-`python tests/bench/firestore_operations.py [--events 200] [--together 1] [--retention-days 30]`, where the Firestore
+`python tests/bench/firestore_operations.py [--events 200] [--together 1] [--retained]`, where the Firestore
 emulator of the Google Cloud SDK is installed. Real pipeline, real store, the sandbox as the portal. The prices are list
 prices, Firestore's those of a multi-region such as nam5 (a single region such as us-central1 costs about half); they
 differ by region and change: look yours up and pass them. Ends with 1 where an event did not end as it should, since
@@ -91,7 +91,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200, help="of each kind")
     parser.add_argument("--together", type=int, default=1, help="how many come at the same moment")
-    parser.add_argument("--retention-days", type=float, help="RETENTION_DAYS; ended events are deleted then")
+    parser.add_argument("--retained", action="store_true", help="the rules file has a retention: events are deleted")
     parser.add_argument("--mix", type=read_mix, default=read_mix(MIX), help=f"kinds of a month's events ({MIX})")
     parser.add_argument("--hours", type=float, default=220, help="in which they come: 10 on each of 22 days")
     parser.add_argument("--receive-seconds", type=float, default=0.1, help="that one delivery takes")
@@ -121,14 +121,13 @@ def main() -> int:
     prices, free = (
         Prices(**{field: getattr(options, f"{group}_{field}") for field in _NAMES}) for group in ("price", "free")
     )
-    retention = options.retention_days and options.retention_days * 86_400
     with firestore_emulator() as host:
         os.environ["FIRESTORE_EMULATOR_HOST"] = host
-        run = asyncio.run(run_counted(options.events, together=options.together, retention=retention))
+        run = asyncio.run(run_counted(options.events, together=options.together))
     show(run, prices)
     print(f"\nan event's document has {run.size:,.0f} bytes on average, besides its index entries")
     given: dict[str, Any] = {name: value for name, value in vars(options).items() if name in Load.__slots__}
-    load = Load(**given, retained=retention is not None)
+    load = Load(**given)
     for events in SIZES:
         show_month(run, load, events, prices, free)
     wrong = run.mistakes()

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from badge_bridge.events import Event
+from badge_bridge.events import LEG, Event, Leg
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.forgetting import Trace
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Settlement, Store
 from support.stores import STORES
@@ -26,6 +27,7 @@ from support.stores import STORES
 KEYS = st.sampled_from([f"s:{number}" for number in range(6)])
 LEGS = st.sampled_from([f"s:{number}" for number in range(3, 9)])
 """Some of them keys that other events have, too."""
+CALL = "call\ns\n1"
 LANES = st.sampled_from(["", "main", "main/a"])
 MOMENTS = st.sampled_from([0, 0, 1, 5, 30])
 LEASES = st.sampled_from([2, 10, 60])
@@ -101,11 +103,11 @@ class Twins(RuleBasedStateMachine):
         batch = [
             Accepted(
                 key,
-                Event(id=str(next(self.numbers)), source=key[-1], provider="p", type="call.leg", time=time),
+                Event(id=str(next(self.numbers)), source="s", provider="p", type=LEG, time=time, leg=Leg(call="1")),
                 "bearer",
                 self.now,
-                joins=("call\n1",),
-                leg=LegPlace("call\n1", "s:0", ends, soon=self.now + 5, late=self.now + 600, most=most),
+                joins=(CALL,),
+                leg=LegPlace(CALL, "s:0", ends, soon=self.now + 5, late=self.now + 600, most=most),
             )
             for key in keys
         ]
@@ -113,11 +115,11 @@ class Twins(RuleBasedStateMachine):
 
     @rule(type_=st.sampled_from(["call.missed", "call.answered"]), unread=st.integers(0, 1), is_full=st.booleans())
     def judge(self, type_: str, unread: int, is_full: bool) -> None:
-        found = self.same(lambda store: store.related("call\n1", limit=9))
+        found = self.same(lambda store: store.related(CALL, limit=9))
         if len(found) <= unread:
             return
         legs = LegsRead(
-            call="call\n1",
+            call=CALL,
             count=len(found) - unread,
             open=[one.key for one in found if one.state in ("waiting", "working")],
             is_full=is_full,
@@ -186,6 +188,19 @@ class Twins(RuleBasedStateMachine):
     def resume(self, lane: str) -> None:
         self.same(lambda store: store.resume(lane))
 
+    @rule(age=MOMENTS)
+    def forget(self, age: float) -> None:
+        one, other = self.both(lambda store: store.forget(before=self.now - age, limit=100))
+        assert one.events == other.events
+
+    @rule(key=KEYS)
+    def erase(self, key: str) -> None:
+        self.same(lambda store: store.erase([Trace("event", key)]))
+
+    @rule(source=st.sampled_from(["s", "t"]))
+    def drop(self, source: str) -> None:
+        self.same(lambda store: store.drop(source, limit=2))
+
     @rule()
     def restart(self) -> None:
         self.both(lambda store: store.close())
@@ -214,7 +229,8 @@ class Twins(RuleBasedStateMachine):
     def everything_is_equal(self) -> None:
         async def everything(store: Store) -> Any:
             keys = [f"s:{number}" for number in range(9)]
-            return await asyncio.gather(*map(store.get, keys), store.paused(["", "main", "main/a"]))
+            lanes = store.paused(["", "main", "main/a"])
+            return await asyncio.gather(*map(store.get, keys), lanes, store.remembered())
 
         self.same(everything)
 

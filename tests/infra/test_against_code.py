@@ -7,7 +7,6 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -198,13 +197,12 @@ _ROW = Row(
 
 def test_what_grows_and_what_is_long_has_no_index_of_its_own(root: Terraform) -> None:
     """Of an event's fields, times and texts without end are left out of the automatic indexes."""
-    fields = documents.write_row(_ROW, retention=60.0).fields
-    growing = {name for name, value in fields.items() if isinstance(value, float | datetime)}
-    unindexed = set(root.locals["unindexed"]["events"]) | {"expire_at"}
+    fields = documents.write_row(_ROW).fields
+    growing = {name for name, value in fields.items() if isinstance(value, float)}
+    unindexed = set(root.locals["unindexed"]["events"])
 
     assert growing - unindexed == set()
     assert {"event", "history", "key"} <= unindexed <= fields.keys()
-    assert fields["expire_at"] == datetime.fromtimestamp(NOW + 60, UTC)
 
 
 def test_what_is_asked_for_alone_keeps_its_index(root: Terraform) -> None:

@@ -223,21 +223,14 @@ MISTAKES = [
         "",
     ),
     Mistake(
-        "the_database_is_protected_and_forgets",
+        "the_database_is_protected",
         "firestore.tf",
         'var.protect_data ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"',
         '"DELETE_PROTECTION_DISABLED"',
     ),
-    Mistake("the_database_is_protected_and_forgets", "firestore.tf", "  ttl_config {}\n", ""),
-    Mistake(
-        "the_database_is_protected_and_forgets",
-        "firestore.tf",
-        'expiring = ["events", "parts", "calls"]',
-        'expiring = ["events", "parts"]',
-    ),
     Mistake("settings_and_environment_are_the_same", "plan/main.tf", '        LOG_FORMAT           = "gcp"\n', ""),
     Mistake("settings_and_environment_are_the_same", "plan/main.tf", "SHOW_PHONE_NUMBERS   =", "SHOW_NUMBERS   ="),
-    Mistake("settings_and_environment_are_the_same", "plan/variables.tf", '"RETENTION_DAYS", ', ""),
+    Mistake("settings_and_environment_are_the_same", "plan/variables.tf", '"SHOW_PHONE_NUMBERS", ', ""),
     Mistake("every_alert_says_what_to_do", "alerts.tf", "      1. ", "      "),
     Mistake(
         "every_alert_says_what_to_do",

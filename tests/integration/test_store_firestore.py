@@ -1,4 +1,4 @@
-"""What is particular to the store in Firestore, against the emulator: two clients, large documents, lost answers, TTL."""
+"""What is particular to the store in Firestore, against the emulator: two clients, large documents, lost answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from badge_bridge.store.firestore.database import AsyncTransaction, Database
 from badge_bridge.store.firestore.documents import SHARDS, document_id
 from badge_bridge.store.firestore.inbox import Inbox
 from badge_bridge.store.firestore.wire import read_fields, write_fields
-from badge_bridge.store.protocol import LegPlace, LegsRead
+from badge_bridge.store.protocol import LegPlace
 from support.programs import ROOT, free_port, program
 from support.stores import NOW, claimed, ended, item, noise, project, remove_parts, wait_for_lane
 
@@ -34,8 +34,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("firestore")]
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, retention: float | None = None) -> AsyncIterator[FirestoreStore]:
-    store = FirestoreStore(project(folder), retention=retention)
+async def opened(folder: Path) -> AsyncIterator[FirestoreStore]:
+    store = FirestoreStore(project(folder))
     await store.open()
     try:
         yield store
@@ -265,53 +265,35 @@ async def test_store_is_unavailable_when_firestore_is_away_and_recovers(tmp_path
         assert await store.accept([item()]) == [True]
 
 
-async def test_event_that_has_ended_expires_with_its_parts_until_it_is_redriven(tmp_path: Path) -> None:
-    """The TTL field is set when an event ends, on each of its documents, and taken away when it is taken up again."""
-    async with opened(tmp_path, retention=30 * DAY) as store:
+async def test_nothing_but_its_source_is_left_of_an_event_that_was_forgotten(tmp_path: Path) -> None:
+    """Its document stays, since its name is what an old repeat is refused by; its parts and what it said do not."""
+    async with opened(tmp_path) as store:
         await store.accept([item(data={"body": noise()})])
-        fields = await document(store, "events", document_id("s:1"))
-        assert fields is not None
-        assert fields["expire_at"] is None
-
         await store.settle(await claimed(store), ended("done"))
-        fields = await document(store, "events", document_id("s:1"))
-        expected = datetime.fromtimestamp(NOW + 1 + 30 * DAY, UTC)
-        assert fields is not None
-        assert fields["expire_at"] == expected
-        # It must not be found without them while it is being deleted.
-        assert [part["expire_at"] for part in await parts(store, "s:1")] == [expected + timedelta(days=3)]
+        assert await parts(store, "s:1")
 
-        await store.redrive("s:1", now=NOW + 5)
-        fields = await document(store, "events", document_id("s:1"))
-        assert fields is not None
-        assert fields["expire_at"] is None
-        assert [part["expire_at"] for part in await parts(store, "s:1")] == [None]
+        forgotten = await store.forget(before=NOW + DAY, limit=9)
+
+        assert (forgotten.events, forgotten.more) == (1, False)
+        assert await document(store, "events", document_id("s:1")) == {"gone": "s"}
+        assert await parts(store, "s:1") == []
 
 
-async def test_leg_that_ends_as_it_comes_expires_and_so_does_its_call(tmp_path: Path) -> None:
-    """Most legs are joined when they are accepted; what a call is known by outlives them."""
-    async with opened(tmp_path, retention=30 * DAY) as store:
-        await store.accept([replace(item("s:1"), leg=LEG)])
-        await store.accept([replace(item("s:2", received_at=NOW + 1, data={"body": noise()}), leg=LEG)])
-        joined = await document(store, "events", document_id("s:2"))
-        call = await document(store, "calls", document_id("call"))
-        ended_at = datetime.fromtimestamp(NOW + 1 + 30 * DAY, UTC)
-        later = ended_at + timedelta(days=3)
-        assert joined is not None
-        assert (joined["state"], joined["expire_at"]) == ("joined", ended_at)
-        assert [part["expire_at"] for part in await parts(store, "s:2")] == [later]
-        assert call is not None
-        assert call["expire_at"] == later
+async def test_forgetting_goes_on_in_pages_when_there_is_much(tmp_path: Path) -> None:
+    """What is searched and dropped is read a page at a time, to the end."""
+    async with opened(tmp_path) as store:
+        await store.accept([item(f"s:{number}", caller="+4930123456") for number in range(120)])
+        found = await store.search(lambda text: "4930123456" in text)
+        assert len(found) == 120
 
-        read = LegsRead("call", 2, ("s:1",), is_full=False, reason="judged", rules_hash="")
-        await store.judge(item("s:judged"), revision=2, legs=read, now=NOW + 9)
-        call = await document(store, "calls", document_id("call"))
-        assert call is not None
-        assert call["expire_at"] == later + timedelta(seconds=8)
+        await store.erase(found)
+
+        assert await store.search(lambda text: "4930123456" in text) == ()
+        assert [await store.drop("s", limit=100) for _ in range(3)] == [100, 20, 0]
 
 
 async def test_leg_is_accepted_when_the_parts_of_an_ended_leg_of_its_call_are_gone(tmp_path: Path) -> None:
-    """Firestore deletes each document for itself, those of a leg that others were left to as well."""
+    """A leg that has ended waits for nobody, so nobody reads it to find out whether it does."""
     async with opened(tmp_path) as store:
         await store.accept([replace(item("s:1", data={"body": noise()}), leg=LEG)])
         await store.settle(await claimed(store, now=LEG.late), ended("done"))
@@ -376,19 +358,6 @@ async def test_events_of_many_lanes_are_found_in_several_looks(tmp_path: Path, m
         assert await store.next_due(now=NOW) == NOW + 46
         found = [claim.key for _ in range(40) for claim in await store.claim_due(now=NOW + 60, lease=60, limit=9)]
         assert sorted(found) == [f"s:{number}" for number in range(5)]
-
-
-@pytest.mark.parametrize("before", [None, 30 * DAY], ids=["retention set later", "retention set from the start"])
-@pytest.mark.parametrize("repeat", [[item()], [item(), item("s:2")]], ids=["alone", "with others"])
-async def test_event_stays_known_when_it_was_deleted(before: float | None, repeat: list[Any], tmp_path: Path) -> None:
-    """An old delivery that is sent again after its event has expired is a repeat."""
-    async with opened(tmp_path, retention=before) as store:
-        await store.accept([item()])
-    async with opened(tmp_path, retention=30 * DAY) as store:
-        await store.settle(await claimed(store), ended("done"))
-        await (await store._loaded()).rows.reference("s:1").delete()
-        assert await store.accept(repeat) == [False, True][: len(repeat)]
-        assert await store.get("s:1") is None
 
 
 async def test_cancelled_attempt_is_cancelled_and_not_an_error(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ class Month:
 
 def month(run: Run, load: Load, events: float, *, prices: Prices = PRICES, free: Prices = FREE) -> Month:
     used = _used(run, load, events)
-    allowance = Prices(free.reads * DAYS / 1e5, free.writes * DAYS / 1e5, 0.0, *_values(free)[3:])
-    # What a TTL policy deletes is never free (Firestore docs, "Pricing"), and nothing else is deleted in numbers.
+    daily = (one * DAYS / 1e5 for one in (free.reads, free.writes, free.deletes))
+    allowance = Prices(*daily, *_values(free)[3:])
     beyond = [max(0.0, one - left) for one, left in zip(_values(used), _values(allowance), strict=True)]
     billed = Prices(*(one * price for one, price in zip(beyond, _values(prices), strict=True)))
     full = Prices(*(one * price for one, price in zip(_values(used), _values(prices), strict=True)))
@@ -119,11 +119,13 @@ def _used(run: Run, load: Load, events: float) -> Prices:
         + busy_seconds(process_seconds(run, load, events), load.hours)
         + SWEEPS * load.sweep_seconds
     )
-    documents = sum(events * share * DOCUMENTS[kind] for kind, share in load.mix.items())
+    if load.retained:
+        documents = sum(events * share * DOCUMENTS[kind] for kind, share in load.mix.items())
+        cost += run.kinds["forgotten"].cost * documents
     return Prices(
         reads=cost.reads / 1e5,
         writes=cost.writes / 1e5,
-        deletes=(cost.deletes + (documents if load.retained else 0.0)) / 1e5,
+        deletes=cost.deletes / 1e5,
         pubsub_tib=2 * messages * _KIB / _TIB,
         million_requests=(deliveries + messages + SWEEPS) / 1e6,
         vcpu_second=seconds * load.vcpu,

@@ -63,4 +63,8 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
     for filters in wanted:
         await store.list(**filters)
         await store.list(**filters, before=(NOW, "s:1"))
+    await store.forget(before=NOW + 10_000, limit=5)
+    await store.remembered()
+    await store.drop("s", limit=5)
+    await store.erase(await store.search(lambda text: "+49301234" in text))
     return {index_of(query) for query in asked}

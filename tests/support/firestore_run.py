@@ -61,6 +61,7 @@ KINDS = {
     "pushed again": "a message that comes a second time",
     "legs": f"a missed call that {LEGS} deliveries tell of",
     "sweep": "a sweep that finds nothing",
+    "forgotten": "an event whose time is over",
     "start": "a process that starts",
 }
 
@@ -196,11 +197,11 @@ def _leg(call: str, number: int, customer: int, fields: Mapping[str, Any], now: 
 
 
 @asynccontextmanager
-async def _open(events: int, together: int, retention: float | None) -> AsyncIterator[_Deployment]:
+async def _open(events: int, together: int) -> AsyncIterator[_Deployment]:
     known = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN, "QUEUE_TOKEN": "q" * 32}
     rules = parse(RULES.replace("badges:\n", _LEGS.removeprefix("\n"), 1), environ=known, providers=OPTIONS)
     bill, clock, messages = Bill(), Clock(), list[str]()
-    official = FirestoreStore(f"bench-{secrets.token_hex(8)}", retention=retention)
+    official = FirestoreStore(f"bench-{secrets.token_hex(8)}")
     await official.open()
     store = await billed(official, bill)
 
@@ -220,12 +221,12 @@ async def _open(events: int, together: int, retention: float | None) -> AsyncIte
         await official.close()
 
 
-async def run_counted(events: int, *, together: int = 1, retention: float | None = None) -> Run:
+async def run_counted(events: int, *, together: int = 1) -> Run:
     """Let `events` of each kind happen, so many `together` at a time, and count what they cost.
 
-    FIRESTORE_EMULATOR_HOST says where; `retention` is the store's.
+    FIRESTORE_EMULATOR_HOST says where.
     """
-    async with _open(events, together, retention) as deployment:
+    async with _open(events, together) as deployment:
         kinds: dict[str, Kind] = {}
         seen = deployment.portal.journal.last
 
@@ -268,6 +269,10 @@ async def run_counted(events: int, *, together: int = 1, retention: float | None
             note("sweep", 1)
         stored = await _stored(deployment)
         size = await _size_of_events(deployment.official)
+        deployment.bill.taken()
+        while (await deployment.store.forget(before=deployment.clock() + BETWEEN, limit=100)).more:
+            pass
+        note("forgotten", len(stored))
         return Run(kinds, _states(stored), _activities(deployment.portal), 2 * events, size)
 
 

@@ -99,7 +99,6 @@ WIRED_WRONGLY = [
         '["receive", "process", "install"]',
     ),
     Mistake("the_plan_names_who_does_what", "plan/main.tf", '= ["process", "sweep", "install"]', '= ["process"]'),
-    Mistake("the_plan_is_told_what_users_set", "plan.tf", "= var.retention_days", "= null"),
     Mistake("the_plan_is_told_what_users_set", "plan.tf", "= var.static_egress", "= false"),
     Mistake("the_plan_is_told_what_users_set", "plan.tf", "var.rules_file != null", "false"),
     Mistake(_WIRED, "firestore.tf", "= module.plan.database", '= "badge-bridge"'),
@@ -111,15 +110,8 @@ WIRED_WRONGLY = [
         'for_each = { for name, index in local.indexes : name => index if index.collection == "events" }\n',
     ),
     Mistake(_WIRED, "firestore.tf", '"DESCENDING" : "ASCENDING"', '"ASCENDING" : "DESCENDING"'),
-    Mistake(
-        _WIRED,
-        "firestore.tf",
-        'collection = each.key\n  field      = "expire_at"',
-        'collection = "attachments"\n  field      = "expire_at"',
-    ),
-    Mistake(_WIRED, "firestore.tf", "for_each = toset(local.expiring)", 'for_each = toset(["events"])'),
     Mistake(_WIRED, "firestore.tf", "  # Empty: no index.\n  index_config {}\n", ""),
-    Mistake(_WIRED, "firestore.tf", "field      = each.value.field", 'field      = "expire_at"'),
+    Mistake(_WIRED, "firestore.tf", "field      = each.value.field", 'field      = "settled_at"'),
     Mistake(
         _WIRED, "outputs.tf", "google_service_account.this[name].email", 'google_service_account.this["push"].email'
     ),

@@ -210,7 +210,7 @@ def new_code_is_deployed_and_new_rules_are_not(infra: Infra) -> Iterator[str]:
         yield "a changed rules file is not uploaded"
 
 
-def the_database_is_protected_and_forgets(infra: Infra) -> Iterator[str]:
+def the_database_is_protected(infra: Infra) -> Iterator[str]:
     database = infra.root.resources()["google_firestore_database.this"]
     for name in ("delete_protection_state", "deletion_policy", "point_in_time_recovery_enablement"):
         if not re.match(
@@ -220,13 +220,6 @@ def the_database_is_protected_and_forgets(infra: Infra) -> Iterator[str]:
             yield f"{name} is {database.get(name)}"
     if infra.root.named("variable")["protect_data"]["default"] is not True:
         yield "data is not protected by default"
-    field = infra.root.resources()["google_firestore_field.expire_at"]
-    if (
-        "ttl_config" not in field
-        or field["field"] != "expire_at"
-        or sorted(infra.root.locals["expiring"]) != ["calls", "events", "parts"]
-    ):
-        yield "events are kept for ever"
 
 
 def settings_and_environment_are_the_same(infra: Infra) -> Iterator[str]:
@@ -308,7 +301,7 @@ KEPT: dict[str, Policy] = {
         rights_are_given_on_one_thing_and_only_added,
         buckets_are_closed_and_keep_versions,
         new_code_is_deployed_and_new_rules_are_not,
-        the_database_is_protected_and_forgets,
+        the_database_is_protected,
         settings_and_environment_are_the_same,
         every_alert_says_what_to_do,
         whatever_users_set_is_described,

@@ -197,14 +197,6 @@ WIRED: Mapping[str, Mapping[str, Any]] = {
         "field": "${each.value.field}",
         "index_config": [{}],
     },
-    "google_firestore_field.expire_at": {
-        "for_each": "${toset(local.expiring)}",
-        "database": "${google_firestore_database.this.name}",
-        "collection": "${each.key}",
-        "field": "expire_at",
-        "ttl_config": [{}],
-        "index_config": [{}],
-    },
     "google_compute_network.egress": {"count": _EGRESS},
     "google_compute_subnetwork.egress": {
         "count": _EGRESS,

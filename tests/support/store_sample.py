@@ -19,8 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from badge_bridge.calls import call_join
-from badge_bridge.events import LEG, Event, Leg, event_key
+from badge_bridge.events import LEG, Event, Leg, call_join, event_key
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.portal import Facts, build_layout, content, origin_of
 from badge_bridge.sources.legs import judged_identity

@@ -47,8 +47,6 @@ def test_settings_are_read_when_given() -> None:
         ("CONCURRENCY", "many"),
         ("CONCURRENCY", "٣"),
         ("CONCURRENCY", "99999999999999999999"),
-        ("RETENTION_DAYS", "0"),
-        ("RETENTION_DAYS", "1.5"),
     ],
 )
 def test_setting_that_cannot_be_understood_is_named(name: str, value: str) -> None:
@@ -57,7 +55,7 @@ def test_setting_that_cannot_be_understood_is_named(name: str, value: str) -> No
         Settings.from_environ({name: value})
 
 
-@pytest.mark.parametrize("name", ["LOG_LEVEL", "LOG_FORMAT", "CONCURRENCY", "RETENTION_DAYS", "INVOKERS"])
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "LOG_FORMAT", "CONCURRENCY", "INVOKERS"])
 @pytest.mark.parametrize("value", ["whsec_MDEyMzQ1Njc4OWFiY2RlZg", "redis://u:pw@db @x", "x?token=pw"])
 def test_setting_that_may_hold_a_secret_is_not_repeated(name: str, value: str) -> None:
     """A token, or an address with one, that stands under the wrong name does not end up in a log."""
@@ -68,16 +66,15 @@ def test_setting_that_may_hold_a_secret_is_not_repeated(name: str, value: str) -
 
 
 def test_invokers_are_read_when_their_audience_is_given() -> None:
-    """The addresses are a list, without blanks and in one case; the days are a number."""
+    """The addresses are a list, without blanks and in one case."""
     settings = Settings.from_environ(
         {
             "INVOKERS": "Push@a.iam.gserviceaccount.com, cron@a.iam.gserviceaccount.com",
             "INVOKER_AUDIENCE": "https://a",
-            "RETENTION_DAYS": "30",
         }
     )
     assert settings.invokers == ("push@a.iam.gserviceaccount.com", "cron@a.iam.gserviceaccount.com")
-    assert (settings.invoker_audience, settings.retention) == ("https://a", 30 * 86_400)
+    assert settings.invoker_audience == "https://a"
 
 
 @pytest.mark.parametrize("given", [{"INVOKERS": "push@a.com"}, {"INVOKER_AUDIENCE": "https://a"}])

@@ -38,10 +38,12 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
 def test_statement_uses_index_when_run(connection: sqlite3.Connection, name: str) -> None:
-    """Each statement finds its rows by an index; only the handful of lanes is gone through."""
+    """Each statement finds its rows by an index; only the handful of lanes or sources is gone through."""
     steps = plan(connection, STATEMENTS[name])
 
-    scans = {step for step in steps if step.startswith("SCAN")} - {"SCAN CONSTANT ROW", "SCAN lanes"}
+    scans = {step for step in steps if step.startswith("SCAN")} - {"SCAN CONSTANT ROW", "SCAN lanes", "SCAN sources"}
+    if name == "REMEMBERED_SOURCES":  # starts at the first row, and stops there
+        scans -= {"SCAN remembered"}
     if name.startswith("LANES_"):  # starts at the first entry of the index, and stops there
         scans = {
             step for step in scans if not re.match(r"SCAN events USING (COVERING )?INDEX events_(ready|later)", step)
@@ -95,6 +97,16 @@ def test_calls_and_keys_are_looked_up_when_legs_come(connection: sqlite3.Connect
         "SEARCH calls USING PRIMARY KEY (value=?)",
         "SEARCH events USING INDEX sqlite_autoindex_events_1 (key=?) LEFT-JOIN",
     ]
+
+
+def test_forgetting_is_found_by_its_index_when_its_time_is_over(connection: sqlite3.Connection) -> None:
+    """Whether a key is remembered, and what is over, is found without reading what is not."""
+    joined = "events USING COVERING INDEX sqlite_autoindex_events_1 (key=?)"
+    assert plan(connection, sql.remembered(4)) == ["SEARCH remembered USING PRIMARY KEY (source=? AND hash=?)"]
+    assert plan(connection, sql.ENDED_BEFORE) == ["SEARCH events USING INDEX events_ended (settled_at<?)"]
+    assert plan(connection, sql.CLOSED_BEFORE)[0] == ("SEARCH attachments USING INDEX attachments_closed (closed_at<?)")
+    assert f"SEARCH {joined}" in plan(connection, sql.CLOSED_BEFORE)
+    assert plan(connection, sql.JOINS_ON)[0].startswith("SEARCH joins USING PRIMARY KEY")
 
 
 @pytest.mark.parametrize("wanted", FILTERS, ids=str)

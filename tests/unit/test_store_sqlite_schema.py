@@ -197,7 +197,7 @@ def everything(path: Path) -> dict[str, Any]:
         "schema": dict(
             connection.execute(
                 "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL "
-                "AND name NOT LIKE 'attachments%'"
+                "AND name NOT LIKE 'attachments%' AND name <> 'events_ended'"
             )
         ),
     }

@@ -30,7 +30,7 @@ async def _handle(request: Request, store: Store) -> Response:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings) -> Store:
-    return await stack.enter_async_context(opened_store(settings.state, retention=settings.retention))
+    return await stack.enter_async_context(opened_store(settings.state))
 
 
 _opening = Opening(_open)

@@ -198,7 +198,7 @@ async def open_whole(
     from badge_bridge.store import opened_store  # noqa: PLC0415 - with it
 
     settings, rules = await read_rules(settings)
-    store = await stack.enter_async_context(opened_store(settings.state, retention=settings.retention))
+    store = await stack.enter_async_context(opened_store(settings.state))
     return await stack.enter_async_context(
         open_bridge(
             rules,

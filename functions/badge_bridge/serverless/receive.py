@@ -63,7 +63,7 @@ async def _open(stack: AsyncExitStack, settings: Settings) -> Front:
 async def _open_receiver(
     stack: AsyncExitStack, rules: RulesFile, settings: Settings, dispatcher: PubSubDispatcher
 ) -> Front:
-    store = await stack.enter_async_context(opened_store(settings.state, retention=settings.retention))
+    store = await stack.enter_async_context(opened_store(settings.state))
     sources = build_all(rules.sources)
     tokens = None
     if any(source.late_secrets for source in sources.values()):

@@ -24,13 +24,12 @@ _KNOWN = (
 )
 
 
-def open_store(url: str, *, retention: float | None = None) -> Store:
+def open_store(url: str) -> Store:
     """The store that a URL names, not opened yet: `await open()` it in the process and event loop that uses it.
 
     `sqlite:///PATH`: a SQLite file; everything after the three slashes is its path, taken literally, so that a fourth
     slash makes it absolute. `firestore://PROJECT/DATABASE`: a Firestore database in native mode, by default the one
-    named `(default)`; `retention` is how many seconds after its end it keeps an event, None for ever. `memory:`:
-    nothing is kept beyond the process.
+    named `(default)`. `memory:`: nothing is kept beyond the process.
 
     Raises:
         SettingsError: another scheme, or no path.
@@ -47,19 +46,19 @@ def open_store(url: str, *, retention: float | None = None) -> Store:
     if scheme == "firestore":
         from badge_bridge.store.firestore import FirestoreStore
 
-        return FirestoreStore(*_project_and_database(url, rest), retention=retention)
+        return FirestoreStore(*_project_and_database(url, rest))
     raise SettingsError(f"the store {repeated(url)} is not known; write {_KNOWN}")
 
 
 @asynccontextmanager
-async def opened_store(url: str, *, retention: float | None = None) -> AsyncIterator[Store]:
+async def opened_store(url: str) -> AsyncIterator[Store]:
     """What `open_store` gives, opened, and closed on leaving.
 
     Raises:
         SettingsError: the URL cannot be understood.
         StoreUnavailable: the store cannot be opened.
     """
-    store = open_store(url, retention=retention)
+    store = open_store(url)
     await store.open()
     try:
         yield store

@@ -33,6 +33,7 @@ from typing import Literal, Protocol
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.forgetting import Forgetting
 
 __all__ = [
     "LONGEST_LEASE",
@@ -273,8 +274,8 @@ class Note:
     version: int
 
 
-class Store(Protocol):
-    """All methods raise `StoreUnavailable` when the store cannot write or read."""
+class Store(Forgetting, Protocol):
+    """All methods raise `StoreUnavailable` when the store cannot write or read. How it forgets: `store.forgetting`."""
 
     restored_at: float | None
     """When a backup was put in the place of the store before it (unix seconds), as known once it is open; None where
@@ -296,7 +297,8 @@ class Store(Protocol):
         """
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
-        """Write events durably, all or none; for each, True where it is new and False where its key was known.
+        """Write events durably, all or none; for each, True where it is new and False where its key was known, also
+        where its event was forgotten since.
 
         When this returns, the events survive a power failure. A new leg of a call is due when its call may be judged,
         or joined at once where another one waits for that (`store.legs`).
@@ -327,8 +329,9 @@ class Store(Protocol):
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
         """End an attempt. False, and nothing written, where the lease is no longer the claim's.
 
-        Where the event was revised meanwhile and says something else now, what was settled is about a content that is
-        no more: the attempt and its outcomes are recorded, and the event is due at once, whatever `settlement` says.
+        So too where the event was erased meanwhile. Where it was revised and says something else now, what was settled
+        is about a content that is no more: the attempt and its outcomes are recorded, and the event is due at once,
+        whatever `settlement` says.
         """
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
@@ -380,7 +383,10 @@ class Store(Protocol):
         """
 
     async def attach(self, attachment: Attachment) -> None:
-        """Write a row of the ledger, durably; it replaces the one of the same event and rule."""
+        """Write a row of the ledger, durably; it replaces the one of the same event and rule.
+
+        Nothing is written where the event was forgotten, unless there is such a row.
+        """
 
     async def unattach(self, key: str, rule: str) -> bool:
         """Take back a row whose activity was certainly not added. False where there is none, or where it has an id."""

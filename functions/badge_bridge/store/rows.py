@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from badge_bridge.outcomes import Outcome
-from badge_bridge.store.protocol import Accepted, Attempt, State, StoredEvent
+from badge_bridge.store.protocol import Accepted, Attachment, Attempt, State, StoredEvent
 from badge_bridge.store.records import (
     plain,
     read_outcomes,
@@ -15,7 +15,7 @@ from badge_bridge.store.records import (
     write_event,
 )
 
-__all__ = ["AttemptRow", "Row", "new_row", "shown", "shown_whole"]
+__all__ = ["AttemptRow", "Row", "new_row", "shown", "shown_whole", "texts_of_attachment", "texts_of_row"]
 
 
 @dataclass(slots=True)
@@ -117,3 +117,14 @@ def shown_whole(row: Row) -> StoredEvent:
         outcome for attempt in row.history for outcome in show_outcomes(attempt.outcomes, attempt=attempt.number)
     )
     return replace(shown(row), outcomes=outcomes, history=history)
+
+
+def texts_of_row(row: Row) -> tuple[str, ...]:
+    """All that is written of an event and its attempts."""
+    attempts = (text for one in row.history for text in (one.reason, one.asked, one.outcomes))
+    return (row.event, row.verified, row.reason, row.lane, *row.joins, *attempts)
+
+
+def texts_of_attachment(row: Attachment) -> tuple[str, ...]:
+    """All that is written in a row of the ledger."""
+    return (row.join, row.content, row.customer)

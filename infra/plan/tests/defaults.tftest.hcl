@@ -9,7 +9,6 @@ variables {
   rules                 = null
   functions             = {}
   database              = "badge-bridge"
-  retention_days        = 30
   log_level             = "INFO"
   show_phone_numbers    = false
   secrets               = { twilio = {}, shop = { readers = ["receive"] } }
@@ -75,11 +74,10 @@ run "environments" {
       for function in values(output.functions) : (
         function.environment["STATE"] == "firestore://acme-badges-1/badge-bridge" &&
         function.environment["DISPATCH"] == "pubsub://acme-badges-1/${output.topic.name}" &&
-        function.environment["GOOGLE_CLOUD_PROJECT"] == "acme-badges-1" &&
-        function.environment["RETENTION_DAYS"] == "30"
+        function.environment["GOOGLE_CLOUD_PROJECT"] == "acme-badges-1"
       )
     ])
-    error_message = "A function does not know the store, the topic, the project or the retention."
+    error_message = "A function does not know the store, the topic or the project."
   }
   assert {
     condition = alltrue([
@@ -190,7 +188,6 @@ run "rules_in_the_zip" {
     uploads_rules         = false
     rules                 = "rules.yaml"
     encryption_key_secret = ""
-    retention_days        = null
     functions             = { receive = { memory = "1Gi" } }
   }
   assert {
@@ -198,7 +195,7 @@ run "rules_in_the_zip" {
     error_message = "The rules file in the zip is not used."
   }
   assert {
-    condition     = length(setintersection(keys(output.functions["receive"].environment), ["ENCRYPTION_KEY", "RETENTION_DAYS"])) == 0
+    condition     = !contains(keys(output.functions["receive"].environment), "ENCRYPTION_KEY")
     error_message = "A setting that is left out is set."
   }
   assert {

@@ -9,7 +9,6 @@ variables {
   rules                 = null
   functions             = {}
   database              = "badge-bridge"
-  retention_days        = 30
   log_level             = "INFO"
   show_phone_numbers    = false
   secrets               = {}
@@ -207,15 +206,6 @@ run "database_without_a_name" {
     database = "(default)"
   }
   expect_failures = [var.database]
-}
-
-run "retention_of_half_a_day" {
-  command = plan
-
-  variables {
-    retention_days = 0.5
-  }
-  expect_failures = [var.retention_days]
 }
 
 run "log_level_that_is_none" {

@@ -165,9 +165,14 @@ class Database:
         async with self._translated(transaction):
             return [_pair(snapshot) async for snapshot in query.stream(transaction=transaction)]
 
-    async def set(self, reference: Reference, fields: Mapping[str, Any]) -> None:
+    async def update(self, reference: Reference, fields: Mapping[str, Any]) -> bool:
+        """Write fields of a document that is there; False where it is not."""
         async with self._translated():
-            await reference.set(dict(fields))
+            try:
+                await reference.update(dict(fields))
+            except NotFound:
+                return False
+            return True
 
     @asynccontextmanager
     async def _translated(self, transaction: AsyncTransaction | None = None) -> AsyncIterator[None]:

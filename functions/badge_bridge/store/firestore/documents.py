@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from badge_bridge.store.firestore.texts import pack, part_names, unpack
@@ -24,20 +23,23 @@ __all__ = [
     "BUCKETS",
     "CALLS",
     "EVENTS",
+    "GONE",
     "HOLDS",
     "LANES",
     "LET_GO",
     "NOTES",
     "PARTS",
     "PASSING",
-    "SEEN",
     "SHARDS",
     "Written",
     "document_id",
+    "is_gone",
     "known",
     "names_of_parts",
     "read_call",
     "read_row",
+    "texts_of_event",
+    "tombstone",
     "what_is_readable",
     "write_call",
     "write_row",
@@ -46,7 +48,7 @@ __all__ = [
 T = TypeVar("T")
 
 EVENTS, PARTS, CALLS, LANES = "events", "parts", "calls", "lanes"
-ATTACHMENTS, NOTES, HOLDS, BUCKETS, SEEN = "attachments", "notes", "holds", "buckets", "seen"
+ATTACHMENTS, NOTES, HOLDS, BUCKETS = "attachments", "notes", "holds", "buckets"
 
 SHARDS = 8
 """Each takes about 160 events a second: 500 writes of an index that grows, of which an event makes 3. A query asks all
@@ -66,10 +68,8 @@ commit.
 LET_GO = 1.0
 """Seconds for telling Firestore that a transaction is over, which it finds out by itself after a minute."""
 
-LATER = 3 * 86_400.0
-"""Seconds by which what an event is read with outlives it: Firestore deletes each document for itself, within a day or
-so of its time.
-"""
+GONE = "gone"
+"""The field of what stays in the place of an event that was forgotten or erased: its source. There is no other."""
 
 _TEXTS = ("event", "history")
 
@@ -87,8 +87,7 @@ class Written:
     parts: dict[str, dict[str, Any]]
 
 
-def write_row(row: Row, *, retention: float | None = None) -> Written:
-    """`retention`: how many seconds after its end an event is deleted; None keeps it."""
+def write_row(row: Row) -> Written:
     id_ = document_id(row.key)
     history = json.dumps([asdict(attempt) for attempt in row.history], ensure_ascii=False, separators=(",", ":"))
     (event, event_parts), (attempts, history_parts) = pack(row.event), pack(history)
@@ -117,18 +116,18 @@ def write_row(row: Row, *, retention: float | None = None) -> Written:
         "since_attempt": row.since_attempt,
         "revision": row.revision,
         "shard": int(id_[:8], 16) % SHARDS,
-        "expire_at": _expiry(row.settled_at, retention),
     }
-    expiry = _expiry(row.settled_at, retention, later=LATER)
-    parts = {name: {"bytes": content, "expire_at": expiry} for name, content in (event_parts | history_parts).items()}
+    parts = {name: {"bytes": content} for name, content in (event_parts | history_parts).items()}
     return Written(fields, parts)
 
 
-def _expiry(ended_at: float | None, retention: float | None, *, later: float = 0.0) -> datetime | None:
-    """The time after which Firestore's TTL policy deletes a document."""
-    if ended_at is None or retention is None:
-        return None
-    return datetime.fromtimestamp(ended_at + retention + later, UTC)
+def tombstone(source: str) -> dict[str, Any]:
+    """What stays of an event: in its document's name the hash of its key, and so whoever creates it anew is refused."""
+    return {GONE: source}
+
+
+def is_gone(fields: Mapping[str, Any]) -> bool:
+    return GONE in fields
 
 
 def names_of_parts(fields: Mapping[str, Any]) -> list[str]:
@@ -200,15 +199,22 @@ def _row(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Row:
     )
 
 
-def write_call(value: str, call: Call, *, now: float, retention: float | None) -> dict[str, Any]:
-    """`now`: when it has changed, unix seconds; it is kept for longer than its legs are."""
-    return {
-        "call": value,
-        "legs": call.legs,
-        "keeper": call.keeper,
-        "stage": int(call.stage),
-        "expire_at": _expiry(now, retention, later=LATER),
-    }
+def texts_of_event(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> Iterator[str]:
+    """All that is written of an event and its attempts, also where this version cannot read it."""
+    for name, value in fields.items():
+        if name in _TEXTS:
+            try:
+                yield unpack(value, parts)
+            except (AttributeError, KeyError, TypeError, ValueError, zlib.error):
+                yield str(value)
+        elif isinstance(value, list):
+            yield from map(str, value)
+        elif isinstance(value, str):
+            yield value
+
+
+def write_call(value: str, call: Call) -> dict[str, Any]:
+    return {"call": value, "legs": call.legs, "keeper": call.keeper, "stage": int(call.stage)}
 
 
 def read_call(fields: Mapping[str, Any] | None) -> Call:

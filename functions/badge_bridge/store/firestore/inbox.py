@@ -25,7 +25,6 @@ from badge_bridge.store.firestore.documents import (
     NOTES,
     PARTS,
     PASSING,
-    SEEN,
     document_id,
     names_of_parts,
     read_call,
@@ -53,7 +52,7 @@ TOTAL = 8.0
 
 
 class Inbox:
-    """`database` is its resource name, `projects/{project}/databases/{database}`; `retention` as `FirestoreStore`."""
+    """`database` is its resource name, `projects/{project}/databases/{database}`."""
 
     def __init__(
         self,
@@ -62,14 +61,11 @@ class Inbox:
         *,
         new_token: Callable[[], str],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        retention: float | None = None,
     ) -> None:
         self._api = api
         self._documents = f"{database}/documents"
         self._new_token = new_token
         self._sleep = sleep
-        self._retention = retention
-        self._keep_seen = retention is not None
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         """As `Store.accept`."""
@@ -119,13 +115,12 @@ class Inbox:
             for entry in entries
             if entry.leg
         }
-        seen_names = {key: self._name(SEEN, document_id(key)) for key in event_names} if self._keep_seen else {}
         # Begun by a request of its own: without its name, nobody could let go of what it has read.
         transaction = (await self._post("beginTransaction", {"options": {"readWrite": {}}}))["transaction"]
         try:
-            found = await self._read([*event_names.values(), *call_names.values(), *seen_names.values()], transaction)
+            found = await self._read([*event_names.values(), *call_names.values()], transaction)
             desk = _Desk(
-                known={key for key, name in event_names.items() if name in found or seen_names.get(key) in found},
+                known={key for key, name in event_names.items() if name in found},
                 calls={value: read_call(found.get(name)) for value, name in call_names.items()},
             )
             await self._fetch_keepers(desk, transaction)
@@ -147,9 +142,8 @@ class Inbox:
     def _placed(self, desk: _Desk, call_names: Mapping[str, str], receipt: str) -> list[dict[str, Any]]:
         """The writes that put down what lies on the desk."""
         writes = [write for row in desk.new.values() for write in self._writes(row, receipt)]
-        for value, now in desk.changed_calls.items():
-            fields = write_call(value, desk.calls[value], now=now, retention=self._retention)
-            writes.append(self._set(call_names[value], fields))
+        calls = {value: desk.calls[value] for value in sorted(desk.changed_calls)}
+        writes += [self._set(call_names[value], write_call(value, call)) for value, call in calls.items()]
         for keeper in desk.hurried.values():
             fields = write_row(keeper).fields
             changed = {name: fields[name] for name in ("due", "wake_at", "ready")}
@@ -167,7 +161,7 @@ class Inbox:
         found = await self._read(list(names.values()), transaction)
         for key, name in names.items():
             # One that has ended waits for nobody, and its parts may be gone.
-            if name in found and found[name]["state"] == "waiting":
+            if found.get(name, {}).get("state") == "waiting":
                 fields = found[name]
                 parts = {part: f"{name}/{PARTS}/{part}" for part in names_of_parts(fields)}
                 contents = await self._read(list(parts.values()), transaction)
@@ -222,14 +216,11 @@ class Inbox:
         return f"{self._documents}/{collection}/{id_}"
 
     def _writes(self, row: Row, receipt: str) -> list[dict[str, Any]]:
-        written = write_row(row, retention=self._retention)
+        written = write_row(row)
         name = self._name(EVENTS, document_id(row.key))
-        creations = [self._set(name, {**written.fields, "receipt": receipt, "seen": self._keep_seen})]
-        if self._keep_seen:
-            creations.append(self._set(self._name(SEEN, document_id(row.key)), {"received_at": row.received_at}))
-        # A part with this content may be left of an event that was deleted.
+        creation = self._set(name, {**written.fields, "receipt": receipt})
         parts = [self._set(f"{name}/{PARTS}/{part}", fields) for part, fields in written.parts.items()]
-        return [{**creation, "currentDocument": {"exists": False}} for creation in creations] + parts
+        return [{**creation, "currentDocument": {"exists": False}}, *parts]
 
     def _set(self, name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"update": {"name": name, "fields": write_fields(fields)}}
@@ -253,8 +244,7 @@ class _Desk:
     calls: dict[str, Call]
     keepers: dict[str, Row] = field(default_factory=dict)
     new: dict[str, Row] = field(default_factory=dict)
-    changed_calls: dict[str, float] = field(default_factory=dict)
-    """When the last of their legs was received."""
+    changed_calls: set[str] = field(default_factory=set)
     hurried: dict[str, Row] = field(default_factory=dict)
 
     def take(self, row: Row, leg: LegPlace | None) -> bool:
@@ -274,7 +264,7 @@ class _Desk:
         keeper_waits = keeper is not None and transitions.keeps_its_call(keeper)
         placing = place(row.key, leg, row.received_at, call=call, keeper_waits=keeper_waits)
         self.calls[value] = placing.call
-        self.changed_calls[value] = row.received_at
+        self.changed_calls.add(value)
         transitions.put(row, placing)
         if keeper is not None and transitions.hurry(keeper, placing, row.received_at) and keeper.key not in self.new:
             self.hurried[keeper.key] = keeper

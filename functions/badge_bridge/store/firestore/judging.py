@@ -17,12 +17,9 @@ __all__ = ["Judging"]
 
 
 class Judging:
-    """`retention`: as `Rows`."""
-
-    def __init__(self, database: Database, rows: Rows, retention: float | None) -> None:
+    def __init__(self, database: Database, rows: Rows) -> None:
         self._database = database
         self._rows = rows
-        self._retention = retention
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
         """As `Store.judge`."""
@@ -39,14 +36,14 @@ class Judging:
             call = read_call(fields)
             is_whole = fields is None or call.legs <= legs.count
             wanted = {plain(key) for key in legs.open} if is_whole else {call.keeper} - {""}
-            stored = await self._rows.read(*sorted({new.key} | wanted), transaction=transaction)
+            looked = await self._rows.look(*sorted({new.key} | wanted), transaction=transaction)
+            stored = looked.stored
             if written and new.key in stored and stored[new.key].row == written[0]:
                 return written[1]  # by the try before, to which no answer came
-            is_news = self._revise(transaction, stored, new, now)
+            is_news = new.key not in looked.gone and self._revise(transaction, stored, new, now)
             if fields is not None:
                 stage = max(call.stage, Stage.FULL if legs.is_full else Stage.JUDGED)
-                fields = write_call(value, replace(call, stage=stage), now=now, retention=self._retention)
-                transaction.set(reference, fields)
+                transaction.set(reference, write_call(value, replace(call, stage=stage)))
             for key in wanted & stored.keys():
                 row = stored[key].row
                 if transitions.join(row, legs, now) if is_whole else transitions.hasten(row, now):

@@ -159,6 +159,15 @@ class Lanes:
 
         return await self._database.transact(_lock(name), work)
 
+    async def erase_reason(self, name: str) -> None:
+        async def work(transaction: AsyncTransaction) -> None:
+            found = await self.read(name, transaction)
+            if found is not None:
+                found.reason = ""
+                self.write(transaction, found)
+
+        await self._database.transact(_lock(name), work)
+
     def _reference(self, name: str) -> Reference:
         return self._database.document(LANES, document_id(name))
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from badge_bridge.store.firestore.database import Database, Reference, where
-from badge_bridge.store.firestore.documents import ATTACHMENTS, document_id, known
+from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference, where
+from badge_bridge.store.firestore.documents import ATTACHMENTS, EVENTS, document_id, is_gone, known
 from badge_bridge.store.protocol import Attachment
 from badge_bridge.store.records import plain, plain_attachment
 
@@ -22,7 +22,20 @@ class Ledger:
 
     async def attach(self, attachment: Attachment) -> None:
         row = plain_attachment(attachment)
-        await self._database.set(self._reference(row.key, row.rule), _write(row))
+        reference = self._reference(row.key, row.rule)
+        # With an activity it is there already, but where it was taken back or erased meanwhile.
+        if row.activity is not None and await self._database.update(reference, _write(row)):
+            return
+        event = self._database.document(EVENTS, document_id(row.key))
+
+        async def work(transaction: AsyncTransaction) -> None:
+            found = await self._database.read([reference, event], transaction)
+            if reference.path in found:
+                transaction.update(reference, _write(row))
+            elif not is_gone(found.get(event.path, {})):
+                transaction.set(reference, _write(row))
+
+        await self._database.transact(reference.path, work)
 
     async def unattach(self, key: str, rule: str) -> bool:
         return await self._change(key, rule, lambda row: None if row.activity is None else row)
@@ -53,7 +66,7 @@ class Ledger:
             if before is None:
                 return None, False
             row = change(_read(before))
-            after = _write(row) if row else None
+            after = {**before, **_write(row)} if row else None
             return after, after != before
 
         return await self._database.change(self._reference(plain(key), plain(rule)), decide)

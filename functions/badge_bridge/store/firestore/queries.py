@@ -7,10 +7,20 @@ of its order. All shards are asked at once, and the answers come merged in that 
 
 from __future__ import annotations
 
-from badge_bridge.store.firestore.database import AsyncQuery, Database, where
-from badge_bridge.store.firestore.documents import AT_ONCE, EVENTS, SHARDS
+from badge_bridge.store.firestore.database import AsyncQuery, Database, Reference, where
+from badge_bridge.store.firestore.documents import AT_ONCE, ATTACHMENTS, EVENTS, GONE, SHARDS
 
-__all__ = ["being_worked_on", "by_join", "newest_first", "waiting_at_once", "waiting_for"]
+__all__ = [
+    "being_worked_on",
+    "by_join",
+    "by_name",
+    "ended_before",
+    "gone",
+    "left_behind",
+    "newest_first",
+    "waiting_at_once",
+    "waiting_for",
+]
 
 
 _FOUND_BY = ["key", "lane", "received_at", "wake_at"]
@@ -49,3 +59,27 @@ def by_join(database: Database, join: str) -> AsyncQuery:
     """Events with this value among their joins, by when they happened."""
     events = where(database.collection(EVENTS), joins=("array_contains", join))
     return events.order_by("time").order_by("key")
+
+
+def ended_before(database: Database, time: float) -> AsyncQuery:
+    """Events that ended before then and were not taken up again, those that ended first first."""
+    return where(_all(database), settled_at=("<", time)).order_by("settled_at").select(["key", "type", "joins"])
+
+
+def left_behind(database: Database, time: float) -> AsyncQuery:
+    """Rows of the ledger whose event is gone, and whose badge was taken off before then."""
+    rows = where(database.collection(ATTACHMENTS), left=("==", True), closed_at=("<", time))
+    return rows.order_by("closed_at").select([])
+
+
+def gone(database: Database, *, after: str = "", source: str = "") -> AsyncQuery:
+    """What stays of events that are gone: of a source, or of those whose names come after another."""
+    events = database.collection(EVENTS)
+    found = where(events, **{GONE: ("==", source) if source else (">", after)})
+    return (found if source else found.order_by(GONE)).select([GONE])
+
+
+def by_name(database: Database, collection: str, *, after: Reference | None) -> AsyncQuery:
+    """All documents of a collection, from behind one of them."""
+    documents = database.collection(collection).order_by("__name__")
+    return documents if after is None else documents.start_after({"__name__": after})

@@ -7,7 +7,7 @@ from typing import Any
 
 from badge_bridge.events import Event
 from badge_bridge.store.firestore.database import AsyncQuery, Database, Reference, in_turn, where
-from badge_bridge.store.firestore.documents import what_is_readable
+from badge_bridge.store.firestore.documents import is_gone, what_is_readable
 from badge_bridge.store.firestore.queries import by_join, newest_first
 from badge_bridge.store.firestore.rows import Rows
 from badge_bridge.store.protocol import Listing, StoredEvent
@@ -28,7 +28,7 @@ class Reading:
         """As `Store.get`."""
         reference = self._rows.reference(plain(key))
         fields = (await self._database.read([reference])).get(reference.path)
-        return shown_whole(await self._row(reference, fields)) if fields else None
+        return shown_whole(await self._row(reference, fields)) if fields and not is_gone(fields) else None
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         """As `Store.related`."""

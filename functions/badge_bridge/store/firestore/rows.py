@@ -12,8 +12,8 @@ from badge_bridge.store.firestore.database import AsyncTransaction, Database, Re
 from badge_bridge.store.firestore.documents import (
     EVENTS,
     PARTS,
-    SEEN,
     document_id,
+    is_gone,
     names_of_parts,
     read_row,
     what_is_readable,
@@ -23,7 +23,7 @@ from badge_bridge.store.leases import SetAside
 from badge_bridge.store.records import Unreadable
 from badge_bridge.store.rows import Row
 
-__all__ = ["Rows", "Stored"]
+__all__ = ["Looked", "Rows", "Stored"]
 
 
 @dataclass(slots=True)
@@ -35,25 +35,39 @@ class Stored:
     row: Row
 
 
-class Rows:
-    """The documents in `events`. `retention`: seconds that an event is kept after its end, or None."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Events by key, and the keys of those that were forgotten or erased."""
 
-    def __init__(self, database: Database, retention: float | None) -> None:
+    stored: dict[str, Stored]
+    gone: set[str]
+
+
+class Rows:
+    """The documents in `events`."""
+
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._retention = retention
 
     def reference(self, key: str) -> Reference:
         return self._database.document(EVENTS, document_id(key))
 
+    async def look(self, *keys: str, transaction: AsyncTransaction | None = None) -> Looked:
+        """What there is of these events."""
+        references = {key: self.reference(key) for key in keys}
+        found = await self._database.read(list(references.values()), transaction)
+        there = {key: found[reference.path] for key, reference in references.items() if reference.path in found}
+        gone = {key for key, fields in there.items() if is_gone(fields)}
+        stored = {
+            key: await self.stored(references[key], fields, transaction)
+            for key, fields in there.items()
+            if key not in gone
+        }
+        return Looked(stored, gone)
+
     async def read(self, *keys: str, transaction: AsyncTransaction | None = None) -> dict[str, Stored]:
         """The events that there are, by key."""
-        references = [self.reference(key) for key in keys]
-        found = await self._database.read(references, transaction)
-        return {
-            fields["key"]: await self.stored(reference, fields, transaction)
-            for reference in references
-            if (fields := found.get(reference.path)) is not None
-        }
+        return (await self.look(*keys, transaction=transaction)).stored
 
     async def one(self, key: str, transaction: AsyncTransaction | None = None) -> Stored | None:
         return (await self.read(key, transaction=transaction)).get(key)
@@ -74,38 +88,31 @@ class Rows:
             # Read between two writes, and not in a transaction: the document is another one by now.
             if transaction is None:
                 again = (await self._database.read([reference])).get(reference.path)
-                if again is not None and names_of_parts(again) != names:
+                if again is not None and not is_gone(again) and names_of_parts(again) != names:
                     return await self.stored(reference, again)
             raise StoreUnavailable(f"Firestore: {fields['key']}: a part of the event is missing: {missing[0]!r}")
         return Stored(reference, fields, read_row(fields, contents))
 
     def write(self, transaction: AsyncTransaction, stored: Stored) -> None:
         """Write what has changed since the event was read."""
-        written = write_row(stored.row, retention=self._retention)
+        written = write_row(stored.row)
         changes = {name: value for name, value in written.fields.items() if stored.fields.get(name, ...) != value}
         if not changes:
             return
         kept = set(names_of_parts(stored.fields))
         for name in kept - written.parts.keys():
             transaction.delete(stored.reference.collection(PARTS).document(name))
-        expires = "expire_at" in changes
         for name, part in written.parts.items():
-            if expires or name not in kept:
+            if name not in kept:
                 transaction.set(stored.reference.collection(PARTS).document(name), part)
-        if written.fields["expire_at"] is not None and expires and not stored.fields.get("seen"):
-            # Once the event is gone, an old delivery that is sent again is known by this. An event that came in while
-            # events were kept for ever has none yet.
-            seen = self._database.document(SEEN, stored.reference.id)
-            transaction.set(seen, {"received_at": stored.row.received_at})
         transaction.update(stored.reference, changes)
 
     def create(self, transaction: AsyncTransaction, row: Row) -> None:
         """Write an event that was looked for in this transaction and not found."""
         reference = self.reference(row.key)
-        written = write_row(row, retention=self._retention)
+        written = write_row(row)
         transaction.create(reference, {**written.fields, "receipt": ""})
         for name, part in written.parts.items():
-            # One with this content may be left of an event that was deleted.
             transaction.set(reference.collection(PARTS).document(name), part)
 
     async def set_aside(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.store import transitions
 from badge_bridge.store.firestore.inbox import Inbox
+from badge_bridge.store.forgetting import Forgotten, Trace
 from badge_bridge.store.protocol import (
     Accepted,
     Attachment,
@@ -33,12 +34,14 @@ from badge_bridge.store.records import plain
 
 if TYPE_CHECKING:
     from badge_bridge.store.firestore.database import Database
+    from badge_bridge.store.firestore.forgetting import Forgetting
     from badge_bridge.store.firestore.judging import Judging
     from badge_bridge.store.firestore.lanes import Lanes
     from badge_bridge.store.firestore.ledger import Ledger
     from badge_bridge.store.firestore.queue import Queue
     from badge_bridge.store.firestore.reading import Reading
     from badge_bridge.store.firestore.rows import Rows
+    from badge_bridge.store.firestore.searching import Searching
     from badge_bridge.store.firestore.shared import Shared
 
 __all__ = ["FirestoreStore"]
@@ -49,7 +52,6 @@ _ADDRESS = "https://firestore.googleapis.com"
 class FirestoreStore:
     """A `Store` in a Firestore database in native mode.
 
-    `retention`: seconds after which an event that has ended is deleted, by a TTL policy on `expire_at`; None keeps it.
     FIRESTORE_EMULATOR_HOST is honoured, as by all of Google's clients. Other processes may have the same database
     open, so opening it takes back nothing: what a process that died had leased is claimable when the lease is over.
     """
@@ -62,12 +64,10 @@ class FirestoreStore:
         project: str,
         database: str = "(default)",
         *,
-        retention: float | None = None,
         new_token: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self.project = project
         self.database = database
-        self._retention = retention
         self._new_token = new_token
         self._api: GoogleApi | None = None
         self._inbox_or_none: Inbox | None = None
@@ -91,7 +91,6 @@ class FirestoreStore:
             self._api,
             f"projects/{self.project}/databases/{self.database}",
             new_token=lambda: secrets.token_hex(16),
-            retention=self._retention,
         )
 
     async def close(self) -> None:
@@ -122,7 +121,7 @@ class FirestoreStore:
         _ = self._inbox
         async with self._loading:
             if self._desk is None:
-                desk = asyncio.to_thread(_open_desk, self.project, self.database, self._retention, self._new_token)
+                desk = asyncio.to_thread(_open_desk, self.project, self.database, self._new_token)
                 self._desk = await desk
             return self._desk
 
@@ -206,6 +205,25 @@ class FirestoreStore:
     async def let_go(self, name: str, *, holder: str) -> bool:
         return await (await self._loaded()).shared.let_go(name, holder=holder)
 
+    async def forget(self, *, before: float, limit: int) -> Forgotten:
+        return await (await self._loaded()).forgetting.forget(before=before, limit=limit)
+
+    async def remembered(self) -> Sequence[str]:
+        return await (await self._loaded()).forgetting.remembered()
+
+    async def drop(self, source: str, *, limit: int) -> int:
+        return await (await self._loaded()).forgetting.drop(source, limit=limit)
+
+    async def search(self, matches: Callable[[str], bool]) -> Sequence[Trace]:
+        return await (await self._loaded()).searching.search(matches)
+
+    async def erase(self, traces: Collection[Trace]) -> None:
+        await (await self._loaded()).forgetting.erase(traces)
+
+    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[str]:  # noqa: ARG002 - no file is ours
+        _ = self._inbox
+        return ()
+
     # Last, because from here on `list` means this method to a type checker.
     async def list(
         self,
@@ -231,6 +249,8 @@ class _Desk:
     judging: Judging
     reading: Reading
     ledger: Ledger
+    forgetting: Forgetting
+    searching: Searching
     shared: Shared
 
 
@@ -239,25 +259,29 @@ async def _owner(_rejected: str) -> str:
     return "owner"
 
 
-def _open_desk(project: str, name: str, retention: float | None, new_token: Callable[[], str]) -> _Desk:
+def _open_desk(project: str, name: str, new_token: Callable[[], str]) -> _Desk:
     from badge_bridge.store.firestore.database import Database  # noqa: PLC0415 - see `_loaded`
+    from badge_bridge.store.firestore.forgetting import Forgetting  # noqa: PLC0415
     from badge_bridge.store.firestore.judging import Judging  # noqa: PLC0415
     from badge_bridge.store.firestore.lanes import Lanes  # noqa: PLC0415
     from badge_bridge.store.firestore.ledger import Ledger  # noqa: PLC0415
     from badge_bridge.store.firestore.queue import Queue  # noqa: PLC0415
     from badge_bridge.store.firestore.reading import Reading  # noqa: PLC0415
     from badge_bridge.store.firestore.rows import Rows  # noqa: PLC0415
+    from badge_bridge.store.firestore.searching import Searching  # noqa: PLC0415
     from badge_bridge.store.firestore.shared import Shared  # noqa: PLC0415
 
     database = Database(project, name)
-    rows, lanes = Rows(database, retention), Lanes(database)
+    rows, lanes = Rows(database), Lanes(database)
     return _Desk(
         database=database,
         rows=rows,
         lanes=lanes,
         queue=Queue(database, rows, lanes, new_token),
-        judging=Judging(database, rows, retention),
+        judging=Judging(database, rows),
         reading=Reading(database, rows),
         ledger=Ledger(database),
+        forgetting=Forgetting(database, rows, lanes),
+        searching=Searching(database),
         shared=Shared(database),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from badge_bridge.store.protocol import Attachment
@@ -26,8 +27,30 @@ class Ledger:
         row = self._find(key, rule)
         if row is None or row.activity is not None:
             return False
-        del self._rows[row.key][row.rule]
+        self._drop(row)
         return True
+
+    def has(self, key: str, rule: str) -> bool:
+        return self._find(key, rule) is not None
+
+    def forget(self, key: str) -> None:
+        """Delete the rows of an event that is gone, but for those whose badge may be taken off yet."""
+        for row in self.attachments(key):
+            if not _is_open(row):
+                self._drop(row)
+
+    def forget_closed(self, before: float, is_there: Callable[[str], bool]) -> None:
+        """Delete the rows that were closed before then and whose event is gone."""
+        for row in self.all():
+            if row.closed_at is not None and row.closed_at < before and not is_there(row.key):
+                self._drop(row)
+
+    def erase(self, key: str) -> None:
+        for row in self.attachments(key):
+            self._drop(row)
+
+    def all(self) -> list[Attachment]:
+        return [row for rows in self._rows.values() for row in rows.values()]
 
     def attachments(self, key: str) -> list[Attachment]:
         return sorted(self._rows.get(plain(key), {}).values(), key=lambda row: row.rule)
@@ -46,11 +69,23 @@ class Ledger:
     def _find(self, key: str, rule: str) -> Attachment | None:
         return self._rows.get(plain(key), {}).get(plain(rule))
 
+    def _drop(self, row: Attachment) -> None:
+        rows = self._rows[row.key]
+        del rows[row.rule]
+        if not rows:
+            del self._rows[row.key]
+        self._open.get(row.join, {}).pop((row.key, row.rule), None)
+
     def _put(self, row: Attachment) -> None:
         rows = self._rows.setdefault(row.key, {})
         before = rows.get(row.rule)
         if before is not None:
             self._open.get(before.join, {}).pop((row.key, row.rule), None)
         rows[row.rule] = row
-        if row.join and row.activity is not None and row.closed_at is None:
+        if _is_open(row):
             self._open.setdefault(row.join, {})[row.key, row.rule] = row
+
+
+def _is_open(row: Attachment) -> bool:
+    """Whether its badge is on a card, and something may take it off."""
+    return bool(row.join) and row.activity is not None and row.closed_at is None

@@ -29,7 +29,7 @@ class Queue:
 
     def file(self, row: Row) -> None:
         """Put a row where it belongs as it is now."""
-        self._take_out(row)
+        self.take_out(row)
         if row.state == "working":
             self.rows[row.key] = self.working[row.key] = row
         elif row.state == "waiting":
@@ -38,7 +38,8 @@ class Queue:
             insort(part.setdefault(row.lane, []), entry)
             self._places[row.key] = part, row.lane, entry
 
-    def _take_out(self, row: Row) -> None:
+    def take_out(self, row: Row) -> None:
+        """Forget where a row stands."""
         self.rows.pop(row.key, None)
         self.working.pop(row.key, None)
         if row.key in self._places:

@@ -27,6 +27,9 @@ class Shared:
     def note(self, name: str) -> Note | None:
         return self._notes.get(plain(name))
 
+    def notes(self) -> dict[str, Note]:
+        return self._notes
+
     def write_note(self, name: str, text: str, *, version: int) -> bool:
         name = plain(name)
         before = self._notes.get(name)

@@ -6,7 +6,7 @@ It keeps what the durable ones would keep, in the form they would keep it, and l
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -15,11 +15,13 @@ from badge_bridge.events import Event
 from badge_bridge.store import transitions
 from badge_bridge.store.clock import counted
 from badge_bridge.store.dealing import Dealer
+from badge_bridge.store.forgetting import Forgotten, Place, Trace
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.legs import Call, Stage, place
 from badge_bridge.store.memory.ledger import Ledger
 from badge_bridge.store.memory.queue import Queue
+from badge_bridge.store.memory.remembered import Remembered
 from badge_bridge.store.memory.shared import Shared
 from badge_bridge.store.protocol import (
     LONGEST_LEASE,
@@ -37,7 +39,7 @@ from badge_bridge.store.protocol import (
     StoredEvent,
 )
 from badge_bridge.store.records import plain, readable
-from badge_bridge.store.rows import Row, new_row, shown, shown_whole
+from badge_bridge.store.rows import Row, new_row, shown, shown_whole, texts_of_attachment, texts_of_row
 
 __all__ = ["MemoryStore"]
 
@@ -63,6 +65,7 @@ class MemoryStore:
         self._pauses: dict[str, PauseRow] = {}
         self._ledger = Ledger()
         self._shared = Shared()
+        self._memory = Remembered()
         self._open = False
 
     async def open(self) -> None:
@@ -85,7 +88,7 @@ class MemoryStore:
 
     def _add(self, row: Row, leg: LegPlace | None = None) -> bool:
         """Whether it is new."""
-        if self._rows.setdefault(row.key, row) is not row:
+        if self._memory.knows(row.key) or self._rows.setdefault(row.key, row) is not row:
             return False
         for join in row.joins:
             self._by_join.setdefault(join, []).append(row)
@@ -157,7 +160,9 @@ class MemoryStore:
         """Write the one event; whether it is news."""
         if self._add(new):
             return True
-        row = self._rows[new.key]
+        row = self._rows.get(new.key)
+        if row is None:
+            return False  # forgotten
         known = row.joins
         is_news = transitions.revise(row, new, now)
         for join in row.joins - known:
@@ -262,7 +267,8 @@ class MemoryStore:
 
     async def attach(self, attachment: Attachment) -> None:
         self._must_be_open()
-        self._ledger.attach(attachment)
+        if self._ledger.has(attachment.key, attachment.rule) or not self._memory.knows(plain(attachment.key)):
+            self._ledger.attach(attachment)
 
     async def unattach(self, key: str, rule: str) -> bool:
         self._must_be_open()
@@ -299,6 +305,73 @@ class MemoryStore:
     async def let_go(self, name: str, *, holder: str) -> bool:
         self._must_be_open()
         return self._shared.let_go(name, holder=holder)
+
+    async def forget(self, *, before: float, limit: int) -> Forgotten:
+        self._must_be_open()
+        self._ledger.forget_closed(before, self._rows.__contains__)
+        over = [row for row in self._rows.values() if row.settled_at is not None and row.settled_at < before]
+        chosen = over[: max(limit, 0)]
+        for row in chosen:
+            self._delete(row)
+            self._ledger.forget(row.key)
+        return Forgotten(len(chosen), more=len(over) > len(chosen))
+
+    def _delete(self, row: Row) -> None:
+        """Delete an event and remember that there was one."""
+        del self._rows[row.key]
+        self._queue.take_out(row)
+        for join in row.joins:
+            found = self._by_join[join]
+            found.remove(row)
+            if not found:
+                del self._by_join[join]
+            self._count_down(join)
+        self._memory.remember(row.key)
+
+    def _count_down(self, value: str) -> None:
+        """One leg of the call, if it is one, is gone."""
+        call = self._calls.get(value)
+        if call is not None and call.legs > 1:
+            self._calls[value] = replace(call, legs=call.legs - 1)
+        elif call is not None:
+            del self._calls[value]
+
+    async def remembered(self) -> Sequence[str]:
+        self._must_be_open()
+        return self._memory.sources()
+
+    async def drop(self, source: str, *, limit: int) -> int:
+        self._must_be_open()
+        return self._memory.drop(source, limit)
+
+    async def search(self, matches: Callable[[str], bool]) -> Sequence[Trace]:
+        self._must_be_open()
+        pauses = {lane: paused.pause.reason for lane, paused in self._pauses.items()}
+        held: list[tuple[Place, str, Sequence[str]]] = [
+            *(("event", row.key, texts_of_row(row)) for row in self._rows.values()),
+            *(("ledger", row.key, texts_of_attachment(row)) for row in self._ledger.all()),
+            *(("call", value, (value,)) for value in self._calls),
+            *(("note", name, (name, note.text)) for name, note in self._shared.notes().items()),
+            *(("pause", lane, (lane, reason)) for lane, reason in pauses.items()),
+        ]
+        found = (Trace(place, name) for place, name, texts in held if any(map(matches, texts)))
+        return tuple(dict.fromkeys(found))
+
+    async def erase(self, traces: Collection[Trace]) -> None:
+        self._must_be_open()
+        for trace in traces:
+            if trace.place == "event" and (row := self._rows.get(trace.name)) is not None:
+                self._delete(row)
+            if trace.place in ("event", "ledger"):
+                self._ledger.erase(trace.name)
+            if trace.place == "call":
+                self._calls.pop(trace.name, None)
+            if trace.place == "pause" and (paused := self._pauses.get(trace.name)) is not None:
+                paused.pause = replace(paused.pause, reason="")
+
+    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[str]:  # noqa: ARG002 - it has no file
+        self._must_be_open()
+        return ()
 
     def _must_be_open(self) -> None:
         if not self._open:

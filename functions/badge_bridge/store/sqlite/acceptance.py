@@ -14,6 +14,7 @@ from badge_bridge.store.protocol import Accepted, LegPlace
 from badge_bridge.store.records import plain, write_event
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.placing import place_legs
+from badge_bridge.store.sqlite.remembered import Mark, knows, mark_of
 from badge_bridge.store.sqlite.rows import EventRow, JoinRow, filled
 
 __all__ = ["Acceptance", "accept"]
@@ -24,15 +25,17 @@ class Acceptance:
     """The events of one `accept`, as rows, each with the rows by which others find it."""
 
     rows: Sequence[tuple[EventRow, Sequence[JoinRow], LegPlace | None]]
+    marks: Sequence[Mark]
 
     @classmethod
-    def of(cls, batch: Sequence[Accepted]) -> Acceptance:
-        """Written down outside of the transaction.
+    def of(cls, batch: Sequence[Accepted], secret: bytes) -> Acceptance:
+        """Written down outside of the transaction. `secret` is the key of what is remembered.
 
         Raises:
             ValueError: an event cannot be written down, or could not be read again.
         """
-        return cls([(_event_row(accepted), _join_rows(accepted), accepted.leg) for accepted in batch])
+        rows = [(_event_row(accepted), _join_rows(accepted), accepted.leg) for accepted in batch]
+        return cls(rows, [mark_of(secret, row[0]) for row, *_ in rows])
 
     @property
     def size(self) -> int:
@@ -49,7 +52,8 @@ class Acceptance:
 
 def accept(connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[str]:
     """Insert the events of a group; the keys that were not known before."""
-    rows = [row for acceptance in group for row in acceptance.rows]
+    gone = knows(connection, (mark for acceptance in group for mark in acceptance.marks))
+    rows = [row for acceptance in group for row in acceptance.rows if row[0][0] not in gone]
     new: set[str] = set()
     for some, count in filled([row for row, _, leg in rows if leg is None]):
         new |= _insert(connection, some, count)

@@ -122,6 +122,8 @@ class StateFile:
         # FULL: the log is on the disk before a commit returns; NORMAL would lose the last commits with the power.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What is deleted is overwritten, and not only forgotten where it was.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16000")  # KiB; at a million events the indexes do not fit in 2 MB
         # Pages in the log before a commit moves them to the file: fewer of these longer commits than by default (1000).

@@ -10,11 +10,15 @@ import sqlite3
 
 from badge_bridge.store.protocol import Attachment
 from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.remembered import Mark, knows
 
 __all__ = ["attach", "attachments", "close_attachment", "open_attachments", "unattach"]
 
 
-def attach(connection: sqlite3.Connection, row: Attachment) -> None:
+def attach(connection: sqlite3.Connection, row: Attachment, mark: Mark) -> None:
+    """`mark` is that of the row's event."""
+    if knows(connection, [mark]) and connection.execute(sql.IS_ATTACHED, (row.key, row.rule)).fetchone() is None:
+        return
     values = (
         row.key,
         row.rule,

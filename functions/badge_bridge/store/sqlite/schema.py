@@ -7,6 +7,7 @@ setting that names somebody else's database does no harm to it.
 from __future__ import annotations
 
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.forgetting import KEY_NOTE
 from badge_bridge.store.legs import Stage
 from badge_bridge.store.records import readable
 
@@ -96,6 +98,13 @@ _COPIED = (
     *("id", "key", "source", "type", "verified", "received_at", "state", "reason", "attempts", "failures"),
     *("since_attempt", "due", "ready", "lane", "lease_token", "leased_until", "settled_at", "rules_hash", "event"),
 )
+
+
+def _make_key(connection: sqlite3.Connection) -> None:
+    """The key of the hashes that are remembered; made with the file, so that a copy of the file is whole."""
+    connection.execute(
+        "INSERT OR REPLACE INTO notes (name, version, text) VALUES (?, 1, ?)", (KEY_NOTE, secrets.token_hex(32))
+    )
 
 
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
@@ -230,6 +239,21 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         SELECT value, count(*), '', {int(Stage.HAS_ENDED)} FROM joins
         WHERE value > 'call' || char(10) AND value < 'call' || char(11) GROUP BY value
         """,  # noqa: S608 - a number of ours
+    ),
+    (
+        # Of events that are gone, what their keys came to (`store.forgetting`).
+        """
+        CREATE TABLE remembered (
+            source TEXT NOT NULL,
+            hash   BLOB NOT NULL,
+            PRIMARY KEY (source, hash)
+        ) WITHOUT ROWID
+        """,
+        _make_key,
+        # What may go. An event that is taken up again has not ended.
+        "CREATE INDEX events_ended ON events (settled_at) WHERE settled_at IS NOT NULL",
+        # What was taken off a card after its event was gone.
+        "CREATE INDEX attachments_closed ON attachments (closed_at) WHERE closed_at IS NOT NULL",
     ),
 )
 

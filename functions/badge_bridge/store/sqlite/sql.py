@@ -6,24 +6,36 @@ from functools import lru_cache
 
 __all__ = [
     "ACCEPTED_SINCE",
+    "ADD_REMEMBERED",
     "ATTACH",
     "ATTACHMENTS",
     "CLEAR_TRIAL",
+    "CLOSED_BEFORE",
     "CLOSE_ATTACHMENT",
     "CORRECT_PAUSE",
     "DO_AGAIN",
+    "DROP_REMEMBERED",
+    "ENDED_BEFORE",
     "END_ATTEMPT",
+    "ERASE_ATTACHMENTS",
+    "ERASE_EVENT",
     "FIND",
     "FIND_ATTEMPTS",
     "FIRST_REVISION",
+    "FORGET_ATTACHMENT",
+    "FORGET_ATTACHMENTS",
+    "FORGET_EVENT",
+    "FORGET_JOIN",
     "GATE",
     "GIVE_BACK",
     "GIVE_BACK_ATTEMPT",
     "HASTEN",
     "HOLD",
     "HOLD_PROBE",
+    "IS_ATTACHED",
     "JOIN",
     "JOINED",
+    "JOINS_ON",
     "JOIN_ATTEMPT",
     "JUDGED",
     "LANES_LATER",
@@ -31,6 +43,7 @@ __all__ = [
     "LATER_DUE",
     "LEASE",
     "LEASE_ENDS",
+    "LEG_LESS",
     "LET_ALL_GO",
     "LET_GO",
     "LEVEL",
@@ -42,6 +55,7 @@ __all__ = [
     "NEW_NOTE",
     "NEXT_NOTE",
     "NOTE",
+    "NO_CALL",
     "OPEN_ATTACHMENTS",
     "OUTCOMES_SINCE",
     "PAUSE",
@@ -50,9 +64,17 @@ __all__ = [
     "PROMOTE",
     "READY",
     "RELATED",
+    "REMEMBERED_SOURCES",
     "RESUME",
     "REVISE",
     "REVISED",
+    "SEARCH_ATTACHMENTS",
+    "SEARCH_ATTEMPTS",
+    "SEARCH_CALLS",
+    "SEARCH_EVENTS",
+    "SEARCH_JOINS",
+    "SEARCH_NOTES",
+    "SEARCH_PAUSES",
     "SETTLE",
     "SET_HOLD",
     "SET_LEVEL",
@@ -67,6 +89,7 @@ __all__ = [
     "join",
     "known",
     "listing",
+    "remembered",
     "set_calls",
 ]
 
@@ -357,3 +380,77 @@ def listing(*, state: bool, source: bool, type: bool, before: bool) -> str:  # n
     ]
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {_STORED} FROM events {where} ORDER BY received_at DESC, key DESC LIMIT :limit"  # noqa: S608
+
+
+# Forgetting
+
+
+@lru_cache(maxsize=16)
+def remembered(rows: int) -> str:
+    """Which of so many hashes of a source are kept."""
+    return f"SELECT hash FROM remembered WHERE source = ? AND hash IN ({', '.join('?' * rows)})"  # noqa: S608
+
+
+ADD_REMEMBERED = "INSERT INTO remembered (source, hash) VALUES (?, ?) ON CONFLICT DO NOTHING"
+# By hopping from one to the next, as for lanes: there are few sources and perhaps millions of hashes.
+REMEMBERED_SOURCES = """
+WITH RECURSIVE sources (source) AS (
+    SELECT (SELECT source FROM remembered ORDER BY source LIMIT 1)
+    UNION ALL
+    SELECT (SELECT source FROM remembered WHERE source > sources.source ORDER BY source LIMIT 1)
+    FROM sources WHERE sources.source IS NOT NULL
+)
+SELECT source FROM sources WHERE source IS NOT NULL
+"""
+DROP_REMEMBERED = """
+DELETE FROM remembered
+WHERE source = :source AND hash IN (SELECT hash FROM remembered WHERE source = :source LIMIT :most)
+"""
+
+ENDED_BEFORE = """
+SELECT id, CASE WHEN type = :leg THEN event END FROM events WHERE settled_at < :before ORDER BY settled_at LIMIT :most
+"""
+FORGET_EVENT = "DELETE FROM events WHERE id = :id AND settled_at < :before RETURNING key"
+ERASE_EVENT = "DELETE FROM events WHERE key = :key RETURNING CASE WHEN type = :leg THEN event END"
+LEG_LESS = "UPDATE calls SET legs = legs - 1 WHERE value = ?"
+NO_CALL = "DELETE FROM calls WHERE value = ? AND legs <= ?"
+
+JOINS_ON = """
+SELECT value, time, key, EXISTS (SELECT 1 FROM events WHERE events.key = joins.key) FROM joins
+WHERE (value, time, key) > (:value, :time, :key) ORDER BY value, time, key LIMIT :most
+"""
+FORGET_JOIN = """
+DELETE FROM joins WHERE value = ? AND time = ? AND key = ?
+AND NOT EXISTS (SELECT 1 FROM events WHERE events.key = joins.key)
+"""
+
+FORGET_ATTACHMENTS = """
+DELETE FROM attachments WHERE key = ? AND (closed_at IS NOT NULL OR activity IS NULL OR join_value = '')
+"""
+CLOSED_BEFORE = """
+SELECT key, rule FROM attachments WHERE closed_at < :before
+AND NOT EXISTS (SELECT 1 FROM events WHERE events.key = attachments.key) ORDER BY closed_at LIMIT :most
+"""
+FORGET_ATTACHMENT = "DELETE FROM attachments WHERE key = ? AND rule = ? AND closed_at IS NOT NULL"
+ERASE_REASON = "UPDATE pauses SET reason = '' WHERE lane = ?"
+ERASE_ATTACHMENTS = "DELETE FROM attachments WHERE key = ?"
+IS_ATTACHED = "SELECT 1 FROM attachments WHERE key = ? AND rule = ?"
+
+
+# All that is stored, a portion at a time, for whoever looks for a text in it
+
+SEARCH_EVENTS = "SELECT id, key, event, verified, reason, lane FROM events WHERE id > ? ORDER BY id LIMIT ?"
+SEARCH_ATTEMPTS = """
+SELECT attempts.event, attempts.number, events.key, attempts.reason, asked, outcomes
+FROM attempts JOIN events ON events.id = attempts.event
+WHERE (attempts.event, attempts.number) > (?, ?) ORDER BY attempts.event, attempts.number LIMIT ?
+"""
+SEARCH_JOINS = (
+    "SELECT value, time, key FROM joins WHERE (value, time, key) > (?, ?, ?) ORDER BY value, time, key LIMIT ?"
+)
+SEARCH_ATTACHMENTS = """
+SELECT rowid, key, join_value, content, customer FROM attachments WHERE rowid > ? ORDER BY rowid LIMIT ?
+"""
+SEARCH_CALLS = "SELECT value FROM calls WHERE value > ? ORDER BY value LIMIT ?"
+SEARCH_NOTES = "SELECT rowid, name, text FROM notes WHERE rowid > ? ORDER BY rowid LIMIT ?"
+SEARCH_PAUSES = "SELECT lane, reason FROM pauses WHERE lane > ? ORDER BY lane LIMIT ?"

@@ -6,13 +6,14 @@ import asyncio
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.dealing import Dealer
+from badge_bridge.store.forgetting import Forgotten, Trace
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import (
     Accepted,
@@ -28,12 +29,15 @@ from badge_bridge.store.protocol import (
     StoredEvent,
 )
 from badge_bridge.store.records import plain, plain_attachment
-from badge_bridge.store.sqlite import acceptance, ledger, reads, shared, writes
+from badge_bridge.store.sqlite import acceptance, ledger, reads, remembered, shared, writes
 from badge_bridge.store.sqlite.acceptance import Acceptance
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
+from badge_bridge.store.sqlite.forgetting import Forgetter
 from badge_bridge.store.sqlite.reader import Reader
+from badge_bridge.store.sqlite.remains import remains
 from badge_bridge.store.sqlite.restore import read_mark
 from badge_bridge.store.sqlite.schema import is_older
+from badge_bridge.store.sqlite.searching import search
 from badge_bridge.store.sqlite.writer import Writer
 
 __all__ = ["SqliteStore"]
@@ -74,6 +78,9 @@ class SqliteStore:
             unavailable=lambda error: unavailable(error, self.path),
         )
         self._reader: Reader | None = None
+        self._secret = b""
+        """Of the hashes that are remembered; known once the file is open."""
+        self._forgetter: Forgetter | None = None
         self.restored_at: float | None = None
 
     @property
@@ -98,6 +105,7 @@ class SqliteStore:
             self._file.close()
             raise
         self._reader = Reader(self._file)
+        self._forgetter = Forgetter(self._read, self._write, self._secret)
 
     async def close(self) -> None:
         reader, self._reader = self._reader, None
@@ -116,7 +124,7 @@ class SqliteStore:
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         if not batch:
             return []
-        work = Acceptance.of(batch)
+        work = Acceptance.of(batch, self._secret)
         results: list[bool] = await self._writer.submit(work, size=work.size)
         return results
 
@@ -142,7 +150,7 @@ class SqliteStore:
         return await self._write(lambda connection: writes.settle_claim(connection, claim, settlement, values))
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
-        work = Acceptance.of([accepted])
+        work = Acceptance.of([accepted], self._secret)
         return await self._write(lambda connection: writes.judge(connection, work, revision, legs, now))
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
@@ -175,7 +183,8 @@ class SqliteStore:
 
     async def attach(self, attachment: Attachment) -> None:
         row = plain_attachment(attachment)
-        await self._write(lambda connection: ledger.attach(connection, row))
+        mark = remembered.mark_of(self._secret, row.key)
+        await self._write(lambda connection: ledger.attach(connection, row, mark))
 
     async def unattach(self, key: str, rule: str) -> bool:
         return await self._write(lambda connection: ledger.unattach(connection, plain(key), plain(rule)))
@@ -203,6 +212,33 @@ class SqliteStore:
 
     async def let_go(self, name: str, *, holder: str) -> bool:
         return await self._write(lambda connection: shared.let_go(connection, plain(name), plain(holder)))
+
+    async def forget(self, *, before: float, limit: int) -> Forgotten:
+        return await self._forgetting().forget(before, limit)
+
+    async def remembered(self) -> Sequence[str]:
+        return await self._read(remembered.sources)
+
+    async def drop(self, source: str, *, limit: int) -> int:
+        return await self._write(lambda connection: remembered.drop(connection, source, limit))
+
+    async def search(self, matches: Callable[[str], bool]) -> Sequence[Trace]:
+        return await search(self._read, matches)
+
+    async def erase(self, traces: Collection[Trace]) -> None:
+        await self._forgetting().erase(traces)
+
+    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[str]:
+        self._forgetting()
+        try:
+            return await asyncio.to_thread(remains, self._file, matches)
+        except (sqlite3.Error, OSError) as error:
+            raise unavailable(error, self.path) or error from error
+
+    def _forgetting(self) -> Forgetter:
+        if self._reader is None or self._forgetter is None:
+            raise StoreUnavailable("the store is not open")
+        return self._forgetter
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         result: T = await self._writer.submit(work)
@@ -245,6 +281,7 @@ class SqliteStore:
                 writes.take_back(connection, float("inf"))
                 shared.let_all_go(connection)
                 connection.execute("COMMIT")
+            self._secret = remembered.read_key(connection)
             self.restored_at = read_mark(connection)
             self._file.opened()
         except BaseException:

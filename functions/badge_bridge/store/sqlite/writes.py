@@ -196,7 +196,8 @@ def _revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: in
     if accept(connection, [acceptance]):
         connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
         return True
-    stored, known = connection.execute(sql.REVISED, (key,)).fetchone()
+    # There is none where it was forgotten.
+    stored, known = connection.execute(sql.REVISED, (key,)).fetchone() or ("", 0)
     if not 0 < known < revision:
         return False
     values = {"key": key, "event": text, "type": kind, "verified": verified, "revision": revision}

@@ -1,0 +1,78 @@
+"""What is left of deleted rows in the bytes of the file and of its log.
+
+Deleting overwrites (`PRAGMA secure_delete`), but the log still holds pages as they were, until it is emptied; and a
+file that an earlier version has written may have remains in what is free in it, until it is written anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from badge_bridge.store.sqlite.file import StateFile
+
+__all__ = ["remains"]
+
+_log = logging.getLogger(__name__)
+
+_FILES = ("", "-wal", "-shm")
+_CHUNK = 1 << 20
+_OVERLAP = 256
+_TRIES = 20
+"""How often the log is tried to be emptied, while others read or write."""
+_PAUSE = 0.25
+_PATIENCE_MS = 60_000
+"""How long to wait for a moment in which nobody writes, to write the file anew."""
+
+
+def remains(file: StateFile, matches: Callable[[bytes], int | None]) -> list[str]:
+    """As `Store.remains`, in the thread that calls it."""
+    _empty_log(file)
+    if not (found := _scan(file.path, matches)):
+        return []
+    _log.info("%s: something is left in what is free in the file (%s), which is written anew", file.path, found[0])
+    with closing(file.connect()) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+        connection.execute("PRAGMA temp_store = FILE")  # it may be larger than the memory
+        connection.execute("VACUUM")
+    _empty_log(file)
+    return _scan(file.path, matches)
+
+
+def _empty_log(file: StateFile) -> None:
+    """Move all that is in the log to the file, and cut the log to nothing, which needs a moment without readers."""
+    with closing(file.connect()) as connection:
+        for _ in range(_TRIES):
+            try:
+                (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise
+                is_busy = True
+            if not is_busy:
+                return
+            time.sleep(_PAUSE)
+
+
+def _scan(path: str, matches: Callable[[bytes], int | None]) -> list[str]:
+    return [f"{path}{suffix}: byte {place}" for suffix in _FILES for place in _places(Path(path + suffix), matches)]
+
+
+def _places(path: Path, matches: Callable[[bytes], int | None]) -> Iterator[int]:
+    """The first find of each chunk."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        start, kept = 0, b""
+        while chunk := file.read(_CHUNK):
+            found = matches(kept + chunk)
+            if found is not None:
+                yield start - len(kept) + found
+            start += len(chunk)
+            kept = chunk[-_OVERLAP:]

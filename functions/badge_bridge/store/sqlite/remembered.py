@@ -1,0 +1,65 @@
+"""What the file remembers of events that are gone, inside an open transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from badge_bridge.store.forgetting import KEY_NOTE, keyed_hash, source_of
+from badge_bridge.store.sqlite import sql
+
+__all__ = ["Mark", "drop", "knows", "mark_of", "read_key", "remember", "sources"]
+
+_MOST = 256
+
+
+class Mark(NamedTuple):
+    """What is remembered of an event, and the key by which it is asked for."""
+
+    key: str
+    source: str
+    hash: bytes
+
+
+def read_key(connection: sqlite3.Connection) -> bytes:
+    """The key of the hashes, which was made with the table."""
+    ((text, _),) = connection.execute(sql.NOTE, (KEY_NOTE,)).fetchall()
+    return bytes.fromhex(text)
+
+
+def mark_of(secret: bytes, key: str) -> Mark:
+    return Mark(key, source_of(key), keyed_hash(secret, key))
+
+
+def knows(connection: sqlite3.Connection, marks: Iterable[Mark]) -> set[str]:
+    """The keys of those whose events are gone: one look for each source, which costs next to nothing where none is."""
+    by_source: dict[str, dict[bytes, str]] = {}
+    for mark in marks:
+        by_source.setdefault(mark.source, {})[mark.hash] = mark.key
+    gone: set[str] = set()
+    for source, keys in by_source.items():
+        hashes = list(keys)
+        for start in range(0, len(hashes), _MOST):
+            some = _padded(hashes[start : start + _MOST])
+            rows = connection.execute(sql.remembered(len(some)), (source, *some)).fetchall()
+            gone.update(keys[found] for (found,) in rows)
+    return gone
+
+
+def _padded(hashes: list[bytes]) -> list[bytes]:
+    """As many as a power of two, so that a handful of prepared statements serves every number."""
+    size = 1 << (len(hashes) - 1).bit_length()
+    return hashes + hashes[:1] * (size - len(hashes))
+
+
+def remember(connection: sqlite3.Connection, marks: Iterable[Mark]) -> None:
+    connection.executemany(sql.ADD_REMEMBERED, ((mark.source, mark.hash) for mark in marks))
+
+
+def sources(connection: sqlite3.Connection) -> list[str]:
+    return [source for (source,) in connection.execute(sql.REMEMBERED_SOURCES)]
+
+
+def drop(connection: sqlite3.Connection, source: str, limit: int) -> int:
+    return connection.execute(sql.DROP_REMEMBERED, {"source": source, "most": limit}).rowcount
