@@ -23,6 +23,7 @@ from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.portal import Portal
 from badge_bridge.portal.oauth import Installer
+from badge_bridge.retention import Retention
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources import build_all
 from badge_bridge.store.protocol import Store
@@ -46,6 +47,7 @@ class Bridge:
     worker: LocalWorker
     access: Access
     backfill: Backfill
+    retention: Retention
     bodies: BodyBudget
     clock: Callable[[], float]
 
@@ -116,11 +118,13 @@ async def open_bridge(
             clock=clock,
             holder=secrets.token_hex(16),
         )
+        retention = Retention(rules=rules, store=store, clock=clock)
         if at_work:
             worker.start()
             for task in (
                 asyncio.create_task(_watch(access, clock), name="look after applications"),
                 asyncio.create_task(backfill.run(), name="fetch lost calls"),
+                asyncio.create_task(retention.run(), name="delete what is over"),
             ):
                 stack.callback(task.cancel)
         yield Bridge(
@@ -132,6 +136,7 @@ async def open_bridge(
             worker=worker,
             access=access,
             backfill=backfill,
+            retention=retention,
             bodies=BodyBudget(),
             clock=clock,
         )

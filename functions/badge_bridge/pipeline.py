@@ -6,7 +6,8 @@ join      where several deliveries tell of one call, one of its legs waits for a
 process   a leased event meets the rules; what they ask for is done in the portal; how it ended is written down.
 sweep     what is due is leased: fresh events, retries whose time has come, events whose holder vanished.
           Beside it, calls that a Bitrix24 portal never told of are fetched from what it keeps of calls, and enter
-          as if they had been told (`backfill/`).
+          as if they had been told (`backfill/`). What is over for longer than the rules file says is deleted
+          (`retention.py`).
 
 Everything that can go wrong between two of these lines is covered by the store: an event is in it before the provider
 hears 2xx, and stays `waiting` or `working` until its last word is written. A crash costs time, never an event.

@@ -64,6 +64,7 @@ ALLOWED = {
     "calls": {*LEAVES, "rulesfile", "sources", "store"},
     "accepting": {*LEAVES, "calls", "observability", "rulesfile", "sources", "store"},
     "backfill": {*LEAVES, "accepting", "observability", "portal", "rulesfile", "sources", "store"},
+    "retention": {*LEAVES, "observability", "rulesfile", "store"},
     "pipeline": {
         *LEAVES,
         "accepting",

@@ -91,6 +91,8 @@ def test_yaml_of_the_readme_is_a_rules_file(number: int) -> None:
     whole = ""
     if "portals:" not in text:
         whole += 'portals:\n  main:\n    webhook: "${HOOK}"\n'
+    if "sources:" not in text:
+        whole += 'sources:\n  s: {provider: zoom, secrets: ["${TOKEN}"]}\n'
     if "badges:" not in text:
         whole += "badges:\n  b: {title: t, value: v, type: failure}\n"
     if "rules:" not in text:

@@ -42,10 +42,13 @@ class Parts:
         self.problem = problem
         self.fetched = fetched
         self.fetches = 0
+        self.deleting: list[float] = []
         self.looked: list[float] = []
         self.asked: list[float] = []
         self.left = left_in is not None
-        parts = SimpleNamespace(worker=self, access=self, backfill=self, clock=lambda: now, store=left_in)
+        parts = SimpleNamespace(
+            worker=self, access=self, backfill=self, retention=self, clock=lambda: now, store=left_in
+        )
         self.bridge = cast("Bridge", parts)
 
     async def drain(self, seconds: float) -> Drained:
@@ -60,17 +63,20 @@ class Parts:
         self.fetches += 1
         return self.fetched
 
+    async def look(self, seconds: float) -> None:
+        self.deleting.append(seconds)
+
     async def look_after(self, now: float) -> None:
         await asyncio.sleep(self.looking)
         self.looked.append(now)
 
 
-async def test_sweep_works_and_looks_after_applications() -> None:
+async def test_sweep_works_looks_after_applications_and_deletes() -> None:
     """What it has done is its answer, for whoever reads the scheduler's log."""
     parts = Parts()
     answer = await sweep(parts.bridge)
     assert json.loads(bytes(answer.body)) == {"attempts": 3, "nothing_left": True}
-    assert (parts.asked, parts.looked) == ([BEGINS], [7.0])
+    assert (parts.asked, parts.looked, parts.deleting) == ([BEGINS], [7.0], [BEGINS])
 
 
 def test_sweep_works_on_the_lost_calls_that_it_has_fetched() -> None:

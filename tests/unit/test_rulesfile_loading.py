@@ -96,6 +96,11 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
+        ("rules:\n", "retention: 90 days\nrules:\n", "r:13:12: 'retention' must hold keys and values; write them below it, indented"),
+        ("rules:\n", "retention: {events: 90}\nrules:\n", "r:13:21: a number alone does not say how long; write it in days or weeks, such as 90 days"),
+        ("rules:\n", "retention:\n  events: 90 dayz\nrules:\n", "r:14:11: this is no length of time; write it in days or weeks, such as 90 days, or keep for no end"),
+        ("rules:\n", "retention: {events: 0 days}\nrules:\n", "r:13:21: this is no length of time; write it in days or weeks, such as 90 days, or keep for no end"),
+        ("rules:\n", "retention: {event: 9 days}\nrules:\n", "r:13:13: there is no key 'event' here; did you mean 'events'?|r:13:1: 'events' is missing here; add it"),
         ("rules:\n", "rule:\n", "r:13:1: there is no key 'rule' here; did you mean 'rules'?|r:1:1: 'rules' is missing here; add it"),
         ("    on: call.missed\n", "", "r:14:5: 'on' is missing here; add it"),
         ("on: call.missed", "on: []", "r:15:9: 'on' must not be empty; add at least one"),

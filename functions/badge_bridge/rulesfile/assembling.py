@@ -51,6 +51,7 @@ def assemble(
         secrets=secrets,
         cautions=tuple(_cautions(document, checked.sources)),
         decides=decides,
+        retention=checked.retention,
     )
 
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
 
 from badge_bridge.events import EXACT_TYPE
 
 __all__ = [
     "PATTERNS",
     "Code",
+    "Duration",
     "Entry",
     "EventTypes",
     "HostName",
@@ -29,6 +39,7 @@ _SOURCE = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 _CODE = r"^[A-Za-z0-9_.:-]{1,30}$"
 _HOST = r"^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,8}(:[0-9]{1,5})?$"
+_DURATION = r"^(keep|[1-9][0-9]{0,3} (days?|weeks?))$"
 
 PATTERNS: Mapping[str, str] = {
     _LANGUAGE: "this is no language code; write one such as en, de or br",
@@ -37,6 +48,7 @@ PATTERNS: Mapping[str, str] = {
     _NAME: "a name has at most 63 letters, digits, - and _; write it so",
     _CODE: "a badge's code has at most 30 letters, digits and the signs _ . : -; write it so",
     _HOST: "this is no host name; write one alone, such as acme.bitrix24.com, without https:// and without a path",
+    _DURATION: "this is no length of time; write it in days or weeks, such as 90 days, or keep for no end",
 }
 """The regular expressions of this module, each with its sentence."""
 
@@ -79,6 +91,16 @@ SourceName = Annotated[str, StringConstraints(pattern=_SOURCE)]
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Code = Annotated[str, StringConstraints(pattern=_CODE)]
 HostName = Annotated[str, StringConstraints(pattern=_HOST), AfterValidator(str.lower)]
+
+
+def _with_unit(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("a number alone does not say how long; write it in days or weeks, such as 90 days")  # noqa: TRY004 - pydantic hears of it as a ValueError
+    return value
+
+
+Duration = Annotated[str, BeforeValidator(_with_unit), StringConstraints(pattern=_DURATION)]
+"""`90 days`, `1 week`, or `keep` for no end."""
 
 one_or_several = Discriminator(
     _one_or_several,

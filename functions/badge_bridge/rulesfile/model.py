@@ -22,6 +22,7 @@ from pydantic import (
 from badge_bridge.cel import MAX_EXPRESSION
 from badge_bridge.rulesfile.entry import (
     Code,
+    Duration,
     Entry,
     EventTypes,
     Name,
@@ -42,6 +43,7 @@ __all__ = [
     "DocumentModel",
     "OwnerIds",
     "OwnerKind",
+    "Retention",
     "Rule",
     "document_model",
 ]
@@ -180,6 +182,25 @@ class Rule(Entry):
         return several(self.source or ())
 
 
+_DAY = 86_400.0
+_UNITS = {"day": _DAY, "week": 7 * _DAY}
+
+
+class Retention(Entry):
+    """How long what came in is kept."""
+
+    events: Duration = Field(
+        description="How long an event is kept after it has ended, with all that is known of it: 90 days, 12 weeks; "
+        "keep: for ever."
+    )
+
+    @property
+    def seconds(self) -> float | None:
+        """None: for ever."""
+        number, _, unit = self.events.partition(" ")
+        return float(number) * _UNITS[unit.removesuffix("s")] if unit else None
+
+
 class DocumentModel(Entry):
     """Which webhooks are received, and which badges they put on the cards of which portal."""
 
@@ -191,6 +212,9 @@ class DocumentModel(Entry):
     badges: dict[Name, Badge] = Field(min_length=1, description="The badges, by a name that rules use.")
     rules: tuple[Rule, ...] = Field(
         min_length=1, description="The rules. All that match an event are carried out, in this order."
+    )
+    retention: Retention = Field(
+        default=Retention(events="keep"), description="How long what came in is kept. Default: for ever."
     )
 
 

@@ -193,6 +193,8 @@ class RulesFile:
     """What is no mistake, and should be known all the same: how little the checks of a source prove."""
     decides: bool = True
     """Its conditions were compiled. Else it knows how events are joined, and no more (`Draft.checked`)."""
+    retention: float | None = None
+    """Seconds that an event is kept after it has ended; None: for ever."""
 
     @property
     def extent(self) -> str:

@@ -30,6 +30,8 @@ class Shape:
     sources: dict[str, BaseModel] = field(default_factory=dict)
     badges: dict[str, Badge] = field(default_factory=dict)
     rules: dict[int, Rule] = field(default_factory=dict)
+    retention: float | None = None
+    """Seconds; None: for ever."""
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -58,7 +60,12 @@ class _Checking:
             self._explain(error, DocumentModel, ())
             badges, portals = self._sound(Badge, "badges"), self._sound(Portal, "portals")
             return Shape(portals=dict(portals), badges=dict(badges), rules=dict(self._sound_rules()))
-        return Shape(portals=whole.portals, badges=whole.badges, rules=dict(enumerate(whole.rules)))
+        return Shape(
+            portals=whole.portals,
+            badges=whole.badges,
+            rules=dict(enumerate(whole.rules)),
+            retention=whole.retention.seconds,
+        )
 
     def sources(self) -> Iterator[tuple[str, BaseModel]]:
         for name, entry in self._entries("sources"):

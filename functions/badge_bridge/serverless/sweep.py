@@ -1,5 +1,5 @@
-"""`sweep`, called every minute: works on whatever is due, looks after applications, and fetches calls that a portal
-did not tell of.
+"""`sweep`, called every minute: works on whatever is due, looks after applications, fetches calls that a portal did
+not tell of, and deletes what the rules file does not keep any longer.
 
 It needs no message, so a lost one, or Pub/Sub being away altogether, costs a minute and no event. What it finds it
 works on itself.
@@ -73,6 +73,7 @@ async def sweep(bridge: Bridge) -> Response:
     end = loop.time() + BEGINS
     looking_after = asyncio.create_task(_look_after(bridge), name="look after applications")
     fetching = asyncio.create_task(bridge.backfill.fetch(), name="fetch lost calls")
+    deleting = asyncio.create_task(bridge.retention.look(BEGINS), name="delete what is over")
     try:
         drained = await bridge.worker.drain(BEGINS)
         if await fetching and drained.all and (left := end - loop.time()) > 0:
@@ -82,6 +83,7 @@ async def sweep(bridge: Bridge) -> Response:
     finally:
         await fetching
         await looking_after
+        await deleting
     overdue = 0.0
     try:
         if not drained.all:

@@ -1,0 +1,231 @@
+"""What the rules file does not keep any longer is deleted: what has ended, a portion at a time, by one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from badge_bridge.bridge import open_bridge
+from badge_bridge.errors import StoreUnavailable
+from badge_bridge.retention import EVERY, PAUSE, PORTION, Retention
+from badge_bridge.rulesfile import RulesFile, parse
+from badge_bridge.sources import OPTIONS
+from badge_bridge.store.forgetting import Forgotten
+from badge_bridge.store.memory import MemoryStore
+from support.stores import NOW, claimed, ended, item
+
+DAY = 86_400.0
+RULES = """
+portals: {main: {webhook: "${HOOK}"}}
+sources: {s: {provider: zoom, secrets: ["${TOKEN}"]}}
+badges: {b: {title: t, value: v, type: failure}}
+rules: [{name: r, on: call.missed, badge: b}]
+"""
+KEEPS = RULES + "retention: {events: 2 days}\n"
+
+
+def rules(text: str) -> RulesFile:
+    return parse(text, providers=OPTIONS, environ=None)
+
+
+class Scene:
+    """A store, a clock that is set by hand, and how long was waited between portions."""
+
+    def __init__(self, store: MemoryStore, text: str = KEEPS) -> None:
+        self.store = store
+        self.now = NOW
+        self.waits: list[float] = []
+        self.retention = self.another(text)
+
+    def another(self, text: str = KEEPS) -> Retention:
+        """What another process would have."""
+        return Retention(rules=rules(text), store=self.store, clock=lambda: self.now, sleep=self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    async def ended(self, *keys: str) -> None:
+        await self.store.accept([item(key) for key in keys])
+        for key in keys:
+            await self.store.settle(await claimed(self.store, key), ended(ended_at=NOW))
+
+    async def kept(self) -> set[str]:
+        return {one.key for one in (await self.store.list(limit=1000)).events}
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    store = MemoryStore()
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_ended_event_is_deleted_when_it_was_kept_long_enough(store: MemoryStore) -> None:
+    """Two days after its end, and not before; one that waits stays, however old."""
+    scene = Scene(store)
+    await scene.ended("s:1")
+    await store.accept([item("s:waits")])
+    scene.now = NOW + 2 * DAY
+    assert (await scene.retention.look()).events == 0
+
+    scene.now += EVERY
+
+    assert (await scene.retention.look()).events == 1
+    assert await scene.kept() == {"s:waits"}
+    assert await store.accept([item("s:1")]) == [False]
+
+
+async def test_nothing_is_deleted_when_the_rules_file_does_not_say_how_long(store: MemoryStore) -> None:
+    """Who has not asked for it loses nothing."""
+    scene = Scene(store, RULES)
+    await scene.ended("s:1")
+    scene.now = NOW + 10_000 * DAY
+
+    assert (await scene.retention.look()).events == 0
+    assert await scene.kept() == {"s:1"}
+
+
+async def test_much_is_deleted_in_portions_when_its_time_is_over() -> None:
+    """Each portion is followed by a pause, in which whoever waits has his turn."""
+    asked: list[int] = []
+
+    class Counting(MemoryStore):
+        async def forget(self, *, before: float, limit: int) -> Forgotten:
+            asked.append(limit)
+            return await super().forget(before=before, limit=limit)
+
+    store = Counting()
+    await store.open()
+    scene = Scene(store)
+    await scene.ended(*(f"s:{number}" for number in range(2 * PORTION + 1)))
+    scene.now = NOW + 3 * DAY
+
+    deleted = await scene.retention.look()
+
+    assert (deleted.events, deleted.more) == (2 * PORTION + 1, False)
+    assert asked == [PORTION] * 3
+    assert scene.waits == [PAUSE] * 3
+
+
+async def test_one_process_deletes_when_several_look(store: MemoryStore) -> None:
+    """Whoever comes within ten minutes leaves it to the one who looked, and so does that one himself."""
+    scene = Scene(store)
+    other = scene.another()
+    scene.now = NOW + 3 * DAY
+    await scene.retention.look()
+    await scene.ended("s:1")
+
+    for retention in (scene.retention, other, scene.another()):
+        assert (await retention.look()).events == 0
+
+    scene.now += EVERY
+    assert (await other.look()).events == 1
+
+
+async def test_next_look_goes_on_when_the_time_was_too_short(store: MemoryStore) -> None:
+    """A function has less than a minute; what is left by then does not wait for ten."""
+    scene = Scene(store)
+    await scene.ended("s:1")
+    scene.now = NOW + 3 * DAY
+
+    assert (await scene.retention.look(0.0)).more
+    assert await scene.kept() == {"s:1"}
+    assert (await scene.another().look()).events == 1
+
+
+async def test_hashes_are_dropped_when_their_source_is_gone(store: MemoryStore) -> None:
+    """Those of a source that the rules file has are kept, also where events are kept for ever."""
+    scene = Scene(store)
+    await scene.ended("s:1", "gone:1", "gone:2")
+    scene.now = NOW + 3 * DAY
+    assert (await scene.retention.look()).hashes == 2
+    assert list(await store.remembered()) == ["s"]
+
+    await scene.ended("gone:3")
+    await store.forget(before=NOW + DAY, limit=9)
+    scene.now += EVERY
+    assert (await scene.another(RULES).look()).hashes == 1
+
+
+async def test_one_line_says_how_much_was_deleted(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+    """With the counts as fields; where there was nothing to do, nothing is said."""
+    caplog.set_level(logging.INFO, logger="badge_bridge.retention")
+    scene = Scene(store)
+    await scene.retention.look()
+    assert caplog.records == []
+    await scene.ended("s:1", "s:2", "gone:1")
+    scene.now = NOW + 3 * DAY
+
+    await scene.retention.look()
+
+    (record,) = caplog.records
+    assert record.getMessage() == "retention: deleted 3 events and 1 hash of sources that are gone"
+    assert record.__dict__["json_fields"] == {"kind": "retention", "events": 3, "hashes": 1, "more": False}
+
+
+@pytest.mark.parametrize(
+    ("problem", "level"), [(StoreUnavailable("the disk is full"), "WARNING"), (KeyError("unforeseen"), "ERROR")]
+)
+async def test_look_ends_with_a_line_and_the_next_one_goes_on_when_the_store_fails(
+    caplog: pytest.LogCaptureFixture, problem: Exception, level: str
+) -> None:
+    """What runs beside everything else must neither end nor disturb it."""
+
+    class Failing(MemoryStore):
+        fails = True
+
+        async def forget(self, *, before: float, limit: int) -> Forgotten:
+            if self.fails:
+                raise problem
+            return await super().forget(before=before, limit=limit)
+
+    failing = Failing()
+    await failing.open()
+    scene = Scene(failing)
+    await scene.ended("s:1")
+    scene.now = NOW + 3 * DAY
+
+    assert (await scene.retention.look()).events == 0
+    assert [record.levelname for record in caplog.records] == [level]
+
+    failing.fails = False
+    scene.now += EVERY
+    assert (await scene.retention.look()).events == 1
+
+
+async def test_open_bridge_deletes_beside_its_other_work(store: MemoryStore) -> None:
+    """Nobody has to ask for it."""
+    scene = Scene(store)
+    await scene.ended("s:1")
+
+    async with open_bridge(rules(KEEPS), store, concurrency=1, clock=lambda: NOW + 3 * DAY):
+        for _ in range(500):
+            if not await scene.kept():
+                break
+            await asyncio.sleep(0.01)
+
+    assert await scene.kept() == set()
+
+
+DURATIONS: list[tuple[str, float | None]] = [
+    ("1 day", DAY),
+    ("90 days", 90 * DAY),
+    ("1 week", 7 * DAY),
+    ("12 weeks", 84 * DAY),
+    ("keep", None),
+]
+
+
+@pytest.mark.parametrize(("text", "seconds"), DURATIONS)
+def test_rules_file_says_how_long_in_days_or_weeks(text: str, seconds: float | None) -> None:
+    """As people write it, with its unit."""
+    assert rules(f"{RULES}retention: {{events: {text}}}\n").retention == seconds
+
+
+def test_events_are_kept_for_ever_when_the_rules_file_says_nothing() -> None:
+    """Nothing that was kept before is deleted by a new version."""
+    assert rules(RULES).retention is None
