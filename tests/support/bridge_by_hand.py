@@ -56,7 +56,8 @@ class ByHand:
     def __post_init__(self) -> None:
         rules = parse(RULES, environ={"CLIENT_SECRET": "x" * 40, "PBX_TOKEN": PBX_TOKEN}, providers=OPTIONS)
         given: dict[str, Any] = {"rules": rules, "sources": {"s": source_of("zoom")}, "store": self.store}
-        self.pipeline = Pipeline(**given, portals={}, wake=nobody, clock=lambda: self.now, random=lambda: 0.5)
+        given |= {"clock": lambda: self.now, "steady": lambda: self.now, "random": lambda: 0.5}
+        self.pipeline = Pipeline(**given, portals={}, wake=nobody)
 
     async def tell(self, *events: Event) -> None:
         """Let legs come in, in one delivery."""
