@@ -17,7 +17,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2
 	{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit pythons infra bench fuzz format lock audit package clean
+.PHONY: help install demo test lint types unit pythons infra bench fuzz chaos format lock audit package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -51,6 +51,9 @@ bench: $(VENV)/.dev ## print measurements of this machine
 
 fuzz: $(VENV)/.dev ## 200,000 requests over all sources, of which only the controls may be accepted
 	$(BIN)/python tests/fuzz/deliveries.py $(REQUESTS)
+
+chaos: $(VENV)/.dev ## a storm of deliveries, kills and faults, and an audit of what is left; ROUNDS=50 SEED=1, or BROKEN=1
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(if $(BROKEN),--broken,--rounds $(or $(ROUNDS),50)) --seed $(or $(SEED),1)
 
 format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .

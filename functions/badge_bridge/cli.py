@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 try:
     import typer
@@ -68,13 +68,16 @@ cli_explain.register(app)
 cli_backup.register(app)
 
 
-def main() -> NoReturn:
-    """Run the command line. Every error of ours is one message and an exit code, never a traceback."""
+def main(**clocks: Any) -> NoReturn:
+    """Run the command line. Every error of ours is one message and an exit code, never a traceback.
+
+    `clocks` are what `serve` goes by, as `open_bridge` takes them.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ✓ gets a ?
     try:
-        app()
+        app(obj=clocks)
     except RulesError as error:
         print(error, file=sys.stderr)  # as editors and scripts read it: one finding a line, nothing before it
         sys.exit(1)
@@ -107,6 +110,7 @@ def demo(
 
 @app.command()
 def serve(
+    context: typer.Context,
     rules: RulesOption = None,
     state: StateOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -140,7 +144,8 @@ def serve(
     )
     listener = bind(host, port)
     own = bind(*settings.admin, option="--admin") if isinstance(settings.admin, Address) else None
-    run(_serve(loaded, settings, listener, own, host=host, ensure_badges=ensure_badges))
+    clocks = context.obj or {}
+    run(_serve(loaded, settings, listener, own, host=host, ensure_badges=ensure_badges, **clocks))
 
 
 async def _serve(
@@ -151,6 +156,7 @@ async def _serve(
     *,
     host: str,
     ensure_badges: bool,
+    **clocks: Any,
 ) -> None:
     """`own` is the listener of the pages that are for operators, where they have one; `host` as `serve` was told."""
     from badge_bridge.admin import opened_admin
@@ -170,6 +176,7 @@ async def _serve(
             concurrency=settings.concurrency,
             keys=settings.encryption_keys,
             installed=ensuring.again if ensuring else None,
+            **clocks,
         ) as bridge,
         opened_admin(bridge, settings, own or listener, host=host) as admin,
         Server(create_app(bridge, admin if settings.admin == "same" else None), listener) as server,

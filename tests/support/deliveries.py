@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import urlencode
 
 from badge_bridge.sources.twilio import sign
@@ -18,6 +18,7 @@ ZADARMA_SECRET = "zadarma-secret-0123456789"
 APPLICATION_TOKEN = "51610fefc120afg4b628cc82d6298cce"
 SHOP_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 PBX_TOKEN = "pbx-token-0123456789"
+CET = timezone(timedelta(hours=1))
 PUBLIC_URL = "https://bridge.example.com/hooks/reception"
 
 RULES = """
@@ -99,13 +100,14 @@ def twilio(call: str, *, status: str = "no-answer", caller: str = "+4930901820",
     )
 
 
-def zadarma(call: str, *, caller: str = "+4930901820") -> Sent:
-    """A missed call that one delivery tells of alone."""
+def zadarma(call: str, *, caller: str = "+4930901820", secret: str = ZADARMA_SECRET, at: float | None = None) -> Sent:
+    """A missed call that one delivery tells of alone; it began at `at`, or at a moment that its name decides."""
     number = int(hashlib.md5(call.encode(), usedforsecurity=False).hexdigest(), 16)
-    start = datetime.fromtimestamp(1_795_345_200 - number % 250_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    moment = 1_795_345_200 - number % 250_000 if at is None else at
+    start = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")
     form = {"event": "NOTIFY_END", "caller_id": caller, "called_did": "+4930901821", "call_start": start}
     form |= {"pbx_call_id": call, "disposition": "no answer", "duration": "0"}
-    digits = hmac.new(ZADARMA_SECRET.encode(), f"{caller}+4930901821{start}".encode(), "sha1").hexdigest()
+    digits = hmac.new(secret.encode(), f"{caller}+4930901821{start}".encode(), "sha1").hexdigest()
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "Signature": base64.b64encode(digits.encode()).decode(),
@@ -113,14 +115,22 @@ def zadarma(call: str, *, caller: str = "+4930901820") -> Sent:
     return Sent("/hooks/office", urlencode(form).encode(), headers)
 
 
-def bitrix24(call: str, *, code: str = "304", kind: str = "2", token: str = APPLICATION_TOKEN) -> Sent:
+def bitrix24(
+    call: str,
+    *,
+    code: str = "304",
+    kind: str = "2",
+    token: str = APPLICATION_TOKEN,
+    caller: str = "+4930901820",
+    at: float = 1_795_345_200,
+) -> Sent:
     form = {
         "event": "ONVOXIMPLANTCALLEND",
         "data[CALL_ID]": call,
         "data[CALL_TYPE]": kind,
-        "data[PHONE_NUMBER]": "+4930901820",
+        "data[PHONE_NUMBER]": caller,
         "data[CALL_FAILED_CODE]": code,
-        "data[CALL_START_DATE]": "2026-11-22T12:00:00+01:00",
+        "data[CALL_START_DATE]": datetime.fromtimestamp(at, CET).isoformat(),
         "ts": "1795345200",
         "auth[member_id]": "a223c6b9410f85df78e9377d6c4f7213",
         "auth[application_token]": token,

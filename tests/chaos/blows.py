@@ -1,0 +1,92 @@
+"""What is done to the bridge while it works: it is killed, its disk refuses to be written, its clock jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from chaos.portal import LATEST
+from chaos.world import World
+
+__all__ = ["BLOWS", "Blows"]
+
+LEASE = 90.0
+"""Seconds that an attempt holds an event."""
+
+
+class Blows:
+    """Strike `world`, when and how hard as chance decides; each is counted there when it has struck."""
+
+    def __init__(self, world: World, random: Random) -> None:
+        self._world = world
+        self._random = random
+        self._deck: list[str] = []
+
+    def deal(self, number: int) -> list[str]:
+        """Names of the next blows; each kind comes before any comes again."""
+        while len(self._deck) < number:
+            self._deck += self._random.sample(list(_BLOWS), len(_BLOWS))
+        dealt, self._deck = self._deck[:number], self._deck[number:]
+        return dealt
+
+    async def strike(self, name: str) -> None:
+        """Let one happen; the bridge is starting by then or runs."""
+        await _BLOWS[name](self)
+        self._world.counts[name] += 1
+
+    async def _kill(self) -> None:
+        self._world.kill()
+        self._world.start()
+        await asyncio.to_thread(self._world.wait)
+
+    async def _kill_in_a_row(self) -> None:
+        """Now in the first milliseconds of a start, now in the middle of it, now just after."""
+        for longest in self._random.sample((0.02, 0.2, 1.0, 2.0), 3):
+            self._world.kill()
+            self._world.start()
+            await asyncio.sleep(self._random.uniform(0, longest))
+        await self._kill()
+
+    async def _refuse_disk(self) -> None:
+        self._world.refuse_writes()
+        await asyncio.sleep(self._random.uniform(0.4, 1.2))
+        self._world.allow_writes()
+
+    async def _kill_while_disk_refuses(self) -> None:
+        self._world.refuse_writes()
+        await asyncio.sleep(self._random.uniform(0.1, 0.4))
+        self._world.kill()
+        # It cannot start either, or stays up and can store nothing.
+        self._world.start(may_write=False)
+        await asyncio.sleep(self._random.uniform(0.2, 2.0))
+        await self._kill()
+
+    async def _put_forward(self) -> None:
+        await self._put(self._random.uniform(60, 4 * 3600))
+
+    async def _put_back(self) -> None:
+        self._world.clocks.put(-self._random.uniform(60, 2 * 3600))
+
+    async def _outlive_leases(self) -> None:
+        """While attempts are held up in the portal, the clock is put forward by more than their leases last."""
+        self._world.sandbox.order("slow", method="*", times=4, seconds=2.0)
+        await asyncio.sleep(0.4)
+        await self._put(LEASE + self._random.uniform(5, 60))
+
+    async def _put(self, seconds: float) -> None:
+        """Forward. A process that begins later knows nothing of it, and the portal has done by then what it was asked."""
+        self._world.clocks.put(seconds)
+        await asyncio.sleep(LATEST)
+
+
+_BLOWS: dict[str, Callable[[Blows], Awaitable[None]]] = {
+    "kills": Blows._kill,
+    "kills in a row": Blows._kill_in_a_row,
+    "disk refuses writes": Blows._refuse_disk,
+    "kills while the disk refuses": Blows._kill_while_disk_refuses,
+    "clock put forward by minutes to hours": Blows._put_forward,
+    "clock put back by minutes to hours": Blows._put_back,
+    "clock put forward over the end of leases": Blows._outlive_leases,
+}
+BLOWS = tuple(_BLOWS)

@@ -1,0 +1,164 @@
+"""The sandbox from outside: its content, its faults, and the third book, which is what its cards show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from typing import Any
+
+import httpx
+
+from chaos.books import Activity
+from chaos.calls import Customer
+
+__all__ = ["DOUBTFUL", "LATEST", "RACE", "Sandbox"]
+
+RACE = "race-add"
+"""Somebody else registers a badge just before: it strikes only the one that adds it, so that there must be none."""
+LATE = ("commit-late", "http-504")
+"""What the portal carries out when its client has long left. Never while time passes: it would be late by hours, and a
+real portal ends everything after a minute."""
+DOUBTFUL = (*LATE, "drop-before", "drop-after-commit", "timeout-before", "timeout-after-commit")
+"""What leaves nobody knowing whether an add was carried out."""
+HOLD = 0.3
+"""Seconds for which faults hold an answer, or by which they carry out late."""
+LATEST = 2 * HOLD + 0.1
+"""Seconds after which everything is carried out that was struck."""
+BROKEN_OFTEN: Mapping[str, float] = {
+    "commit-late": 0.02,
+    "http-504": 0.02,
+    "timeout-before": 0.01,
+    "timeout-after-commit": 0.02,
+    "drop-before": 0.02,
+    "drop-after-commit": 0.03,
+    "slow": 0.05,
+    "http-500": 0.01,
+    "QUERY_LIMIT_EXCEEDED": 0.01,
+    "expired_token": 0.02,
+}
+"""The share of requests that each of them strikes by chance, besides the once that is ordered."""
+ADD, UPDATE, LIST = "crm.activity.configurable.add", "crm.activity.configurable.update", "crm.activity.list"
+METHODS = (ADD, ADD, ADD, UPDATE, "crm.item.list", "*")
+TOKENS = "oauth/token"
+ON_TOKENS = ("http-500", "drop-before", "drop-after-commit", "slow", "html")
+
+
+class Sandbox:
+    """A sandbox portal that runs at `url`."""
+
+    def __init__(self, url: str, seed: int) -> None:
+        self.url = url
+        self._client = httpx.Client(base_url=url, trust_env=False, timeout=30)
+        self._random = Random(f"portal {seed}")  # noqa: S311 - repeatable, not secret
+        self._struck: Counter[str] = Counter()
+        self._read = 0
+        self.lookups = 0
+        self.requests = 0
+
+    def close(self) -> None:
+        self._client.close()
+
+    def fill(self, customers: Sequence[Customer]) -> None:
+        """Let each customer whom the portal knows be a contact with one open deal."""
+        known = [one for one in customers if one.deal is not None]
+        content = {
+            "activities": [],
+            "leads": [],
+            "companies": [],
+            "contacts": [
+                {"id": one.deal, "name": f"Customer {one.number}", "phones": [one.phone]} for one in known
+            ],
+            "deals": [{"id": one.deal, "title": f"Deal {one.number}", "contact_ids": [one.deal]} for one in known],
+            "limits": {"rate": 200.0, "burst": 1000},
+        }  # fmt: skip
+        self._post("seed", content)
+
+    def install(self, bridge: str) -> bool:
+        """Let the portal install the application anew; whether the bridge took it."""
+        return self._post("install", {"url": f"{bridge}/install"}).get("status") == 200
+
+    def kinds(self) -> list[str]:
+        """Every fault that it knows, by name."""
+        guide = self._client.get("/_sandbox/").raise_for_status().json()
+        return sorted(guide["faults"])
+
+    def order(self, kind: str, *, method: str = "", times: int = 1, seconds: float = HOLD) -> None:
+        """Let a fault strike, at a method that chance chooses unless it is named."""
+        chosen = method or self._random.choice(METHODS)
+        if kind == RACE:
+            chosen = "crm.activity.badge.add"
+            self._post("seed", {"badges": []})
+        self._post("faults", {"method": chosen, "fault": kind, "times": times, "seconds": seconds})
+
+    def order_doubts(self, number: int) -> None:
+        """Let nobody know the end of so many adds."""
+        for kind in self._random.sample(DOUBTFUL, number):
+            self.order(kind, method=ADD)
+
+    def order_on_tokens(self) -> None:
+        """Let something go wrong at the next renewal of the access token."""
+        self.order(self._random.choice(ON_TOKENS), method=TOKENS)
+
+    def strike_by_chance(self) -> None:
+        self._mix(BROKEN_OFTEN)
+
+    def end_late_work(self) -> None:
+        """Let nothing be late from now on; `LATEST` seconds later all is done that is by then."""
+        kept = [order for order in self._faults()["pending"] if order["fault"] not in LATE]
+        self.calm()
+        for order in kept:
+            self._post("faults", order)
+        self._mix({kind: share for kind, share in BROKEN_OFTEN.items() if kind not in LATE})
+
+    def struck(self) -> Counter[str]:
+        """How often each kind of fault has struck."""
+        return self._struck + Counter(self._faults()["struck"])
+
+    def pending(self) -> set[str]:
+        """What is ordered and has not struck yet."""
+        return {order["fault"] for order in self._faults()["pending"]}
+
+    def calm(self) -> None:
+        """End all faults."""
+        self._struck = self.struck()
+        self._client.delete("/_sandbox/faults").raise_for_status()
+
+    def read_log(self) -> None:
+        """Count what was asked since the last time."""
+        told = self._client.get("/_sandbox/requests", params={"since": self._read}).raise_for_status().json()
+        self._read = self.requests = told["last"]
+        for request in told["requests"]:
+            for command in _commands(request):
+                if command["method"] == LIST and "ORIGIN_ID" in str(command.get("params")):
+                    self.lookups += 1
+
+    def activities(self) -> list[Activity]:
+        state = self._client.get("/_sandbox/state").raise_for_status().json()
+        return [
+            Activity(
+                one["id"],
+                (one["owner_type_id"], one["owner_id"]),
+                str(one["layout"].get("header", {}).get("title", "")),
+                one["completed"],
+            )
+            for one in state["activities"]
+        ]
+
+    def _mix(self, mix: Mapping[str, float]) -> None:
+        self._post("faults", {"mix": mix, "seed": self._random.randrange(2**31), "seconds": HOLD})
+
+    def _faults(self) -> dict[str, Any]:
+        told: dict[str, Any] = self._client.get("/_sandbox/faults").raise_for_status().json()
+        return told
+
+    def _post(self, control: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.post(f"/_sandbox/{control}", json=body).raise_for_status().json()
+        return answer
+
+
+def _commands(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if request["method"] != "batch":
+        yield request
+    elif isinstance(request["params"], Mapping):
+        yield from (request["params"].get("cmd") or {}).values()

@@ -1,0 +1,182 @@
+"""The storm: rounds of stories, blows and faults, the calm after them, and the audit. All by one number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from chaos.audit import audit, audit_dead
+from chaos.blows import BLOWS, Blows
+from chaos.books import Store, read_store
+from chaos.load import Load
+from chaos.portal import DOUBTFUL, LATEST, RACE
+from chaos.report import Report
+from chaos.stories import Story, stories
+from chaos.watch import Watch
+from chaos.world import World
+
+__all__ = ["SHORT", "Length", "Storm"]
+
+EACH = 33
+"""Stories in a round."""
+ORDERED = 5
+"""Kinds of faults that are ordered for a round besides those that strike by chance."""
+DOUBTS = 3
+"""Adds in a round whose end nobody is to know."""
+SPREAD = 1.5
+"""Seconds over which the stories of a round begin."""
+
+STEPS = (2.0, 10.0, 45.0, 180.0, 700.0, 2400.0)
+"""Seconds that pass at the end of a round, so that pauses and first retries come to their time."""
+LONG = (30.0, 200.0, 1000.0, 4000.0, 9000.0, 22000.0, 45000.0)
+"""Seconds that pass again and again until nothing is left to do: the longest wait is of half a day."""
+PATIENCE = 60
+"""How many of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """So many rounds with so many blows in each, and up to `extra` more until every fault has struck."""
+
+    rounds: int
+    blows: int = 3
+    extra: int = 25
+
+
+SHORT = Length(rounds=1, blows=len(BLOWS), extra=0)
+"""Every blow falls once."""
+
+
+class Storm:
+    """One run in `world`. The seed decides what happens in it; when it meets what is left to the machine."""
+
+    def __init__(self, world: World, length: Length, *, seed: int) -> None:
+        self._world = world
+        self._length = length
+        self._sandbox = world.sandbox
+        self._random = Random(f"storm {seed}")  # noqa: S311 - repeatable, not secret
+        self._stories = stories(seed, length.rounds + length.extra, each=EACH)
+        self._load = Load(world.url, world.clocks.wall)
+        self._blows = Blows(world, self._random)
+        self._watch = Watch(world.state)
+        self._wrong: list[str] = []
+        self._struck: Counter[str] = Counter()
+        self._kinds: list[str] = []
+        self._to_strike: list[str] = []
+
+    async def run(self) -> Report:
+        """All rounds, the calm after them, and the audit."""
+        self._sandbox.fill([story.calls[0].customer for turn in self._stories for story in turn])
+        self._kinds = self._sandbox.kinds()
+        others = [kind for kind in self._kinds if kind not in (*DOUBTFUL, RACE)]
+        self._to_strike = [RACE, *self._random.sample(others, len(others))]
+        self._world.start()
+        self._world.wait()
+        with self._watch:
+            self._install()
+            turn = 0
+            while turn < self._length.rounds or (turn < len(self._stories) and self._missing()):
+                await self._round(self._stories[turn])
+                turn += 1
+            self._world.counts["rounds"] = turn
+            await self._end_well()
+            self._watch.look()
+        await self._load.aclose()
+        return self._report()
+
+    async def _round(self, told: Sequence[Story]) -> None:
+        self._order()
+        self._sandbox.strike_by_chance()
+        began = float(int(self._world.clocks.wall())) - 600
+        begun = [story.beginning(began) for story in told]
+        telling = [asyncio.create_task(self._tell(story)) for story in begun]
+        for blow in self._blows.deal(self._length.blows):
+            await asyncio.sleep(self._random.uniform(0.05, 0.6))
+            await self._blows.strike(blow)
+        await asyncio.to_thread(self._world.wait)
+        await asyncio.gather(*telling)
+        for seconds in STEPS:
+            await self._let_pass(seconds)
+            await asyncio.sleep(0.25)
+        await asyncio.gather(*(self._load.tell(story.rest) for story in begun))
+        self._install()
+        self._sandbox.read_log()
+
+    async def _tell(self, story: Story) -> None:
+        await asyncio.sleep(self._random.uniform(0, SPREAD))
+        await self._load.tell(story)
+
+    def _order(self) -> None:
+        """Let some of the faults strike that have not yet; some adds be in doubt; and something at the next renewal of
+        the tokens.
+        """
+        ordered, self._to_strike = self._to_strike[:ORDERED], self._to_strike[ORDERED:]
+        for kind in ordered or set(self._missing()) - self._sandbox.pending():
+            self._sandbox.order(kind)
+        self._sandbox.order_doubts(DOUBTS)
+        self._sandbox.order_on_tokens()
+        self._sandbox.order("expired_token", method="*")
+
+    def _missing(self) -> list[str]:
+        """Faults that have not struck yet."""
+        struck = self._sandbox.struck()
+        return [kind for kind in self._kinds if not struck[kind]]
+
+    async def _let_pass(self, seconds: float) -> None:
+        """For the portal as well, which has carried out by then what it was asked before."""
+        self._sandbox.end_late_work()
+        await asyncio.sleep(LATEST)
+        self._world.clocks.let_pass(seconds)
+        self._sandbox.strike_by_chance()
+
+    def _install(self) -> None:
+        """As an operator does whose application is let in no more, since a token was lost with the process."""
+        self._world.counts["installations"] += any(self._sandbox.install(self._world.url) for _ in range(5))
+
+    # The calm
+
+    async def _end_well(self) -> None:
+        self._struck = self._sandbox.struck()
+        self._sandbox.calm()
+        await asyncio.sleep(LATEST)
+        self._install()
+        dead = (await self._until_ended()).dead()
+        self._wrong += audit_dead(dead, self._struck)
+        if dead:
+            keys = [event.key for event in dead]
+            self._watch.may_begin_anew |= set(keys)
+            await asyncio.to_thread(self._world.redrive, keys)
+            self._world.counts["dead events that an operator tried again"] = len(keys)
+        for event in (await self._until_ended()).open():
+            self._wrong.append(f"not ended: {event.key} is {event.state} after {event.attempts} attempts")
+
+    async def _until_ended(self) -> Store:
+        """The store when nothing is open any more, or patience is."""
+        for turn in range(PATIENCE):
+            for _ in range(4):
+                await asyncio.sleep(0.35)
+                store = await asyncio.to_thread(read_store, self._world.state)
+                if not store.open():
+                    return store
+            self._world.clocks.let_pass(LONG[turn % len(LONG)])
+        return store
+
+    def _report(self) -> Report:
+        store = read_store(self._world.state)
+        self._sandbox.read_log()
+        activities = self._sandbox.activities()
+        return Report.of(
+            sent=self._load.sent,
+            store=store,
+            activities=activities,
+            counts=self._world.counts,
+            struck=self._struck,
+            kinds=self._kinds,
+            lookups=self._sandbox.lookups,
+            requests=self._sandbox.requests,
+            looks=self._watch.looks,
+            wrong=[*self._wrong, *self._watch.wrong, *audit(self._load.sent, store, activities)],
+        )
