@@ -24,9 +24,10 @@ __all__ = ["Accepting"]
 class Accepting:
     """Takes deliveries; keeps no state of its own.
 
-    `clock` returns unix seconds; `wake` tells the dispatcher about new keys; `application_tokens` gives the tokens that
-    events of a portal's application may carry (`ApplicationTokens.tokens`), and `token_refused` hears of a portal's
-    deliveries that carry none of them, with the names that they give.
+    `clock` returns unix seconds; `wake` tells the dispatcher about new keys; `notice` is called when a
+    delivery is here and when it is stored, for whoever lets deliveries go first; `application_tokens` gives the tokens
+    that events of a portal's application may carry (`ApplicationTokens.tokens`), and `token_refused` hears of a
+    portal's deliveries that carry none of them, with the names that they give.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Accepting:
         store: Store,
         wake: Callable[[Sequence[str]], Awaitable[None]],
         clock: Callable[[], float],
+        notice: Callable[[], None] = lambda: None,
         application_tokens: Callable[..., Awaitable[Sequence[str]]] | None = None,
         token_refused: Callable[..., None] | None = None,
     ) -> None:
@@ -46,6 +48,7 @@ class Accepting:
         self._store = store
         self._wake = wake
         self._clock = clock
+        self._notice = notice
         self._application_tokens = application_tokens
         self._token_refused = token_refused
 
@@ -60,11 +63,13 @@ class Accepting:
             DeliveryRefused: with the status for the sender; nothing was stored.
             StoreUnavailable: nothing was stored; a provider that hears 503 sends again.
         """
+        self._notice()
         handshake = source.handshake(delivery)
         if handshake is not None:
             return handshake
         verified = await self._verify(source, delivery)
         stored = await self._store_all(read(source, delivery), verified, delivery.received_at)
+        self._notice()
         reply = source.reply()
         for accepted, is_new in stored:
             self._tell_accepted(accepted, reply.status, is_new=is_new)

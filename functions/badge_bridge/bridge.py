@@ -18,6 +18,7 @@ from badge_bridge.access import Access
 from badge_bridge.backfill import Backfill
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.local import LocalWorker
+from badge_bridge.dispatch.precedence import Precedence
 from badge_bridge.doubts import loop_time
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.pipeline import Pipeline
@@ -66,6 +67,7 @@ async def open_bridge(
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
     steady: Callable[[], float] = loop_time,
+    monotonic: Callable[[], float] = time.perf_counter,
     rng: Callable[[], float] = random.random,
     installed: Callable[[str], None] | None = None,
     at_work: bool = True,
@@ -76,6 +78,9 @@ async def open_bridge(
     `keys` are those of ENCRYPTION_KEY; `transport` replaces the network towards the portals; `installed` hears the name
     of a portal whose application was installed by this process. Where it is not `at_work`, nothing is worked on and no
     application looked after but when the caller asks for it. `wake` hears of what is new instead of the local worker.
+
+    `clock` returns unix seconds, `steady` seconds that pass as the event loop's do, `monotonic` seconds so fine that
+    they tell what one step takes: uvloop looks at its clock once a turn.
 
     Raises:
         SettingsError: an OAuth application needs a key.
@@ -93,12 +98,14 @@ async def open_bridge(
             installed=installed,
         )
         sources = build_all(rules.sources)
+        precedence = Precedence(clock=monotonic)
         pipeline = Pipeline(
             rules=rules,
             sources=sources,
             portals=access.portals,
             store=store,
             wake=wake or (lambda keys: worker.wake(keys)),  # noqa: PLW0108 - the worker is made from this pipeline, below
+            notice=precedence.notice,
             application_tokens=access.tokens.tokens,
             token_refused=access.doubt,
             clock=clock,
@@ -106,7 +113,11 @@ async def open_bridge(
             random=rng,
         )
         worker = LocalWorker(
-            sweep=pipeline.sweep, process=pipeline.process, give_back=store.give_back, concurrency=concurrency
+            sweep=pipeline.sweep,
+            process=pipeline.process,
+            give_back=store.give_back,
+            concurrency=concurrency,
+            precedence=precedence,
         )
         stack.push_async_callback(worker.stop)
         backfill = Backfill(

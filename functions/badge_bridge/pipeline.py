@@ -77,6 +77,7 @@ class Pipeline:
         wake: Callable[[Sequence[str]], Awaitable[None]],
         clock: Callable[[], float],
         random: Callable[[], float],
+        notice: Callable[[], None] = lambda: None,
         steady: Callable[[], float] = loop_time,
         application_tokens: Callable[..., Awaitable[Sequence[str]]] | None = None,
         token_refused: Callable[..., None] | None = None,
@@ -89,6 +90,7 @@ class Pipeline:
             store=store,
             wake=wake,
             clock=clock,
+            notice=notice,
             application_tokens=application_tokens,
             token_refused=token_refused,
         )

@@ -12,10 +12,13 @@ import pytest
 
 from badge_bridge import server
 from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.dispatch.local import RUSH_CLAIM
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.rulesfile import parse
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store import opened_store
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Claim
 from support.deliveries import RULES, Sent, environ, pbx, shop
 
 Message = MutableMapping[str, Any]
@@ -126,3 +129,26 @@ async def test_length_is_believed_when_it_is_too_large(bridge: Bridge) -> None:
     sent = pbx(b"{}")
     answer = await ask(bridge, Sent(sent.path, b"", {**sent.headers, "Content-Length": "99999999999999999999"}))
     assert answer.status_code == 413
+
+
+class Claimed(MemoryStore):
+    """Says how many events were to be claimed at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most: asyncio.Queue[int] = asyncio.Queue()
+
+    async def claim_due(self, *, now: float, lease: float, limit: int) -> list[Claim]:
+        self.most.put_nowait(limit)
+        return await super().claim_due(now=now, lease=lease, limit=limit)
+
+
+async def test_work_gives_way_when_a_delivery_has_come() -> None:
+    """For a moment, which does not end here, another one is expected."""
+    rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=environ("http://127.0.0.1:9/rest/1/secretsecret/"))
+    store = Claimed()
+    await store.open()
+    async with open_bridge(rules, store, concurrency=256, monotonic=lambda: 0.0) as bridge:
+        assert (await ask(bridge, pbx(b'{"type": "call.missed", "id": "1"}'))).is_success
+        assert await asyncio.wait_for(store.most.get(), 10) == RUSH_CLAIM
+    await store.close()

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from badge_bridge.dispatch.local import Drained, LocalWorker
+from badge_bridge.dispatch.local import RUSH, RUSH_CLAIM, Drained, LocalWorker
+from badge_bridge.dispatch.precedence import Precedence
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.protocol import Claim
@@ -68,12 +69,14 @@ class Work:
         tick: float = 3600.0,
         sweep: Callable[[int], Awaitable[Sequence[Claim]]] | None = None,
         process: Callable[[Claim], Awaitable[object]] | None = None,
+        precedence: Precedence | None = None,
     ) -> LocalWorker:
         return LocalWorker(
             sweep=sweep or self.sweep,
             process=process or self.process,
             give_back=self.give_back,
             concurrency=concurrency,
+            precedence=precedence,
             tick=tick,
         )
 
@@ -106,6 +109,38 @@ async def test_worker_keeps_to_its_concurrency() -> None:
     await worker.stop()
     assert work.most == 4
     assert max(work.asked) == 4
+
+
+async def test_worker_takes_few_events_at_once_while_deliveries_keep_coming() -> None:
+    """A few at each look and a limited number side by side; as many as ever once it is quiet."""
+    now = [0.0]
+    precedence = Precedence(clock=lambda: now[0])
+    precedence.notice()
+    work = Work(200)
+    work.gate.clear()
+    worker = work.worker(concurrency=200, precedence=precedence)
+    worker.start()
+    await work.until(lambda: work.running == RUSH)
+    assert set(work.asked) == {RUSH_CLAIM}
+
+    now[0] = 1.0
+    await worker.wake([])
+    await work.until(lambda: work.running == 200)
+    assert work.asked[-1] == 200 - RUSH
+    work.gate.set()
+    await worker.stop()
+
+
+async def test_worker_goes_on_with_few_events_when_one_of_them_has_ended() -> None:
+    """While deliveries keep coming, the next ones do not wait for the tick."""
+    precedence = Precedence(clock=lambda: 0.0)
+    precedence.notice()
+    work = Work(3 * RUSH)
+    worker = work.worker(concurrency=1000, precedence=precedence)
+    worker.start()
+    await work.until_done(3 * RUSH)
+    await worker.stop()
+    assert work.most <= RUSH
 
 
 async def test_worker_looks_at_once_when_it_is_woken() -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from badge_bridge.dispatch.precedence import Precedence
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Claim
 
@@ -20,6 +22,13 @@ logger = logging.getLogger("badge_bridge.worker")
 
 TICK = 1.0
 """Seconds between looks at the store when nobody wakes the worker."""
+
+RUSH = 64
+"""Attempts side by side at most while deliveries keep coming: enough for the portal's batches, and so few that each
+comes to its end although they all share a small part of the time."""
+
+RUSH_CLAIM = 8
+"""Events that are claimed at once meanwhile."""
 
 GRACE = 5.0
 """Seconds that running attempts get to end when the worker stops: Cloud Run grants ten for everything."""
@@ -37,6 +46,7 @@ class LocalWorker:
     """Claims due events and processes up to `concurrency` of them side by side in the running event loop.
 
     `give_back` returns a claim that was not begun to the store.
+    `precedence` hears of deliveries, which go first; without it there are none that this worker could be in the way of.
     """
 
     def __init__(
@@ -46,12 +56,14 @@ class LocalWorker:
         process: Callable[[Claim], Awaitable[object]],
         give_back: Callable[[Claim], Awaitable[object]],
         concurrency: int,
+        precedence: Precedence | None = None,
         tick: float = TICK,
     ) -> None:
         self._sweep = sweep
         self._process = process
         self._give_back = give_back
         self._concurrency = concurrency
+        self._precedence = precedence or Precedence()
         self._tick = tick
         self._signal = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -75,7 +87,7 @@ class LocalWorker:
     def start(self) -> None:
         if self._loop_task is None:
             self._turned = asyncio.get_running_loop().time()
-            self._loop_task = asyncio.create_task(self._run(), name="badge-bridge worker")
+            self._loop_task = asyncio.create_task(self._behind(self._run()), name="badge-bridge worker")
 
     async def drain(self, seconds: float) -> Drained:
         """Without having been started: work until nothing is due, or until the time is over and what was begun by then
@@ -139,19 +151,29 @@ class LocalWorker:
 
     async def _claim(self) -> bool:
         """Start what is due, as far as there is room; True where there may be more at once."""
-        room = self._concurrency - len(self._running)
+        room = self._room()
         if room <= 0:
             return False
         async with self._claiming:
             claims = await self._sweep(room)
             for claim in claims:
                 before = self._attempts.get(claim.key)
-                task = asyncio.create_task(self._attempt(claim, before), name=f"process {claim.key}")
+                task = asyncio.create_task(self._behind(self._attempt(claim, before)), name=f"process {claim.key}")
                 self._attempts[claim.key] = task
                 self._running.add(task)
                 task.add_done_callback(partial(self._ended, claim.key))
         self._begun += len(claims)
         return len(claims) == room
+
+    def _room(self) -> int:
+        """How many attempts may be begun at once."""
+        running = len(self._running)
+        if self._precedence.is_rush:
+            return min(RUSH_CLAIM, min(RUSH, self._concurrency) - running)
+        return self._concurrency - running
+
+    async def _behind(self, work: Coroutine[Any, Any, None]) -> None:
+        await self._precedence.behind(work)
 
     async def _attempt(self, claim: Claim, before: asyncio.Task[None] | None) -> None:
         try:
@@ -178,7 +200,7 @@ class LocalWorker:
     def _ended(self, key: str, task: asyncio.Task[None]) -> None:
         if self._attempts.get(key) is task:
             del self._attempts[key]
-        was_full = len(self._running) >= self._concurrency
+        was_full = self._room() <= 0
         self._running.discard(task)
         if was_full or not self._running:
             self._signal.set()
