@@ -132,7 +132,8 @@ def started_with(path: str, places: dict[str, str], file: dict[str, str]) -> tup
     command = shlex.split(placed(text, places).replace("%%", "%").replace("$$", "$"))
     passed_on = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     given = {name: placed(value, places) for name, value in environment(path).items()}
-    return command, {"PATH": os.defpath, **passed_on, **given, **file}
+    # The port of the operators' pages is one for all on a machine; tests take a free one.
+    return command, {"PATH": os.defpath, "ADMIN": "127.0.0.1:0", **passed_on, **given, **file}
 
 
 @pytest.mark.slow
