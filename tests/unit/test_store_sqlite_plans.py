@@ -48,6 +48,12 @@ def test_statement_uses_index_when_run(connection: sqlite3.Connection, name: str
         scans = {
             step for step in scans if not re.match(r"SCAN events USING (COVERING )?INDEX events_(ready|later)", step)
         }
+    if name.startswith("COUNT_"):  # goes through an index that holds only what is counted
+        scans = {
+            step
+            for step in scans
+            if not re.match(r"SCAN events USING COVERING INDEX events_(ready|later|leased)", step)
+        }
     assert scans == set()
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
@@ -64,6 +70,11 @@ def test_statement_uses_index_when_run(connection: sqlite3.Connection, name: str
         ("LOST_EVENTS", "events_leased"),
         ("LOST_ATTEMPTS", "events_leased"),
         ("GATE", "events_leased"),
+        ("COUNT_WAITING", "events_ready"),
+        ("COUNT_WAITING", "events_later"),
+        ("COUNT_WORKING", "events_leased"),
+        ("COUNT_DEAD", "COVERING INDEX events_by_state (state=?)"),
+        ("OLDEST_WAITING", "COVERING INDEX events_by_state (state=?)"),
     ],
 )
 def test_queue_uses_its_own_index_when_run(connection: sqlite3.Connection, name: str, index: str) -> None:

@@ -6,6 +6,7 @@ It keeps what the durable ones would keep, in the form they would keep it, and l
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,6 +14,7 @@ from itertools import islice
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store import transitions
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.clock import counted
 from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.forgetting import Forgotten, Place, Trace
@@ -245,6 +247,17 @@ class MemoryStore:
         self._must_be_open()
         wanted = {plain(lane) for lane in lanes}
         return [self._pauses[lane].pause for lane in sorted(wanted & self._pauses.keys())]
+
+    async def backlog(self) -> Backlog:
+        """As `Counted.backlog`."""
+        self._must_be_open()
+        rows = [row for row in self._queue.rows.values() if row.state == "waiting"]
+        return Backlog(
+            waiting=Counter(row.lane for row in rows),
+            working=len(self._queue.working),
+            dead=sum(row.state == "dead" for row in self._rows.values()),
+            oldest=min((row.received_at for row in rows), default=None),
+        )
 
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
         self._must_be_open()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from badge_bridge.events import Event
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.clock import counted
 from badge_bridge.store.protocol import (
     LONGEST_LEASE,
@@ -22,7 +24,7 @@ from badge_bridge.store.records import plain, readable, show_asked, show_event, 
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.writes import read_gate
 
-__all__ = ["find", "joined", "listing", "next_due", "paused", "ping", "related"]
+__all__ = ["backlog", "find", "joined", "listing", "next_due", "paused", "ping", "related"]
 
 
 def ping(connection: sqlite3.Connection) -> None:
@@ -92,6 +94,17 @@ def next_due(connection: sqlite3.Connection, now: float) -> float | None:
         due = _moments(connection, sql.LATER_DUE, {"lane": lane}, now=now, longest=LONGEST_WAIT)
         times.append(max(min(due), _opens_at(connection, lane, now)))
     return min(times, default=None)
+
+
+def backlog(connection: sqlite3.Connection) -> Backlog:
+    waiting: Counter[str] = Counter()
+    for lane, count in connection.execute(sql.COUNT_WAITING):
+        waiting[lane] += count
+    working, dead, oldest = (
+        connection.execute(statement).fetchone()[0]
+        for statement in (sql.COUNT_WORKING, sql.COUNT_DEAD, sql.OLDEST_WAITING)
+    )
+    return Backlog(waiting=waiting, working=working, dead=dead, oldest=oldest)
 
 
 def paused(connection: sqlite3.Connection, lanes: Sequence[str]) -> list[Pause]:

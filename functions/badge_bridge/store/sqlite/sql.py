@@ -13,6 +13,9 @@ __all__ = [
     "CLOSED_BEFORE",
     "CLOSE_ATTACHMENT",
     "CORRECT_PAUSE",
+    "COUNT_DEAD",
+    "COUNT_WAITING",
+    "COUNT_WORKING",
     "DO_AGAIN",
     "DROP_REMEMBERED",
     "ENDED_BEFORE",
@@ -56,6 +59,7 @@ __all__ = [
     "NEXT_NOTE",
     "NOTE",
     "NO_CALL",
+    "OLDEST_WAITING",
     "OPEN_ATTACHMENTS",
     "OUTCOMES_SINCE",
     "PAUSE",
@@ -341,6 +345,18 @@ TRIAL = (
     "INSERT INTO trial (id, ballast) VALUES (1, zeroblob(?)) ON CONFLICT (id) DO UPDATE SET ballast = excluded.ballast"
 )
 CLEAR_TRIAL = "DELETE FROM trial WHERE id = 1"
+
+
+# Counting: each by an index of its own that holds what is counted and nothing else, but for the dead
+
+COUNT_WAITING = """
+SELECT lane, count(*) FROM events WHERE ready = 1 GROUP BY lane
+UNION ALL
+SELECT lane, count(*) FROM events WHERE ready = 0 GROUP BY lane
+"""
+COUNT_WORKING = "SELECT count(*) FROM events WHERE leased_until IS NOT NULL"
+COUNT_DEAD = "SELECT count(*) FROM events WHERE state = 'dead'"
+OLDEST_WAITING = "SELECT min(received_at) FROM events WHERE state = 'waiting'"
 
 
 # Reading

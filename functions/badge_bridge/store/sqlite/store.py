@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.forgetting import Forgotten, Trace
 from badge_bridge.store.leases import SetAside, hand_out
@@ -171,6 +172,10 @@ class SqliteStore:
     async def paused(self, lanes: Sequence[str]) -> list[Pause]:
         wanted = [plain(lane) for lane in lanes]
         return await self._read(lambda connection: reads.paused(connection, wanted))
+
+    async def backlog(self) -> Backlog:
+        """As `Counted.backlog`."""
+        return await self._read(reads.backlog)
 
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
         return await self._write(lambda connection: writes.probe(connection, plain(lane), now, hold))

@@ -1,0 +1,37 @@
+"""What is not done yet, counted: for whoever watches.
+
+A store in a file or in memory knows it at once. Firestore is asked no such thing: it would bill each look by what it
+counts, and on Google Cloud the same is told by log-based metrics and alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+__all__ = ["Backlog", "Counted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Events that have not ended, and those that were given up."""
+
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """How many wait, by the lane that they wait for; those that wait for none under the empty name."""
+    working: int = 0
+    dead: int = 0
+    oldest: float | None = None
+    """When the one of those that wait was received that has waited longest, in unix seconds; None where none waits."""
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A store that can say so cheaply, however many events it holds."""
+
+    async def backlog(self) -> Backlog:
+        """What is not done.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
