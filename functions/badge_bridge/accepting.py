@@ -6,12 +6,14 @@ without the portals.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from badge_bridge.calls import Calls
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event, call_join, event_key
+from badge_bridge.meters import Meters
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source
@@ -22,12 +24,12 @@ __all__ = ["Accepting"]
 
 
 class Accepting:
-    """Takes deliveries; keeps no state of its own.
+    """Takes deliveries; keeps no state of its own but what it counts in `meters`.
 
-    `clock` returns unix seconds; `wake` tells the dispatcher about new keys; `notice` is called when a
-    delivery is here and when it is stored, for whoever lets deliveries go first; `application_tokens` gives the tokens
-    that events of a portal's application may carry (`ApplicationTokens.tokens`), and `token_refused` hears of a
-    portal's deliveries that carry none of them, with the names that they give.
+    `clock` returns unix seconds, `timer` seconds that only grow; `wake` tells the dispatcher about new keys; `notice`
+    is called when a delivery is here and when it is stored, for whoever lets deliveries go first; `application_tokens`
+    gives the tokens that events of a portal's application may carry (`ApplicationTokens.tokens`), and `token_refused`
+    hears of a portal's deliveries that carry none of them, with the names that they give.
     """
 
     def __init__(
@@ -41,7 +43,10 @@ class Accepting:
         notice: Callable[[], None] = lambda: None,
         application_tokens: Callable[..., Awaitable[Sequence[str]]] | None = None,
         token_refused: Callable[..., None] | None = None,
+        meters: Meters | None = None,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self.meters = meters or Meters()
         self._rules = rules
         self._sources = sources
         self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
@@ -51,6 +56,7 @@ class Accepting:
         self._notice = notice
         self._application_tokens = application_tokens
         self._token_refused = token_refused
+        self._timer = timer
 
     def source(self, name: str, method: str, path: str = "") -> Source[Any]:
         """The source behind `/hooks/{name}`, as `sources.receiving.find`."""
@@ -135,19 +141,27 @@ class Accepting:
                 raise
 
     async def _accept(self, batch: Sequence[Accepted]) -> list[bool]:
+        since = self._timer()
         try:
-            return await self._store.accept(batch)
+            stored = await self._store.accept(batch)
         except ValueError as error:
             raise Impossible(f"the event cannot be kept: {error}") from error
+        self.meters.storing.observe(self._timer() - since)
+        return stored
 
     def _tell_accepted(self, accepted: Accepted, status: int, *, is_new: bool) -> None:
+        source, took = accepted.event.source, self._clock() - accepted.received_at
+        result: Literal["accepted", "duplicate"] = "accepted" if is_new else "duplicate"
+        self.meters.received.add(source, result if status else "fetched")
+        if status:
+            self.meters.accepting.observe(took, source)
         log_accept(
-            source=accepted.event.source,
-            result="accepted" if is_new else "duplicate",
+            source=source,
+            result=result,
             status=status,
             provider=accepted.event.provider,
             key=accepted.key,
             type=accepted.event.type,
             verified=accepted.verified,
-            took=self._clock() - accepted.received_at,
+            took=took,
         )

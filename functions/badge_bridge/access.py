@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from badge_bridge import rulesfile
 from badge_bridge.errors import AccessRefused, PortalError, StoreUnavailable
 from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.meters import Meters
 from badge_bridge.portal import AccessToken, Credential, InboundWebhook, Portal, open_portal
 from badge_bridge.portal.lanes import Pauses
 from badge_bridge.portal.limits import Buckets, Limiter, usable
@@ -66,6 +67,7 @@ class Access:
         random: Callable[[], float],
         transport: AsyncBaseTransport | None = None,
         installed: Callable[[str], None] | None = None,
+        meters: Meters | None = None,
     ) -> Access:
         """Open every portal of the rules file; `stack` closes them. `keys` are those of ENCRYPTION_KEY; `installed`
         hears the name of a portal whose application was installed by this process.
@@ -74,7 +76,7 @@ class Access:
             SettingsError: an application needs a key, and there is none.
             StoreUnavailable: the store cannot be read or written.
         """
-        opening = _Opening(stack, rules, store, keys, clock, random, transport, installed)
+        opening = _Opening(stack, rules, store, keys, clock, random, transport, installed, meters)
         access = cls({}, {}, tokens_of(rules, store=store, keys=keys, clock=clock))
         portals, installers = {}, {}
         for name, entry in rules.portals.items():
@@ -208,6 +210,7 @@ class _Opening:
     random: Callable[[], float]
     transport: AsyncBaseTransport | None
     installed: Callable[[str], None] | None
+    meters: Meters | None
 
     async def portal(self, entry: rulesfile.Portal, tokens: ApplicationTokens) -> tuple[Portal, Installer | None]:
         app = application(entry)
@@ -269,6 +272,7 @@ class _Opening:
             clock=self.clock,
             random=self.random,
             transport=self.transport,
+            meters=self.meters,
         )
         self.stack.push_async_callback(portal.aclose)
         await portal.start()

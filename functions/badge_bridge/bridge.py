@@ -21,6 +21,7 @@ from badge_bridge.dispatch.local import LocalWorker
 from badge_bridge.dispatch.precedence import Precedence
 from badge_bridge.doubts import loop_time
 from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.meters import Meters
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.portal import Portal
 from badge_bridge.portal.oauth import Installer
@@ -50,6 +51,7 @@ class Bridge:
     backfill: Backfill
     retention: Retention
     bodies: BodyBudget
+    meters: Meters
     clock: Callable[[], float]
 
     @property
@@ -86,6 +88,8 @@ async def open_bridge(
         SettingsError: an OAuth application needs a key.
         StoreUnavailable: the store cannot be read.
     """
+    meters = Meters()
+    meters.expect(sources=rules.sources, portals=rules.portals)
     async with AsyncExitStack() as stack:
         access = await Access.open(
             stack,
@@ -96,6 +100,7 @@ async def open_bridge(
             random=rng,
             transport=transport,
             installed=installed,
+            meters=meters,
         )
         sources = build_all(rules.sources)
         precedence = Precedence(clock=monotonic)
@@ -111,6 +116,7 @@ async def open_bridge(
             clock=clock,
             steady=steady,
             random=rng,
+            meters=meters,
         )
         worker = LocalWorker(
             sweep=pipeline.sweep,
@@ -149,6 +155,7 @@ async def open_bridge(
             backfill=backfill,
             retention=retention,
             bodies=BodyBudget(),
+            meters=meters,
             clock=clock,
         )
 

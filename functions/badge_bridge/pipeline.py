@@ -29,6 +29,7 @@ from badge_bridge.cards import Cards
 from badge_bridge.doubts import loop_time
 from badge_bridge.errors import BridgeError, CallRefused, OutcomeUnknown, StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.meters import Meters
 from badge_bridge.observability.event_line import log_event, log_left_out
 from badge_bridge.outcomes import Role
 from badge_bridge.portal import Portal, refusal_in
@@ -61,7 +62,7 @@ class _Deed:
 
 
 class Pipeline:
-    """Binds the rules, sources, portals and the store; keeps no state of its own.
+    """Binds the rules, sources, portals and the store; keeps no state of its own but what it counts in `meters`.
 
     `random` returns a float in [0, 1), `steady` seconds that only ever pass; `wake` tells the dispatcher about new
     keys, and without any, that something else may be due now; the rest of what it takes is as for `Accepting`.
@@ -83,7 +84,9 @@ class Pipeline:
         token_refused: Callable[..., None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: float = BUDGET,
+        meters: Meters | None = None,
     ) -> None:
+        self._meters = meters or Meters()
         self.accepting = Accepting(
             rules=rules,
             sources=sources,
@@ -93,6 +96,7 @@ class Pipeline:
             notice=notice,
             application_tokens=application_tokens,
             token_refused=token_refused,
+            meters=self._meters,
         )
         self._rules = rules
         self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
@@ -119,7 +123,9 @@ class Pipeline:
         due = await self._store.next_due(now=now)
         if due is None or due > now:
             return ()
-        return await self._store.claim_due(now=now, lease=LEASE, limit=limit)
+        claims = await self._store.claim_due(now=now, lease=LEASE, limit=limit)
+        self._meters.taken.add(by=len(claims))
+        return claims
 
     async def process(self, claim: Claim) -> Settlement | None:
         """Do what the rules say about one leased event, and write down how that ended: as returned, or not at all where
@@ -143,6 +149,7 @@ class Pipeline:
             await asyncio.shield(self._store.give_back(claim))
             raise
         if held:
+            self._count(claim, settlement)
             _tell_settled(progress, settlement)
         elif claim.event.leg is None:
             logger.warning("%s: the lease was taken over meanwhile; its new holder decides", claim.key)
@@ -153,6 +160,15 @@ class Pipeline:
             # A half-open lane lets one event through at a time: there is room for the next one now, whichever it is.
             await self._wake([])
         return settlement if held else None
+
+    def _count(self, claim: Claim, settlement: Settlement) -> None:
+        source, end = claim.event.source, settlement.state
+        waits = "retry" if settlement.failed else "paused"
+        self._meters.attempts.add(source, waits if end == "waiting" else end)
+        if end == "done":
+            self._meters.done.observe(settlement.ended_at - claim.received_at, source)
+        for one in settlement.outcomes:
+            self._meters.outcomes.add(one.rule, one.role, one.badge, one.portal, one.result)
 
     async def _settle(self, claim: Claim, settlement: Settlement) -> bool:
         """Write the end of an attempt, again and again while the lease lasts: the work is done, its record is not."""

@@ -33,6 +33,7 @@ from badge_bridge.errors import (
     UnknownSource,
     UnsupportedMediaType,
 )
+from badge_bridge.meters import kind
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.observability.trace import bind_request
 from badge_bridge.probes import HEALTH, PROBES, Probed, health, probe
@@ -81,12 +82,12 @@ async def _route(request: Request, bridge: Front) -> Response:
         return await health(request, bridge.store)
     if path == "/install" and bridge.installers:
         with bind_request(request.headers):
-            return await _refusing(path, _install(request, bridge))
+            return await _refusing(path, _install(request, bridge), bridge)
     hook = HOOK.fullmatch(path)
     if hook is None:
         return JSONResponse({"error": "there is nothing at this path"}, status_code=404)
     with bind_request(request.headers):
-        return await _refusing(hook[1], _receive(request, hook[1], hook[2], bridge))
+        return await _refusing(hook[1], _receive(request, hook[1], hook[2], bridge), bridge)
 
 
 async def _receive(request: Request, name: str, path: str, bridge: Front) -> Response:
@@ -120,16 +121,18 @@ async def _delivery(request: Request, bridge: Front, share: BodyShare, most: int
     )
 
 
-async def _refusing(name: str, answer: Awaitable[Response]) -> Response:
+async def _refusing(name: str, answer: Awaitable[Response], bridge: Front) -> Response:
     """The answer, or what the sender and our log hear of why there is none; `name` is what was sent to."""
     try:
         return await answer
     except DeliveryRefused as refusal:
         # A source that is not configured has a name that only its sender knows: it is nothing for our log.
         known = "" if isinstance(refusal, UnknownSource) else name
+        bridge.accepting.meters.refused.add(known, kind(refusal))
         log_accept(source=known, result="refused", status=refusal.status, reason=str(refusal))
         return _refusal(refusal)
     except StoreUnavailable as error:
+        bridge.accepting.meters.refused.add(name, kind(error))
         log_accept(source=name, result="refused", status=503, reason=str(error))
         return _come_back("cannot store anything now, please send again")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from badge_bridge.errors import CallRefused, NotFound, OutcomeUnknown, PortalError, PortalUnreachable, StoreUnavailable
 from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.meters import Meters
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal import batch
 from badge_bridge.portal.answers import Reply, read, read_share
@@ -43,7 +44,7 @@ class PortalClient:
     that is known; `trusted_hosts` are those that a redirect may lead to besides the cloud's own, and `on_moved` is told
     the host when one did; `largest_batch` is how many commands leave in one request at most, 1 for never more than one.
     `transport` replaces the network; `deadline` is how many seconds one request may take in all; `timer` returns
-    seconds and is read before and after each request.
+    seconds and is read before and after each request; `meters` count them.
     """
 
     def __init__(
@@ -59,14 +60,22 @@ class PortalClient:
         transport: AsyncBaseTransport | None = None,
         deadline: float = DEADLINE,
         timer: Callable[[], float] = time.perf_counter,
+        meters: Meters | None = None,
     ) -> None:
         self.name = name
         self._lanes = lanes
         self._limiter = limiter
         self._timer = timer
         self._wire = Wire(name, transport=transport, deadline=deadline)
+        self._meters = meters or Meters()
         self._courier = Courier(
-            name, keyring, self._wire, admitted=self._admitted, trusted_hosts=trusted_hosts, on_moved=on_moved
+            name,
+            keyring,
+            self._wire,
+            admitted=self._admitted,
+            trusted_hosts=trusted_hosts,
+            on_moved=on_moved,
+            meters=self._meters,
         )
         self._size = BatchSize(largest_batch)
         self._told_refusal = False
@@ -135,7 +144,9 @@ class PortalClient:
 
     async def _admitted(self) -> None:
         if self._limiter is not None:
+            since = asyncio.get_running_loop().time()
             await self._limiter.admitted()
+            self._meters.waiting.observe(asyncio.get_running_loop().time() - since, self.name)
 
     async def _send(self, commands: Sequence[Command]) -> None:
         """Send what leaves together, and give each its answer."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.errors import AccessRefused, PortalError, PortalUnreachable, StoreUnavailable
+from badge_bridge.meters import Meters, kind
 from badge_bridge.portal.answers import Reply, read
 from badge_bridge.portal.commands import Departure
 from badge_bridge.portal.credentials import Credential
@@ -45,7 +46,7 @@ class Courier:
     """Carries requests to one portal.
 
     `admitted` counts a request that is sent again; a renamed portal is followed to the hosts that `redirects` believes
-    in and to `trusted_hosts`, and `on_moved` is told the new host.
+    in and to `trusted_hosts`, and `on_moved` is told the new host; `meters` count what is sent.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Courier:
         admitted: Callable[[], Awaitable[None]],
         trusted_hosts: Collection[str] = (),
         on_moved: Callable[[str], None] | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._portal = portal
         self._keyring = keyring
@@ -64,6 +66,7 @@ class Courier:
         self._admitted = admitted
         self._trusted_hosts = trusted_hosts
         self._on_moved = on_moved
+        self._meters = meters or Meters()
         self._moved: dict[str, str] = {}
 
     async def carry(self, method: str, params: Mapping[str, Any], departure: Departure) -> Carried:
@@ -105,7 +108,9 @@ class Courier:
         try:
             answer = await self._wire.post(credential, method, params, origin=origin)
         except PortalError as error:
-            departure.record(said_by(error), departure.returns())
+            seconds = departure.returns()
+            departure.record(said_by(error), seconds)
+            self._count(departure, kind(error), seconds)
             raise
         seconds = departure.returns()
         meaning: Reply | PortalError
@@ -113,7 +118,15 @@ class Courier:
             meaning = read(answer, portal=self._portal, method=method, credential=credential)
         except PortalError as error:
             meaning = error
+        self._count(departure, "ok" if isinstance(meaning, Reply) else kind(meaning), seconds)
         return Carried(answer, credential, meaning, seconds)
+
+    def _count(self, departure: Departure, result: str, seconds: float) -> None:
+        self._meters.requests.add(self._portal, result)
+        self._meters.answering.observe(seconds, self._portal)
+        self._meters.together.observe(len(departure.commands), self._portal)
+        for command in departure.commands:
+            self._meters.commands.add(self._portal, command.method)
 
     async def _current(self, method: str) -> Credential:
         try:

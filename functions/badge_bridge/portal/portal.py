@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from badge_bridge.http import AsyncBaseTransport
+from badge_bridge.meters import Meters
 from badge_bridge.portal import activities, badges, owners
 from badge_bridge.portal.activities import Activities
 from badge_bridge.portal.badges import Badges
@@ -72,6 +73,7 @@ def open_portal(
     trusted_hosts: Collection[str] = (),
     largest_batch: int = LARGEST,
     timer: Callable[[], float] = time.perf_counter,
+    meters: Meters | None = None,
 ) -> Portal:
     """Put a portal together; nothing is connected before the first call.
 
@@ -92,6 +94,7 @@ def open_portal(
         transport=transport,
         deadline=deadline,
         timer=timer,
+        meters=meters,
     )
     registry = Badges(client, clock=clock)
     return Portal(
