@@ -1,5 +1,6 @@
 """The pages of `serve` that are for whoever runs it, on a listener of their own unless set otherwise.
 
+`GET /metrics`              what was counted and how things stand (`metrics.py`); with METRICS_TOKEN, to who sends it
 `/console` and below        what is stored, with a session (`console/gate.py`)
 `GET /livez` and others     how the process is, with the reasons (`probes.py`)
 
@@ -8,8 +9,9 @@ Beside the deliveries, the probes say no more than to everybody.
 
 from __future__ import annotations
 
+import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -22,13 +24,18 @@ from badge_bridge.console.gate import Gate
 from badge_bridge.console.links import announce
 from badge_bridge.console.origin import Names
 from badge_bridge.console.pages import HOME
+from badge_bridge.meters import Meters
+from badge_bridge.metrics import Metrics
 from badge_bridge.portal.lanes import lane_of
 from badge_bridge.portal.portal import METHODS, Portal
 from badge_bridge.probes import PROBES, Probed, Probes
+from badge_bridge.rulesfile import RulesFile
 from badge_bridge.serving import Server
 from badge_bridge.settings import Address, Settings
 
-__all__ = ["Admin", "Run", "create_admin_app", "opened_admin"]
+__all__ = ["METRICS", "Admin", "Run", "create_admin_app", "opened_admin"]
+
+METRICS = "/metrics"
 
 LIMITS = ConnectionLimits(connections=64)
 """Of the listener of their own: a few people, a scraper and some probes."""
@@ -42,23 +49,42 @@ class Run(Probed, Protocol):
 
     @property
     def portals(self) -> Mapping[str, Portal]: ...
+    @property
+    def rules(self) -> RulesFile: ...
+    @property
+    def meters(self) -> Meters: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
 
 
 class Admin:
-    """Answers these pages. `url` is where operators find them, without a slash at the end."""
+    """Answers these pages. `url` is where operators find them, without a slash at the end; metrics are told to who
+    sends `token`, to everybody where it is empty.
+    """
 
-    def __init__(self, url: str, gate: Gate, probes: Probes) -> None:
+    def __init__(self, url: str, gate: Gate, probes: Probes, metrics: Metrics, *, token: str = "") -> None:
         self.url = url
         self.probes = probes
         self._gate = gate
+        self._metrics = metrics
+        self._token = token
 
     def serves(self, path: str) -> bool:
         """Whether there is a page at this path, probes aside."""
-        return path == HOME or path.startswith(f"{HOME}/")
+        return path in {HOME, METRICS} or path.startswith(f"{HOME}/")
 
     async def handle(self, request: Request) -> Response:
         """Answer a request to a path that it serves."""
-        return await self._gate.handle(request)
+        return await (self._measured if request.scope["path"] == METRICS else self._gate.handle)(request)
+
+    async def _measured(self, request: Request) -> Response:
+        if request.method not in {"GET", "HEAD"}:
+            return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
+        sent = request.headers.get("authorization", "").encode("latin-1")
+        if self._token and not secrets.compare_digest(sent, f"Bearer {self._token}".encode()):
+            return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
+        page, content_type = await self._metrics.page(request.headers.get("accept", ""))
+        return Response(page, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 
 def create_admin_app(admin: Admin) -> ASGIApp:
@@ -95,8 +121,14 @@ async def opened_admin(
     names = Names(own.host if own else host, settings.admin_url)
     port = listener.getsockname()[1]
     url = settings.admin_url or _local_url(names.host, port)
-    probes = Probes(bridge, lanes=[lane for name in bridge.portals for lane in _lanes(name)])
-    admin = Admin(url, Gate(bridge.store, names=names, port=port), probes)
+    lanes = [lane for name in bridge.portals for lane in _lanes(name)]
+    admin = Admin(
+        url,
+        Gate(bridge.store, names=names, port=port),
+        Probes(bridge, lanes=lanes),
+        Metrics(bridge.meters, bridge.store, bridge.rules.hash, bridge.clock, lanes),
+        token=settings.metrics_token,
+    )
     await announce(bridge.store, url)
     if own is None:
         yield admin

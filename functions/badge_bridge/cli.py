@@ -118,7 +118,7 @@ def serve(
     admin: Annotated[
         str | None,
         typer.Option(
-            help="Where /console is: HOST:PORT, same (beside the deliveries) or off. "
+            help="Where /metrics and /console are: HOST:PORT, same (beside the deliveries) or off. "
             "Default: ADMIN, else 127.0.0.1:8081.",
             show_default=False,
         ),
@@ -140,7 +140,7 @@ def serve(
         settings.log_format or ("console" if sys.stderr.isatty() else "json"),
         settings.log_level,
         show_phone_numbers=settings.show_phone_numbers,
-        secrets=loaded.secrets | set(settings.encryption_keys),
+        secrets=loaded.secrets | {*settings.encryption_keys, settings.metrics_token} - {""},
     )
     listener = bind(host, port)
     own = bind(*settings.admin, option="--admin") if isinstance(settings.admin, Address) else None
@@ -190,7 +190,7 @@ async def _serve(
             )
         logger.info("listening on %s, events in %s, rules %s", server.url, settings.state, rules.hash)
         if admin is not None:
-            logger.info("operators find /console at %s; badge-bridge console lets them in", admin.url)
+            logger.info("operators find /metrics and /console at %s; badge-bridge console lets them in", admin.url)
             if sys.stdout.isatty():  # elsewhere it would stay in somebody's log
                 print(f"console, for 10 minutes and once: {await cli_console.link_into(store, admin.url)}", flush=True)
         # Beside the deliveries: a portal that does not answer must not keep a provider waiting.

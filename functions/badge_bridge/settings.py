@@ -23,6 +23,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 _MAX_CONCURRENCY = 2_000
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _LISTEN = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]/]+)):(?P<port>[0-9]{1,5})")
+_TOKEN = re.compile(r"[\x21-\x7e]{16,}")
 _URL = re.compile(r"https?://[^\s/?#@]+")
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
@@ -49,8 +50,9 @@ SETTINGS = (
     Setting("DISPATCH", "local", "For a function: who works on what `receive` has stored. `local`: the process that has; `pubsub://PROJECT/TOPIC`: the function `process`, to which Pub/Sub pushes."),  # noqa: E501 - one row of a table
     Setting("INVOKERS", "", "E-mail addresses of service accounts, comma separated: `process` and `sweep` take calls with an identity token of one of them only. Without it the platform alone decides who may call."),  # noqa: E501 - one row of a table
     Setting("INVOKER_AUDIENCE", "", "With `INVOKERS`: whom these tokens are made for, as the push subscription and Cloud Scheduler are told."),  # noqa: E501 - one row of a table
-    Setting("ADMIN", f"{ADMIN.host}:{ADMIN.port}", "Where `serve` has `/console` and tells operators how it is: `HOST:PORT`, `same` (beside the deliveries) or `off`."),  # noqa: E501 - one row of a table
+    Setting("ADMIN", f"{ADMIN.host}:{ADMIN.port}", "Where `serve` has `/metrics` and `/console`: `HOST:PORT`, `same` (beside the deliveries) or `off`."),  # noqa: E501 - one row of a table
     Setting("ADMIN_URL", "", "The address by which operators reach these pages, where it is another one, such as `https://bridge-admin.example.com` of a TLS proxy."),  # noqa: E501 - one row of a table
+    Setting("METRICS_TOKEN", "", "At least 16 characters without blanks: `/metrics` is told only to who sends them as `Authorization: Bearer`."),  # noqa: E501 - one row of a table
     Setting("LOG_FORMAT", "auto", "`console` (lines for a person), `json`, or `gcp` (Google Cloud Logging). `auto`: `gcp` under the functions framework, `console` in a terminal, else `json`."),  # noqa: E501 - one row of a table
     Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),
     Setting("SHOW_PHONE_NUMBERS", "no", "`yes` writes full phone numbers into logs instead of `+49*******67`."),
@@ -89,9 +91,10 @@ class Settings:
     """In lower case."""
     invoker_audience: str = ""
     admin: Address | Literal["same"] | None = ADMIN
-    """Where `/console` is; None for nowhere."""
+    """Where `/metrics` and `/console` are; None for nowhere."""
     admin_url: str = ""
     """Without a slash at the end; empty where they are reached at `admin`."""
+    metrics_token: str = field(default="", repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -118,6 +121,7 @@ class Settings:
             invoker_audience=values["INVOKER_AUDIENCE"],
             admin=_listen(values, "ADMIN"),
             admin_url=_url(values, "ADMIN_URL"),
+            metrics_token=_token(values, "METRICS_TOKEN"),
         )
 
 
@@ -144,6 +148,12 @@ def _url(values: Mapping[str, str], name: str) -> str:
     if text and not _URL.fullmatch(text):
         raise SettingsError(f"{name} is {text!r}; it must be an address without a path, such as https://admin.acme.com")
     return text.lower()
+
+
+def _token(values: Mapping[str, str], name: str) -> str:
+    if values[name] and not _TOKEN.fullmatch(values[name]):
+        raise SettingsError(f"{name} must have at least 16 characters, ASCII and without blanks")
+    return values[name]
 
 
 def _addresses(values: Mapping[str, str], name: str) -> tuple[str, ...]:

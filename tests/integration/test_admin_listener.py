@@ -27,7 +27,7 @@ def get(url: str, **headers: str) -> httpx.Response:
 
 
 def admin_of(running: Program) -> str:
-    return running.find(r"operators find /console at (http://[^;]+);")[1]
+    return running.find(r"operators find /metrics and /console at (http://[^;]+);")[1]
 
 
 def link(folder: Path) -> subprocess.CompletedProcess[str]:

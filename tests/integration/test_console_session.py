@@ -18,6 +18,8 @@ from badge_bridge.console.pages import CSRF_FIELD, CSRF_HEADER, ENTER, LEAVE
 from badge_bridge.console.sessions import LASTS, MOST, Sessions
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.meters import Meters
+from badge_bridge.metrics import Metrics
 from badge_bridge.probes import Probes
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Note, Store
@@ -49,7 +51,7 @@ class Console:
         self.worker = Worker()
         self.clock = Clock()
         gate = Gate(store, names=Names("127.0.0.1", url), port=8081, clock=self.clock, sessions=Sessions(self.clock))
-        self.app = create_admin_app(Admin(url or HERE, gate, Probes(self)))
+        self.app = create_admin_app(Admin(url or HERE, gate, Probes(self), Metrics(Meters(), store, "", self.clock)))
 
     async def link(self, url: str = HERE) -> str:
         return f"{url}{ENTER}?ticket={await links.issue(self.store, now=self.clock.now)}"

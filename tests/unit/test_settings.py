@@ -129,3 +129,11 @@ def test_address_of_the_console_is_read_when_given() -> None:
     for text in ("admin.acme.com", "https://acme.com/admin", "ftp://a", "https://u@a"):
         with pytest.raises(SettingsError, match=r"^ADMIN_URL is "):
             Settings.from_environ({"ADMIN_URL": text})
+
+
+@pytest.mark.parametrize("token", ["short", "with a blank in between", "ümlaut-ümlaut-ümlaut"])
+def test_metrics_token_that_is_weak_is_refused_and_not_repeated(token: str) -> None:
+    """A token that could be guessed, or not be sent, is an error that does not show it."""
+    with pytest.raises(SettingsError, match=r"^METRICS_TOKEN must") as caught:
+        Settings.from_environ({"METRICS_TOKEN": token})
+    assert token not in str(caught.value)
