@@ -143,7 +143,7 @@ def serve(
         secrets=loaded.secrets | {*settings.encryption_keys, settings.metrics_token} - {""},
     )
     listener = bind(host, port)
-    own = bind(*settings.admin, option="--admin") if isinstance(settings.admin, Address) else None
+    own = bind(*settings.admin, option="--admin HOST:PORT") if isinstance(settings.admin, Address) else None
     clocks = context.obj or {}
     run(_serve(loaded, settings, listener, own, host=host, ensure_badges=ensure_badges, **clocks))
 
@@ -191,6 +191,10 @@ async def _serve(
         logger.info("listening on %s, events in %s, rules %s", server.url, settings.state, rules.hash)
         if admin is not None:
             logger.info("operators find /metrics and /console at %s; badge-bridge console lets them in", admin.url)
+            if settings.admin == "same" and not settings.metrics_token:
+                logger.warning(
+                    "/metrics is told to whoever reaches the deliveries: set METRICS_TOKEN, or ADMIN elsewhere"
+                )
             if sys.stdout.isatty():  # elsewhere it would stay in somebody's log
                 print(f"console, for 10 minutes and once: {await cli_console.link_into(store, admin.url)}", flush=True)
         # Beside the deliveries: a portal that does not answer must not keep a provider waiting.

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 PORTAL = "http://127.0.0.1:9/rest/1/secretsecret/"
 """Nobody listens there."""
 
-PAGES = ["/console", "/console/enter", "/console/api/events.json"]
+PAGES = ["/metrics", "/console", "/console/enter", "/console/api/events.json"]
 
 
 def get(url: str, **headers: str) -> httpx.Response:
@@ -81,7 +81,8 @@ def test_operator_gets_in_when_he_follows_the_link_of_the_command(served: Served
         events = browser.get(f"{admin}/console/api/events.json").json()["events"]
         assert [event["source"] for event in events] == ["pbx"]
     assert get(done.stdout.strip()).status_code == 401
-    assert "ticket=" not in running.output
+    running.find("somebody has followed a link into the console")
+    assert "ticket" not in running.output
 
 
 def test_pages_are_beside_the_deliveries_when_set_so(tmp_path: Path) -> None:
@@ -90,7 +91,21 @@ def test_pages_are_beside_the_deliveries_when_set_so(tmp_path: Path) -> None:
         assert admin_of(running) == url
         assert get(f"{url}/console").status_code == 401
         assert get(f"{url}/readyz").json() == {"status": "ok"}
+        assert "badge_bridge_build_info" in get(f"{url}/metrics").text
+        running.find("set METRICS_TOKEN")
         assert send(url, pbx(b'{"type": "call.missed", "id": "1"}')).status_code == 204
+
+
+def test_metrics_beside_the_deliveries_are_told_to_who_has_the_token(tmp_path: Path) -> None:
+    """With METRICS_TOKEN, Prometheus reads them there, and nobody else; the log has no reason to warn."""
+    token = "token-of-the-metrics"
+    with serve(tmp_path, PORTAL, options=["--admin", "same"], METRICS_TOKEN=token) as (running, url):
+        assert get(f"{url}/metrics").status_code == 401
+        assert get(f"{url}/metrics", Authorization=f"Bearer {token}").status_code == 200
+        assert running.stop() == 0
+        log = running.drain()
+    assert "METRICS_TOKEN" not in log
+    assert token not in log
 
 
 def test_there_are_no_pages_when_they_are_off(tmp_path: Path) -> None:
@@ -99,8 +114,9 @@ def test_there_are_no_pages_when_they_are_off(tmp_path: Path) -> None:
         for path in PAGES:
             assert get(url + path).status_code == 404
         assert get(f"{url}/readyz").status_code == 200
-        assert "operators find" not in running.output
         done = link(tmp_path)
+        assert running.stop() == 0
+        assert "operators find" not in running.drain()
     assert done.returncode == 2
     assert "ADMIN" in done.stderr
 

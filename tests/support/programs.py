@@ -127,13 +127,13 @@ def sandbox() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def serve(
-    folder: Path, webhook: str, *, wrap: Sequence[str] = (), rules: str = RULES, options: Sequence[str] = ()
+    folder: Path, webhook: str, *, wrap: Sequence[str] = (), rules: str = RULES, options: Sequence[str] = (), **env: str
 ) -> Iterator[tuple[Program, str]]:
-    """`badge-bridge serve` with its store in `folder`; `wrap` is put before the command, `options` behind it."""
+    """`badge-bridge serve` with its store in `folder`; `wrap` is put before the command, `options` behind it, `env` into its environment."""
     file = folder / "rules.yaml"
     file.write_text(rules, "utf-8")
     command = [*wrap, *badge_bridge("serve", "--rules", str(file), "--port", "0", *options)]
-    with program(command, env=serving_environ(folder, webhook)) as running:
+    with program(command, env={**serving_environ(folder, webhook), **env}) as running:
         yield running, running.find(r"listening on (http://127\.0\.0\.1:\d+)")[1]
 
 
