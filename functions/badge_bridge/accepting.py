@@ -27,9 +27,9 @@ class Accepting:
     """Takes deliveries; keeps no state of its own but what it counts in `meters`.
 
     `clock` returns unix seconds, `timer` seconds that only grow; `wake` tells the dispatcher about new keys; `notice`
-    is called when a delivery is here and when it is stored, for whoever lets deliveries go first; `application_tokens`
-    gives the tokens that events of a portal's application may carry (`ApplicationTokens.tokens`), and `token_refused`
-    hears of a portal's deliveries that carry none of them, with the names that they give.
+    is called for each delivery, for whoever lets deliveries go first; `application_tokens` gives the tokens that events
+    of a portal's application may carry (`ApplicationTokens.tokens`), and `token_refused` hears of a portal's deliveries
+    that carry none of them, with the names that they give.
     """
 
     def __init__(
@@ -75,7 +75,6 @@ class Accepting:
             return handshake
         verified = await self._verify(source, delivery)
         stored = await self._store_all(read(source, delivery), verified, delivery.received_at)
-        self._notice()
         reply = source.reply()
         for accepted, is_new in stored:
             self._tell_accepted(accepted, reply.status, is_new=is_new)

@@ -69,7 +69,7 @@ async def open_bridge(
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
     steady: Callable[[], float] = loop_time,
-    monotonic: Callable[[], float] = time.perf_counter,
+    stopwatch: Callable[[], float] = time.perf_counter,
     rng: Callable[[], float] = random.random,
     installed: Callable[[str], None] | None = None,
     at_work: bool = True,
@@ -81,7 +81,7 @@ async def open_bridge(
     of a portal whose application was installed by this process. Where it is not `at_work`, nothing is worked on and no
     application looked after but when the caller asks for it. `wake` hears of what is new instead of the local worker.
 
-    `clock` returns unix seconds, `steady` seconds that pass as the event loop's do, `monotonic` seconds so fine that
+    `clock` returns unix seconds, `steady` seconds that pass as the event loop's do, `stopwatch` seconds so fine that
     they tell what one step takes: uvloop looks at its clock once a turn.
 
     Raises:
@@ -103,7 +103,7 @@ async def open_bridge(
             meters=meters,
         )
         sources = build_all(rules.sources)
-        precedence = Precedence(clock=monotonic)
+        precedence = Precedence(clock=stopwatch)
         pipeline = Pipeline(
             rules=rules,
             sources=sources,

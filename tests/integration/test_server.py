@@ -13,6 +13,7 @@ import pytest
 from badge_bridge import server
 from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.dispatch.local import RUSH_CLAIM
+from badge_bridge.dispatch.precedence import MANY
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.rulesfile import parse
 from badge_bridge.sources import OPTIONS
@@ -143,12 +144,15 @@ class Claimed(MemoryStore):
         return await super().claim_due(now=now, lease=lease, limit=limit)
 
 
-async def test_work_gives_way_when_a_delivery_has_come() -> None:
-    """For a moment, which does not end here, another one is expected."""
+async def test_work_gives_way_when_many_deliveries_come() -> None:
+    """In a moment, which does not end here, so that more are expected."""
     rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=environ("http://127.0.0.1:9/rest/1/secretsecret/"))
     store = Claimed()
     await store.open()
-    async with open_bridge(rules, store, concurrency=256, monotonic=lambda: 0.0) as bridge:
-        assert (await ask(bridge, pbx(b'{"type": "call.missed", "id": "1"}'))).is_success
-        assert await asyncio.wait_for(store.most.get(), 10) == RUSH_CLAIM
+    async with open_bridge(rules, store, concurrency=256, stopwatch=lambda: 0.0) as bridge:
+        for number in range(MANY):
+            assert (await ask(bridge, pbx(b'{"type": "call.missed", "id": "%d"}' % number))).is_success
+        async with asyncio.timeout(10):
+            while await store.most.get() != RUSH_CLAIM:
+                pass
     await store.close()

@@ -235,7 +235,7 @@ async def open_company(
             keys=(new_key(),),
             transport=network(portal, latency),
             clock=clock,
-            monotonic=virtual_clock,
+            stopwatch=virtual_clock,
             rng=lambda: 0.5,
             installed=installed,
         ) as bridge,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.dispatch.precedence import Precedence
+from badge_bridge.dispatch.precedence import MANY, SECONDS, Precedence
 from support.portals import run_virtually
 
-QUIET, SHARE, STEP = 0.003, 0.05, 0.001
+SHARE, STEP = 0.05, 0.001
 
 
 class Machine:
@@ -20,7 +20,7 @@ class Machine:
     def __init__(self) -> None:
         self.taken = 0.0
         self.steps: list[float] = []
-        self.precedence = Precedence(share=SHARE, quiet=QUIET, clock=self.clock)
+        self.precedence = Precedence(share=SHARE, clock=self.clock)
 
     def clock(self) -> float:
         return asyncio.get_running_loop().time() + self.taken
@@ -37,6 +37,10 @@ class Machine:
 
     async def behind(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await self.precedence.behind(work)
+
+    def rush(self) -> None:
+        for _ in range(MANY):
+            self.precedence.notice()
 
     async def deliveries(self, until: Callable[[], bool]) -> None:
         """One in each millisecond."""
@@ -66,7 +70,7 @@ def test_work_gets_its_share_and_no_more_while_deliveries_keep_coming() -> None:
     """Ten events with ten steps each: they come to their end, in twenty times the time that they would take alone."""
 
     async def story(machine: Machine) -> None:
-        machine.precedence.notice()
+        machine.rush()
         works = [asyncio.create_task(machine.behind(machine.work(10))) for _ in range(10)]
         await machine.deliveries(until=lambda: all(work.done() for work in works))
 
@@ -89,7 +93,7 @@ def test_one_step_runs_at_a_time_while_deliveries_keep_coming() -> None:
 
         works = [asyncio.create_task(machine.behind(wait_for_it())) for _ in range(20)]
         await asyncio.sleep(0)
-        machine.precedence.notice()
+        machine.rush()
         answer.set_result(None)
         await machine.deliveries(until=lambda: all(work.done() for work in works))
 
@@ -99,14 +103,38 @@ def test_one_step_runs_at_a_time_while_deliveries_keep_coming() -> None:
     virtually(story)
 
 
+def test_one_step_runs_in_a_turn_of_the_loop_when_no_delivery_is_about() -> None:
+    """Else the first delivery of all would wait for as many steps as one answer has set going."""
+
+    async def story(machine: Machine) -> None:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn, turns = 0, []
+
+        async def wait_for_it() -> None:
+            await answer
+            turns.append(turn)
+
+        works = [asyncio.create_task(machine.behind(wait_for_it())) for _ in range(20)]
+        await asyncio.sleep(0)
+        answer.set_result(None)
+        for _ in range(100):
+            turn += 1
+            await asyncio.sleep(0)
+
+        assert all(work.done() for work in works)
+        assert len(set(turns)) == 20
+
+    virtually(story)
+
+
 def test_work_that_waits_goes_on_when_deliveries_stop() -> None:
     """The last of them is over for as long as another one is expected, and then nothing is left to wait for."""
 
     async def story(machine: Machine) -> None:
-        machine.precedence.notice()
+        machine.rush()
         await asyncio.gather(*(machine.behind(machine.work(50)) for _ in range(4)))
 
-        assert asyncio.get_running_loop().time() <= 2 * QUIET
+        assert asyncio.get_running_loop().time() <= 2 * SECONDS
         assert not machine.precedence.is_rush
 
     virtually(story)
@@ -143,7 +171,7 @@ def test_cancelled_work_hears_of_it_while_it_waits_for_its_turn() -> None:
 
         first = asyncio.create_task(machine.behind(giving_back()))
         other = asyncio.create_task(machine.behind(machine.work(2)))
-        machine.precedence.notice()
+        machine.rush()
         await asyncio.sleep(0.001)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):

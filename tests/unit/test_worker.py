@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from badge_bridge.dispatch.local import RUSH, RUSH_CLAIM, Drained, LocalWorker
-from badge_bridge.dispatch.precedence import Precedence
+from badge_bridge.dispatch.precedence import MANY, Precedence
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.protocol import Claim
@@ -115,7 +115,8 @@ async def test_worker_takes_few_events_at_once_while_deliveries_keep_coming() ->
     """A few at each look and a limited number side by side; as many as ever once it is quiet."""
     now = [0.0]
     precedence = Precedence(clock=lambda: now[0])
-    precedence.notice()
+    for _ in range(MANY):
+        precedence.notice()
     work = Work(200)
     work.gate.clear()
     worker = work.worker(concurrency=200, precedence=precedence)
@@ -134,7 +135,8 @@ async def test_worker_takes_few_events_at_once_while_deliveries_keep_coming() ->
 async def test_worker_goes_on_with_few_events_when_one_of_them_has_ended() -> None:
     """While deliveries keep coming, the next ones do not wait for the tick."""
     precedence = Precedence(clock=lambda: 0.0)
-    precedence.notice()
+    for _ in range(MANY):
+        precedence.notice()
     work = Work(3 * RUSH)
     worker = work.worker(concurrency=1000, precedence=precedence)
     worker.start()

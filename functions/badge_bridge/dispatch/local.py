@@ -45,8 +45,8 @@ class Drained:
 class LocalWorker:
     """Claims due events and processes up to `concurrency` of them side by side in the running event loop.
 
-    `give_back` returns a claim that was not begun to the store.
-    `precedence` hears of deliveries, which go first; without it there are none that this worker could be in the way of.
+    `give_back` returns a claim that was not begun to the store. `precedence` hears of deliveries, which go first;
+    without it there are none that this worker could be in the way of.
     """
 
     def __init__(
@@ -158,7 +158,8 @@ class LocalWorker:
             claims = await self._sweep(room)
             for claim in claims:
                 before = self._attempts.get(claim.key)
-                task = asyncio.create_task(self._behind(self._attempt(claim, before)), name=f"process {claim.key}")
+                work = self._behind(self._attempt(claim, before))
+                task = asyncio.create_task(work, name=f"process {claim.key}")
                 self._attempts[claim.key] = task
                 self._running.add(task)
                 task.add_done_callback(partial(self._ended, claim.key))
