@@ -351,6 +351,22 @@ async def test_own_name_is_served_when_it_is_used(host: str) -> None:
         assert (await browser.get(LIST, headers={"Host": host})).status_code == 200
 
 
+async def test_request_with_two_names_is_refused() -> None:
+    """What a proxy and this listener may read in two ways is read in none."""
+    console = await opened()
+    async with console.operator() as browser:
+        hosts = [(b"Host", b"127.0.0.1:8081"), (b"Host", b"evil.example")]
+        assert (await browser.get(LIST, headers=hosts)).status_code == 421
+
+
+async def test_own_page_is_served_when_it_came_by_https() -> None:
+    """Behind a TLS proxy, the console's own pages come from https, and the same name without it is elsewhere."""
+    console = await opened(OUTSIDE)
+    async with console.operator(OUTSIDE) as browser:
+        assert (await browser.get(LIST, headers={"Origin": OUTSIDE})).status_code == 200
+        assert (await browser.get(LIST, headers={"Origin": OUTSIDE.replace("https", "http")})).status_code == 403
+
+
 async def test_name_of_the_settings_is_served_when_it_is_used() -> None:
     """ADMIN_URL adds its own name and no other."""
     console = await opened(OUTSIDE)
