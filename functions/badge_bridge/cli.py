@@ -1,6 +1,6 @@
 """The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
 
-Others are in modules of their own: `key | authorize`, `console`, `doctor | sync | clear`, `sign`, `explain`,
+Others are in modules of their own: `key | authorize`, `console`, `doctor | sync | clear | erase`, `sign`, `explain`,
 `backup | restore`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.

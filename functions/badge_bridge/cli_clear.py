@@ -53,6 +53,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
     from badge_bridge.access import open_beside
     from badge_bridge.cards import Cards
     from badge_bridge.outcomes import Asked
+    from badge_bridge.spellings import readings
     from badge_bridge.store.memory import MemoryStore
 
     async with AsyncExitStack() as stack:
@@ -63,7 +64,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
         for key in keys:
             await meant.event(store, key)
         if phone:
-            await meant.customer(store, _numbers(rules, phone))
+            await meant.customer(store, readings(rules, phone))
         portals = {
             name: await open_beside(stack, entry, rules, store=store, keys=settings.encryption_keys, pauses=pauses)
             for name, entry in rules.portals.items()
@@ -127,14 +128,3 @@ class _Meant:
             if doubt not in self.problems:
                 self.problems.append(doubt)
         return bool(there)
-
-
-def _numbers(rules: RulesFile, phone: str) -> list[str]:
-    """What the sources make of a number, each as it reads national ones, and the number as it is written."""
-    from badge_bridge.sources.phone_numbers import read_number
-
-    countries = dict.fromkeys((None, *(getattr(source, "country", None) for source in rules.sources.values())))
-    read = [
-        read_number(phone, country, may_lack_plus=lacking).text for country in countries for lacking in (False, True)
-    ]
-    return [number for number in dict.fromkeys(read) if number]

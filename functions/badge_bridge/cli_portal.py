@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from badge_bridge.cli_clear import clear
+from badge_bridge.cli_erase import erase
 from badge_bridge.cli_options import (
     JsonOption,
     PortalOption,
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     app.command()(sync)
     app.command()(doctor)
     app.command()(clear)
+    app.command()(erase)
 
 
 def doctor(

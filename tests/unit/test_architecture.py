@@ -66,6 +66,8 @@ ALLOWED = {
     "calls": {*LEAVES, "rulesfile", "sources", "store"},
     "accepting": {*LEAVES, "calls", "observability", "rulesfile", "sources", "store"},
     "backfill": {*LEAVES, "accepting", "observability", "portal", "rulesfile", "sources", "store"},
+    "spellings": {*LEAVES, "rulesfile", "sources"},
+    "erasure": {*LEAVES, "backfill", "on_cards", "rulesfile", "spellings", "store"},
     "retention": {*LEAVES, "observability", "rulesfile", "store"},
     "pipeline": {
         *LEAVES,
@@ -89,6 +91,7 @@ CLI = {
     "cli_backup",
     "cli_clear",
     "cli_console",
+    "cli_erase",
     "cli_explain",
     "cli_oauth",
     "cli_options",

@@ -22,7 +22,7 @@ from badge_bridge.store.protocol import Accepted, LegPlace, LegsRead
 from badge_bridge.store.records import write_event
 from badge_bridge.store.sqlite import SqliteStore, schema
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, migrate
-from support.stores import UNREADABLE
+from support.stores import NOW, UNREADABLE, claimed, ended
 
 TIME = datetime(2026, 3, 1, 12, 0, 0, 123457, tzinfo=UTC)
 OLD_ACCEPT = (
@@ -309,3 +309,22 @@ def test_file_that_is_none_of_ours_is_not_called_older(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "empty.db").close()
     for name in ("text", "empty.db", "absent.db"):
         assert not SqliteStore(tmp_path / name).is_older()
+
+
+async def test_events_of_an_older_file_are_forgotten_and_remembered_as_any(tmp_path: Path) -> None:
+    """The file gets a key of its own for that; each file another one."""
+    second_version(tmp_path / "old.db", [("s:1", write_event(event()))])
+    store = SqliteStore(tmp_path / "old.db")
+    await store.open()
+    await store.settle(await claimed(store), ended("done"))
+    assert (await store.forget(before=NOW + 100, limit=9)).events == 1
+    accepted = Accepted("s:1", event(), "x", NOW)
+    assert await store.accept([accepted]) == [False]
+    await store.close()
+
+    connection = open_hardened(tmp_path / "new.db")
+    migrate(connection, "new.db")
+    connection.execute("ATTACH ? AS old", (str(tmp_path / "old.db"),))
+    keys = connection.execute("SELECT text FROM notes UNION SELECT text FROM old.notes").fetchall()
+    assert [len(bytes.fromhex(key)) for (key,) in keys] == [32, 32]
+    connection.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from badge_bridge.accepting import Accepting
-from badge_bridge.backfill.notebook import Notebook
+from badge_bridge.backfill.notebook import Notebook, note_of
 from badge_bridge.backfill.subject import Found, Subject
 from badge_bridge.backfill.watermark import REST, Place, Refused, Watermark
 from badge_bridge.errors import AccessRefused, CallRefused, NotFound, PortalError, PortalPaused, StoreUnavailable
@@ -115,7 +115,7 @@ class Backfill:
         return found.new
 
     async def _read(self, subject: Subject, found: Found) -> None:
-        name = f"backfill/{subject.name}"
+        name = note_of(subject.name)
         if not await self._store.hold(name, holder=self._holder, now=self._clock(), seconds=HOLD):
             return
         notebook = Notebook(self._store, name)

@@ -7,9 +7,14 @@ import logging
 from badge_bridge.backfill.watermark import Watermark
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Notebook"]
+__all__ = ["Notebook", "note_of"]
 
 logger = logging.getLogger("badge_bridge.backfill")
+
+
+def note_of(portal: str) -> str:
+    """The name of a portal's note; it is that of the hold, too, under which it is written."""
+    return f"backfill/{portal}"
 
 
 class Notebook:

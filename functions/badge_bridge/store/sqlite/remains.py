@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 _FILES = ("", "-wal", "-shm")
 _CHUNK = 1 << 20
 _OVERLAP = 256
-_TRIES = 20
-"""How often the log is tried to be emptied, while others read or write."""
+_TRIES = 3
+"""How often the log is tried to be emptied, while others read or write; each waits as long as any other write."""
 _PAUSE = 0.25
 _PATIENCE_MS = 60_000
 """How long to wait for a moment in which nobody writes, to write the file anew."""
@@ -31,9 +31,10 @@ _PATIENCE_MS = 60_000
 
 def remains(file: StateFile, matches: Callable[[bytes], int | None]) -> list[str]:
     """As `Store.remains`, in the thread that calls it."""
-    _empty_log(file)
-    if not (found := _scan(file.path, matches)):
-        return []
+    is_empty = _empty_log(file)
+    found = _scan(file.path, matches)
+    if not found or not is_empty:
+        return found  # while somebody reads what was, writing the file anew changes nothing
     _log.info("%s: something is left in what is free in the file (%s), which is written anew", file.path, found[0])
     with closing(file.connect()) as connection:
         connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
@@ -43,8 +44,10 @@ def remains(file: StateFile, matches: Callable[[bytes], int | None]) -> list[str
     return _scan(file.path, matches)
 
 
-def _empty_log(file: StateFile) -> None:
-    """Move all that is in the log to the file, and cut the log to nothing, which needs a moment without readers."""
+def _empty_log(file: StateFile) -> bool:
+    """Move all that is in the log to the file, and cut the log to nothing; whether there was a moment without readers,
+    which that needs.
+    """
     with closing(file.connect()) as connection:
         for _ in range(_TRIES):
             try:
@@ -54,8 +57,9 @@ def _empty_log(file: StateFile) -> None:
                     raise
                 is_busy = True
             if not is_busy:
-                return
+                return True
             time.sleep(_PAUSE)
+    return False
 
 
 def _scan(path: str, matches: Callable[[bytes], int | None]) -> list[str]:

@@ -1,0 +1,172 @@
+"""`badge-bridge erase`: deleting a person's data, and showing that it is gone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from badge_bridge.cli_options import (
+    JsonOption,
+    RulesOption,
+    StateOption,
+    fail,
+    load_rules,
+    opened_store,
+    quiet,
+    read_settings,
+    run,
+)
+from badge_bridge.errors import SettingsError
+from badge_bridge.plural import counted
+
+if TYPE_CHECKING:
+    from badge_bridge.erasure import Erased, Held
+    from badge_bridge.rulesfile import RulesFile
+    from badge_bridge.settings import Settings
+    from badge_bridge.spellings import Spellings
+
+__all__ = ["erase"]
+
+_PLACES = {
+    "event": ("event", "events"),
+    "ledger": ("event with badges", "events with badges"),
+    "call": ("call", "calls"),
+    "pause": ("reason of a pause", "reasons of pauses"),
+}
+_NAMES = {"event": "events", "ledger": "events_with_badges", "call": "calls", "pause": "reasons_of_pauses"}
+
+
+def erase(
+    phone: Annotated[
+        str, typer.Argument(help="The person's telephone number, also as it is written in a source's country.")
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also events that have not ended, and also a number that is a line of ours.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before.")] = False,
+    rules: RulesOption = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete everything that is kept of a person, and show that nothing is left."""
+    from badge_bridge.spellings import Spellings, one_number
+
+    if not yes and not sys.stdin.isatty():
+        raise SettingsError("erase asks before it deletes; without a terminal, add --yes")
+    settings, loaded = load_rules(read_settings(rules, state))
+    quiet(loaded)
+    spellings = Spellings(one_number(loaded, phone))
+    there = run(_look(settings, spellings))
+    if not force:
+        _refuse(there, spellings.number)
+    # Outside of the event loop, which takes Ctrl-C for itself: an answer that is typed after it would count.
+    if there.traces and not yes:
+        _ask(there, spellings.number)
+    erased = run(_erase(settings, loaded, spellings, there))
+    if as_json:
+        print(json.dumps(_as_json(settings, loaded, there, erased, spellings.number), indent=2, ensure_ascii=False))
+    else:
+        _tell(settings, loaded, there, erased, spellings.number)
+    if erased.left:
+        sys.exit(1)
+
+
+async def _look(settings: Settings, spellings: Spellings) -> Held:
+    from badge_bridge.erasure import held
+
+    async with opened_store(settings) as store:
+        return await held(store, spellings)
+
+
+async def _erase(settings: Settings, rules: RulesFile, spellings: Spellings, there: Held) -> Erased:
+    from badge_bridge.erasure import erase
+
+    async with opened_store(settings) as store:
+        return await erase(store, rules, spellings, there)
+
+
+def _refuse(there: Held, number: str) -> None:
+    """End where erasing would hit what is at work, or everybody."""
+    if there.on_line:
+        fail(
+            f"{number} is a line of yours, in {counted(there.on_line, 'event')}; --force erases all of them, whoever "
+            "called there",
+            1,
+        )
+    if there.open:
+        events = ", ".join(f"{event.key} ({event.state})" for event in there.open[:5])
+        more = f" and {len(there.open) - 5} more" if len(there.open) > 5 else ""
+        fail(
+            f"{number} is in what has not ended: {events}{more}; erase when it has, or with --force, which may leave a "
+            "badge on a card that nobody knows of",
+            1,
+        )
+
+
+def _ask(there: Held, number: str) -> None:
+    print(f"{number}: {_counts(there.count)}", file=sys.stderr)
+    _tell_cards(there, file=sys.stderr)
+    try:
+        if typer.confirm("Erase all of it, for good?", err=True):
+            return
+    except typer.Abort:
+        print("\nNothing was changed.", file=sys.stderr)
+        sys.exit(130)
+    print("Nothing was changed.", file=sys.stderr)
+    sys.exit(1)
+
+
+def _counts(count: Callable[[str], int]) -> str:
+    numbers = [(count(place), words) for place, words in _PLACES.items()]
+    return ", ".join(counted(number, *words) for number, words in numbers if number) or "nothing"
+
+
+def _tell_cards(there: Held, *, file: TextIO | None = None) -> None:
+    from badge_bridge.terminal_text import harmless
+
+    for key, card in there.on_cards:
+        activity = "an activity that may be there" if card.activity is None else f"activity {card.activity}"
+        print(harmless(f"  portal {card.portal}, {card.owner}: badge {card.badge}, {activity}, of {key}"), file=file)
+    if there.on_cards:
+        print(
+            "Once its event is erased, nothing takes a badge off any more; badge-bridge clear does before.", file=file
+        )
+
+
+def _tell(settings: Settings, rules: RulesFile, there: Held, erased: Erased, number: str) -> None:
+    from badge_bridge.terminal_text import harmless
+
+    print(f"{number}: erased {_counts(erased.count)}")
+    for left in erased.left:
+        print(harmless(f"left: {left.what}: {left.why}"))
+    if not erased.left:
+        files = " and every byte of its files were" if settings.state.startswith("sqlite:") else " was"
+        print(f"every row of {settings.state}{files} searched afterwards: nothing of it is left")
+    if there.on_cards:
+        print("\nbadges that were on cards, and stay there until somebody completes them in the portal:")
+        _tell_cards(there)
+    print("\nout of reach, and yours to see to:")
+    for sentence in _out_of_reach(settings, rules):
+        print(harmless(f"  {sentence}"))
+
+
+def _out_of_reach(settings: Settings, rules: RulesFile) -> Sequence[str]:
+    from badge_bridge.erasure import beyond
+
+    return list(beyond(rules, in_firestore=settings.state.startswith("firestore:")))
+
+
+def _as_json(settings: Settings, rules: RulesFile, there: Held, erased: Erased, number: str) -> dict[str, object]:
+    from badge_bridge.on_cards import as_json
+
+    return {
+        "number": number,
+        "erased": {name: erased.count(place) for place, name in _NAMES.items()},
+        "left": [{"what": left.what, "why": left.why} for left in erased.left],
+        "on_cards": [{"event": key, **as_json(card)} for key, card in there.on_cards],
+        "out_of_reach": _out_of_reach(settings, rules),
+    }

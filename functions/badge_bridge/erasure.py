@@ -1,0 +1,141 @@
+"""Erasing what is kept of a person, whom a telephone number stands for, and looking afterwards whether it is gone.
+
+Whatever holds the number, in any spelling, is deleted as a whole: an event with what was received and what came of it,
+the list of its badges, what the legs of a call find each other by. Then all that is stored is searched once more, and
+the bytes of its files too. What came in meanwhile is not touched, and told of: whoever erases has not seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from badge_bridge.backfill.notebook import note_of
+from badge_bridge.on_cards import OnCard, on_cards
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.spellings import Spellings
+from badge_bridge.store.forgetting import Trace
+from badge_bridge.store.protocol import Store, StoredEvent
+
+__all__ = ["Erased", "Held", "Left", "beyond", "erase", "held"]
+
+_TRIES = 3
+"""What worked on an event while that was erased may leave something behind once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is kept of a person."""
+
+    traces: Sequence[Trace]
+    """All but the notes, which are not deleted as a whole."""
+    open: Sequence[StoredEvent]
+    """The events among them that have not ended."""
+    on_line: int
+    """How many events name the number as one of our own lines: then it is hardly one person's."""
+    on_cards: Sequence[tuple[str, OnCard]]
+    """Badges that are in a portal, or may be, each with its event's key."""
+
+    def count(self, place: str) -> int:
+        return sum(trace.place == place for trace in self.traces)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something that still holds the number."""
+
+    what: str
+    why: str
+
+
+@dataclass(slots=True)
+class Erased:
+    """What an erasure has come to."""
+
+    traces: set[Trace] = field(default_factory=set)
+    left: list[Left] = field(default_factory=list)
+
+    def count(self, place: str) -> int:
+        return sum(trace.place == place for trace in self.traces)
+
+
+async def held(store: Store, spellings: Spellings) -> Held:
+    """What there is of a person in an open store.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+    """
+    traces = [trace for trace in await store.search(spellings.in_text) if trace.place != "note"]
+    found = [event for trace in traces if trace.place == "event" and (event := await store.get(trace.name)) is not None]
+    keys = dict.fromkeys(trace.name for trace in traces if trace.place in ("event", "ledger"))
+    cards = [(key, card) for key in keys for card in await on_cards(store, key)]
+    return Held(
+        traces=traces,
+        open=[event for event in found if event.state in ("waiting", "working")],
+        on_line=sum(event.event.line == spellings.number for event in found),
+        on_cards=[(key, card) for key, card in cards if card.state != "taken off"],
+    )
+
+
+async def erase(store: Store, rules: RulesFile, spellings: Spellings, there: Held) -> Erased:
+    """Delete what was `there`, whatever its state, and what came to hang on it meanwhile.
+
+    Raises:
+        StoreUnavailable: the store failed half way; what is left is erased by doing it again.
+    """
+    erased = Erased()
+    known = {trace.name for trace in there.traces}
+    traces: Collection[Trace] = there.traces
+    for _ in range(_TRIES):
+        await store.erase(traces)
+        erased.traces.update(traces)
+        await _erase_notebooks(store, rules, spellings)
+        found = await store.search(spellings.in_text)
+        traces = [trace for trace in found if trace.name in known and trace.place != "note"]
+        if not traces:
+            break
+    erased.left += [_left(trace, known) for trace in found]
+    if not erased.left:
+        # Only now, as the bytes of what is stored would be found as well.
+        erased.left += [Left(place, _BUSY) for place in await store.remains(spellings.in_bytes)]
+    return erased
+
+
+async def _erase_notebooks(store: Store, rules: RulesFile, spellings: Spellings) -> None:
+    """Begin what is noted of a portal's calls anew where it names the person, as at its first sight."""
+    for portal in rules.portals:
+        note = await store.note(note_of(portal))
+        if note is not None and spellings.in_text(note.text):
+            await store.write_note(note_of(portal), "{}", version=note.version)
+
+
+def _left(trace: Trace, known: Collection[str]) -> Left:
+    what = _WHAT[trace.place].format(name=trace.name)
+    if trace.place == "note":
+        return Left(what, "it is a portal's, and not deleted for its digits, which may be there by chance")
+    if trace.name in known:
+        return Left(what, "somebody keeps writing it; erase again")
+    return Left(what, "it came in meanwhile; erase again")
+
+
+_WHAT = {
+    "event": "event {name}",
+    "ledger": "badges of the event {name}",
+    "call": "call {name!r}",
+    "note": "note {name!r}",
+    "pause": "pause of {name}",
+}
+
+
+_BUSY = "others are reading or writing; erase again, or when they have stopped"
+
+
+def beyond(rules: RulesFile, *, in_firestore: bool) -> Iterable[str]:
+    """What keeps something of the person and cannot be reached from here, for people."""
+    portals = ", ".join(sorted({portal.url for portal in rules.portals.values()}))
+    yield f"{portals}: the contact, cards and their timelines, with the badges that are still on them"
+    yield "backups, copies and snapshots of the store; one that is put back brings all of it back"
+    if in_firestore:
+        yield "what Google keeps of the database: point-in-time recovery for seven days, scheduled backups, exports"
+    yield "logs that were written or shipped: numbers are masked in them, unless SHOW_PHONE_NUMBERS was yes"
+    yield "the telephony provider, and whoever else sends events: what he keeps himself, and may send again"

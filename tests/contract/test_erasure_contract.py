@@ -1,0 +1,70 @@
+"""Erasing a person from every store, in the way in which the command does it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from badge_bridge.backfill.notebook import note_of
+from badge_bridge.erasure import erase, held
+from badge_bridge.events import Leg
+from badge_bridge.rulesfile import parse
+from badge_bridge.sources import OPTIONS
+from badge_bridge.spellings import Spellings
+from badge_bridge.store.forgetting import Trace
+from badge_bridge.store.protocol import Attachment, LegPlace, Store
+from support.stores import NOW, claimed, ended, item, noise
+
+PERSON = Spellings("+4930123456")
+RULES = parse(
+    """
+portals: {main: {webhook: "${HOOK}"}}
+sources: {s: {provider: zoom, secrets: ["${TOKEN}"]}}
+badges: {b: {title: t, value: v, type: failure}}
+rules: [{name: r, on: call.missed, badge: b}]
+""",
+    providers=OPTIONS,
+    environ=None,
+)
+
+
+async def fill(store: Store) -> None:
+    call = "call\ns\n030123456-7"
+    leg = LegPlace(call, "s:judged", ends=True, soon=NOW, late=NOW + 600, most=500)
+    told = item("s:leg", type="call.leg", source="s", leg=Leg(call="030123456-7"), joins=(call,), caller="+4930123456")
+    await store.accept([replace(told, leg=leg), item("s:long", data={"a": noise(), "b": "+49 (0)30 123456"})])
+    await store.accept([item("s:other", caller="+493012345678")])
+    for key in ("s:leg", "s:long", "s:other"):
+        await store.settle(await claimed(store, key), ended("done"))
+    await store.attach(Attachment("s:long", "r", "main", "b", 2, 41, NOW, "customer\n+4930123456", "{}", activity=9))
+    await store.write_note(note_of("main"), '{"base": {"id": 7, "call": "030 123456"}}', version=0)
+
+
+async def test_person_is_erased_from_every_place(store: Store) -> None:
+    """What is there is told before, and afterwards nothing of it is found; whoever has a longer number stays."""
+    await fill(store)
+    there = await held(store, PERSON)
+    assert {trace for trace in there.traces if trace.place != "call"} == {
+        Trace("event", "s:leg"),
+        Trace("event", "s:long"),
+        Trace("ledger", "s:long"),
+    }
+    assert [(key, card.activity) for key, card in there.on_cards] == [("s:long", 9)]
+    assert (there.open, there.on_line) == ([], 0)
+
+    erased = await erase(store, RULES, PERSON, there)
+
+    assert (erased.count("event"), erased.count("ledger"), erased.left) == (2, 1, [])
+    assert list(await store.search(PERSON.in_text)) == []
+    assert [one.key for one in (await store.list()).events] == ["s:other"]
+
+
+async def test_note_that_is_no_notebook_stays_and_is_told(store: Store) -> None:
+    """A portal's tokens are not lost for some digits in them."""
+    await store.write_note("oauth/main", "sealed 030123456 sealed", version=0)
+
+    erased = await erase(store, RULES, PERSON, await held(store, PERSON))
+
+    assert [left.why for left in erased.left] == [
+        "it is a portal's, and not deleted for its digits, which may be there by chance"
+    ]
+    assert await store.note("oauth/main") is not None

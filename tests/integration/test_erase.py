@@ -1,0 +1,246 @@
+"""`erase`: what is deleted, what is refused, what is said of what is left, and that the bytes are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from badge_bridge.backfill.notebook import note_of
+from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.protocol import Attachment, Settlement
+from badge_bridge.store.sqlite import SqliteStore
+from support.commands import Run, commands
+from support.stores import NOW, claimed, ended, item
+
+RULES = """
+portals: {main: {webhook: "${HOOK}"}}
+sources:
+  s:
+    provider: generic
+    verify: {scheme: bearer}
+    secrets: ["${TOKEN}"]
+    country: DE
+    event: {type: body.type, id: body.id, caller: body.from}
+badges: {missed: {title: Call, value: Missed, type: failure}}
+rules: [{name: r, on: call.missed, badge: missed}]
+"""
+NUMBER, OTHER = "+4930901820", "+4930901821"
+SPELLINGS = re.compile(rb"(?<![0-9])(49|0)[ /-]?30[ /-]?901820")
+JOIN = f"customer\n{NUMBER}"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
+    """Runs `erase` beside a store."""
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    environ = {"HOOK": "https://acme.bitrix24.com/rest/1/abcdefghijklmnop/", "TOKEN": "pbx-token-0123456789"}
+    with commands(monkeypatch, capsys, tmp_path, environ) as run:
+        yield partial(run, "erase")
+
+
+def in_store(folder: Path, work: Callable[[SqliteStore], Coroutine[Any, Any, Any]]) -> Any:
+    async def story() -> Any:
+        store = SqliteStore(folder / "badge-bridge.db")
+        await store.open()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(story())
+
+
+async def fill(store: SqliteStore) -> None:
+    """The person in every place that a store has, and somebody else."""
+    await store.accept([item("s:1", caller=NUMBER, joins=(JOIN,), data={"from": "030 901820", "who": "Anna"})])
+    await store.accept([item("s:2"), item("s:3", caller=OTHER, joins=(f"customer\n{OTHER}",))])
+    outcome = Outcome(rule="r", result="ignored", reason=f"no card of {NUMBER}")
+    asked = (Exchange(method="crm.duplicate.findbycomm", answer="030/901820: none", milliseconds=1),)
+    for key in ("s:1", "s:2", "s:3"):
+        settlement = Settlement(state="done", ended_at=NOW)
+        told = replace(settlement, outcomes=(outcome,), asked=asked) if key == "s:2" else settlement
+        await store.settle(await claimed(store, key), told)
+    for key, number in (("s:1", NUMBER), ("s:3", OTHER)):
+        content = json.dumps({"layout": {"title": f"Missed call from {number}"}})
+        await store.attach(
+            Attachment(key, "r", "main", "bb_missed", 2, 41, NOW, f"customer\n{number}", content, 900, customer=number)
+        )
+    await store.pause("main", until=NOW + 60, reason=f"nobody has {NUMBER}")
+    await store.write_note(note_of("main"), json.dumps({"base": {"id": 7, "call": f"call.{NUMBER}"}}), version=0)
+
+
+def files_with(folder: Path, pattern: re.Pattern[bytes] = SPELLINGS) -> list[str]:
+    return [path.name for path in sorted(folder.iterdir()) if pattern.search(path.read_bytes())]
+
+
+@pytest.mark.parametrize("written", [NUMBER, "030 901820", "tel:+49-30-901820"])
+def test_everything_of_the_person_is_gone_and_nothing_of_anybody_else(run: Run, tmp_path: Path, written: str) -> None:
+    """However the number is written, there and here; the bytes of the files say so too."""
+    in_store(tmp_path, fill)
+    assert files_with(tmp_path)
+
+    code, out, err = run(written, "--yes")
+
+    assert (code, err) == (0, "")
+    assert f"{NUMBER}: erased 2 events, 1 event with badges, 1 reason of a pause\n" in out
+    assert "every row of sqlite:///badge-bridge.db and every byte of its files were searched afterwards" in out
+    assert files_with(tmp_path) == []
+    assert files_with(tmp_path, re.compile(rb"Anna")) == []
+
+    async def look(store: SqliteStore) -> Any:
+        events = [(one.key, one.event.caller) for one in (await store.list()).events]
+        assert [one.rule for one in await store.attachments("s:3")] == ["r"]
+        assert await store.accept([item("s:1", caller=NUMBER), item("s:2")]) == [False, False]
+        return events, await store.paused(["main"]), await store.note(note_of("main"))
+
+    events, (pause,), note = in_store(tmp_path, look)
+    assert events == [("s:3", OTHER)]
+    assert (pause.until, pause.reason) == (NOW + 60, "")
+    assert note.text == "{}"
+
+
+def test_what_is_out_of_reach_is_named(run: Run, tmp_path: Path) -> None:
+    """The portal with the badges that stay there, backups, logs, and whoever sends events."""
+    in_store(tmp_path, fill)
+
+    code, out, _ = run(NUMBER, "--yes", "--json")
+
+    told = json.loads(out)
+    assert code == 0
+    assert (told["number"], told["left"]) == (NUMBER, [])
+    assert told["erased"] == {"events": 2, "events_with_badges": 1, "calls": 0, "reasons_of_pauses": 1}
+    (card,) = told["on_cards"]
+    assert (card["event"], card["owner"], card["activity"]) == ("s:1", "deal 41", 900)
+    for word in ("https://acme.bitrix24.com", "backups", "logs", "provider"):
+        assert any(word in sentence for sentence in told["out_of_reach"])
+
+
+def test_nothing_is_found_when_the_person_is_not_known(run: Run, tmp_path: Path) -> None:
+    """That is fine, and looked for as well."""
+    in_store(tmp_path, fill)
+    code, out, err = run("+4930555555", "--yes")
+    assert (code, err) == (0, "")
+    assert out.startswith("+4930555555: erased nothing\nevery row of ")
+
+
+@pytest.mark.parametrize(("typed", "exit_code"), [("n\n", 1), ("", 130)])
+def test_nothing_is_changed_when_the_question_is_not_answered_with_yes(
+    run: Run, tmp_path: Path, typed: str, exit_code: int
+) -> None:
+    """What there is, and which badges stay on cards, is on the screen by then."""
+    in_store(tmp_path, fill)
+    code, out, err = run(NUMBER, typed=typed)
+    assert (code, out.strip()) == (exit_code, "")
+    assert f"{NUMBER}: 2 events, 1 event with badges, 1 reason of a pause" in err
+    assert "portal main, deal 41: badge bb_missed, activity 900, of s:1" in err
+    assert "Nothing was changed." in err
+    assert files_with(tmp_path)
+
+
+def test_everything_is_erased_when_the_question_is_answered_with_yes(run: Run, tmp_path: Path) -> None:
+    """As with --yes."""
+    in_store(tmp_path, fill)
+    assert run(NUMBER, typed="y\n")[0] == 0
+    assert files_with(tmp_path) == []
+
+
+def test_yes_is_needed_without_a_terminal(run: Run, tmp_path: Path) -> None:
+    """A script must say that it means it."""
+    in_store(tmp_path, fill)
+    code, _, err = run(NUMBER)
+    assert (code, "add --yes" in err) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [("anna",), ()])
+def test_command_is_used_wrongly_when_there_is_no_number(run: Run, arguments: tuple[str, ...]) -> None:
+    """Exit code 2, as for every wrong use."""
+    assert run(*arguments, "--yes")[0] == 2
+
+
+def test_event_that_has_not_ended_is_refused_unless_forced(run: Run, tmp_path: Path) -> None:
+    """Nothing at all is erased then; with --force everything is, and whoever works on it writes nothing back."""
+
+    async def at_work(store: SqliteStore) -> None:
+        await fill(store)
+        await store.accept([item("s:4", caller=NUMBER)])
+
+    in_store(tmp_path, at_work)
+    code, out, err = run(NUMBER, "--yes")
+    assert (code, out) == (1, "")
+    assert f"{NUMBER} is in what has not ended: s:4 (waiting); erase when it has, or with --force" in err
+    assert len(in_store(tmp_path, lambda store: store.list()).events) == 4
+
+    assert run(NUMBER, "--yes", "--force")[0] == 0
+    assert files_with(tmp_path) == []
+
+
+def test_line_of_ours_is_refused_unless_forced(run: Run, tmp_path: Path) -> None:
+    """It stands in every call, so that erasing it would erase everybody's."""
+
+    async def calls(store: SqliteStore) -> None:
+        await store.accept([item(f"s:{number}", caller=OTHER, callee=NUMBER, line=NUMBER) for number in range(3)])
+        for number in range(3):
+            await store.settle(await claimed(store, f"s:{number}"), ended())
+
+    in_store(tmp_path, calls)
+    code, _, err = run(NUMBER, "--yes")
+    assert (code, "is a line of yours, in 3 events; --force erases all of them" in err) == (1, True)
+    assert run(NUMBER, "--yes", "--force")[0] == 0
+    assert files_with(tmp_path) == []
+
+
+def test_bytes_are_gone_when_an_earlier_version_had_left_them_in_what_is_free(run: Run, tmp_path: Path) -> None:
+    """A file whose free pages were not overwritten is written anew."""
+    in_store(tmp_path, fill)
+    with closing(sqlite3.connect(tmp_path / "badge-bridge.db")) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE old (text TEXT)")
+        connection.executemany("INSERT INTO old VALUES (?)", [(f"row {number} of {NUMBER}",) for number in range(500)])
+        connection.execute("DROP TABLE old")
+        connection.commit()
+    before = len(SPELLINGS.findall((tmp_path / "badge-bridge.db").read_bytes()))
+    assert before > 100
+
+    assert run(NUMBER, "--yes")[0] == 0
+    assert files_with(tmp_path) == []
+
+
+def test_what_is_left_is_told_when_somebody_keeps_reading(run: Run, tmp_path: Path) -> None:
+    """The log cannot be emptied under a reader: then it is said where the bytes are, and the exit code is 1."""
+    in_store(tmp_path, fill)
+    with closing(sqlite3.connect(tmp_path / "badge-bridge.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchall()
+
+        code, out, _ = run(NUMBER, "--yes")
+
+    assert code == 1
+    assert re.search(r"left: \S+badge-bridge\.db\S*: byte \d+: others are reading or writing; erase again", out)
+    assert run(NUMBER, "--yes")[0] == 0
+    assert files_with(tmp_path) == []
+
+
+def test_event_that_came_in_meanwhile_is_told_and_stays(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has agreed to erase it, and it may be at work."""
+    in_store(tmp_path, fill)
+    erase = SqliteStore.erase
+
+    async def slowly(self: SqliteStore, traces: Any) -> None:
+        await erase(self, traces)
+        await self.accept([item("s:new", caller=NUMBER)])
+
+    monkeypatch.setattr(SqliteStore, "erase", slowly)
+    code, out, _ = run(NUMBER, "--yes")
+    assert (code, "left: event s:new: it came in meanwhile; erase again" in out) == (1, True)
