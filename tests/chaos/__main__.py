@@ -14,10 +14,13 @@ from tempfile import TemporaryDirectory
 
 from chaos.mutants import MUTANTS, Mutant
 from chaos.report import Report
-from chaos.storm import SHORT, Length, Storm
+from chaos.storm import FEW, Length, Storm
 from chaos.world import PACKAGE, World
 
 __all__ = ["storm", "storm_on"]
+
+SIDE_BY_SIDE = 3
+"""Runs against broken builds at a time: they wait for most of theirs."""
 
 
 async def storm(folder: Path, length: Length, *, seed: int, package: Path = PACKAGE) -> Report:
@@ -29,10 +32,10 @@ async def storm(folder: Path, length: Length, *, seed: int, package: Path = PACK
         world.close()
 
 
-async def storm_on(mutant: Mutant, folder: Path, length: Length = SHORT, *, seed: int) -> Report:
+async def storm_on(mutant: Mutant, folder: Path, length: Length = FEW, *, seed: int) -> Report:
     """A run against a broken build that is made in `folder`."""
     package = folder / "package"
-    package.mkdir()
+    package.mkdir(parents=True)
     return await storm(folder, length, seed=seed, package=mutant.build(package))
 
 
@@ -46,7 +49,7 @@ def main() -> None:
     with TemporaryDirectory(prefix="badge-bridge-chaos-") as temporary:
         folder = options.keep or Path(temporary)
         if options.broken:
-            sys.exit(0 if _break(folder, options.seed) else 1)
+            sys.exit(0 if asyncio.run(_break(folder, options.seed)) else 1)
         folder.mkdir(exist_ok=bool(not options.keep))
         began = time.monotonic()
         print(f"rounds {options.rounds}, seed {options.seed}", flush=True)
@@ -55,19 +58,19 @@ def main() -> None:
     sys.exit(0 if report.is_good else 1)
 
 
-def _break(folder: Path, seed: int) -> bool:
+async def _break(folder: Path, seed: int) -> bool:
     """Storm on every broken build; whether the audit failed them all."""
-    passed = []
-    for number, mutant in enumerate(MUTANTS, start=1):
-        place = folder / str(number)
-        place.mkdir(parents=True)
-        wrong = asyncio.run(storm_on(mutant, place, seed=seed)).wrong
+    room = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def fails(number: int, mutant: Mutant) -> bool:
+        async with room:
+            wrong = (await storm_on(mutant, folder / str(number), seed=seed)).wrong
         found = mutant.is_found(wrong)
-        print(f"{'failed, as it should' if found else 'PASSED'}: a build that {mutant.name}", flush=True)
-        for one in wrong[:3]:
-            print(f"    {one}", flush=True)
-        passed += [] if found else [mutant]
-    return not passed
+        said = "failed, as it should" if found else "PASSED"
+        print("\n    ".join([f"{said}: a build that {mutant.name}", *wrong[:3]]), flush=True)
+        return found
+
+    return all(await asyncio.gather(*(fails(*one) for one in enumerate(MUTANTS, start=1))))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,19 @@ __all__ = ["BLOWS", "Blows"]
 
 LEASE = 90.0
 """Seconds that an attempt holds an event."""
+MOST_LOOKS = 100
+"""Tenths of a second for which the disk refuses on, until a delivery was refused for it."""
 
 
 class Blows:
-    """Strike `world`, when and how hard as chance decides; each is counted there when it has struck."""
+    """Strike `world`, when and how hard as chance decides; each is counted there when it has struck. `refused` tells how
+    many deliveries were answered 503.
+    """
 
-    def __init__(self, world: World, random: Random) -> None:
+    def __init__(self, world: World, random: Random, *, refused: Callable[[], int]) -> None:
         self._world = world
         self._random = random
+        self._refused = refused
         self._deck: list[str] = []
 
     def deal(self, number: int) -> list[str]:
@@ -36,6 +41,12 @@ class Blows:
         self._world.counts[name] += 1
 
     async def _kill(self) -> None:
+        """While an add is done and its answer is not there yet, where there is an add."""
+        self._world.sandbox.hold_an_add()
+        await asyncio.sleep(self._random.uniform(0.1, 0.5))
+        await self._start_anew()
+
+    async def _start_anew(self) -> None:
         self._world.kill()
         self._world.start()
         await asyncio.to_thread(self._world.wait)
@@ -46,11 +57,16 @@ class Blows:
             self._world.kill()
             self._world.start()
             await asyncio.sleep(self._random.uniform(0, longest))
-        await self._kill()
+        await self._start_anew()
 
     async def _refuse_disk(self) -> None:
+        before = self._refused()
         self._world.refuse_writes()
         await asyncio.sleep(self._random.uniform(0.4, 1.2))
+        for _ in range(MOST_LOOKS):
+            if self._refused() > before:
+                break  # on a busy machine deliveries take their time
+            await asyncio.sleep(0.1)
         self._world.allow_writes()
 
     async def _kill_while_disk_refuses(self) -> None:
@@ -60,7 +76,7 @@ class Blows:
         # It cannot start either, or stays up and can store nothing.
         self._world.start(may_write=False)
         await asyncio.sleep(self._random.uniform(0.2, 2.0))
-        await self._kill()
+        await self._start_anew()
 
     async def _put_forward(self) -> None:
         await self._put(self._random.uniform(60, 4 * 3600))

@@ -5,18 +5,16 @@ The store is read with SQL of our own: no code of the package is used here.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from chaos.calls import Call
 
-__all__ = ["OPEN", "Activity", "Attachment", "Attempt", "Event", "Sent", "Store", "read_store", "reading"]
+__all__ = ["OPEN", "Activity", "Attachment", "Attempt", "Event", "Sent", "Store", "read_file"]
 
 OPEN = frozenset({"waiting", "working"})
 
@@ -57,12 +55,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try. `outcomes` are what each rule came to."""
+    """One try. `outcomes` is the JSON of what each rule came to."""
 
     key: str
     number: int
+    started_at: float
     result: str
-    outcomes: Sequence[Mapping[str, Any]]
+    outcomes: str = "[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +98,14 @@ class Activity:
     completed: bool
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file as of one moment, to be read only."""
+def read_file(path: Path) -> Store:
+    """All that is in the embedded bridge's file, as of one moment.
+
+    Raises:
+        sqlite3.OperationalError: it is not made yet, or just being recovered by a bridge that starts.
+    """
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
         connection.execute("BEGIN")
-        yield connection
-
-
-def read_store(path: Path) -> Store:
-    """All that is in the file, as of one moment."""
-    with reading(path) as connection:
         return Store(
             events=[
                 Event(*row)
@@ -118,10 +114,10 @@ def read_store(path: Path) -> Store:
                 )
             ],
             attempts=[
-                Attempt(key, number, result, json.loads(outcomes))
-                for key, number, result, outcomes in connection.execute(
-                    "SELECT events.key, number, result, outcomes FROM attempts JOIN events ON events.id = attempts.event "
-                    "ORDER BY events.key, number"
+                Attempt(*row)
+                for row in connection.execute(
+                    "SELECT events.key, number, started_at, result, outcomes FROM attempts "
+                    "JOIN events ON events.id = attempts.event ORDER BY events.key, number"
                 )
             ],
             attachments=[

@@ -73,9 +73,9 @@ MUTANTS: Sequence[Mutant] = (
     ),
     Mutant(
         "believes at once that an add got lost",
-        "doubts.py",
-        "CERTAIN_AFTER = 65.0",
-        "CERTAIN_AFTER = 0.0",
+        "attaching.py",
+        "if sent_at is not None and look.now < look.ends(sent_at):",
+        "if False:",
         "doubled:",
     ),
     Mutant(

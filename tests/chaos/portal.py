@@ -16,18 +16,19 @@ __all__ = ["DOUBTFUL", "LATEST", "RACE", "Sandbox"]
 
 RACE = "race-add"
 """Somebody else registers a badge just before: it strikes only the one that adds it, so that there must be none."""
-LATE = ("commit-late", "http-504")
-"""What the portal carries out when its client has long left. Never while time passes: it would be late by hours, and a
-real portal ends everything after a minute."""
+HOLD = 0.3
+"""Seconds for which faults hold an answer."""
+HELD = 1.2
+"""Seconds for which the answer to an add is held while the bridge is killed."""
+LATE: Mapping[str, float] = {"commit-late": 3.0, "http-504": 1.5}
+"""What the portal carries out when its client has long left, and how many seconds late: longer than the bridge's worker
+rests. Ordered and not left to chance, since a real portal ends everything within a minute: no more time may pass before
+it is done."""
+LATEST = 3.1
+"""Seconds after which everything is carried out that was struck: `http-504` holds an answer for as long as it is late."""
 DOUBTFUL = (*LATE, "drop-before", "drop-after-commit", "timeout-before", "timeout-after-commit")
 """What leaves nobody knowing whether an add was carried out."""
-HOLD = 0.3
-"""Seconds for which faults hold an answer, or by which they carry out late."""
-LATEST = 2 * HOLD + 0.1
-"""Seconds after which everything is carried out that was struck."""
 BROKEN_OFTEN: Mapping[str, float] = {
-    "commit-late": 0.02,
-    "http-504": 0.02,
     "timeout-before": 0.01,
     "timeout-after-commit": 0.02,
     "drop-before": 0.02,
@@ -83,25 +84,31 @@ class Sandbox:
         guide = self._client.get("/_sandbox/").raise_for_status().json()
         return sorted(guide["faults"])
 
-    def order(self, kind: str, *, method: str = "", times: int = 1, seconds: float = HOLD) -> None:
-        """Let a fault strike, at a method that chance chooses unless it is named."""
+    def order(self, kind: str, *, method: str = "", times: int = 1, after: int = 0, seconds: float = HOLD) -> None:
+        """Let a fault strike, at a method that chance chooses unless it is named, `after` so many requests for it."""
         chosen = method or self._random.choice(METHODS)
         if kind == RACE:
             chosen = "crm.activity.badge.add"
             self._post("seed", {"badges": []})
-        self._post("faults", {"method": chosen, "fault": kind, "times": times, "seconds": seconds})
+        order = {"method": chosen, "fault": kind, "times": times, "after": after, "seconds": seconds}
+        self._post("faults", order)
 
     def order_doubts(self, number: int) -> None:
         """Let nobody know the end of so many adds."""
         for kind in self._random.sample(DOUBTFUL, number):
-            self.order(kind, method=ADD)
+            self.order(kind, method=ADD, seconds=LATE.get(kind, HOLD))
+
+    def hold_an_add(self) -> None:
+        """Let the next one be carried out, and its answer wait."""
+        self.order("timeout-after-commit", method=ADD, seconds=HELD)
 
     def order_on_tokens(self) -> None:
         """Let something go wrong at the next renewal of the access token."""
         self.order(self._random.choice(ON_TOKENS), method=TOKENS)
 
     def strike_by_chance(self) -> None:
-        self._mix(BROKEN_OFTEN)
+        mix = {"mix": BROKEN_OFTEN, "seed": self._random.randrange(2**31), "seconds": HOLD}
+        self._post("faults", mix)
 
     def end_late_work(self) -> None:
         """Let nothing be late from now on; `LATEST` seconds later all is done that is by then."""
@@ -109,7 +116,7 @@ class Sandbox:
         self.calm()
         for order in kept:
             self._post("faults", order)
-        self._mix({kind: share for kind, share in BROKEN_OFTEN.items() if kind not in LATE})
+        self.strike_by_chance()
 
     def struck(self) -> Counter[str]:
         """How often each kind of fault has struck."""
@@ -144,9 +151,6 @@ class Sandbox:
             )
             for one in state["activities"]
         ]
-
-    def _mix(self, mix: Mapping[str, float]) -> None:
-        self._post("faults", {"mix": mix, "seed": self._random.randrange(2**31), "seconds": HOLD})
 
     def _faults(self) -> dict[str, Any]:
         told: dict[str, Any] = self._client.get("/_sandbox/faults").raise_for_status().json()

@@ -10,27 +10,34 @@ from random import Random
 
 from chaos.audit import audit, audit_dead
 from chaos.blows import BLOWS, Blows
-from chaos.books import Store, read_store
+from chaos.books import Store
 from chaos.load import Load
 from chaos.portal import DOUBTFUL, LATEST, RACE
 from chaos.report import Report
 from chaos.stories import Story, stories
 from chaos.watch import Watch
 from chaos.world import World
+from support.programs import until
 
-__all__ = ["SHORT", "Length", "Storm"]
+__all__ = ["FEW", "SHORT", "Length", "Storm"]
 
 EACH = 33
 """Stories in a round."""
-ORDERED = 5
+SOME = 20
+"""Requests among which something is struck that is ordered for a round."""
+ORDERED = 4
 """Kinds of faults that are ordered for a round besides those that strike by chance."""
 DOUBTS = 3
 """Adds in a round whose end nobody is to know."""
-SPREAD = 1.5
-"""Seconds over which the stories of a round begin."""
+SPREAD = 0.5
+"""Seconds over which those stories begin that are told around a blow."""
 
-STEPS = (2.0, 10.0, 45.0, 180.0, 700.0, 2400.0)
-"""Seconds that pass at the end of a round, so that pauses and first retries come to their time."""
+MINUTE = 56.0
+"""Seconds that pass in a round while the portal may still be at work on what it was asked; it ends that within 60."""
+MINUTES = (180.0, 700.0, 2400.0)
+"""That pass afterwards, in seconds, so that pauses and first retries come to their time."""
+LOOK = 1.1
+"""Seconds within which the bridge sees what is due by then."""
 LONG = (30.0, 200.0, 1000.0, 4000.0, 9000.0, 22000.0, 45000.0)
 """Seconds that pass again and again until nothing is left to do: the longest wait is of half a day."""
 PATIENCE = 60
@@ -48,6 +55,8 @@ class Length:
 
 SHORT = Length(rounds=1, blows=len(BLOWS), extra=0)
 """Every blow falls once."""
+FEW = Length(rounds=6, extra=0)
+"""Enough for a build that is broken."""
 
 
 class Storm:
@@ -60,8 +69,8 @@ class Storm:
         self._random = Random(f"storm {seed}")  # noqa: S311 - repeatable, not secret
         self._stories = stories(seed, length.rounds + length.extra, each=EACH)
         self._load = Load(world.url, world.clocks.wall)
-        self._blows = Blows(world, self._random)
-        self._watch = Watch(world.state)
+        self._blows = Blows(world, self._random, refused=lambda: self._load.sent.statuses[503])
+        self._watch = Watch(world.read)
         self._wrong: list[str] = []
         self._struck: Counter[str] = Counter()
         self._kinds: list[str] = []
@@ -92,15 +101,18 @@ class Storm:
         self._sandbox.strike_by_chance()
         began = float(int(self._world.clocks.wall())) - 600
         begun = [story.beginning(began) for story in told]
-        telling = [asyncio.create_task(self._tell(story)) for story in begun]
-        for blow in self._blows.deal(self._length.blows):
-            await asyncio.sleep(self._random.uniform(0.05, 0.6))
+        blows = self._blows.deal(self._length.blows)
+        telling = []
+        for number, blow in enumerate(blows):
+            telling += [asyncio.create_task(self._tell(story)) for story in begun[number :: len(blows)]]
+            await asyncio.sleep(self._random.uniform(0.05, SPREAD))
             await self._blows.strike(blow)
-        await asyncio.to_thread(self._world.wait)
+            await self._let_pass(MINUTE / len(blows))
         await asyncio.gather(*telling)
-        for seconds in STEPS:
+        self._sandbox.end_late_work()
+        await asyncio.sleep(LATEST)
+        for seconds in MINUTES:
             await self._let_pass(seconds)
-            await asyncio.sleep(0.25)
         await asyncio.gather(*(self._load.tell(story.rest) for story in begun))
         self._install()
         self._sandbox.read_log()
@@ -118,7 +130,7 @@ class Storm:
             self._sandbox.order(kind)
         self._sandbox.order_doubts(DOUBTS)
         self._sandbox.order_on_tokens()
-        self._sandbox.order("expired_token", method="*")
+        self._sandbox.order("expired_token", method="*", after=self._random.randrange(SOME))
 
     def _missing(self) -> list[str]:
         """Faults that have not struck yet."""
@@ -126,11 +138,9 @@ class Storm:
         return [kind for kind in self._kinds if not struck[kind]]
 
     async def _let_pass(self, seconds: float) -> None:
-        """For the portal as well, which has carried out by then what it was asked before."""
-        self._sandbox.end_late_work()
-        await asyncio.sleep(LATEST)
+        """For the portal as for the bridge."""
         self._world.clocks.let_pass(seconds)
-        self._sandbox.strike_by_chance()
+        await asyncio.sleep(LOOK)
 
     def _install(self) -> None:
         """As an operator does whose application is let in no more, since a token was lost with the process."""
@@ -158,14 +168,19 @@ class Storm:
         for turn in range(PATIENCE):
             for _ in range(4):
                 await asyncio.sleep(0.35)
-                store = await asyncio.to_thread(read_store, self._world.state)
+                store = await asyncio.to_thread(self._read)
                 if not store.open():
                     return store
             self._world.clocks.let_pass(LONG[turn % len(LONG)])
         return store
 
+    def _read(self) -> Store:
+        store = until(self._world.read, what="the store to be read")
+        assert store is not None
+        return store
+
     def _report(self) -> Report:
-        store = read_store(self._world.state)
+        store = self._read()
         self._sandbox.read_log()
         activities = self._sandbox.activities()
         return Report.of(

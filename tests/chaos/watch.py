@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
-from chaos.books import OPEN, reading
+from chaos.books import OPEN, Store
 
 __all__ = ["Watch"]
+
+OFTEN = 0.25
+"""Seconds between two looks."""
 
 
 @dataclass
 class Watch:
-    """Looks at the store all the time, and remembers what may never be taken back: that an event is there, how many
-    attempts it has had, when each of them began, and that the event has ended.
+    """Looks at the store by `read`, which returns None where it cannot be read just now, and remembers what may never be
+    taken back: that an event is there, how many attempts it has had, when each of them began, and that the event has
+    ended.
     """
 
-    path: Path
+    read: Callable[[], Store | None]
     looks: int = 0
     wrong: list[str] = field(default_factory=list)
     may_begin_anew: set[str] = field(default_factory=set)
     """Keys of events that have ended and that somebody tries again."""
-    _attempts: dict[str, int] = field(default_factory=dict)
-    _began: dict[tuple[str, int], float] = field(default_factory=dict)
-    _ended: dict[str, str] = field(default_factory=dict)
+    _attempts: Mapping[str, int] = field(default_factory=dict)
+    _began: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    _ended: Mapping[str, str] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -40,22 +42,17 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(0.25):
+        while not self._stop.wait(OFTEN):
             self.look()
 
     def look(self) -> None:
         """Compare what is there with what was there before."""
-        try:
-            with reading(self.path) as connection:
-                events = connection.execute("SELECT key, attempts, state FROM events").fetchall()
-                began = connection.execute(
-                    "SELECT key, number, started_at FROM attempts JOIN events ON events.id = attempts.event"
-                ).fetchall()
-        except sqlite3.OperationalError:
-            return  # not made yet, or just being recovered by a bridge that starts
+        store = self.read()
+        if store is None:
+            return
         self.looks += 1
-        self._compare({key: (attempts, state) for key, attempts, state in events})
-        now = {(key, number): started for key, number, started in began}
+        self._compare({event.key: (event.attempts, event.state) for event in store.events})
+        now = {(attempt.key, attempt.number): attempt.started_at for attempt in store.attempts}
         for attempt, started in self._began.items():
             if now.get(attempt) != started:
                 self.wrong.append(f"attempt {attempt[1]} of {attempt[0]} was there, and is gone or another")

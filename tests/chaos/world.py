@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 import sys
 from collections import Counter
 from pathlib import Path
 
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
+from chaos.books import Store, read_file
 from chaos.clock import Clocks
 from chaos.deliveries import GATE_SECRET, RULES
 from chaos.portal import Sandbox
@@ -95,6 +97,13 @@ class World:
 
     def allow_writes(self) -> None:
         self._limit(_NO_LIMIT)
+
+    def read(self) -> Store | None:
+        """The second book; None where it cannot be read just now."""
+        try:
+            return read_file(self.state)
+        except sqlite3.OperationalError:
+            return None
 
     def redrive(self, keys: list[str]) -> str:
         """Let an operator try dead events again; what the command printed."""

@@ -42,9 +42,9 @@ class Books:
     )
     attempts: list[Attempt] = field(
         default_factory=lambda: [
-            Attempt("m1", 1, "waiting", ()),
-            Attempt("m1", 2, "done", ()),
-            *(Attempt(key, 1, "done", ()) for key in ("a1", "m2", "leg", "m3", "m4")),
+            Attempt("m1", 1, 0.0, "waiting"),
+            Attempt("m1", 2, 0.0, "done"),
+            *(Attempt(key, 1, 0.0, "done") for key in ("a1", "m2", "leg", "m3", "m4")),
         ]
     )
     attachments: list[Attachment] = field(
@@ -94,12 +94,12 @@ def lose_event(books: Books) -> None:
 
 def double_event(books: Books) -> None:
     books.events.append(replace(event(UNKNOWN, "ignored"), key="m4 again"))
-    books.attempts.append(Attempt("m4 again", 1, "ignored", ()))
+    books.attempts.append(Attempt("m4 again", 1, 0.0, "ignored"))
 
 
 def store_forged(books: Books) -> None:
     books.events.append(event(FORGED))
-    books.attempts.append(Attempt("f1", 1, "done", ()))
+    books.attempts.append(Attempt("f1", 1, 0.0, "done"))
 
 
 def store_unsent(books: Books) -> None:
