@@ -97,7 +97,7 @@ async def erase(store: Store, rules: RulesFile, spellings: Spellings, there: Hel
     erased.left += [_left(trace, known) for trace in found]
     if not erased.left:
         # Only now, as the bytes of what is stored would be found as well.
-        erased.left += [Left(place, _BUSY) for place in await store.remains(spellings.in_bytes)]
+        erased.left += [Left(one.place, one.why) for one in await store.remains(spellings.in_bytes)]
     return erased
 
 
@@ -127,14 +127,11 @@ _WHAT = {
 }
 
 
-_BUSY = "others are reading or writing; erase again, or when they have stopped"
-
-
 def beyond(rules: RulesFile, *, in_firestore: bool) -> Iterable[str]:
     """What keeps something of the person and cannot be reached from here, for people."""
     portals = ", ".join(sorted({portal.url for portal in rules.portals.values()}))
     yield f"{portals}: the contact, cards and their timelines, with the badges that are still on them"
-    yield "backups, copies and snapshots of the store; one that is put back brings all of it back"
+    yield "backups and snapshots of the store: erase again after one of them was restored"
     if in_firestore:
         yield "what Google keeps of the database: point-in-time recovery for seven days, scheduled backups, exports"
     yield "logs that were written or shipped: numbers are masked in them, unless SHOW_PHONE_NUMBERS was yes"

@@ -230,6 +230,20 @@ def test_what_is_left_is_told_when_somebody_keeps_reading(run: Run, tmp_path: Pa
     assert files_with(tmp_path) == []
 
 
+def test_copy_beside_the_store_is_told_of(run: Run, tmp_path: Path) -> None:
+    """What a restore has put aside holds the person still, and is not ours to delete."""
+    in_store(tmp_path, fill)
+    copy = tmp_path / "badge-bridge.db.before-restore-1"
+    copy.write_bytes((tmp_path / "badge-bridge.db").read_bytes())
+
+    code, out, _ = run(NUMBER, "--yes")
+
+    assert code == 1
+    (left,) = [line for line in out.splitlines() if line.startswith("left: ")]
+    assert re.match(rf"left: {re.escape(str(copy))}: byte \d+: it is another file beside the store", left)
+    assert files_with(tmp_path) == [copy.name]
+
+
 def test_event_that_came_in_meanwhile_is_told_and_stays(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

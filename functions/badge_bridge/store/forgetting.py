@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["KEY_NOTE", "Forgetting", "Forgotten", "Place", "Trace", "keyed_hash", "source_of"]
+__all__ = ["KEY_NOTE", "Forgetting", "Forgotten", "Place", "Remains", "Trace", "keyed_hash", "source_of"]
 
 KEY_NOTE = "remembering"
 """The note with the key of the hashes, in hex."""
@@ -42,6 +42,16 @@ class Trace:
     """`event` is all that is stored of one, its attempts and joins included; `ledger` all rows of one."""
     name: str
     """The event's key, the call's value, the note's name, or the lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """Something that was found in a file after it was erased."""
+
+    place: str
+    """The file, and the byte where it begins."""
+    why: str
+    """Why it is there, and what to do."""
 
 
 class Forgetting(Protocol):
@@ -75,8 +85,8 @@ class Forgetting(Protocol):
         so do notes, which belong to those who have written them.
         """
 
-    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[str]:
-        """Where else in its files the store holds what was erased; empty where that cannot be, or it keeps none.
+    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[Remains]:
+        """Where in its files, and in those of its name beside them, is what was erased; empty where the store has none.
 
         `matches` gives the position of what it finds in some bytes, or None; a find is at most 256 bytes long. What is
         free in the files is overwritten first, as far as that is needed.

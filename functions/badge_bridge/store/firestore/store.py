@@ -16,7 +16,7 @@ from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.store import transitions
 from badge_bridge.store.firestore.inbox import Inbox
-from badge_bridge.store.forgetting import Forgotten, Trace
+from badge_bridge.store.forgetting import Forgotten, Remains, Trace
 from badge_bridge.store.protocol import (
     Accepted,
     Attachment,
@@ -220,7 +220,7 @@ class FirestoreStore:
     async def erase(self, traces: Collection[Trace]) -> None:
         await (await self._loaded()).forgetting.erase(traces)
 
-    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[str]:  # noqa: ARG002 - no file is ours
+    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[Remains]:  # noqa: ARG002 - no file is ours
         _ = self._inbox
         return ()
 

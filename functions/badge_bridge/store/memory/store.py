@@ -17,7 +17,7 @@ from badge_bridge.store import transitions
 from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.clock import counted
 from badge_bridge.store.dealing import Dealer
-from badge_bridge.store.forgetting import Forgotten, Place, Trace
+from badge_bridge.store.forgetting import Forgotten, Place, Remains, Trace
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.legs import Call, Stage, place
@@ -382,7 +382,7 @@ class MemoryStore:
             if trace.place == "pause" and (paused := self._pauses.get(trace.name)) is not None:
                 paused.pause = replace(paused.pause, reason="")
 
-    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[str]:  # noqa: ARG002 - it has no file
+    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[Remains]:  # noqa: ARG002 - it has no file
         self._must_be_open()
         return ()
 

@@ -6,13 +6,16 @@ file that an earlier version has written may have remains in what is free in it,
 
 from __future__ import annotations
 
+import glob
 import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
+from badge_bridge.store.forgetting import Remains
 from badge_bridge.store.sqlite.file import StateFile
 
 __all__ = ["remains"]
@@ -20,6 +23,8 @@ __all__ = ["remains"]
 _log = logging.getLogger(__name__)
 
 _FILES = ("", "-wal", "-shm")
+_BUSY = "others are reading or writing; erase again, or when they have stopped"
+_COPY = "it is another file beside the store, from before a restore or a copy; delete it when nobody needs it"
 _CHUNK = 1 << 20
 _OVERLAP = 256
 _TRIES = 3
@@ -29,19 +34,19 @@ _PATIENCE_MS = 60_000
 """How long to wait for a moment in which nobody writes, to write the file anew."""
 
 
-def remains(file: StateFile, matches: Callable[[bytes], int | None]) -> list[str]:
+def remains(file: StateFile, matches: Callable[[bytes], int | None]) -> list[Remains]:
     """As `Store.remains`, in the thread that calls it."""
     is_empty = _empty_log(file)
-    found = _scan(file.path, matches)
-    if not found or not is_empty:
-        return found  # while somebody reads what was, writing the file anew changes nothing
-    _log.info("%s: something is left in what is free in the file (%s), which is written anew", file.path, found[0])
+    found = _in_store(file.path, matches)
+    if not found or not is_empty:  # while somebody reads what was, writing the file anew changes nothing
+        return found + _beside(file.path, matches)
+    _log.info("%s is written anew: something is left in what is free in it", found[0].place)
     with closing(file.connect()) as connection:
         connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
         connection.execute("PRAGMA temp_store = FILE")  # it may be larger than the memory
         connection.execute("VACUUM")
     _empty_log(file)
-    return _scan(file.path, matches)
+    return _in_store(file.path, matches) + _beside(file.path, matches)
 
 
 def _empty_log(file: StateFile) -> bool:
@@ -62,8 +67,17 @@ def _empty_log(file: StateFile) -> bool:
     return False
 
 
-def _scan(path: str, matches: Callable[[bytes], int | None]) -> list[str]:
-    return [f"{path}{suffix}: byte {place}" for suffix in _FILES for place in _places(Path(path + suffix), matches)]
+def _in_store(path: str, matches: Callable[[bytes], int | None]) -> list[Remains]:
+    files = [Path(path + suffix) for suffix in _FILES]
+    return [Remains(f"{file}: byte {place}", _BUSY) for file in files for place in _places(file, matches)]
+
+
+def _beside(path: str, matches: Callable[[bytes], int | None]) -> list[Remains]:
+    """In what lies beside the store under its name: what it was before a restore, a copy that somebody has made."""
+    store = Path(path)
+    others = sorted(store.parent.glob(f"{glob.escape(store.name)}?*"))
+    files = [file for file in others if file.is_file() and file.name.removeprefix(store.name) not in _FILES]
+    return [Remains(f"{file}: byte {place}", _COPY) for file in files for place in islice(_places(file, matches), 1)]
 
 
 def _places(path: Path, matches: Callable[[bytes], int | None]) -> Iterator[int]:
@@ -73,10 +87,12 @@ def _places(path: Path, matches: Callable[[bytes], int | None]) -> Iterator[int]
     except FileNotFoundError:
         return
     with file:
-        start, kept = 0, b""
+        start, kept, last = 0, b"", -1
         while chunk := file.read(_CHUNK):
             found = matches(kept + chunk)
-            if found is not None:
-                yield start - len(kept) + found
+            place = start - len(kept) + found if found is not None else last
+            if place != last:
+                yield place
+            last = place
             start += len(chunk)
             kept = chunk[-_OVERLAP:]

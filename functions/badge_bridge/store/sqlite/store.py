@@ -14,7 +14,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.dealing import Dealer
-from badge_bridge.store.forgetting import Forgotten, Trace
+from badge_bridge.store.forgetting import Forgotten, Remains, Trace
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import (
     Accepted,
@@ -233,7 +233,7 @@ class SqliteStore:
     async def erase(self, traces: Collection[Trace]) -> None:
         await self._forgetting().erase(traces)
 
-    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[str]:
+    async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[Remains]:
         self._forgetting()
         try:
             return await asyncio.to_thread(remains, self._file, matches)
