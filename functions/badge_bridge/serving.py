@@ -140,6 +140,8 @@ class Server:
             "lifespan": "off",
             # A line of an access log holds the path and the query, and with them secrets and phone numbers.
             "access_log": False,
+            # Nothing asks who a client is, whether a proxy is in front or not.
+            "proxy_headers": False,
             "log_config": None,
             "server_header": False,
             "timeout_graceful_shutdown": GRACE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 __all__ = ["Index"]
@@ -25,17 +26,23 @@ class Index(Generic[Item]):
             self._items.append(item)
             for origin in origins or (_ANYWHERE,):
                 self._types.setdefault(origin, _Types()).add(types, number)
+        self._found = lru_cache(maxsize=_FOUND)(self._find)
 
-    def concerned(self, kind: str, *origins: Hashable) -> Iterator[Item]:
+    def concerned(self, kind: str, *origins: Hashable) -> Sequence[Item]:
         """The items for this type from any of these origins, each once, in their order."""
+        return self._found(kind, *origins)
+
+    def _find(self, kind: str, *origins: Hashable) -> tuple[Item, ...]:
         numbers: set[int] = set()
         for key in (*origins, _ANYWHERE):
             if types := self._types.get(key):
                 numbers.update(types.numbers(kind))
-        return (self._items[number] for number in sorted(numbers))
+        return tuple(self._items[number] for number in sorted(numbers))
 
 
 _ANYWHERE = None
+_FOUND = 128
+"""What is found is kept for so many types and origins, which most events have. A type can be any word of a sender."""
 
 
 @dataclass(slots=True)

@@ -307,6 +307,8 @@ def _joining(what: str, value: str) -> str:
 
 
 def _bounded(text: str) -> str:
+    if len(text) <= MAX_JOIN and text.isascii():
+        return text
     written = text.encode("utf-8", "replace")  # half of a surrogate pair, which JSON can say and no store can keep
     if len(written) > MAX_JOIN:
         written = b"sha256:" + hashlib.sha256(written).hexdigest().encode()

@@ -32,6 +32,7 @@ __all__ = ["EventExpressions", "EventFields", "EventMapping", "EventReader", "is
 _VARIABLES = {"body": "map", "headers": "map", "query": "map", "received": "int"}
 """`received`, in whole seconds, is for senders that neither number nor time what they tell."""
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_DIRECTIONS = frozenset(get_args(Direction))
 _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
 _MAX_NAME = 500
@@ -222,7 +223,7 @@ def _bounded(text: str) -> str:
 
 def _direction(value: Any) -> str:
     text = _text(value)
-    if text not in get_args(Direction):
+    if text not in _DIRECTIONS:
         raise ValueError("must be inbound, outbound or internal")
     return text
 
