@@ -1,7 +1,7 @@
 """Whether the process is well, for whoever restarts it or sends it requests.
 
-`GET /livez`                    it turns: the event loop answers, and the worker has looked for work lately. The store
-                                is not asked, since a restart mends no disk.
+`GET /livez`                    it turns: the event loop answers, and the worker has lately looked for work or
+                                ended some. The store is not asked, since a restart mends no disk.
 `GET /readyz`                   it can do its work: the rules are loaded, the store can be read and, as far as is
                                 known, written, and it is not stopping. A paused portal takes nothing from that:
                                 deliveries are stored and wait.
@@ -36,8 +36,8 @@ LIVE, READY = "/livez", "/readyz"
 PROBES = frozenset({LIVE, READY, *HEALTH})
 
 STALLED = 60.0
-"""Seconds after which a worker that has not looked for work is taken for dead. It looks once a second, and waits for a
-locked file for two."""
+"""Seconds after which a worker that has neither looked for work nor ended any is taken for dead. It looks once a
+second, and waits for a locked file for two."""
 
 _OK = "ok"
 
@@ -105,7 +105,9 @@ class Probes:
 
 def _life(worker: Turning) -> dict[str, str]:
     silence = worker.silence
-    return {"worker": _OK if silence <= STALLED else f"it has not looked for work for {silence:.0f} s"}
+    return {
+        "worker": _OK if silence <= STALLED else f"it has neither looked for work nor ended any for {silence:.0f} s"
+    }
 
 
 async def _readiness(store: Store) -> dict[str, str]:

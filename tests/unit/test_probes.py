@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -90,7 +92,9 @@ async def test_process_is_not_alive_when_its_worker_is_stuck(silence: float, sta
     assert (await ask(bare(parts), LIVE)).status_code == status
     answer = await ask(explained(parts), LIVE)
     assert answer.status_code == status
-    assert answer.json()["checks"] == {"worker": "ok" if status == 200 else "it has not looked for work for 75 s"}
+    assert answer.json()["checks"] == {
+        "worker": "ok" if status == 200 else "it has neither looked for work nor ended any for 75 s"
+    }
     assert (await ask(explained(parts), READY)).status_code == 200
 
 
@@ -143,6 +147,37 @@ def test_worker_is_silent_while_it_hangs_and_not_while_it_waits() -> None:
         assert worker.silence <= 1
         hang = True
         await asyncio.sleep(STALLED + 2)
+        assert worker.silence > STALLED
+        assert worker._loop_task is not None
+        worker._loop_task.cancel()
+
+    run_virtually(watch())
+
+
+def test_worker_is_not_silent_while_its_work_ends_although_a_look_takes_long() -> None:
+    """In a rush of deliveries a look may take minutes; that attempts end shows that the worker is alive."""
+    looks = 0
+
+    async def sweep(limit: int) -> Sequence[Claim]:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            await asyncio.Event().wait()
+        return [cast("Claim", SimpleNamespace(key=f"s:{seconds}", seconds=seconds)) for seconds in (40, 80, 120)]
+
+    async def process(claim: Claim) -> None:
+        await asyncio.sleep(cast("Any", claim).seconds)
+
+    async def never(claim: Claim) -> None:
+        raise AssertionError
+
+    async def watch() -> None:
+        worker = LocalWorker(sweep=sweep, process=process, give_back=never, concurrency=9, tick=1.0)
+        worker.start()
+        for _ in range(11):
+            await asyncio.sleep(15)
+            assert worker.silence <= 50
+        await asyncio.sleep(20)
         assert worker.silence > STALLED
         assert worker._loop_task is not None
         worker._loop_task.cancel()

@@ -77,7 +77,11 @@ class LocalWorker:
 
     @property
     def silence(self) -> float:
-        """Seconds since it last began to look for work; 0 where it was never started."""
+        """Seconds since it last began to look for work or ended some; 0 where it was never started.
+
+        In a rush of deliveries each step of a look waits until all that is worked on has made one of its own, and where
+        that is much, a look takes as long as many attempts.
+        """
         return 0.0 if self._turned is None else asyncio.get_running_loop().time() - self._turned
 
     async def wake(self, keys: Sequence[str]) -> None:  # noqa: ARG002 - see below
@@ -203,6 +207,8 @@ class LocalWorker:
             del self._attempts[key]
         was_full = self._room() <= 0
         self._running.discard(task)
+        if self._turned is not None:
+            self._turned = asyncio.get_running_loop().time()
         if was_full or not self._running:
             self._signal.set()
 
