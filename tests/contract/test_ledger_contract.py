@@ -68,6 +68,29 @@ async def test_joined_finds_events_of_customer_when_they_happened_later(store: S
     assert await keys(store, "customer\n+4930000000") == []
 
 
+async def test_joined_is_in_order_when_events_are_days_and_centuries_apart(store: Store) -> None:
+    """Midnight, the year in which computers began to count, and a clock that is wrong by ages separate nobody."""
+    midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    moments = [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=UTC),
+        midnight - timedelta(microseconds=1),
+        midnight,
+        midnight + timedelta(days=400),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    ]
+    events = [item(f"s:{number}", time=moment, joins=("j",)) for number, moment in enumerate(moments)]
+    await store.accept(events[::-1])
+
+    assert await keys(store, "j") == [event.key for event in events]
+    for number, moment in enumerate(moments):
+        assert await keys(store, "j", after=moment.timestamp()) == [event.key for event in events[number + 1 :]]
+    assert await keys(store, "j", after=float("inf")) == []
+    assert await keys(store, "j", after=moments[2].timestamp(), limit=2) == ["s:3", "s:4"]
+    assert [one.key for one in await store.related("j", limit=5)] == [event.key for event in events[:5]]
+
+
 async def test_joined_tells_moments_apart_when_they_are_a_microsecond_apart(store: Store) -> None:
     """The moment is exclusive to the microsecond, which is as fine as an event's time is."""
     late = NOON + timedelta(microseconds=1)

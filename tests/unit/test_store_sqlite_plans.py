@@ -38,10 +38,15 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
 def test_statement_uses_index_when_run(connection: sqlite3.Connection, name: str) -> None:
-    """Each statement finds its rows by an index; only the handful of lanes or sources is gone through."""
+    """Each statement finds its rows by an index; only the handful of lanes, days or sources is gone through."""
     steps = plan(connection, STATEMENTS[name])
 
-    scans = {step for step in steps if step.startswith("SCAN")} - {"SCAN CONSTANT ROW", "SCAN lanes", "SCAN sources"}
+    scans = {step for step in steps if step.startswith("SCAN")} - {
+        "SCAN CONSTANT ROW",
+        "SCAN lanes",
+        "SCAN days",
+        "SCAN sources",
+    }
     if name == "REMEMBERED_SOURCES":  # starts at the first row, and stops there
         scans -= {"SCAN remembered"}
     if name.startswith("LANES_"):  # starts at the first entry of the index, and stops there
@@ -85,7 +90,8 @@ def test_queue_uses_its_own_index_when_run(connection: sqlite3.Connection, name:
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
-        ("JOINED", ["joins USING PRIMARY KEY (value=? AND time>?)", "events USING INDEX sqlite_autoindex_events_1 (key=?)"]),
+        ("JOINED", ["joins USING PRIMARY KEY (day=? AND value=? AND time>?)", "events USING INDEX sqlite_autoindex_events_1 (key=?)"]),
+        ("RELATED", ["joins USING PRIMARY KEY (day=? AND value=?)", "events USING INDEX sqlite_autoindex_events_1 (key=?)"]),
         ("OPEN_ATTACHMENTS", ["attachments USING INDEX attachments_open (join_value=? AND time<?)"]),
         ("ATTACHMENTS", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=?)"]),
         ("UNATTACH", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=? AND rule=?)"]),

@@ -21,6 +21,7 @@ from badge_bridge.settings import Settings
 from badge_bridge.store.protocol import Accepted, LegPlace, LegsRead
 from badge_bridge.store.records import write_event
 from badge_bridge.store.sqlite import SqliteStore, schema
+from badge_bridge.store.sqlite.rows import day_of
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, migrate
 from support.stores import NOW, UNREADABLE, claimed, ended
 
@@ -116,6 +117,33 @@ async def test_open_gives_older_file_what_a_new_one_has_when_it_migrates(tmp_pat
     assert contents(tmp_path / "new.db")[0] == len(MIGRATIONS)
 
 
+def test_migrate_puts_each_join_to_its_day_when_a_file_is_older(tmp_path: Path) -> None:
+    """The day is the one that this version writes an event of that moment to, before 1970 too."""
+    midnight = datetime(2026, 3, 2, tzinfo=UTC).timestamp()
+    before_1970 = datetime(1969, 12, 31, 23, tzinfo=UTC).timestamp()
+    moments = [
+        datetime(1, 1, 1, tzinfo=UTC).timestamp(),
+        before_1970,
+        0.0,
+        midnight - 1e-6,
+        midnight,
+        midnight + 86_399,
+    ]
+    connection = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    for step in (step for steps in MIGRATIONS[:5] for step in steps):
+        connection.execute(step) if isinstance(step, str) else step(connection)
+    connection.executemany("INSERT INTO joins (value, time, key) VALUES ('j', ?, 's:1')", [(one,) for one in moments])
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 5")
+
+    migrate(connection, "state.db")
+
+    days = connection.execute("SELECT time, day FROM joins").fetchall()
+    assert days == [(moment, day_of(moment)) for moment in moments]
+    assert [day for _, day in days] == [-719_162, -1, 0, 20_513, 20_514, 20_514]
+    connection.close()
+
+
 def test_migrate_leaves_older_file_as_it_was_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A migration that does not reach its end has done nothing, and is done whole the next time."""
     path = tmp_path / "state.db"
@@ -130,8 +158,8 @@ def test_migrate_leaves_older_file_as_it_was_when_it_fails(tmp_path: Path, monke
 
     migrate(connection, "state.db")
 
-    assert connection.execute("SELECT value, time, key FROM joins").fetchall() == [
-        ("customer\n+4930123", TIME.timestamp(), "s:1")
+    assert connection.execute("SELECT day, value, time, key FROM joins").fetchall() == [
+        (20513, "customer\n+4930123", TIME.timestamp(), "s:1")
     ]
     assert contents(path)[0] == len(MIGRATIONS)
     connection.close()

@@ -15,7 +15,7 @@ from badge_bridge.store.records import plain, write_event
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.placing import place_legs
 from badge_bridge.store.sqlite.remembered import Mark, knows, mark_of
-from badge_bridge.store.sqlite.rows import EventRow, JoinRow, filled
+from badge_bridge.store.sqlite.rows import EventRow, JoinRow, day_of, filled
 
 __all__ = ["Acceptance", "accept"]
 
@@ -99,4 +99,4 @@ def _join_rows(accepted: Accepted) -> Sequence[JoinRow]:
     if not accepted.joins:
         return ()
     key, time = plain(accepted.key), accepted.event.time.timestamp()
-    return [(plain(join), time, key) for join in accepted.joins if join]
+    return [(day_of(time), plain(join), time, key) for join in accepted.joins if join]

@@ -26,7 +26,7 @@ _JOINS = 2_000
 """Rows of `joins` that one call looks at: they are found by what they join, not by their events."""
 _ERASED = 200
 """Traces of one transaction."""
-_START: tuple[str, float, str] = ("", -math.inf, "")
+_START: tuple[float, str, float, str] = (-math.inf, "", -math.inf, "")
 
 
 class Doing(Protocol):
@@ -52,7 +52,7 @@ class Forgetter:
         self._read = read
         self._write = write
         self._secret = secret
-        self._joins: tuple[str, float, str] | None = _START
+        self._joins: tuple[float, str, float, str] | None = _START
 
     async def forget(self, before: float, limit: int) -> Forgotten:
         """As `Store.forget`."""
@@ -81,13 +81,12 @@ class Forgetter:
         """Delete some of what joins events that are gone; whether there are joins that were not looked at since."""
         if self._joins is None:
             return False
-        value, time, key = self._joins
-        start = {"value": value, "time": time, "key": key, "most": _JOINS}
+        start = (*self._joins, _JOINS)
         rows = await self._read(lambda connection: connection.execute(sql.JOINS_ON, start).fetchall())
-        gone = [row[:3] for row in rows if not row[3]]
+        gone = [row[:4] for row in rows if not row[4]]
         if gone:
             await self._write(lambda connection: connection.executemany(sql.FORGET_JOIN, gone).rowcount)
-        self._joins = rows[-1][:3] if len(rows) == _JOINS else None
+        self._joins = rows[-1][:4] if len(rows) == _JOINS else None
         return self._joins is not None
 
 

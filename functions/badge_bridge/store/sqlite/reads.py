@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from badge_bridge.store.protocol import (
 )
 from badge_bridge.store.records import plain, readable, show_asked, show_event, show_outcomes
 from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.rows import DAY
 from badge_bridge.store.sqlite.writes import read_gate
 
 __all__ = ["backlog", "find", "joined", "listing", "next_due", "paused", "ping", "related"]
@@ -68,8 +70,14 @@ def listing(
 
 
 def joined(connection: sqlite3.Connection, join: str, after: float, limit: int) -> list[tuple[str, Event]]:
-    rows = connection.execute(sql.JOINED, (join, after))
+    rows = (row for day in _days(connection, since=after) for row in connection.execute(sql.JOINED, (day, join, after)))
     return list(islice(_happened_after(after, readable(rows)), max(limit, 0)))
+
+
+def _days(connection: sqlite3.Connection, *, since: float) -> Iterator[int]:
+    """The days, earliest first, on which something happened that others find; since a moment, which may be infinite."""
+    for (day,) in connection.execute(sql.DAYS, (since / DAY - 1,)):
+        yield day
 
 
 def _happened_after(after: float, found: Iterable[tuple[str, Event]]) -> Iterator[tuple[str, Event]]:
@@ -82,8 +90,13 @@ def _happened_after(after: float, found: Iterable[tuple[str, Event]]) -> Iterato
 
 
 def related(connection: sqlite3.Connection, join: str, limit: int) -> list[StoredEvent]:
-    rows = connection.execute(sql.RELATED, (join, max(limit, 0))).fetchall()
-    return sorted(map(_stored, rows), key=lambda stored: (stored.event.time, stored.key))
+    found: dict[str, StoredEvent] = {}
+    for day in _days(connection, since=-math.inf):
+        if len(found) >= limit:
+            break
+        for row in connection.execute(sql.RELATED, (day, join, limit - len(found))):
+            found[row[0]] = _stored(row)
+    return sorted(found.values(), key=lambda stored: (stored.event.time, stored.key))
 
 
 def next_due(connection: sqlite3.Connection, now: float) -> float | None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-__all__ = ["EventRow", "JoinRow", "filled", "portions"]
+__all__ = ["DAY", "EventRow", "JoinRow", "day_of", "filled", "portions"]
 
 Row = TypeVar("Row")
 
 EventRow = tuple[str, str, str, str, float, float, str]
 """key, source, type, verified, received_at, due, event"""
-JoinRow = tuple[str, float, str]
-"""value, time, key"""
+DAY = 86_400
+"""Seconds."""
+
+JoinRow = tuple[int, str, float, str]
+"""day, value, time, key"""
 
 _MOST_ROWS = 256
 """Rows of one statement: at most 11 values each, well below the 32,766 that SQLite allows."""
+
+
+def day_of(time: float) -> int:
+    """The day of a moment, counted from the beginning of 1970."""
+    return int(time // DAY)
 
 
 def portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -255,6 +255,26 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         # What was taken off a card after its event was gone.
         "CREATE INDEX attachments_closed ON attachments (closed_at) WHERE closed_at IS NOT NULL",
     ),
+    (
+        # By day first, so that what is written goes where the others of its day are: by value alone, each event changes
+        # a page of its own once there are many, which is then written to the log and once more to the file.
+        """
+        CREATE TABLE joins_by_day (
+            day   INTEGER NOT NULL,                    -- of `time`, from 1970
+            value TEXT NOT NULL,
+            time  REAL NOT NULL,                       -- when the event happened
+            key   TEXT NOT NULL,
+            PRIMARY KEY (day, value, time, key)
+        ) WITHOUT ROWID
+        """,
+        """
+        INSERT INTO joins_by_day (day, value, time, key)
+        SELECT CAST(time / 86400 AS INTEGER) - (time / 86400 < CAST(time / 86400 AS INTEGER)) AS day, value, time, key
+        FROM joins ORDER BY day, value, time, key
+        """,
+        "DROP TABLE joins",
+        "ALTER TABLE joins_by_day RENAME TO joins",
+    ),
 )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "COUNT_DEAD",
     "COUNT_WAITING",
     "COUNT_WORKING",
+    "DAYS",
     "DO_AGAIN",
     "DROP_REMEMBERED",
     "ENDED_BEFORE",
@@ -126,8 +127,8 @@ ACCEPTED_SINCE = "SELECT key FROM events WHERE id > ?"
 @lru_cache(maxsize=16)
 def join(rows: int) -> str:
     """Let so many events be found by a value each, in one statement."""
-    values = ", ".join(["(?, ?, ?)"] * rows)
-    return f"INSERT INTO joins (value, time, key) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
+    values = ", ".join(["(?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO joins (day, value, time, key) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 # Legs of calls
@@ -367,18 +368,28 @@ SELECT number, started_at, ended_at, result, reason, asked, outcomes, rules_hash
 FROM attempts WHERE event = ? ORDER BY number
 """
 
+# The days on which something happened that others find, by hopping from one to the next, as for lanes.
+DAYS = """
+WITH RECURSIVE days (day) AS (
+    SELECT (SELECT min(day) FROM joins WHERE day >= ?)
+    UNION ALL
+    SELECT (SELECT min(day) FROM joins WHERE joins.day > days.day) FROM days WHERE days.day IS NOT NULL
+)
+SELECT day FROM days WHERE day IS NOT NULL
+"""
 # Without a limit: whoever reads stops at so many events that can be read.
 JOINED = """
 SELECT joins.key, events.event
 FROM joins JOIN events ON events.key = joins.key
-WHERE joins.value = ? AND joins.time > ?
+WHERE joins.day = ? AND joins.value = ? AND joins.time > ?
 ORDER BY joins.time, joins.key
 """
-
-
 RELATED = f"""
-SELECT {_STORED} FROM events
-WHERE key IN (SELECT key FROM joins WHERE value = ? ORDER BY time, key LIMIT ?)
+SELECT {_STORED}
+FROM joins JOIN events USING (key)
+WHERE joins.day = ? AND joins.value = ?
+ORDER BY joins.time, joins.key
+LIMIT ?
 """  # noqa: S608 - column names, written above
 
 
@@ -432,11 +443,11 @@ LEG_LESS = "UPDATE calls SET legs = legs - 1 WHERE value = ?"
 NO_CALL = "DELETE FROM calls WHERE value = ? AND legs <= ?"
 
 JOINS_ON = """
-SELECT value, time, key, EXISTS (SELECT 1 FROM events WHERE events.key = joins.key) FROM joins
-WHERE (value, time, key) > (:value, :time, :key) ORDER BY value, time, key LIMIT :most
+SELECT day, value, time, key, EXISTS (SELECT 1 FROM events WHERE events.key = joins.key) FROM joins
+WHERE (day, value, time, key) > (?, ?, ?, ?) ORDER BY day, value, time, key LIMIT ?
 """
 FORGET_JOIN = """
-DELETE FROM joins WHERE value = ? AND time = ? AND key = ?
+DELETE FROM joins WHERE day = ? AND value = ? AND time = ? AND key = ?
 AND NOT EXISTS (SELECT 1 FROM events WHERE events.key = joins.key)
 """
 
@@ -461,9 +472,10 @@ SELECT attempts.event, attempts.number, events.key, attempts.reason, asked, outc
 FROM attempts JOIN events ON events.id = attempts.event
 WHERE (attempts.event, attempts.number) > (?, ?) ORDER BY attempts.event, attempts.number LIMIT ?
 """
-SEARCH_JOINS = (
-    "SELECT value, time, key FROM joins WHERE (value, time, key) > (?, ?, ?) ORDER BY value, time, key LIMIT ?"
-)
+SEARCH_JOINS = """
+SELECT day, value, time, key FROM joins
+WHERE (day, value, time, key) > (?, ?, ?, ?) ORDER BY day, value, time, key LIMIT ?
+"""
 SEARCH_ATTACHMENTS = """
 SELECT rowid, key, join_value, content, customer FROM attachments WHERE rowid > ? ORDER BY rowid LIMIT ?
 """
