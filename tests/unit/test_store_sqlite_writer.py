@@ -59,7 +59,7 @@ class Database:
         connection.close()
         return [value for (value,) in rows]
 
-    async def writer(self, **limits: int) -> Writer[Work]:
+    async def writer(self, **limits: Any) -> Writer[Work]:
         writer: Writer[Work] = Writer(
             carry_out=carry_out,
             connect=self.connect,

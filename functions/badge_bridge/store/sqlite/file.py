@@ -126,8 +126,8 @@ class StateFile:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16000")  # KiB; at a million events the indexes do not fit in 2 MB
-        # Pages in the log before a commit moves them to the file: fewer of these longer commits than by default (1000).
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        # Pages in the log before a commit moves them to the file; `checkpoints.py` has moved most of them by then.
+        connection.execute("PRAGMA wal_autocheckpoint = 12000")
         connection.execute("PRAGMA journal_size_limit = 67108864")  # give back what a burst left in the log
         if read_only:
             connection.execute("PRAGMA query_only = ON")

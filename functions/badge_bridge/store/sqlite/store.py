@@ -32,6 +32,7 @@ from badge_bridge.store.protocol import (
 from badge_bridge.store.records import plain, plain_attachment
 from badge_bridge.store.sqlite import acceptance, ledger, reads, remembered, shared, writes
 from badge_bridge.store.sqlite.acceptance import Acceptance
+from badge_bridge.store.sqlite.checkpoints import Checkpoints
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
 from badge_bridge.store.sqlite.forgetting import Forgetter
 from badge_bridge.store.sqlite.reader import Reader
@@ -54,8 +55,8 @@ class SqliteStore:
     """A `Store` in one SQLite file.
 
     Writes go through one thread that commits in groups (`Writer`), reads through another with a connection of its own,
-    so the event loop never waits for the disk. Nothing is opened before `open`, which belongs into the process and
-    event loop that use the store.
+    so the event loop never waits for the disk, and a third moves what was committed from the log to the file
+    (`Checkpoints`). Nothing is opened before `open`, which belongs into the process and event loop that use the store.
 
     A cancelled call may have been carried out or not; either way nothing is left half-done, and a lease that its
     caller did not live to see is given back.
@@ -73,10 +74,12 @@ class SqliteStore:
         self._new_token = new_token
         self._dealer = Dealer()  # of the writer's thread
         self._file = StateFile(self.path, locked_seconds=locked_seconds)
+        self._checkpoints = Checkpoints(self._file)
         self._writer: Writer[_Work] = Writer(
             carry_out=_carry_out,
             connect=self._file.connect,
             unavailable=lambda error: unavailable(error, self.path),
+            committed=self._checkpoints.committed,
         )
         self._reader: Reader | None = None
         self._secret = b""
@@ -107,12 +110,14 @@ class SqliteStore:
             raise
         self._reader = Reader(self._file)
         self._forgetter = Forgetter(self._read, self._write, self._secret)
+        self._checkpoints.open()
 
     async def close(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
             await reader.close()
             await self._writer.close()
+            await asyncio.shield(asyncio.to_thread(self._checkpoints.close))
             self._file.close()
 
     async def ping(self) -> None:

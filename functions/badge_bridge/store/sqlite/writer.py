@@ -44,7 +44,8 @@ class Writer(Generic[Work]):
 
     `carry_out(connection, works)` does them inside the open transaction and returns their results in order; it raises
     if any of them cannot be done. `connect` makes the connection (again, if it was lost), `unavailable` says which
-    errors mean that the file is the trouble and no operation can succeed now.
+    errors mean that the file is the trouble and no operation can succeed now, and `committed` is told, in the writer's
+    thread, how many rows a commit has changed.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class Writer(Generic[Work]):
         carry_out: Callable[[sqlite3.Connection, Sequence[Work]], Sequence[Any]],
         connect: Callable[[], sqlite3.Connection],
         unavailable: Callable[[BaseException], StoreUnavailable | None],
+        committed: Callable[[int], object] = lambda _rows: None,
         most_waiting: int = _MOST_WAITING,
         most_waiting_bytes: int = _MOST_WAITING_BYTES,
     ) -> None:
         self._carry_out = carry_out
         self._connect = connect
         self._unavailable = unavailable
+        self._committed = committed
         self._most_waiting = most_waiting
         self._most_waiting_bytes = most_waiting_bytes
         self._queue: _Queue[Work] = queue.SimpleQueue()
@@ -200,6 +203,7 @@ class Writer(Generic[Work]):
         self.commits += 1
         if connection.total_changes != changes:
             self.failing = False
+            self._committed(connection.total_changes - changes)
         return results
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
