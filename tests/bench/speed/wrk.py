@@ -1,0 +1,49 @@
+"""A closed loop: wrk keeps 50 connections busy, each with one request under way."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.speed.deliveries import Requests
+
+__all__ = ["CONNECTIONS", "Load", "load"]
+
+CONNECTIONS = 50
+_SCRIPT = Path(__file__).with_name("requests.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    answered: int
+    """With 2xx or 3xx."""
+    seconds: float
+    p50: float
+    """Milliseconds."""
+    p99: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answered / self.seconds
+
+
+def load(port: int, requests: Requests, seconds: float) -> Load:
+    """Send requests of the file for so long, and wait for the last answers.
+
+    Raises:
+        AssertionError: something was refused, or a connection broke.
+    """
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{math.ceil(seconds) + 1}s", "-s", str(_SCRIPT)]
+    arguments = [str(requests.path), str(requests.size), str(seconds), "1"]
+    ran = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}", "--", *arguments],
+        check=True, capture_output=True, text=True, timeout=seconds + 60,
+    )  # fmt: skip
+    said = json.loads(ran.stdout.splitlines()[-1])
+    assert not said["refused"], f"{said['refused']} requests were refused"
+    assert not said["broken"], f"{said['broken']} connections broke"
+    return Load(said["answered"], said["seconds"], said["p50_ms"], said["p99_ms"])
