@@ -17,7 +17,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2
 	{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit pythons infra bench fuzz chaos format lock audit package clean
+.PHONY: help install demo test lint types unit pythons infra bench costs fuzz chaos format lock audit package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -46,7 +46,10 @@ infra: $(VENV)/.dev .venv-checkov/.made ## the Terraform: format, its own tests,
 	$(BIN)/pytest tests/infra
 	.venv-checkov/bin/checkov --directory infra --framework terraform --skip-download --compact --quiet
 
-bench: $(VENV)/.dev ## print measurements of this machine
+bench: $(VENV)/.dev ## how fast it is, beside what it is compared with; QUICK=1 in under two minutes
+	@PYTHONPATH=$(CURDIR)/tests $(BIN)/python -m bench.speed $(if $(QUICK),--quick)
+
+costs: $(VENV)/.dev ## print what single parts cost on this machine
 	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 fuzz: $(VENV)/.dev ## 200,000 requests over all sources, of which only the controls may be accepted

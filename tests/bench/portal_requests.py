@@ -10,6 +10,8 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,32 +26,81 @@ EVENTS = 1000
 NAIVE = 50
 
 
-async def drained(variants: dict[str, Any] | None = None) -> None:
-    async with open_company(customers=EVENTS, variants=variants) as company:
-        before, started = company.requests, asyncio.get_running_loop().time()
-        for customer in range(1, EVENTS + 1):
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What so many events have taken: requests, and virtual seconds."""
+
+    events: int
+    requests: int
+    seconds: float
+    refused: int
+    """Requests that the portal refused for its limit."""
+
+    @property
+    def per_request(self) -> float:
+        """Events done for each request."""
+        return self.events / self.requests
+
+
+def drained(customers: Sequence[int], variants: Mapping[str, Any] | None = None) -> Asked:
+    """A call of each of these customers, numbered from 1, all waiting at once.
+
+    Raises:
+        AssertionError: one of them has not got its badge, or two.
+    """
+
+    async def story(company: Company) -> None:
+        for customer in customers:
             await company.report(number_of(customer))
-        await company.ended()
-        seconds = asyncio.get_running_loop().time() - started
-        what = "adds sent singly" if variants else "batches by pressure"
-        tell(what, EVENTS, company.requests - before, seconds, company)
+        states = {event.state for event in await company.ended()}
+        assert states == {"done"}, states
+        badges = company.activities()
+        assert len(badges) == badges.total() == len(customers), "each has one badge"
+
+    return _counted(story, len(customers), customers=max(customers), variants=variants)
 
 
-async def naive() -> None:
+def one_by_one(events: int = NAIVE) -> Asked:
     """Get the badge, find the customer, list his deals, add the activity: each call by itself."""
-    async with open_company(customers=NAIVE) as company:
+
+    async def story(company: Company) -> None:
         client = company.bridge.portals["main"].client
-        await client.call("crm.activity.badge.add", {"code": "bb_n", "title": "t", "value": "v", "type": "failure"})
-        before, started = company.requests, asyncio.get_running_loop().time()
-        for customer in range(1, NAIVE + 1):
+        for customer in range(1, events + 1):
             number = number_of(customer)
             await client.call("crm.activity.badge.get", {"code": "bb_n"})
             await client.call("crm.duplicate.findbycomm", {"type": "PHONE", "values": [number]})
             deals = {"entityTypeId": 2, "filter": {"contactId": FIRST_ITEM + customer, "stageSemanticId": "P"}}
             await client.call("crm.item.list", deals)
             await client.call("crm.activity.configurable.add", _activity(customer))
-        seconds = asyncio.get_running_loop().time() - started
-        tell("one call at a time", NAIVE, company.requests - before, seconds, company)
+
+    async def prepare(company: Company) -> None:
+        client = company.bridge.portals["main"].client
+        await client.call("crm.activity.badge.add", {"code": "bb_n", "title": "t", "value": "v", "type": "failure"})
+
+    return _counted(story, events, customers=events, prepare=prepare)
+
+
+def _counted(
+    story: Callable[[Company], Awaitable[None]],
+    events: int,
+    *,
+    customers: int,
+    variants: Mapping[str, Any] | None = None,
+    prepare: Callable[[Company], Awaitable[None]] | None = None,
+) -> Asked:
+    found: list[Asked] = []
+
+    async def run() -> None:
+        async with open_company(customers=customers, variants=variants) as company:
+            if prepare is not None:
+                await prepare(company)
+            before, started = company.requests, asyncio.get_running_loop().time()
+            await story(company)
+            seconds = asyncio.get_running_loop().time() - started
+            found.append(Asked(events, company.requests - before, seconds, over_limit(company.portal)))
+
+    run_virtually(run())
+    return found[0]
 
 
 def _activity(customer: int) -> dict[str, Any]:
@@ -59,18 +110,19 @@ def _activity(customer: int) -> dict[str, Any]:
     return {"ownerTypeId": 2, "ownerId": FIRST_ITEM + customer, **parts}
 
 
-def tell(what: str, events: int, requests: int, seconds: float, company: Company) -> None:
+def tell(what: str, asked: Asked) -> None:
     print(
-        f"{what:<20} {events:5} events {requests:6} requests {events / requests:6.2f} events a request"
-        f" {seconds:8.1f} s at 2/s, burst 50; refused for the limit: {over_limit(company.portal)}"
+        f"{what:<20} {asked.events:5} events {asked.requests:6} requests {asked.per_request:6.2f} events a request"
+        f" {asked.seconds:8.1f} s at 2/s, burst 50; refused for the limit: {asked.refused}"
     )
 
 
 def main() -> None:
     logging.disable(logging.ERROR)
-    run_virtually(drained())
-    run_virtually(drained({"configurable_in_batch": "refused"}))
-    run_virtually(naive())
+    everybody = range(1, EVENTS + 1)
+    tell("batches by pressure", drained(everybody))
+    tell("adds sent singly", drained(everybody, {"configurable_in_batch": "refused"}))
+    tell("one call at a time", one_by_one())
 
 
 if __name__ == "__main__":

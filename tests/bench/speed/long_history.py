@@ -1,0 +1,128 @@
+"""What a long history costs: accepting events, and leasing and settling them, beside a million others.
+
+Both stores are opened anew for each turn, the one with the history and a file that was just made, and are given the
+same work: 50 deliveries at once that are accepted one by one, then all of them leased and settled as `serve` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import uvloop
+
+from badge_bridge.store.protocol import Accepted
+from badge_bridge.store.sqlite import SqliteStore
+from bench.speed.figures import Figure, Row, check_count
+from bench.speed.history import CUSTOMERS, LEASED, fill, missed_call, work_off
+
+__all__ = ["measure"]
+
+CALLERS = 50
+PORTION = 2 * LEASED
+"""Events that one store is given before it is the other's turn."""
+GOAL = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Microseconds for an event."""
+
+    accept: float
+    settle: float
+    """To lease it as well."""
+
+    @property
+    def all(self) -> float:
+        return self.accept + self.settle
+
+
+def measure(*, quick: bool, runs: int) -> list[Row]:
+    """One row, of 1,000,000 events; of 100,000 where it has to be quick."""
+    stored, portions = (100_000, 8) if quick else (1_000_000, 20)
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs, megabytes = uvloop.run(_compare(Path(folder), stored, portions, runs))
+    accepting = Figure([one.accept for one in ours], [one.accept for one in theirs], "us")
+    settling = Figure([one.settle for one in ours], [one.settle for one in theirs], "us")
+    parts = f"accepting {accepting.median:.2f}, claiming and settling {settling.median:.2f}"
+    return [
+        Row(
+            f"accepting, claiming and settling an event beside {stored:,} others",
+            "in an empty store",
+            "at most",
+            GOAL,
+            Figure([one.all for one in ours], [one.all for one in theirs], "us"),
+            f"{parts}{'; of 100,000, since it has to be quick' if quick else ''}",
+            {
+                "stored": stored,
+                "file_MB": megabytes,
+                "events_per_turn": portions * PORTION,
+                "accept_turns": accepting.values,
+                "settle_turns": settling.values,
+            },
+        )
+    ]
+
+
+async def _compare(folder: Path, stored: int, portions: int, runs: int) -> tuple[list[_Turn], list[_Turn], int]:
+    long = folder / "long.db"
+    print(f"  filling a store with {stored:,} events ...", file=sys.stderr)
+    await fill(long, stored)
+    ours, theirs = [], []
+    for number in range(runs):
+        one, other = await _turn(long, folder / f"empty-{number}.db", portions)
+        ours.append(one)
+        theirs.append(other)
+    return ours, theirs, long.stat().st_size // 1_000_000
+
+
+async def _turn(long: Path, empty: Path, portions: int) -> tuple[_Turn, _Turn]:
+    """Both do the same work in alternation, so that a machine that is busy for a moment is so for both."""
+    chance = Random(7)  # noqa: S311 - chance, no secret
+    stores = SqliteStore(long), SqliteStore(empty)
+    accepting, settling = [0.0, 0.0], [0.0, 0.0]
+    for store in stores:
+        await store.open()
+    for number in range(portions):
+        calls = [missed_call(chance.randrange(CUSTOMERS), now=time.time()) for _ in range(PORTION)]
+        for place in (number % 2, 1 - number % 2):
+            accepting[place] += await _accept(stores[place], calls)
+    for number in range(portions):
+        for place in (number % 2, 1 - number % 2):
+            settling[place] += await _settle(stores[place])
+    for store in stores:
+        check_count(await work_off(store, now=time.time()), 0)
+        await store.close()
+    each = 1e6 / (portions * PORTION)
+    ours, theirs = (_Turn(one * each, other * each) for one, other in zip(accepting, settling, strict=True))
+    return ours, theirs
+
+
+async def _accept(store: SqliteStore, calls: Sequence[Accepted]) -> float:
+    """Seconds."""
+    waiting = iter(calls)
+    new: list[bool] = []
+
+    async def deliver() -> None:
+        for call in waiting:
+            new.extend(await store.accept([call]))
+
+    began = time.perf_counter()
+    await asyncio.gather(*(deliver() for _ in range(CALLERS)))
+    took = time.perf_counter() - began
+    check_count(sum(new), len(calls))
+    return took
+
+
+async def _settle(store: SqliteStore) -> float:
+    began = time.perf_counter()
+    done = await work_off(store, now=time.time(), most=PORTION)
+    took = time.perf_counter() - began
+    check_count(done, PORTION)
+    return took

@@ -1,0 +1,58 @@
+"""The store with a long history that speed is measured beside is one that the bridge could have left."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from badge_bridge.store.sqlite import SqliteStore
+from bench.speed.history import fill, missed_call, work_off
+from bench.speed.long_history import _turn
+
+NOW = 1_790_000_000.0
+
+
+async def test_history_has_all_that_is_kept_of_each_event_when_it_is_filled(tmp_path: Path) -> None:
+    """A copy is an event like any other: found by its key and its customer, with its attempt and its badge."""
+    await fill(tmp_path / "state.db", 60, customers=20)
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    listed = (await store.list(limit=100)).events
+    assert len({event.key for event in listed}) == 60
+    assert len({event.received_at for event in listed}) == 3, "each copy is older"
+    for event in listed:
+        stored = await store.get(event.key)
+        assert stored is not None
+        assert (stored.state, stored.attempts, len(stored.history), len(stored.outcomes)) == ("done", 1, 1, 1)
+        (attachment,) = await store.attachments(event.key)
+        assert attachment.activity == 7
+        found = await store.joined(f"customer\n{event.event.customer}", after=float("-inf"))
+        assert len(found) == 3
+        assert event.key in {key for key, _ in found}
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+async def test_work_off_ends_all_that_was_accepted(tmp_path: Path) -> None:
+    """What is measured is counted: each event is leased and settled once."""
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    await store.accept([missed_call(number, now=NOW) for number in range(600)])
+
+    assert await work_off(store, now=NOW, most=100) == 256, "as many at once as serve"
+    assert await work_off(store, now=NOW) == 344
+    assert await work_off(store, now=NOW) == 0
+    await store.close()
+
+
+async def test_turn_measures_both_stores_with_the_same_work(tmp_path: Path) -> None:
+    """A turn that lost or doubled an event would raise; what is left are four durations."""
+    await fill(tmp_path / "long.db", 20)
+
+    for turn in await _turn(tmp_path / "long.db", tmp_path / "empty.db", 1):
+        assert turn.accept > 0
+        assert turn.settle > 0
+        assert turn.all == turn.accept + turn.settle
