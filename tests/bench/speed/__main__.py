@@ -13,14 +13,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.speed import installing, long_history, many_rules, portal_pressure, serve_memory
+from bench.speed import accepts, installing, long_history, many_rules, portal_pressure, serve_memory
 from bench.speed.contenders import versions
 from bench.speed.figures import Row
 from bench.speed.report import machine, write
 
 __all__ = ["MODULES", "main", "measure_all"]
 
-MODULES = (portal_pressure, many_rules, long_history, serve_memory, installing)
+MODULES = (accepts, portal_pressure, many_rules, long_history, serve_memory, installing)
 """In the order of the table. Each has `measure(quick, runs)`, which gives its rows."""
 
 RUNS, QUICK_RUNS = 5, 3

@@ -21,7 +21,28 @@ from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from bench.speed.deliveries import KEY, PATH, SECRET
 from bench.speed.processes import Running, free_port, running
 
-__all__ = ["empty_function", "node_red", "serve", "webhook"]
+__all__ = [
+    "EMPTY_FUNCTION",
+    "NODE_RED",
+    "empty_function",
+    "install_node_red",
+    "node_red",
+    "rules",
+    "serve",
+    "versions",
+    "webhook",
+]
+
+EMPTY_FUNCTION = """
+import functions_framework.aio
+from starlette.responses import Response
+
+
+@functions_framework.aio.http
+async def empty(request):
+    return Response(status_code=204)
+"""
+NODE_RED = "4.1.15"
 
 _SOURCE = PATH.rpartition("/")[2]
 _RULES = f"""
@@ -47,6 +68,11 @@ rules:
 """
 
 
+def rules(*, on: str = "call.missed", limits: str = "standard") -> str:
+    """A rules file with one source of signed calls, and one rule, which is for events of type `on`."""
+    return _RULES.replace("ON", on).replace("LIMITS", limits)
+
+
 @contextmanager
 def serve(
     folder: Path,
@@ -61,8 +87,8 @@ def serve(
     `limits` are the portal's in the rules file. The sandbox has its own, and is the helper that comes with the server.
     """
     program, portal_port, port = (sys.executable, "-m", "badge_bridge"), free_port(), free_port()
-    rules = folder / f"rules-{port}.yaml"
-    rules.write_text(_RULES.replace("ON", on).replace("LIMITS", limits), "utf-8")
+    written = folder / f"rules-{port}.yaml"
+    written.write_text(rules(on=on, limits=limits), "utf-8")
     portal = f"http://127.0.0.1:{portal_port}"
     environ = {
         "PORTAL_URL": portal,
@@ -71,7 +97,18 @@ def serve(
         "ENCRYPTION_KEY": new_key(),
         **(env or {}),
     }
-    command = [*program, "serve", "--rules", str(rules), "--state", f"sqlite:///{state}", "--port", str(port)]
+    command = [
+        *program,
+        "serve",
+        "--rules",
+        str(written),
+        "--state",
+        f"sqlite:///{state}",
+        "--port",
+        str(port),
+        "--admin",
+        "127.0.0.1:0",
+    ]
     with (
         running([*program, "sandbox", "--port", str(portal_port)], portal_port, folder=folder) as sandbox,
         running(command, port, folder=folder, env=environ) as server,
@@ -88,14 +125,7 @@ def serve(
 def empty_function(folder: Path) -> Iterator[Running]:
     """The functions framework with a handler that does nothing, in its own server (uvicorn's worker with uvloop)."""
     source = folder / "empty.py"
-    source.write_text(
-        "import functions_framework.aio\n"
-        "from starlette.responses import Response\n\n\n"
-        "@functions_framework.aio.http\n"
-        "async def empty(request):\n"
-        "    return Response(status_code=204)\n",
-        "utf-8",
-    )
+    source.write_text(EMPTY_FUNCTION, "utf-8")
     port = free_port()
     command = [sys.executable, "-m", "functions_framework", "--asgi", "--target", "empty", "--source", str(source)]
     env = {"WORKERS": "1", "PORT": str(port), "HOST": "127.0.0.1"}
@@ -120,9 +150,6 @@ def webhook(folder: Path) -> Iterator[Running]:
     command = ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)]
     with running(command, port, folder=folder) as server:
         yield server
-
-
-NODE_RED = "4.1.15"
 
 
 @contextmanager

@@ -1,0 +1,187 @@
+"""How many deliveries `serve` accepts, durable and verified, beside what else takes webhooks; and how long each waits.
+
+Every delivery of a turn is new and was signed before it began, and as many rows are new in the store as were answered
+with 2xx. All contenders run with one worker process, are sent the same bytes, and stand still while another one has its
+turn; `serve` has its own worker on, with the backlog of all turns before.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.speed import accept_stages
+from bench.speed.contenders import NODE_RED, empty_function, install_node_red, node_red, serve, webhook
+from bench.speed.deliveries import write_requests
+from bench.speed.figures import Figure, Row, Sense, check_count
+from bench.speed.open_loop import Paced, paced
+from bench.speed.processes import Running
+from bench.speed.slow_disk import fdatasync_median, slow_sync
+from bench.speed.wrk import CONNECTIONS, Load, load
+
+__all__ = ["measure"]
+
+SECONDS, QUICK_SECONDS = 4.0, 1.0
+"""Of a turn."""
+
+MOST_RATE = 20_000
+"""Deliveries a second that are signed for a turn; more than any contender takes."""
+
+SLOWER = 2.0
+"""Milliseconds that each sync takes longer for the `serve` on a slow disk."""
+
+SERVE, SLOW, EMPTY, WEBHOOK, RED = "serve", "serve on a slow disk", "empty", "webhook", "node-red"
+_WHAT = "accepts a second, durable and verified"
+_FUNCTION = "an empty functions_framework.aio handler"
+_NODE_RED_FOLDER = Path(__file__).resolve().parents[3] / ".artifacts" / "node-red"
+
+
+@dataclass(frozen=True, slots=True)
+class _Contender:
+    server: Running
+    state: Path | None = None
+
+    def stored(self) -> int:
+        """Events in its store; 0 where it has none."""
+        if self.state is None:
+            return 0
+        with closing(sqlite3.connect(f"{self.state.as_uri()}?mode=ro", uri=True)) as connection:
+            (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
+            return int(events)
+
+
+class _Field:
+    """The contenders that there are, and why others are missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.contenders: dict[str, _Contender] = {}
+        self.missing: dict[str, str] = {}
+
+    def line_up(self, stack: ExitStack, *, quick: bool) -> None:
+        """Start all; each stops with the stack."""
+        self._add(EMPTY, stack.enter_context(empty_function(self.folder)))
+        for name, env in {SERVE: {}, SLOW: self._slower()}.items():
+            if env is not None:
+                state = self.folder / f"{name}.db"
+                self._add(name, stack.enter_context(serve(self.folder, state=state, env=env)), state)
+        if shutil.which("webhook") is None:
+            self.missing[WEBHOOK] = "apt install webhook"
+        else:
+            self._add(WEBHOOK, stack.enter_context(webhook(self.folder)))
+        self.missing[RED] = install_node_red(_NODE_RED_FOLDER, may_fetch=not quick)
+        if not self.missing[RED]:
+            self._add(RED, stack.enter_context(node_red(self.folder, _NODE_RED_FOLDER)))
+
+    def _add(self, name: str, server: Running, state: Path | None = None) -> None:
+        self.contenders[name] = _Contender(server, state)
+
+    def _slower(self) -> Mapping[str, str] | None:
+        library = slow_sync(self.folder, SLOWER)
+        if library is None:
+            self.missing[SLOW] = "apt install gcc"
+            return None
+        return {"LD_PRELOAD": str(library)}
+
+    def closed(self, name: str, seconds: float) -> Load:
+        """One turn of a contender: as much as it takes, from 50 connections."""
+        contender = self.contenders[name]
+        requests = write_requests(self.folder, int(MOST_RATE * seconds))
+        with contender.server.alone(self._servers()):
+            before = contender.stored()
+            loaded = load(contender.server.port, requests, seconds)
+            self._check(contender, loaded.answered, before)
+        requests.path.unlink()
+        return loaded
+
+    def paced(self, name: str, rate: float, seconds: float) -> Paced:
+        """One turn of a contender: so many deliveries a second, whether it keeps up or not."""
+        contender = self.contenders[name]
+        requests = write_requests(self.folder, int(rate * seconds))
+        with contender.server.alone(self._servers()):
+            before = contender.stored()
+            answered = paced(contender.server.port, requests, rate, seconds, CONNECTIONS)
+            self._check(contender, answered.answered, before)
+        requests.path.unlink()
+        return answered
+
+    def _servers(self) -> Sequence[Running]:
+        return [contender.server for contender in self.contenders.values()]
+
+    @staticmethod
+    def _check(contender: _Contender, answered: int, before: int) -> None:
+        if contender.state is not None:
+            check_count(answered, contender.stored() - before)
+
+
+def measure(*, quick: bool, runs: int) -> list[Row]:
+    """Five rows: against three others, once more on a slower disk, and the time that a delivery waits for its answer."""
+    if shutil.which("wrk") is None:
+        return _rows({}, {}, dict.fromkeys((SERVE, SLOW, EMPTY, WEBHOOK, RED), "apt install wrk"), {})
+    seconds = QUICK_SECONDS if quick else SECONDS
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        details: dict[str, Any] = {"fdatasync_ms": fdatasync_median(folder), "stages_us": accept_stages.measured(runs)}
+        field = _Field(folder)
+        field.line_up(stack, quick=quick)
+        for contender in field.contenders:
+            field.paced(contender, 500, 1)  # each has loaded by then what it loads with its first requests
+        rates: dict[str, list[float]] = {contender: [] for contender in field.contenders}
+        for _ in range(runs):
+            for contender, turns in rates.items():
+                turns.append(field.closed(contender, seconds).rate)
+        half = statistics.median(rates[SERVE]) / 2
+        waits: dict[str, list[Paced]] = {EMPTY: [], SERVE: []}
+        for _ in range(runs):
+            for contender, answered in waits.items():
+                answered.append(field.paced(contender, half, seconds))
+        return _rows(rates, waits, field.missing, {**details, "half_load": half})
+
+
+def _rows(
+    rates: Mapping[str, Sequence[float]],
+    waits: Mapping[str, Sequence[Paced]],
+    missing: Mapping[str, str],
+    details: Mapping[str, Any],
+) -> list[Row]:
+    def row(against: str, other: str, goal: float, ours: str = SERVE, remark: str = "") -> Row:
+        figure = None
+        if ours in rates and other in rates:
+            figure = Figure(rates[ours], rates[other], "a second")
+        return Row(_WHAT, against, "at least", goal, figure, missing.get(ours) or missing.get(other) or remark)
+
+    first = row(_FUNCTION, EMPTY, 0.75, remark=_limits(details))
+    slow = row(f"{_FUNCTION}, each sync of serve's disk {SLOWER:g} ms longer", EMPTY, 0.75, ours=SLOW)
+    return [
+        Row(first.what, first.against, first.sense, first.goal, first.figure, first.remark, details),
+        slow,
+        row("webhook of Debian, which checks the HMAC and waits for its command", WEBHOOK, 3),
+        row(f"Node-RED {NODE_RED}, which neither checks nor stores", RED, 1.5),
+        _wait(waits, missing, "at most", 3),
+    ]
+
+
+def _wait(waits: Mapping[str, Sequence[Paced]], missing: Mapping[str, str], sense: Sense, goal: float) -> Row:
+    what, against = "p99 of an accept at half that load", f"{_FUNCTION} at the same load"
+    if not waits:
+        return Row(what, against, sense, goal, None, missing[SERVE])
+    ours, theirs = waits[SERVE], waits[EMPTY]
+    figure = Figure([one.p99 for one in ours], [one.p99 for one in theirs], "ms")
+    p50 = [statistics.median(one.p50 for one in some) for some in (ours, theirs)]
+    late = max(one.late for one in (*ours, *theirs))
+    remark = f"half of them within {p50[0]:.2g} and {p50[1]:.2g} ms; sent at most {late:.2g} ms late (p99)"
+    return Row(what, against, sense, goal, figure, remark)
+
+
+def _limits(details: Mapping[str, Any]) -> str:
+    if not details:
+        return ""
+    stages = "; ".join(f"{stage} {microseconds:.0f} us" for stage, microseconds in details["stages_us"].items())
+    return f"fdatasync takes {details['fdatasync_ms']:.2g} ms; processor time for one request without sockets: {stages}"
