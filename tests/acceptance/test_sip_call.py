@@ -110,7 +110,6 @@ def office(tmp_path: Path, optional_program: Callable[[str], str]) -> Iterator[O
         "KAMAILIO_TOKEN": TOKEN,
         "ENCRYPTION_KEY": new_key(),
         "LOG_FORMAT": "json",
-        "ADMIN": "127.0.0.1:0",
     }
     with sandbox() as (portal, _), kamailio(tmp_path, programs, bridge=bridge, token=TOKEN) as exchange:
         rules = RULES.format(portal=portal, client_id=CLIENT_ID, url=bridge) + rules_half("Kamailio")

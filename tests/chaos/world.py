@@ -52,7 +52,6 @@ class World:
             "ENCRYPTION_KEY": new_key(),
             "STATE": f"sqlite:///{self.state}",
             "LOG_FORMAT": "json",
-            "ADMIN": "127.0.0.1:0",
             "PYTHONPATH": f"{package}:{ROOT / 'tests'}",
         }
         self._folder = folder

@@ -84,7 +84,7 @@ class Site:
     def process(self, *options: str) -> Iterator[tuple[Program, str]]:
         with program(
             badge_bridge("serve", "--port", "0", *options),
-            env={**self.environ, "LOG_FORMAT": "json", "ADMIN": "127.0.0.1:0"},
+            env={**self.environ, "LOG_FORMAT": "json"},
             cwd=self.folder,
         ) as running:
             yield running, running.find(r"listening on (http://127\.0\.0\.1:\d+)")[1]

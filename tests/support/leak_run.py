@@ -186,7 +186,7 @@ class Installation:
     def serve(self, **environ: str) -> Iterator[tuple[Program, str]]:
         (self.folder / "rules.yaml").write_text(self.rules, "utf-8")
         command = badge_bridge("serve", "--port", "0")
-        with program(command, env={**self.environ, "ADMIN": "127.0.0.1:0", **environ}, cwd=self.folder) as running:
+        with program(command, env={**self.environ, **environ}, cwd=self.folder) as running:
             yield running, running.find(r"listening on (http://127\.0\.0\.1:\d+)")[1]
 
     def calls(self) -> Iterator[tuple[str, Delivery]]:

@@ -45,7 +45,8 @@ class Program:
     def __init__(self, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
         self.process = subprocess.Popen(
             command,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
+            # Several run at once: 8081 is for one.
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "ADMIN": "127.0.0.1:0", **env},
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -175,7 +176,6 @@ def serving_environ(folder: Path, webhook: str) -> dict[str, str]:
         **environ(webhook),
         "STATE": f"sqlite:///{folder / 'state.db'}",
         "LOG_FORMAT": "json",
-        "ADMIN": "127.0.0.1:0",
     }
 
 
