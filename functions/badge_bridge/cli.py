@@ -179,7 +179,9 @@ async def _serve(
             **clocks,
         ) as bridge,
         opened_admin(bridge, settings, own or listener, host=host) as admin,
-        Server(create_app(bridge, admin if settings.admin == "same" else None), listener) as server,
+        Server(
+            create_app(bridge, admin if settings.admin == "same" else None), listener, meters=bridge.meters
+        ) as server,
     ):
         logger = logging.getLogger("badge_bridge.serve")
         for caution in rules.cautions:

@@ -25,6 +25,7 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from badge_bridge.meters import Meters
 from badge_bridge.observability.floods import FloodGate
 
 __all__ = ["ConnectionLimits", "GuardedProtocol", "guarded", "most_connections"]
@@ -97,14 +98,16 @@ class _RationedLog(logging.LoggerAdapter[logging.Logger]):
 
 
 class _Door:
-    """What the connections of a server share: their limits, and the log lines about what was refused."""
+    """What the connections of a server share: their limits, and the count and log lines of what was refused."""
 
-    def __init__(self, limits: ConnectionLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: ConnectionLimits, clock: Callable[[], float], meters: Meters) -> None:
         self.limits = limits
+        self._meters = meters
         self.log = _RationedLog(logging.getLogger("uvicorn.error"), clock)
         self._gate = FloodGate(limit=1, seconds=REFUSAL_LINES_SECONDS, kinds=1, clock=clock)
 
     def tell_refused(self) -> None:
+        self._meters.turned_away.add()
         left_out = sum(over.lines for over in self._gate.over())
         if not self._gate.passes("refused"):
             return
@@ -340,12 +343,13 @@ def guarded(
     protocol: type[GuardedProtocol] = GuardedProtocol,
     *,
     clock: Callable[[], float] = time.monotonic,
+    meters: Meters | None = None,
 ) -> Callable[..., GuardedProtocol]:
     """What `uvicorn.Config` takes as `http`: makes the protocol of each connection of one server.
 
-    `clock` only rations log lines; deadlines are the event loop's.
+    `clock` only rations log lines; deadlines are the event loop's. `meters` count what finds no room.
     """
-    return partial(protocol, door=_Door(limits, clock))
+    return partial(protocol, door=_Door(limits, clock, meters or Meters()))
 
 
 def _last_answer(status: HTTPStatus, error: str, *headers: str) -> bytes:

@@ -107,6 +107,9 @@ class Meters:
             "Deliveries that were not accepted, by why. A source that is not configured is told as an empty one.",
             ("source", "reason"),
         )
+        self.turned_away = Counter(
+            "connections_refused", "Connections for deliveries that found no room and were answered with 503."
+        )
         self.accepting = Histogram(
             "accept_seconds", "From having a delivery to having its events stored.", ("source",), FAST
         )
@@ -155,6 +158,7 @@ class Meters:
     def expect(self, *, sources: Iterable[str], portals: Iterable[str]) -> None:
         """Show from the start what these names may come to."""
         self.taken.expect()
+        self.turned_away.expect()
         for source in sources:
             for result in ("accepted", "duplicate"):
                 self.received.expect(source, result)

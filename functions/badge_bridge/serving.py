@@ -15,6 +15,7 @@ import uvicorn
 
 from badge_bridge.connections import ConnectionLimits, GuardedProtocol, guarded
 from badge_bridge.errors import SettingsError
+from badge_bridge.meters import Meters
 
 __all__ = ["HttpProtocol", "Server", "bind", "until_signal"]
 
@@ -114,8 +115,8 @@ class Server:
         async with Server(app, bind("127.0.0.1", 0)) as server:
             print(server.url)
 
-    Clients are held to `limits`, the default ones if None; `options` go to `uvicorn.Config`. A stopped server is not
-    started again.
+    Clients are held to `limits`, the default ones if None, and `meters` count for whom there is no room; `options` go
+    to `uvicorn.Config`. A stopped server is not started again.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Server:
         *,
         protocol: type[HttpProtocol] = HttpProtocol,
         limits: ConnectionLimits | None = None,
+        meters: Meters | None = None,
         **options: Any,
     ) -> None:
         self._socket = listener
@@ -135,7 +137,7 @@ class Server:
         self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
         """Where it listens, without a slash at the end."""
         settings: dict[str, Any] = {
-            "http": guarded(limits or ConnectionLimits(), protocol),
+            "http": guarded(limits or ConnectionLimits(), protocol, meters=meters),
             "ws": "none",
             "lifespan": "off",
             # A line of an access log holds the path and the query, and with them secrets and phone numbers.

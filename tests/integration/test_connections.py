@@ -18,6 +18,7 @@ import uvloop
 
 from badge_bridge import connections
 from badge_bridge.connections import ConnectionLimits, guarded, most_connections
+from badge_bridge.meters import Meters
 from badge_bridge.serving import HttpProtocol, Server, bind
 
 SHORT, LONG = 0.15, 60.0
@@ -366,9 +367,9 @@ async def test_answer_under_way_is_given_when_the_next_head_stays_incomplete() -
 
 @on_both_loops
 async def test_connection_is_refused_when_all_are_in_use(caplog: pytest.LogCaptureFixture) -> None:
-    """503 at once; one line says what happens and what to do, and the next one how many it stands for."""
-    now = 0.0
-    options: dict[str, Any] = {"http": guarded(limits(connections=2), HttpProtocol, clock=lambda: now)}
+    """503 at once; one line says what happens and what to do, the next one how many it stands for; each is counted."""
+    now, meters = 0.0, Meters()
+    options: dict[str, Any] = {"http": guarded(limits(connections=2), HttpProtocol, clock=lambda: now, meters=meters)}
     async with Server(Application(), bind("127.0.0.1", 0), **options) as server:
 
         async def refused() -> None:
@@ -388,6 +389,7 @@ async def test_connection_is_refused_when_all_are_in_use(caplog: pytest.LogCaptu
             now = connections.REFUSAL_LINES_SECONDS
             await refused()
             assert "all 2 are in use (4 more were refused" in caplog.messages[-1]
+            assert meters.turned_away.values == {(): 6}
             await first.send(GET % 1)
             assert await first.answer() == (200, "/1 0\n")
         await until(lambda: not server._server.server_state.connections)
