@@ -227,10 +227,15 @@ class RulesFile:
         Its customer is always among them where there is such a rule, so that whoever takes a badge away by hand finds
         it. An expression that cannot be evaluated is passed over here; that shows when its rule acts.
         """
-        values = Activation({"event": event})
         rules = (*self.bound.acting.concerned(event.type, event.source), *self.clearing(event))
-        found = [customer_join(event.customer), *(_join_if_any(rule, event, values) for rule in rules)] if rules else []
-        return tuple(dict.fromkeys(value for value in found if value))
+        if not rules:
+            return ()
+        found = [customer_join(event.customer)]
+        others = [rule for rule in rules if rule.clear is not None and rule.clear.same is not None]
+        if others:
+            values = Activation({"event": event})
+            found += [_join_if_any(rule, event, values) for rule in others]
+        return tuple(dict.fromkeys(filter(None, found)))
 
 
 class Bound:

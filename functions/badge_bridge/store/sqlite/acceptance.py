@@ -7,7 +7,7 @@ each in as few statements as there can be (legs of calls: `placing.py`).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from badge_bridge.store.protocol import Accepted, LegPlace
@@ -25,17 +25,22 @@ class Acceptance:
     """The events of one `accept`, as rows, each with the rows by which others find it."""
 
     rows: Sequence[tuple[EventRow, Sequence[JoinRow], LegPlace | None]]
-    marks: Sequence[Mark]
+    secret: bytes
+    """The key of what is remembered."""
 
     @classmethod
     def of(cls, batch: Sequence[Accepted], secret: bytes) -> Acceptance:
-        """Written down outside of the transaction. `secret` is the key of what is remembered.
+        """Written down outside of the transaction.
 
         Raises:
             ValueError: an event cannot be written down, or could not be read again.
         """
-        rows = [(_event_row(accepted), _join_rows(accepted), accepted.leg) for accepted in batch]
-        return cls(rows, [mark_of(secret, row[0]) for row, *_ in rows])
+        return cls([(_event_row(accepted), _join_rows(accepted), accepted.leg) for accepted in batch], secret)
+
+    @property
+    def marks(self) -> Iterator[Mark]:
+        """By which they would be known if they were here before and are gone. Made when they are asked for."""
+        return (mark_of(self.secret, row[0]) for row, *_ in self.rows)
 
     @property
     def size(self) -> int:

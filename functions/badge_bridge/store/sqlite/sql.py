@@ -70,6 +70,7 @@ __all__ = [
     "READY",
     "RELATED",
     "REMEMBERED_SOURCES",
+    "REMEMBERS",
     "RESUME",
     "REVISE",
     "REVISED",
@@ -418,6 +419,7 @@ def remembered(rows: int) -> str:
     return f"SELECT hash FROM remembered WHERE source = ? AND hash IN ({', '.join('?' * rows)})"  # noqa: S608
 
 
+REMEMBERS = "SELECT source FROM remembered LIMIT 1"
 ADD_REMEMBERED = "INSERT INTO remembered (source, hash) VALUES (?, ?) ON CONFLICT DO NOTHING"
 # By hopping from one to the next, as for lanes: there are few sources and perhaps millions of hashes.
 REMEMBERED_SOURCES = """
