@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from chaos.cloud import Cloud
+from chaos.embedded import Embedded
 from chaos.mutants import MUTANTS, Mutant
 from chaos.report import Report
 from chaos.storm import FEW, Length, Storm
-from chaos.world import PACKAGE, World
+from chaos.world import PACKAGE
 
 __all__ = ["storm", "storm_on"]
 
@@ -23,9 +25,11 @@ SIDE_BY_SIDE = 3
 """Runs against broken builds at a time: they wait for most of theirs."""
 
 
-async def storm(folder: Path, length: Length, *, seed: int, package: Path = PACKAGE) -> Report:
+async def storm(
+    folder: Path, length: Length, *, seed: int, package: Path = PACKAGE, kind: type[Embedded | Cloud] = Embedded
+) -> Report:
     """A whole run with its files in `folder`, against the package that is in `package`."""
-    world = World(folder, seed=seed, package=package)
+    world = kind(folder, seed=seed, package=package)
     try:
         return await Storm(world, length, seed=seed).run()
     finally:
@@ -44,6 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep the files of the run in this folder, which is new")
+    parser.add_argument("--cloud", action="store_true", help="the functions over emulators instead of serve")
     parser.add_argument("--broken", action="store_true", help="storm on builds that are broken on purpose")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="badge-bridge-chaos-") as temporary:
@@ -51,9 +56,9 @@ def main() -> None:
         if options.broken:
             sys.exit(0 if asyncio.run(_break(folder, options.seed)) else 1)
         folder.mkdir(exist_ok=bool(not options.keep))
-        began = time.monotonic()
+        began, kind = time.monotonic(), Cloud if options.cloud else Embedded
         print(f"rounds {options.rounds}, seed {options.seed}", flush=True)
-        report = asyncio.run(storm(folder, Length(options.rounds), seed=options.seed))
+        report = asyncio.run(storm(folder, Length(options.rounds), seed=options.seed, kind=kind))
         print(f"{report}\nrounds {options.rounds}, seed {options.seed}, {time.monotonic() - began:.0f} s")
     sys.exit(0 if report.is_good else 1)
 

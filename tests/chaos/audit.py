@@ -26,6 +26,9 @@ MOST_FAILURES = 8
 """After one more an event is given up, whatever they were. That one is not counted where another rule of the event has
 waited for the portal in the same attempt."""
 
+SAID = {"ERROR_WRONG_APPLICATION": "was made by another application"}
+"""Refusals that the bridge tells in words of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -72,10 +75,10 @@ def audit(sent: Sent, store: Store, activities: Sequence[Activity]) -> list[str]
 
 def audit_dead(dead: Sequence[Event], struck: Collection[str]) -> list[str]:
     """Events that are dead although the portal refused nothing for good, and they did not fail too often."""
-    codes = "|".join(re.escape(kind) for kind in struck)
-    refused = re.compile(rf"(?<![\w-])({codes})(?![\w-])", re.IGNORECASE)
+    told = [re.escape(SAID.get(kind, kind)) for kind in struck]
+    refused = re.compile(rf"(?<![\w-])({'|'.join(told)})(?![\w-])", re.IGNORECASE)
     return [
-        f"{event.key} is dead without a cause: {event.reason}"
+        f"dead without a cause: {event.key}: {event.reason}"
         for event in dead
         if event.failures < MOST_FAILURES and not refused.search(event.reason)
     ]

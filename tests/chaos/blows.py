@@ -43,7 +43,7 @@ class Blows:
     async def _kill(self) -> None:
         """While an add is done and its answer is not there yet, where there is an add."""
         self._world.sandbox.hold_an_add()
-        await asyncio.sleep(self._random.uniform(0.1, 0.5))
+        await asyncio.sleep(self._random.uniform(0.2, 0.9))
         await self._start_anew()
 
     async def _start_anew(self) -> None:
@@ -99,8 +99,8 @@ class Blows:
 _BLOWS: dict[str, Callable[[Blows], Awaitable[None]]] = {
     "kills": Blows._kill,
     "kills in a row": Blows._kill_in_a_row,
-    "disk refuses writes": Blows._refuse_disk,
-    "kills while the disk refuses": Blows._kill_while_disk_refuses,
+    "store cannot be written": Blows._refuse_disk,
+    "kills while the store cannot be written": Blows._kill_while_disk_refuses,
     "clock put forward by minutes to hours": Blows._put_forward,
     "clock put back by minutes to hours": Blows._put_back,
     "clock put forward over the end of leases": Blows._outlive_leases,

@@ -11,6 +11,9 @@ __all__ = ["Clocks"]
 
 _OFFSETS = struct.Struct("dd")
 
+_machine = time.time
+"""Kept, since a function is told the time by replacing that."""
+
 
 class Clocks:
     """A wall clock (`wall`, unix seconds), and one that nobody can set (`steady`). Whoever has the same file reads the
@@ -25,7 +28,7 @@ class Clocks:
 
     def wall(self) -> float:
         passed, ahead = self._read()
-        return time.time() + passed + ahead
+        return _machine() + passed + ahead
 
     def steady(self) -> float:
         return time.monotonic() + self._read()[0]

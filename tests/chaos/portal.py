@@ -22,12 +22,12 @@ HELD = 1.2
 """Seconds for which the answer to an add is held while the bridge is killed."""
 LATE: Mapping[str, float] = {"commit-late": 3.0, "http-504": 1.5}
 """What the portal carries out when its client has long left, and how many seconds late: longer than the bridge's worker
-rests. Ordered and not left to chance, since a real portal ends everything within a minute: no more time may pass before
-it is done."""
+rests."""
 LATEST = 3.1
 """Seconds after which everything is carried out that was struck: `http-504` holds an answer for as long as it is late."""
 DOUBTFUL = (*LATE, "drop-before", "drop-after-commit", "timeout-before", "timeout-after-commit")
 """What leaves nobody knowing whether an add was carried out."""
+HOLDING = (*LATE, "slow", "timeout-before", "timeout-after-commit")
 BROKEN_OFTEN: Mapping[str, float] = {
     "timeout-before": 0.01,
     "timeout-after-commit": 0.02,
@@ -53,7 +53,7 @@ class Sandbox:
         self._client = httpx.Client(base_url=url, trust_env=False, timeout=30)
         self._random = Random(f"portal {seed}")  # noqa: S311 - repeatable, not secret
         self._struck: Counter[str] = Counter()
-        self._read = 0
+        self._read = self._heard = 0
         self.lookups = 0
         self.requests = 0
 
@@ -98,6 +98,11 @@ class Sandbox:
         for kind in self._random.sample(DOUBTFUL, number):
             self.order(kind, method=ADD, seconds=LATE.get(kind, HOLD))
 
+    def order_late(self) -> None:
+        """Let an add be carried out when its client has long left."""
+        kind = self._random.choice(tuple(LATE))
+        self.order(kind, method=ADD, seconds=LATE[kind])
+
     def hold_an_add(self) -> None:
         """Let the next one be carried out, and its answer wait."""
         self.order("timeout-after-commit", method=ADD, seconds=HELD)
@@ -107,16 +112,15 @@ class Sandbox:
         self.order(self._random.choice(ON_TOKENS), method=TOKENS)
 
     def strike_by_chance(self) -> None:
-        mix = {"mix": BROKEN_OFTEN, "seed": self._random.randrange(2**31), "seconds": HOLD}
-        self._post("faults", mix)
+        self._mix(BROKEN_OFTEN)
 
-    def end_late_work(self) -> None:
-        """Let nothing be late from now on; `LATEST` seconds later all is done that is by then."""
-        kept = [order for order in self._faults()["pending"] if order["fault"] not in LATE]
+    def hold_nothing(self) -> None:
+        """From now on nothing is late and no answer waits; `LATEST` seconds later all is done that does by then."""
+        kept = [order for order in self._faults()["pending"] if order["fault"] not in HOLDING]
         self.calm()
         for order in kept:
             self._post("faults", order)
-        self.strike_by_chance()
+        self._mix({kind: share for kind, share in BROKEN_OFTEN.items() if kind not in HOLDING})
 
     def struck(self) -> Counter[str]:
         """How often each kind of fault has struck."""
@@ -130,6 +134,14 @@ class Sandbox:
         """End all faults."""
         self._struck = self.struck()
         self._client.delete("/_sandbox/faults").raise_for_status()
+
+    def is_quiet(self) -> bool:
+        """Whether it was asked nothing since this was asked last."""
+        before, self._heard = (
+            self._heard,
+            self._client.get("/_sandbox/requests", params={"since": self._heard}).raise_for_status().json()["last"],
+        )
+        return self._heard == before
 
     def read_log(self) -> None:
         """Count what was asked since the last time."""
@@ -151,6 +163,9 @@ class Sandbox:
             )
             for one in state["activities"]
         ]
+
+    def _mix(self, mix: Mapping[str, float]) -> None:
+        self._post("faults", {"mix": mix, "seed": self._random.randrange(2**31), "seconds": HOLD})
 
     def _faults(self) -> dict[str, Any]:
         told: dict[str, Any] = self._client.get("/_sandbox/faults").raise_for_status().json()

@@ -42,6 +42,10 @@ LONG = (30.0, 200.0, 1000.0, 4000.0, 9000.0, 22000.0, 45000.0)
 """Seconds that pass again and again until nothing is left to do: the longest wait is of half a day."""
 PATIENCE = 60
 """How many of these."""
+SOON = 20
+"""Tenths of a second within which an add comes, where nothing keeps it."""
+QUIET = 20
+"""Looks, before that much time passes, whether the portal is asked nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +107,36 @@ class Storm:
         begun = [story.beginning(began) for story in told]
         blows = self._blows.deal(self._length.blows)
         telling = []
+        parts = len(blows) + 1
         for number, blow in enumerate(blows):
-            telling += [asyncio.create_task(self._tell(story)) for story in begun[number :: len(blows)]]
-            await asyncio.sleep(self._random.uniform(0.05, SPREAD))
-            await self._blows.strike(blow)
-            await self._let_pass(MINUTE / len(blows))
+            telling += [asyncio.create_task(self._tell(story)) for story in begun[number::parts]]
+            await self._blows.strike(blow)  # before any of them begins
+            await self._let_pass(MINUTE / parts)
+        self._sandbox.calm()
+        self._sandbox.order_late()
+        telling += [asyncio.create_task(self._tell(story)) for story in begun[len(blows) :: parts]]
+        await self._until_struck()
+        await self._let_pass(MINUTE / parts)
         await asyncio.gather(*telling)
-        self._sandbox.end_late_work()
+        self._sandbox.hold_nothing()
         await asyncio.sleep(LATEST)
         for seconds in MINUTES:
+            await self._until_quiet()
             await self._let_pass(seconds)
         await asyncio.gather(*(self._load.tell(story.rest) for story in begun))
         self._install()
         self._sandbox.read_log()
 
     async def _tell(self, story: Story) -> None:
-        await asyncio.sleep(self._random.uniform(0, SPREAD))
+        await asyncio.sleep(self._random.uniform(0.05, SPREAD))
         await self._load.tell(story)
+
+    async def _until_struck(self) -> None:
+        """An add is late, where one comes; the bridge looks for it while the portal is still at work."""
+        for _ in range(SOON):
+            await asyncio.sleep(0.1)
+            if not self._sandbox.pending():
+                return
 
     def _order(self) -> None:
         """Let some of the faults strike that have not yet; some adds be in doubt; and something at the next renewal of
@@ -142,9 +159,16 @@ class Storm:
         self._world.clocks.let_pass(seconds)
         await asyncio.sleep(LOOK)
 
+    async def _until_quiet(self) -> None:
+        """No attempt is under way that would last for minutes then: a real one ends after 75 s, and its request after 60."""
+        for _ in range(QUIET):
+            await asyncio.sleep(0.3)
+            if self._sandbox.is_quiet():
+                return
+
     def _install(self) -> None:
         """As an operator does whose application is let in no more, since a token was lost with the process."""
-        self._world.counts["installations"] += any(self._sandbox.install(self._world.url) for _ in range(5))
+        self._world.counts["installations"] += any(self._sandbox.install(self._world.portal_url) for _ in range(5))
 
     # The calm
 
@@ -171,6 +195,7 @@ class Storm:
                 store = await asyncio.to_thread(self._read)
                 if not store.open():
                     return store
+            await self._until_quiet()
             self._world.clocks.let_pass(LONG[turn % len(LONG)])
         return store
 

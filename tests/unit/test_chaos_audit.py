@@ -216,7 +216,10 @@ def test_an_event_may_be_dead_only_when_something_struck_that_makes_it_so() -> N
     dead = replace(event(MISSED, "dead"), reason="portal main: 400 wrong_type_value: no such type")
     assert audit_dead([dead], ["WRONG_TYPE_VALUE"]) == []
     assert audit_dead([replace(dead, failures=8)], []) == []
-    assert audit_dead([dead], ["VALUE"]) == [f"m1 is dead without a cause: {dead.reason}"]
+    assert audit_dead([dead], ["VALUE"]) == [f"dead without a cause: m1: {dead.reason}"]
+    other = replace(dead, reason="portal main: activity 9 was made by another application, and so on")
+    assert audit_dead([other], ["ERROR_WRONG_APPLICATION"]) == []
+    assert audit_dead([other], ["WRONG_TYPE_VALUE"]) == [f"dead without a cause: m1: {other.reason}"]
 
 
 def test_the_auditor_uses_nothing_of_the_package() -> None:

@@ -1,0 +1,52 @@
+"""The second book where the store is Firestore: its documents, read by REST and with none of the package's code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from chaos.books import Attachment, Attempt, Event, Store
+
+__all__ = ["read_documents"]
+
+_OWNER = {"Authorization": "Bearer owner"}
+
+
+def read_documents(client: httpx.Client, project: str) -> Store:
+    """All that is in the database, one page after the other; `client` reaches the emulator.
+
+    Raises:
+        httpx.HTTPError: it cannot be read.
+    """
+    events, attempts = [], []
+    for fields in _documents(client, project, "events"):
+        event, history = json.loads(fields["event"]), json.loads(fields["history"])
+        key = fields["key"]
+        told = (fields["source"], fields["type"], event["id"], fields["state"], fields["reason"])
+        events.append(Event(key, *told, attempts=fields["attempts"], failures=fields["failures"]))
+        attempts += [Attempt(key, one["number"], one["started_at"], one["result"], one["outcomes"]) for one in history]
+    attachments = [
+        Attachment(fields["key"], fields["rule"], fields["activity"], fields["closed_at"] is not None)
+        for fields in _documents(client, project, "attachments")
+    ]
+    return Store(events, attempts, attachments)
+
+
+def _documents(client: httpx.Client, project: str, collection: str) -> Iterator[Mapping[str, Any]]:
+    page = ""
+    while True:
+        url = f"/v1/projects/{project}/databases/(default)/documents/{collection}"
+        answer = client.get(url, params={"pageSize": 300, "pageToken": page}, headers=_OWNER).raise_for_status().json()
+        for document in answer.get("documents", []):
+            yield {name: _plain(value) for name, value in document["fields"].items()}
+        page = answer.get("nextPageToken", "")
+        if not page:
+            return
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    ((kind, what),) = value.items()
+    return int(what) if kind == "integerValue" else what
