@@ -18,6 +18,8 @@ from chaos.mutants import MUTANTS, Mutant
 from chaos.report import Report
 from chaos.storm import FEW, Length, Storm
 from chaos.world import PACKAGE
+from support.emulators import firestore_jar
+from support.pubsub_emulator import pubsub_jar
 
 __all__ = ["storm", "storm_on"]
 
@@ -51,6 +53,8 @@ def main() -> None:
     parser.add_argument("--cloud", action="store_true", help="the functions over emulators instead of serve")
     parser.add_argument("--broken", action="store_true", help="storm on builds that are broken on purpose")
     options = parser.parse_args()
+    if options.cloud and not (firestore_jar() and pubsub_jar()):
+        parser.error("the Firestore and Pub/Sub emulators of the Google Cloud SDK, or java, are not installed")
     with TemporaryDirectory(prefix="badge-bridge-chaos-") as temporary:
         folder = options.keep or Path(temporary)
         if options.broken:

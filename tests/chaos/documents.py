@@ -15,14 +15,14 @@ __all__ = ["read_documents"]
 _OWNER = {"Authorization": "Bearer owner"}
 
 
-def read_documents(client: httpx.Client, project: str) -> Store:
-    """All that is in the database, one page after the other; `client` reaches the emulator.
+def read_documents(client: httpx.Client, project: str, *, at_once: int = 300) -> Store:
+    """All that is in the database, a page of so many documents after the other; `client` reaches the emulator.
 
     Raises:
         httpx.HTTPError: it cannot be read.
     """
     events, attempts = [], []
-    for fields in _documents(client, project, "events"):
+    for fields in _documents(client, project, "events", at_once):
         event, history = json.loads(fields["event"]), json.loads(fields["history"])
         key = fields["key"]
         told = (fields["source"], fields["type"], event["id"], fields["state"], fields["reason"])
@@ -30,16 +30,18 @@ def read_documents(client: httpx.Client, project: str) -> Store:
         attempts += [Attempt(key, one["number"], one["started_at"], one["result"], one["outcomes"]) for one in history]
     attachments = [
         Attachment(fields["key"], fields["rule"], fields["activity"], fields["closed_at"] is not None)
-        for fields in _documents(client, project, "attachments")
+        for fields in _documents(client, project, "attachments", at_once)
     ]
     return Store(events, attempts, attachments)
 
 
-def _documents(client: httpx.Client, project: str, collection: str) -> Iterator[Mapping[str, Any]]:
+def _documents(client: httpx.Client, project: str, collection: str, at_once: int) -> Iterator[Mapping[str, Any]]:
     page = ""
     while True:
         url = f"/v1/projects/{project}/databases/(default)/documents/{collection}"
-        answer = client.get(url, params={"pageSize": 300, "pageToken": page}, headers=_OWNER).raise_for_status().json()
+        answer = (
+            client.get(url, params={"pageSize": at_once, "pageToken": page}, headers=_OWNER).raise_for_status().json()
+        )
         for document in answer.get("documents", []):
             yield {name: _plain(value) for name, value in document["fields"].items()}
         page = answer.get("nextPageToken", "")
