@@ -164,7 +164,7 @@ async def _serve(
     from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
     from badge_bridge.server import create_app
-    from badge_bridge.serving import Server, until_signal
+    from badge_bridge.serving import Server, spare_the_collector, until_signal
     from badge_bridge.store import opened_store
 
     ensuring = Ensuring(rules) if ensure_badges else None
@@ -204,6 +204,7 @@ async def _serve(
             ensuring.start(bridge.portals)
         try:
             await asyncio.to_thread(logs.upgrade)
+            spare_the_collector()
             await until_signal()
             logger.info("stopping")
             if admin is not None:
