@@ -10,6 +10,7 @@ import pytest
 
 from bench.speed.__main__ import MODULES, main, measure_all
 from bench.speed.figures import Figure, Row
+from bench.speed.installing import COMMAND, FIRST_BADGE
 from bench.speed.report import as_json, machine, table, write
 
 MET = Row("memory", "150 MB", "at most", 150, Figure([100.0, 120.0, 110.0], (), "MB"), "in all", {"events": 7})
@@ -98,6 +99,15 @@ def test_each_goal_has_a_module_that_measures_it() -> None:
 
     assert names == ["accepts", "portal_pressure", "many_rules", "long_history", "serve_memory", "installing"]
     assert all(callable(module.measure) for module in MODULES)
+
+
+def test_what_is_installed_is_what_the_readme_says() -> None:
+    """The first badge is there when the README's first command says so."""
+    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
+
+    assert "$ make demo " in readme
+    assert COMMAND == ("make", "demo", "ONCE=1")
+    assert f"  {FIRST_BADGE}" in readme
 
 
 def test_rows_are_measured_and_written_when_the_program_is_run(
