@@ -52,7 +52,7 @@ async def test_turn_measures_both_stores_with_the_same_work(tmp_path: Path) -> N
     """A turn that lost or doubled an event would raise; what is left are four durations."""
     await fill(tmp_path / "long.db", 20)
 
-    for turn in await _turn(tmp_path / "long.db", tmp_path / "empty.db", 1):
+    for turn in await _turn(tmp_path / "long.db", tmp_path / "empty.db", 1, NOW):
         assert turn.accept > 0
         assert turn.settle > 0
         assert turn.all == turn.accept + turn.settle

@@ -25,7 +25,7 @@ from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.protocol import Accepted, Attachment, Claim, Settlement
 from badge_bridge.store.sqlite import SqliteStore
 
-__all__ = ["CUSTOMERS", "fill", "missed_call", "work_off"]
+__all__ = ["CUSTOMERS", "DAY", "fill", "missed_call", "work_off"]
 
 CUSTOMERS = 20_000
 """Of a company; each calls again and again."""
@@ -34,7 +34,8 @@ LEASED = 256
 
 _A_DAY = 1_000
 """Calls that are missed in a day, so that a million take some years."""
-_DAY = 86_400.0
+DAY = 86_400.0
+"""Seconds."""
 _LAYOUT = '{"fields": {"completed": false}, "layout": {"header": {"title": "Missed call"}, "body": {}}}'
 _ASKED = tuple(
     Exchange(method=method, answer="ok", milliseconds=51.5)
@@ -109,7 +110,7 @@ async def fill(path: Path, events: int, *, customers: int = CUSTOMERS) -> None:
     now = time.time()
     store = SqliteStore(path)
     await store.open()
-    await store.accept([missed_call(number, now=now - number // _A_DAY * _DAY) for number in range(first)])
+    await store.accept([missed_call(number, now=now - number // _A_DAY * DAY) for number in range(first)])
     assert await work_off(store, now=now, badges=True) == first
     await store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -134,7 +135,7 @@ def _copy(connection: sqlite3.Connection, first: int, number: int) -> None:
         "ORDER BY id LIMIT ?", (first,)
     )  # fmt: skip
     days = number * math.ceil(first / _A_DAY)
-    older, further = f"- {days * _DAY}", f"+ {number * first}"
+    older, further = f"- {days * DAY}", f"+ {number * first}"
     times = dict.fromkeys(("received_at", "settled_at", "started_at", "ended_at", "due", "time", "closed_at"), older)
     for table, match, changed in (
         ("events", "events.id = copies.id", {"id": further}),

@@ -20,7 +20,7 @@ import uvloop
 from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.sqlite import SqliteStore
 from bench.speed.figures import Figure, Row, check_count
-from bench.speed.history import CUSTOMERS, LEASED, fill, missed_call, work_off
+from bench.speed.history import CUSTOMERS, DAY, LEASED, fill, missed_call, work_off
 
 __all__ = ["measure"]
 
@@ -76,13 +76,15 @@ async def _compare(folder: Path, stored: int, portions: int, runs: int) -> tuple
     await fill(long, stored)
     ours, theirs = [], []
     for number in range(runs):
-        one, other = await _turn(long, folder / f"empty-{number}.db", portions)
+        # A new day each, or today would have more events than any day before.
+        now = time.time() + (number + 1) * DAY
+        one, other = await _turn(long, folder / f"empty-{number}.db", portions, now)
         ours.append(one)
         theirs.append(other)
     return ours, theirs, long.stat().st_size // 1_000_000
 
 
-async def _turn(long: Path, empty: Path, portions: int) -> tuple[_Turn, _Turn]:
+async def _turn(long: Path, empty: Path, portions: int, now: float) -> tuple[_Turn, _Turn]:
     """Both do the same work in alternation, so that a machine that is busy for a moment is so for both."""
     chance = Random(7)  # noqa: S311 - chance, no secret
     stores = SqliteStore(long), SqliteStore(empty)
@@ -90,14 +92,14 @@ async def _turn(long: Path, empty: Path, portions: int) -> tuple[_Turn, _Turn]:
     for store in stores:
         await store.open()
     for number in range(portions):
-        calls = [missed_call(chance.randrange(CUSTOMERS), now=time.time()) for _ in range(PORTION)]
+        calls = [missed_call(chance.randrange(CUSTOMERS), now=now) for _ in range(PORTION)]
         for place in (number % 2, 1 - number % 2):
             accepting[place] += await _accept(stores[place], calls)
     for number in range(portions):
         for place in (number % 2, 1 - number % 2):
-            settling[place] += await _settle(stores[place])
+            settling[place] += await _settle(stores[place], now)
     for store in stores:
-        check_count(await work_off(store, now=time.time()), 0)
+        check_count(await work_off(store, now=now), 0)
         await store.close()
     each = 1e6 / (portions * PORTION)
     ours, theirs = (_Turn(one * each, other * each) for one, other in zip(accepting, settling, strict=True))
@@ -120,9 +122,9 @@ async def _accept(store: SqliteStore, calls: Sequence[Accepted]) -> float:
     return took
 
 
-async def _settle(store: SqliteStore) -> float:
+async def _settle(store: SqliteStore, now: float) -> float:
     began = time.perf_counter()
-    done = await work_off(store, now=time.time(), most=PORTION)
+    done = await work_off(store, now=now, most=PORTION)
     took = time.perf_counter() - began
     check_count(done, PORTION)
     return took
