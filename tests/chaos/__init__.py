@@ -1,10 +1,13 @@
 """`make chaos`: the whole bridge in a storm, and its books compared afterwards.
 
-A load of signed deliveries, with repeats and forgeries among them (`stories`, `load`), goes to a real `serve`, which
-works in a real sandbox that fails in every way it knows (`portal`). Meanwhile the process is killed and started again,
-its disk refuses to be written, and its clock jumps (`storm`). When all is over an auditor that shares no code with the
-pipeline compares three books (`books`, `audit`): what the load got 2xx for, what the store says, what the portal holds.
+A load of signed deliveries, with repeats and forgeries among them (`stories`, `deliveries`, `load`), goes to a real
+`serve` (`embedded`), or to the functions over emulators (`cloud`). These work in a real sandbox that fails in every way
+it knows (`portal`). Meanwhile they are killed and started again, their store cannot be written, and their clock jumps
+(`blows`, round after round: `storm`). When all is over an auditor that shares no code with the pipeline (`audit`)
+compares three books (`books`): what the load got 2xx for, what the store says, what the portal holds; and nothing may
+have been taken back in the store meanwhile (`watch`). It has to fail builds that are broken on purpose (`mutants`).
 
 What happens is decided by one number, the seed; when it meets what is left to the machine. So a seed gives the same
-deliveries and the same blows, and not the same microsecond.
+deliveries and the same blows, and not the same microsecond. Hours pass in it: what is waited for is not waited for
+really, but the clocks go on (`clock`), by less than a portal ends its work in, or when it has nothing to do.
 """
