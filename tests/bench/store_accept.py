@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,10 +22,13 @@ from pathlib import Path
 
 import uvloop
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from badge_bridge.events import Event, event_key
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Store
 from badge_bridge.store.sqlite import SqliteStore
+from bench.speed.slow_disk import fdatasync_median
 
 CALLERS = 50
 Accept = Callable[[Accepted], Awaitable[object]]
@@ -61,19 +64,6 @@ async def rate(accept: Accept, events: Sequence[Accepted]) -> float:
     began = time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
     return len(events) / (time.perf_counter() - began)
-
-
-def fdatasync_median(folder: Path) -> float:
-    """Milliseconds that the disk takes to make 4 KiB durable."""
-    times = []
-    with (folder / "sync").open("wb") as file:
-        for _ in range(200):
-            file.write(os.urandom(4096))
-            file.flush()
-            began = time.perf_counter()
-            os.fdatasync(file.fileno())
-            times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
 
 
 def naive(path: Path) -> tuple[Accept, Callable[[], None]]:
