@@ -26,8 +26,8 @@ MOST_FAILURES = 8
 """After one more an event is given up, whatever they were. That one is not counted where another rule of the event has
 waited for the portal in the same attempt."""
 
-SAID = {"ERROR_WRONG_APPLICATION": "was made by another application"}
-"""Refusals that the bridge tells in words of its own."""
+SAID = {"ERROR_WRONG_APPLICATION": "was made by another application", "empty-error": "an error without a code"}
+"""Refusals that the bridge tells in words of its own, or tells so too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def audit(sent: Sent, store: Store, activities: Sequence[Activity]) -> list[str]
 
 def audit_dead(dead: Sequence[Event], struck: Collection[str]) -> list[str]:
     """Events that are dead although the portal refused nothing for good, and they did not fail too often."""
-    told = [re.escape(SAID.get(kind, kind)) for kind in struck]
+    told = [re.escape(word) for kind in struck for word in (kind, SAID.get(kind, kind))]
     refused = re.compile(rf"(?<![\w-])({'|'.join(told)})(?![\w-])", re.IGNORECASE)
     return [
         f"dead without a cause: {event.key}: {event.reason}"

@@ -217,6 +217,8 @@ def test_an_event_may_be_dead_only_when_something_struck_that_makes_it_so() -> N
     assert audit_dead([dead], ["WRONG_TYPE_VALUE"]) == []
     assert audit_dead([replace(dead, failures=8)], []) == []
     assert audit_dead([dead], ["VALUE"]) == [f"dead without a cause: m1: {dead.reason}"]
+    nameless = replace(dead, reason="portal main: crm.item.list was answered with an error without a code (HTTP 400)")
+    assert audit_dead([nameless], ["empty-error"]) == []
     other = replace(dead, reason="portal main: activity 9 was made by another application, and so on")
     assert audit_dead([other], ["ERROR_WRONG_APPLICATION"]) == []
     assert audit_dead([other], ["WRONG_TYPE_VALUE"]) == [f"dead without a cause: m1: {other.reason}"]
