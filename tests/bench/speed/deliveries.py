@@ -12,6 +12,7 @@ import itertools
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,15 +35,23 @@ class Requests:
     count: int
 
 
-def write_requests(folder: Path, count: int, *, customers: int = 9_000_000, outcome: str = "missed") -> Requests:
-    """So many calls of so many customers in turn. They are as good as new for five minutes, as the scheme wants."""
+def write_requests(
+    folder: Path, count: int, *, customers: int = 9_000_000, outcomes: Sequence[str] = ("missed",)
+) -> Requests:
+    """So many calls, as good as new for five minutes, as the scheme wants: of each customer in turn one of each outcome."""
     run, now = secrets.token_hex(4), int(time.time())
     called = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
     path = folder / f"requests-{next(_runs)}"
     size = 0
     with path.open("wb") as file:
         for number in range(count):
-            request = _request(f"{run}-{number:08}", outcome, number_of(number % customers), now, called)
+            request = _request(
+                f"{run}-{number:08}",
+                outcomes[number % len(outcomes)],
+                number_of(number // len(outcomes) % customers),
+                now,
+                called,
+            )
             assert size in {0, len(request)}, "all requests have one size"
             size = len(request)
             file.write(request)
