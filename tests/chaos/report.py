@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chaos.blows import BLOWS
+from chaos.blows import BLOWS, OF_THE_CLOCK
 from chaos.books import Activity, Sent, Store
 from chaos.stories import FORGERIES
+from chaos.world import TAKEN_OVER
 
 __all__ = ["Report"]
 
@@ -34,6 +35,7 @@ class Report:
         store: Store,
         activities: Sequence[Activity],
         counts: Counter[str],
+        clock_jumps: bool,
         struck: Counter[str],
         kinds: Sequence[str],
         lookups: int,
@@ -50,7 +52,7 @@ class Report:
             "deliveries without an answer": sent.broken,
         }
         blows = {
-            **{name: counts[name] for name in BLOWS},
+            **{name: counts[name] for name in BLOWS if clock_jumps or name not in OF_THE_CLOCK},
             "starts": counts["starts"],
             "installations": counts["installations"],
             "deliveries answered 503": sent.statuses[503],
@@ -59,7 +61,7 @@ class Report:
             "attempts": len(store.attempts),
             "attempts that failed and were made again": results["waiting"],
             "attempts whose lease ended before them": results["lost"],
-            "leases taken over from a living attempt": counts["leases taken over from a living attempt"],
+            **({TAKEN_OVER: counts[TAKEN_OVER]} if clock_jumps else {}),
             "activities looked up by their origin": lookups,
             "activities found that nobody had heard of": _found(store),
             "badges cleared": sum(activity.completed for activity in activities),

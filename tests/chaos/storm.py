@@ -213,6 +213,7 @@ class Storm:
             store=store,
             activities=activities,
             counts=self._world.counts,
+            clock_jumps=self._world.clock_jumps,
             struck=self._struck,
             kinds=self._kinds,
             lookups=self._sandbox.lookups,

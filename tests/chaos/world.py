@@ -15,15 +15,20 @@ from chaos.portal import Sandbox
 from support.deliveries import environ
 from support.programs import ROOT, Program, badge_bridge, health
 
-__all__ = ["PACKAGE", "World", "answers"]
+__all__ = ["PACKAGE", "TAKEN_OVER", "World", "answers"]
 
 PACKAGE = ROOT / "functions"
 """Where the package is that `make test` tests."""
+
+TAKEN_OVER = "leases taken over from a living attempt"
+"""What a log tells of, counted."""
 
 
 class World:
     """What both kinds of bridge have around them: a portal, clocks, a rules file, and what the processes are told."""
 
+    clock_jumps = True
+    """Whether the wall clock may be put forward and back, besides going on."""
     url: str
     """Where deliveries go."""
     portal_url: str
@@ -91,7 +96,7 @@ class World:
     def _keep(self, ended: Program) -> None:
         """Count what the log tells of."""
         text = ended.drain()
-        self.counts["leases taken over from a living attempt"] += text.count("the lease was taken over meanwhile")
+        self.counts[TAKEN_OVER] += text.count("the lease was taken over meanwhile")
         if "Traceback" in text:
             (self._folder / f"traceback-{self.counts['starts']}.log").write_text(text, "utf-8")
             self.counts["tracebacks in the log"] += 1
