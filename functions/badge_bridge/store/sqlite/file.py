@@ -125,9 +125,9 @@ class StateFile:
         # What is deleted is overwritten, and not only forgotten where it was.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
-        # KiB. The system keeps the file in memory anyway, so 16 MB are no faster at a million events; but a process
-        # that has filled them takes that much more for good. What is read is read anew whenever somebody has written.
-        connection.execute(f"PRAGMA cache_size = {-2000 if read_only else -4000}")
+        # KiB, as is the default. The system keeps the file in memory anyway, so more is no faster at a million events;
+        # but a process that has filled it takes that much more for good.
+        connection.execute("PRAGMA cache_size = -2000")
         # Pages in the log before a commit moves them to the file; `checkpoints.py` has moved most of them by then.
         connection.execute("PRAGMA wal_autocheckpoint = 12000")
         connection.execute("PRAGMA journal_size_limit = 67108864")  # give back what a burst left in the log
