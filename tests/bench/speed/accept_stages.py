@@ -3,8 +3,8 @@
     python -m bench.speed.accept_stages RUNS
 
 uvicorn's protocol gets the bytes of new, signed deliveries from 25 connections at a time, and answers into memory. So
-this tells what the interpreter itself takes, on one core: of a request to an empty function, of one whose signature is
-checked and nothing else, and of one that `serve` accepts, in its event loop and in the thread that writes. Prints JSON.
+this tells what the interpreter itself takes, on one core: for a request to an empty function, for one whose signature
+is checked and nothing else, and for one that `serve` accepts, the part of each step of it. Prints JSON.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from badge_bridge.bridge import open_bridge
+from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.connections import ConnectionLimits, guarded
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import parse
 from badge_bridge.server import create_app
 from badge_bridge.serving import HttpProtocol
 from badge_bridge.sources import OPTIONS
+from badge_bridge.sources.base import Delivery, Reply, Source
+from badge_bridge.sources.receiving import read
 from badge_bridge.store import opened_store
 from bench.speed.contenders import EMPTY_FUNCTION, rules
 from bench.speed.deliveries import KEY, SECRET, write_requests
@@ -154,7 +156,26 @@ async def _checks_only(scope: Scope, receive: Receive, send: Send) -> None:
     await Response(status_code=204 if right else 401)(scope, receive, send)
 
 
-async def _serve(runs: int, folder: Path) -> tuple[float, float]:
+class _Begun:
+    """The front of a bridge that takes only the first steps of an accept, and then answers."""
+
+    def __init__(self, bridge: Bridge, *steps: Callable[[Source[Any], Delivery], object]) -> None:
+        self.accepting = self
+        self.source = bridge.accepting.source
+        self.bodies, self.clock, self.installers = bridge.bodies, bridge.clock, bridge.installers
+        self._steps = steps
+
+    async def accept(self, source: Source[Any], delivery: Delivery) -> Reply:
+        for step in self._steps:
+            step(source, delivery)
+        return source.reply()
+
+
+def _verify(source: Source[Any], delivery: Delivery) -> object:
+    return source.verify(delivery)
+
+
+async def _serve(runs: int, folder: Path) -> dict[str, float]:
     environ = {"PORTAL_URL": "http://127.0.0.1:9", "CLIENT_SECRET": "no portal is asked", "PBX_SECRET": SECRET}
     parsed = parse(rules(), "rules.yaml", providers=OPTIONS, environ=environ)
     state = f"sqlite:///{folder / 'stages.db'}"
@@ -162,8 +183,22 @@ async def _serve(runs: int, folder: Path) -> tuple[float, float]:
         opened_store(state) as store,
         open_bridge(parsed, store, concurrency=1, keys=(new_key(),), at_work=False) as bridge,
     ):
-        server = _server(create_app(bridge), guarded(ConnectionLimits(), HttpProtocol))
-        return await _measure(server, runs, folder)
+
+        async def measure(front: Any) -> tuple[float, float]:
+            server = _server(create_app(front), guarded(ConnectionLimits(), HttpProtocol))
+            return await _measure(server, runs, folder)
+
+        answered, _ = await measure(_Begun(bridge))
+        verified, _ = await measure(_Begun(bridge, _verify))
+        understood, _ = await measure(_Begun(bridge, _verify, read))
+        loop, writer = await measure(bridge)
+    return {
+        "serve's HTTP": answered,
+        "its signature check": verified - answered,
+        "reading the event": understood - verified,
+        "its key, rules and row": loop - understood,
+        "the thread that writes": writer,
+    }
 
 
 async def _stages(runs: int, folder: Path) -> dict[str, float]:
@@ -172,12 +207,10 @@ async def _stages(runs: int, folder: Path) -> dict[str, float]:
     function = functions_framework.aio.create_asgi_app("empty", str(source), "http")  # type: ignore[no-untyped-call]
     empty, _ = await _measure(_plain(function), runs, folder)
     checked, _ = await _measure(_plain(_checks_only), runs, folder)
-    loop, writer = await _serve(runs, folder)
     return {
-        "the empty function": empty,
-        "a signature checked by uvicorn alone": checked,
-        "serve's event loop": loop,
-        "serve's writer": writer,
+        "an empty function": empty,
+        "uvicorn and a signature check": checked,
+        **await _serve(runs, folder),
     }
 
 

@@ -13,17 +13,17 @@ import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.speed import accept_stages
 from bench.speed.contenders import NODE_RED, empty_function, install_node_red, node_red, serve, webhook
 from bench.speed.deliveries import write_requests
-from bench.speed.figures import Figure, Row, Sense, check_count
+from bench.speed.figures import Figure, Row, check_count, percentile
 from bench.speed.open_loop import Paced, paced
 from bench.speed.processes import Running
-from bench.speed.slow_disk import fdatasync_median, slow_sync
+from bench.speed.slow_disk import slow_sync, sync_times
 from bench.speed.wrk import CONNECTIONS, Load, load
 
 __all__ = ["measure"]
@@ -128,7 +128,11 @@ def measure(*, quick: bool, runs: int) -> list[Row]:
     seconds = QUICK_SECONDS if quick else SECONDS
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        details: dict[str, Any] = {"fdatasync_ms": fdatasync_median(folder), "stages_us": accept_stages.measured(runs)}
+        syncs = sync_times(folder)
+        details: dict[str, Any] = {
+            "fdatasync_ms": {"p50": statistics.median(syncs), "p99": percentile(syncs, 99)},
+            "stages_us": accept_stages.measured(runs),
+        }
         field = _Field(folder)
         field.line_up(stack, quick=quick)
         for contender in field.contenders:
@@ -158,30 +162,33 @@ def _rows(
         return Row(_WHAT, against, "at least", goal, figure, missing.get(ours) or missing.get(other) or remark)
 
     first = row(_FUNCTION, EMPTY, 0.75, remark=_limits(details))
-    slow = row(f"{_FUNCTION}, each sync of serve's disk {SLOWER:g} ms longer", EMPTY, 0.75, ours=SLOW)
     return [
-        Row(first.what, first.against, first.sense, first.goal, first.figure, first.remark, details),
-        slow,
+        replace(first, details=details),
+        row(f"{_FUNCTION}, each sync of serve's disk {SLOWER:g} ms longer", EMPTY, 0.75, ours=SLOW),
         row("webhook of Debian, which checks the HMAC and waits for its command", WEBHOOK, 3),
         row(f"Node-RED {NODE_RED}, which neither checks nor stores", RED, 1.5),
-        _wait(waits, missing, "at most", 3),
+        _wait(waits, missing, details),
     ]
 
 
-def _wait(waits: Mapping[str, Sequence[Paced]], missing: Mapping[str, str], sense: Sense, goal: float) -> Row:
-    what, against = "p99 of an accept at half that load", f"{_FUNCTION} at the same load"
+def _wait(waits: Mapping[str, Sequence[Paced]], missing: Mapping[str, str], details: Mapping[str, Any]) -> Row:
+    unmeasured = Row("p99 of an accept at half that load", f"{_FUNCTION} at the same load", "at most", 3, None)
     if not waits:
-        return Row(what, against, sense, goal, None, missing[SERVE])
+        return replace(unmeasured, remark=missing[SERVE])
     ours, theirs = waits[SERVE], waits[EMPTY]
-    figure = Figure([one.p99 for one in ours], [one.p99 for one in theirs], "ms")
-    p50 = [statistics.median(one.p50 for one in some) for some in (ours, theirs)]
-    late = max(one.late for one in (*ours, *theirs))
-    remark = f"half of them within {p50[0]:.2g} and {p50[1]:.2g} ms; sent at most {late:.2g} ms late (p99)"
-    return Row(what, against, sense, goal, figure, remark)
+    middle, late = statistics.median(one.p50 for one in ours), max(one.late for one in (*ours, *theirs))
+    remark = (
+        f"half of ours within {middle:.2g} ms; fdatasync takes {details['fdatasync_ms']['p99']:.2g} ms (p99), and who "
+        f"comes while one is under way waits for two; sent at most {late:.2g} ms late (p99)"
+    )
+    return replace(
+        unmeasured, figure=Figure([one.p99 for one in ours], [one.p99 for one in theirs], "ms"), remark=remark
+    )
 
 
 def _limits(details: Mapping[str, Any]) -> str:
     if not details:
         return ""
-    stages = "; ".join(f"{stage} {microseconds:.0f} us" for stage, microseconds in details["stages_us"].items())
-    return f"fdatasync takes {details['fdatasync_ms']:.2g} ms; processor time for one request without sockets: {stages}"
+    stages = "; ".join(f"{stage} {microseconds:.0f}" for stage, microseconds in details["stages_us"].items())
+    sync = details["fdatasync_ms"]["p50"]
+    return f"fdatasync takes {sync:.2g} ms; microseconds of processor time, without sockets: {stages}"

@@ -12,7 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
-__all__ = ["fdatasync_median", "slow_sync"]
+__all__ = ["fdatasync_median", "slow_sync", "sync_times"]
 
 _SOURCE = r"""
 #define _GNU_SOURCE
@@ -43,8 +43,8 @@ def slow_sync(folder: Path, milliseconds: float) -> Path | None:
     return library if ran.returncode == 0 else None
 
 
-def fdatasync_median(folder: Path) -> float:
-    """Milliseconds that the disk takes to make 4 KiB durable."""
+def sync_times(folder: Path) -> list[float]:
+    """Milliseconds that the disk takes to make 4 KiB durable, each of 200 times."""
     times = []
     with (folder / "sync").open("wb") as file:
         for _ in range(200):
@@ -53,4 +53,9 @@ def fdatasync_median(folder: Path) -> float:
             began = time.perf_counter()
             os.fdatasync(file.fileno())
             times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+    return times
+
+
+def fdatasync_median(folder: Path) -> float:
+    """The median of `sync_times`."""
+    return statistics.median(sync_times(folder))

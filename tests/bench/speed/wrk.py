@@ -37,7 +37,7 @@ def load(port: int, requests: Requests, seconds: float) -> Load:
     Raises:
         AssertionError: something was refused, or a connection broke.
     """
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{math.ceil(seconds) + 1}s", "-s", str(_SCRIPT)]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{math.ceil(seconds) + 1}s", "--timeout", "30s", "-s", str(_SCRIPT)]
     arguments = [str(requests.path), str(requests.size), str(seconds), "1"]
     ran = subprocess.run(
         [*command, f"http://127.0.0.1:{port}", "--", *arguments],
