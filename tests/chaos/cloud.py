@@ -18,7 +18,7 @@ import httpx
 from chaos.books import Store
 from chaos.documents import read_documents
 from chaos.gate import Gate
-from chaos.world import PACKAGE, World, answers
+from chaos.world import PACKAGE, PATIENCE, World, answers
 from support.emulators import firestore_emulator
 from support.programs import Program, free_port, until
 from support.pubsub_emulator import PROJECT, pubsub_emulator
@@ -96,7 +96,7 @@ class Cloud(World):
 
     def wait(self) -> None:
         for target, program in {**self._running, "install": self._install}.items():
-            until(partial(answers, program, self._urls[target]), what=f"{target} to answer")
+            until(partial(answers, program, self._urls[target]), what=f"{target} to answer", deadline=PATIENCE)
 
     def kill(self) -> None:
         running, self._running = self._running, {}

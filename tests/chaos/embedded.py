@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from chaos.books import Store, read_file
-from chaos.world import PACKAGE, World, answers
+from chaos.world import PACKAGE, PATIENCE, World, answers
 from support.programs import Program, free_port, until
 
 __all__ = ["Embedded"]
@@ -39,7 +39,7 @@ class Embedded(World):
     def wait(self) -> None:
         running = self._running
         assert running is not None
-        until(lambda: answers(running, self.url), what="the bridge to answer")
+        until(lambda: answers(running, self.url), what="the bridge to answer", deadline=PATIENCE)
 
     def kill(self) -> None:
         running, self._running = self._running, None

@@ -14,9 +14,9 @@ from chaos.stories import Story
 
 __all__ = ["Load"]
 
-TRIES = 400
+TRIES = 1000
 PAUSE = 0.15
-"""Seconds between two tries: so many are enough for a minute without an answer."""
+"""Seconds between two tries: so many are enough for the time that a process gets to start."""
 
 ONCE = "portal"
 """The source whose sender sends once and never again, whatever it hears."""

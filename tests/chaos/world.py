@@ -15,11 +15,13 @@ from chaos.portal import Sandbox
 from support.deliveries import environ
 from support.programs import ROOT, Program, badge_bridge, health
 
-__all__ = ["PACKAGE", "TAKEN_OVER", "World", "answers"]
+__all__ = ["PACKAGE", "PATIENCE", "TAKEN_OVER", "World", "answers"]
 
 PACKAGE = ROOT / "functions"
 """Where the package is that `make test` tests."""
 
+PATIENCE = 120.0
+"""Seconds that a process gets to start: many start on a busy machine."""
 TAKEN_OVER = "leases taken over from a living attempt"
 """What a log tells of, counted."""
 
