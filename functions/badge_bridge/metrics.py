@@ -43,7 +43,10 @@ class Gauge:
     labels: Labels = ()
 
 
-UP = Gauge("store_up", "1 where the store could be read for these metrics, else 0 and none of what it would have told.")
+UP = Gauge(
+    "store_up",
+    "1 where the store can be read and written, else 0; where it cannot be read, what it would tell is missing.",
+)
 EVENTS = Gauge("events", "Events that have not ended, and dead ones that nobody has tried again.", ("state",))
 WAITING = Gauge("events_waiting", "Events that wait, by the lane that they wait for; empty for none.", ("lane",))
 OLDEST = Gauge("oldest_waiting_seconds", "Since the event was received that has waited longest; 0 where none waits.")
@@ -84,6 +87,12 @@ class Metrics:
         yield from map(_histogram, self.meters.histograms())
 
     async def _now(self) -> list[Metric]:
+        up = 1
+        try:
+            await self.store.ping()
+        except StoreUnavailable as error:
+            logger.warning("/metrics tells that the store is down: %s", error)
+            up = 0
         try:
             pauses = await self.store.paused(self.lanes)
             backlog = await self.store.backlog() if isinstance(self.store, Counted) else None
@@ -91,7 +100,7 @@ class Metrics:
             logger.warning("/metrics goes without what the store would tell: %s", error)
             return [_gauge(UP, {(): 0})]
         paused: dict[Labels, float] = {(one.lane,): one.until for one in pauses}
-        return [_gauge(UP, {(): 1}), _gauge(PAUSED, paused), *(self._left(backlog) if backlog else ())]
+        return [_gauge(UP, {(): up}), _gauge(PAUSED, paused), *(self._left(backlog) if backlog else ())]
 
     def _left(self, backlog: Backlog) -> Iterator[Metric]:
         waiting = sum(backlog.waiting.values())

@@ -2,9 +2,9 @@
 
 `GET /livez`                    it turns: the event loop answers, and the worker has lately looked for work or
                                 ended some. The store is not asked, since a restart mends no disk.
-`GET /readyz`                   it can do its work: the rules are loaded, the store can be read and, as far as is
-                                known, written, and it is not stopping. A paused portal takes nothing from that:
-                                deliveries are stored and wait.
+`GET /readyz`                   it can do its work: the rules are loaded, the store can be read and written, as it
+                                was seen or tried lately, and it is not stopping. A paused portal takes nothing from
+                                that: deliveries are stored and wait.
 `GET /healthz`, `GET /health`   what `/readyz` says.
 
 All answer 200, or 503 where it is not so. To the world they say no more than that (`probe`), and to operators why

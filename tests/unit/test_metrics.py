@@ -88,12 +88,18 @@ async def test_page_tells_what_waits_when_the_store_can_count() -> None:
 class Distant:
     """A store that pauses are read from, and that does not count its events."""
 
+    async def ping(self) -> None: ...
     async def paused(self, lanes: object) -> list[Any]:
         return []
 
 
 class Away(MemoryStore):
     async def backlog(self) -> Backlog:
+        raise StoreUnavailable("the disk is full")
+
+
+class Full(MemoryStore):
+    async def ping(self) -> None:
         raise StoreUnavailable("the disk is full")
 
 
@@ -114,6 +120,16 @@ async def test_page_is_told_when_the_store_is_away() -> None:
     assert found["store_up"] == 0
     assert found['deliveries_refused_total{reason="store_unavailable",source="pbx"}'] == 1
     assert not [name for name in found if name.startswith("events{")]
+
+
+async def test_store_is_told_as_down_with_what_waits_when_it_can_only_be_read() -> None:
+    """A disk that takes no more writes is a store that is down, although what is on it can be counted."""
+    store = Full()
+    await store.open()
+    await store.accept([item("s:1")])
+    found = samples(await page(store))
+    assert found["store_up"] == 0
+    assert found['events{state="waiting"}'] == 1
 
 
 async def test_page_is_openmetrics_when_that_is_asked_for() -> None:

@@ -16,6 +16,7 @@ from badge_bridge.store.protocol import Accepted, Settlement
 from badge_bridge.store.records import read_event
 from badge_bridge.store.sqlite import SqliteStore, writes
 from badge_bridge.store.sqlite.file import unavailable
+from badge_bridge.store.sqlite.store import TRIAL_SECONDS
 from badge_bridge.store.sqlite.writer import Writer
 
 EVENT = read_event('{"id":"1","source":"s","provider":"p","type":"t","time":"2026-01-01T00:00:00Z"}')
@@ -376,8 +377,8 @@ async def test_store_is_unavailable_when_disk_is_full(tmp_path: Path) -> None:
 
 
 async def test_ping_fails_until_a_write_succeeds_when_one_failed(tmp_path: Path) -> None:
-    """A healthy store is only read; after a failed write it is asked to write, and what it wrote for that is gone."""
-    store = SqliteStore(tmp_path / "state.db")
+    """After a failed write the store is asked to write each time, and what it wrote for that is gone."""
+    store = SqliteStore(tmp_path / "state.db", clock=lambda: 0.0)
     await store.open()
 
     def room(pages: int) -> Work:
@@ -387,7 +388,6 @@ async def test_ping_fails_until_a_write_succeeds_when_one_failed(tmp_path: Path)
         return int(connection.execute("SELECT count(*) FROM trial").fetchone()[0])
 
     await store.ping()
-    assert store.commits == 0
 
     await store._writer.submit(room(1))
     await store.ping()  # nobody knows yet
@@ -404,6 +404,35 @@ async def test_ping_fails_until_a_write_succeeds_when_one_failed(tmp_path: Path)
     commits = store.commits
     await store.ping()
     assert store.commits == commits
+    await store.close()
+
+
+async def test_ping_tries_to_write_when_nothing_was_written_for_some_time(tmp_path: Path) -> None:
+    """A disk that refuses is noticed although nothing arrives; what was written lately is proof enough, and one trial
+    is enough for all who ask at the same time.
+    """
+    now = 0.0
+    store = SqliteStore(tmp_path / "state.db", locked_seconds=0, clock=lambda: now)
+    await store.open()
+
+    await store.ping()
+    tried = store.commits
+    assert tried > 0
+    await store.accept([item(1)])
+    now = TRIAL_SECONDS - 1
+    await store.ping()
+    assert store.commits == tried + 1
+
+    now = TRIAL_SECONDS
+    await asyncio.gather(*(store.ping() for _ in range(20)))
+    assert store.commits <= 2 * tried + 1
+
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    now += TRIAL_SECONDS
+    with pytest.raises(StoreUnavailable, match="keeps it locked"):
+        await store.ping()
+    other.close()
     await store.close()
 
 

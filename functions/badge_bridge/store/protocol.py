@@ -293,7 +293,8 @@ class Store(Forgetting, Protocol):
         """Return when the store can be read and, as far as known, written; the store's part of a health check.
 
         After a write that failed because of the store itself, it raises until the store takes writes again. It finds
-        that out by a small write of its own, so that nobody else has to try.
+        that out by a small write of its own, so that nobody else has to try. A store on this machine's disk makes such
+        a write while it is well, too, when it has not written anything for some time (`TRIAL_SECONDS` in `sqlite`).
         """
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:

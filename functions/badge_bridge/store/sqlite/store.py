@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +43,10 @@ from badge_bridge.store.sqlite.schema import is_older
 from badge_bridge.store.sqlite.searching import search
 from badge_bridge.store.sqlite.writer import Writer
 
-__all__ = ["SqliteStore"]
+__all__ = ["TRIAL_SECONDS", "SqliteStore"]
+
+TRIAL_SECONDS = 30.0
+"""How long a write that worked is taken for a sign that another one would."""
 
 T = TypeVar("T")
 
@@ -68,6 +72,7 @@ class SqliteStore:
         *,
         new_token: Callable[[], str] = lambda: secrets.token_hex(16),
         locked_seconds: float = LOCKED_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Two names for one file must not mean two locks.
         self.path = os.path.realpath(path)
@@ -79,12 +84,15 @@ class SqliteStore:
             carry_out=_carry_out,
             connect=self._file.connect,
             unavailable=lambda error: unavailable(error, self.path),
-            committed=self._checkpoints.committed,
+            committed=self._committed,
         )
         self._reader: Reader | None = None
         self._secret = b""
         """Of the hashes that are remembered; known once the file is open."""
         self._forgetter: Forgetter | None = None
+        self._clock = clock
+        self._wrote_at = float("-inf")
+        """When something was last written, by the clock."""
         self.restored_at: float | None = None
 
     @property
@@ -122,7 +130,9 @@ class SqliteStore:
 
     async def ping(self) -> None:
         await self._read(reads.ping)
-        if self._writer.failing:
+        now = self._clock()
+        if self._writer.failing or now - self._wrote_at >= TRIAL_SECONDS:
+            self._wrote_at = now  # one trial is enough for all who ask meanwhile
             # Two transactions: what is deleted before its commit is never written.
             await self._write(writes.trial)
             await self._write(writes.clear_trial)
@@ -244,6 +254,11 @@ class SqliteStore:
             return await asyncio.to_thread(remains, self._file, matches)
         except (sqlite3.Error, OSError) as error:
             raise unavailable(error, self.path) or error from error
+
+    def _committed(self, rows: int) -> None:
+        """Of the writer's thread."""
+        self._wrote_at = self._clock()
+        self._checkpoints.committed(rows)
 
     def _forgetting(self) -> Forgetter:
         if self._reader is None or self._forgetter is None:
