@@ -93,6 +93,10 @@ ENDS = ("done", "ignored", "joined", "retry", "paused", "dead")
 """How attempts end: terminal states, and of those that leave their event waiting, whether they count towards dead."""
 
 
+REFUSALS = ("unauthenticated", "malformed", "body_too_large", "store_unavailable")
+"""Why a source may refuse deliveries, as far as somebody is woken by it or looks for it; there are more."""
+
+
 class Meters:
     """All of them."""
 
@@ -162,7 +166,8 @@ class Meters:
         for source in sources:
             for result in ("accepted", "duplicate"):
                 self.received.expect(source, result)
-            self.refused.expect(source, "unauthenticated")
+            for reason in REFUSALS:
+                self.refused.expect(source, reason)
             for end in ENDS:
                 self.attempts.expect(source, end)
         for portal in portals:

@@ -20,6 +20,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.meters import Meters
 from badge_bridge.metrics import GAUGES, PREFIX, Metrics
 from badge_bridge.probes import Probes
+from badge_bridge.settings import ADMIN
 from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
@@ -198,6 +199,38 @@ def test_table_of_metrics_is_that_of_the_code() -> None:
     }
 
 
+def told_in(key: str) -> Any:
+    """What the one block of the README's section that begins with this key has there."""
+    section = README.read_text("utf-8").partition("## Metrics and health")[2].partition("\n## ")[0]
+    (text,) = re.findall(rf"```yml\n({key}:.*?)```", section, re.DOTALL)
+    return yaml.safe_load(text)[key]
+
+
+def test_alert_asks_for_the_job_that_reads_the_metrics() -> None:
+    """A `serve` that does not run tells nothing: only Prometheus knows, by the name that it has for the listener."""
+    (job,) = told_in("scrape_configs")
+    (down,) = [one["expr"] for one in told_in("groups")[0]["rules"] if one["alert"] == "BadgeBridgeDown"]
+    series = f'up{{job="{job["job_name"]}"}}'
+    assert down == f"{series} == 0 or absent({series})"
+    assert job["static_configs"] == [{"targets": [f"{ADMIN.host}:{ADMIN.port}"]}]
+
+
+async def test_series_that_alerts_watch_for_an_increase_begin_at_zero() -> None:
+    """The first refusal is an increase, which needs the series to be there before it."""
+    meters = Meters()
+    meters.expect(sources=["pbx"], portals=["main"])
+    found = samples(await page(await opened(), meters))
+    watched = [
+        one
+        for alert in told_in("groups")[0]["rules"]
+        for one in re.findall(r"(?:rate|increase)\(badge_bridge_(\w+)(?:\{reason=\"(\w+)\"[^}]*\})?\[", alert["expr"])
+    ]
+    assert len(watched) >= 3
+    for name, reason in watched:
+        begun = [series for series in found if series.startswith(f"{name}{{") and f'reason="{reason}"' in series]
+        assert begun if reason else [series for series in found if series.startswith(name)], (name, reason)
+
+
 def test_alerts_ask_for_metrics_that_there_are() -> None:
     """Each expression of the README's alerts names metrics of the code, with their labels."""
     meters = Meters()
@@ -208,9 +241,7 @@ def test_alerts_ask_for_metrics_that_there_are() -> None:
         for part in ("bucket", "sum", "count")
     }
     series |= {one.name: one.labels for one in GAUGES}
-    section = README.read_text("utf-8").partition("## Metrics and health")[2].partition("\n## ")[0]
-    (text,) = re.findall(r"```yml\n(groups:.*?)```", section, re.DOTALL)
-    alerts = yaml.safe_load(text)["groups"][0]["rules"]
+    alerts = told_in("groups")[0]["rules"]
     asked = [one for alert in alerts for one in re.findall(r"badge_bridge_(\w+)(?:\{([^}]*)\})?", alert["expr"])]
     assert len(asked) >= len(alerts) >= 5
     for name, labels in asked:
