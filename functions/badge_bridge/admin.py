@@ -4,7 +4,9 @@
 `/console` and below        what is stored, with a session (`console/gate.py`)
 `GET /livez` and others     how the process is, with the reasons (`probes.py`)
 
-Beside the deliveries, the probes say no more than to everybody.
+Sent to a name that is none of this listener's (`console/origin.py`), the first two answer 421, since a page in the
+operator's browser may have such a name lead here; who has METRICS_TOKEN is no such page. Probes give no reasons then,
+as beside the deliveries; their status stands, so that nothing is restarted over a name.
 """
 
 from __future__ import annotations
@@ -59,14 +61,17 @@ class Run(Probed, Protocol):
 
 class Admin:
     """Answers these pages. `url` is where operators find them, without a slash at the end; metrics are told to who
-    sends `token`, to everybody where it is empty.
+    sends `token`; where it is empty, to everybody who uses one of the listener's `names`.
     """
 
-    def __init__(self, url: str, gate: Gate, probes: Probes, metrics: Metrics, *, token: str = "") -> None:
+    def __init__(
+        self, url: str, gate: Gate, probes: Probes, metrics: Metrics, *, names: Names, token: str = ""
+    ) -> None:
         self.url = url
         self.probes = probes
         self._gate = gate
         self._metrics = metrics
+        self._names = names
         self._token = token
 
     def serves(self, path: str) -> bool:
@@ -77,12 +82,19 @@ class Admin:
         """Answer a request to a path that it serves."""
         return await (self._measured if request.scope["path"] == METRICS else self._gate.handle)(request)
 
+    async def probed(self, request: Request) -> Response:
+        """Answer a request to one of `PROBES`, with the reasons where it was sent to a name of the listener."""
+        return await self.probes.answer(request, bare=not self._names.own(request.headers))
+
     async def _measured(self, request: Request) -> Response:
         if request.method not in {"GET", "HEAD"}:
             return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
         sent = request.headers.get("authorization", "").encode("latin-1")
         if self._token and not secrets.compare_digest(sent, f"Bearer {self._token}".encode()):
             return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
+        if not self._token and not self._names.own(request.headers):
+            error = "this is not a name of this listener; ask by its IP address, set ADMIN_URL or use METRICS_TOKEN"
+            return JSONResponse({"error": error}, status_code=421)
         page, content_type = await self._metrics.page(request.headers.get("accept", ""))
         return Response(page, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
@@ -93,7 +105,7 @@ def create_admin_app(admin: Admin) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if scope["path"] in PROBES:
-            response = await admin.probes.answer(request)
+            response = await admin.probed(request)
         elif admin.serves(scope["path"]):
             response = await admin.handle(request)
         else:
@@ -127,6 +139,7 @@ async def opened_admin(
         Gate(bridge.store, names=names, port=port),
         Probes(bridge, lanes=lanes),
         Metrics(bridge.meters, bridge.store, bridge.rules.hash, bridge.clock, lanes),
+        names=names,
         token=settings.metrics_token,
     )
     await announce(bridge.store, url)

@@ -83,17 +83,19 @@ class Probes:
         self._lanes = lanes
         self.stopping = False
 
-    async def answer(self, request: Request) -> Response:
-        """Answer a request to one of `PROBES`: with each check that it made, and with the lanes that are paused."""
+    async def answer(self, request: Request, *, bare: bool = False) -> Response:
+        """Answer a request to one of `PROBES`: with each check that it made, and with the lanes that are paused; with
+        the status alone where `bare`.
+        """
         if request.method not in {"GET", "HEAD"}:
             return _wrong_method()
         path = request.scope["path"]
         if path == LIVE:
-            return _said(_life(self._bridge.worker), path)
+            return _said(_life(self._bridge.worker), path, bare=bare)
         checks = await _readiness(self._bridge.store)
         checks["running"] = "the process is stopping" if self.stopping else _OK
-        paused = await self._paused() if checks["store"] == _OK else []
-        return _said(checks, path, also={"paused": paused})
+        paused = await self._paused() if checks["store"] == _OK and not bare else []
+        return _said(checks, path, also={"paused": paused}, bare=bare)
 
     async def _paused(self) -> list[dict[str, str]]:
         try:

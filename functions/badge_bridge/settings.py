@@ -51,7 +51,7 @@ SETTINGS = (
     Setting("INVOKERS", "", "E-mail addresses of service accounts, comma separated: `process` and `sweep` take calls with an identity token of one of them only. Without it the platform alone decides who may call."),  # noqa: E501 - one row of a table
     Setting("INVOKER_AUDIENCE", "", "With `INVOKERS`: whom these tokens are made for, as the push subscription and Cloud Scheduler are told."),  # noqa: E501 - one row of a table
     Setting("ADMIN", f"{ADMIN.host}:{ADMIN.port}", "Where `serve` has `/metrics` and `/console`: `HOST:PORT`, `same` (beside the deliveries) or `off`."),  # noqa: E501 - one row of a table
-    Setting("ADMIN_URL", "", "The address by which operators reach these pages, where it is another one, such as `https://bridge-admin.example.com` of a TLS proxy."),  # noqa: E501 - one row of a table
+    Setting("ADMIN_URL", "", "The address by which operators reach these pages, where it is another one, such as `https://bridge-admin.example.com` of a TLS proxy; its host may be asked for `/metrics` too."),  # noqa: E501 - one row of a table
     Setting("METRICS_TOKEN", "", "At least 16 characters without blanks: `/metrics` is told only to who sends them as `Authorization: Bearer`."),  # noqa: E501 - one row of a table
     Setting("LOG_FORMAT", "auto", "`console` (lines for a person), `json`, or `gcp` (Google Cloud Logging). `auto`: `gcp` under the functions framework, `console` in a terminal, else `json`."),  # noqa: E501 - one row of a table
     Setting("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`."),

@@ -50,8 +50,10 @@ class Console:
         self.store: Store = store
         self.worker = Worker()
         self.clock = Clock()
-        gate = Gate(store, names=Names("127.0.0.1", url), port=8081, clock=self.clock, sessions=Sessions(self.clock))
-        self.app = create_admin_app(Admin(url or HERE, gate, Probes(self), Metrics(Meters(), store, "", self.clock)))
+        names = Names("127.0.0.1", url)
+        gate = Gate(store, names=names, port=8081, clock=self.clock, sessions=Sessions(self.clock))
+        metrics = Metrics(Meters(), store, "", self.clock)
+        self.app = create_admin_app(Admin(url or HERE, gate, Probes(self), metrics, names=names))
 
     async def link(self, url: str = HERE) -> str:
         return f"{url}{ENTER}?ticket={await links.issue(self.store, now=self.clock.now)}"
@@ -341,6 +343,20 @@ async def test_other_name_is_refused_when_it_leads_here(host: str) -> None:
         answer = await browser.get(LIST, headers={"Host": host})
     assert answer.status_code == 421
     assert CALLER not in answer.text
+
+
+async def test_other_name_reads_neither_metrics_nor_reasons_when_it_leads_here() -> None:
+    """A page that had its name lead here learns whether the bridge is well, as everybody may, and nothing else."""
+    console = await opened("http://host.docker.internal:8081")
+    async with console.browser() as browser:
+        for host in ("evil.example:8081", ""):
+            assert (await browser.get("/metrics", headers={"Host": host})).status_code == 421
+            for path in ("/livez", "/readyz", "/healthz", "/health"):
+                answer = await browser.get(path, headers={"Host": host})
+                assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        for host in ("10.0.0.7:8081", "localhost:8081", "host.docker.internal:8081"):
+            assert (await browser.get("/metrics", headers={"Host": host})).status_code == 200
+            assert "checks" in (await browser.get("/readyz", headers={"Host": host})).json()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8081", "localhost:8081", "LOCALHOST", "[::1]:18081", "10.0.0.7"])

@@ -158,6 +158,14 @@ async def test_metrics_are_told_to_who_sends_the_token_when_there_is_one(
     assert (await ask(await opened(), "", headers)).status_code == 200
 
 
+async def test_metrics_are_told_in_any_name_to_who_has_the_token() -> None:
+    """No page in a browser has it, whatever name it makes lead here; without one, only names of the listener count."""
+    other, token = (b"Host", b"metrics.example"), (b"Authorization", b"Bearer a-token-of-20-letters")
+    assert (await ask(await opened(), "a-token-of-20-letters", [other, token])).status_code == 200
+    assert (await ask(await opened(), "a-token-of-20-letters", [other])).status_code == 401
+    assert (await ask(await opened(), "", [other, token])).status_code == 421
+
+
 async def test_metrics_are_read_when_they_are_asked_for() -> None:
     """As any page that only tells something, by GET."""
     answer = await ask(await opened(), "", [], method="POST")
@@ -175,8 +183,9 @@ async def ask(
             self.store = store
 
     metrics = Metrics(Meters(), store, "f00d", lambda: NOW)
-    gate = Gate(store, names=Names("127.0.0.1"), port=1)
-    app = create_admin_app(Admin("http://127.0.0.1:1", gate, Probes(Parts()), metrics, token=token))
+    names = Names("127.0.0.1")
+    gate = Gate(store, names=names, port=1)
+    app = create_admin_app(Admin("http://127.0.0.1:1", gate, Probes(Parts()), metrics, names=names, token=token))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:1") as client:
         return await client.request(method, METRICS, headers=headers)
 
