@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from badge_bridge.cli_options import StateOption, opened_store, read_settings, run
+from badge_bridge.cli_options import StateOption, fail, opened_store, read_settings, run, unused_store
 from badge_bridge.errors import SettingsError
 
 if TYPE_CHECKING:
+    from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Store
 
 __all__ = ["commands", "link_into"]
@@ -21,13 +22,18 @@ commands = typer.Typer()
 @commands.command()
 def console(state: StateOption = None) -> None:
     """Print a link into the console of a running serve: good for 10 minutes and once."""
-    print(run(_link(state)))
+    settings = read_settings(None, state)
+    # Before it is opened: a link that nobody takes is of no use, and what is no serve's store may be a backup.
+    unused = unused_store(settings)
+    if unused:
+        fail(f"no serve has this store open: {unused}; start one, or say with --state or STATE where it has its own", 1)
+    print(run(_link(settings)))
 
 
-async def _link(state: str | None) -> str:
+async def _link(settings: Settings) -> str:
     from badge_bridge.console.links import address
 
-    async with opened_store(read_settings(None, state)) as store:
+    async with opened_store(settings) as store:
         url = await address(store)
         if not url:
             raise SettingsError("no serve with a console uses this store: start one, with ADMIN not set to off")

@@ -31,6 +31,7 @@ __all__ = [
     "quiet",
     "read_settings",
     "run",
+    "unused_store",
 ]
 
 T = TypeVar("T")
@@ -107,6 +108,15 @@ def missing_store(settings: Settings) -> str:
 
     store = open_store(settings.state)
     return str(store.path) if isinstance(store, SqliteStore) and not store.exists() else ""
+
+
+def unused_store(settings: Settings) -> str:
+    """The path of a store that is there and that no process has open; empty where one has, or it is no file."""
+    from badge_bridge.store import open_store
+    from badge_bridge.store.sqlite import SqliteStore
+
+    store = open_store(settings.state)
+    return str(store.path) if isinstance(store, SqliteStore) and store.exists() and not store.is_in_use() else ""
 
 
 def no_store(path: str) -> SettingsError:

@@ -30,9 +30,13 @@ def admin_of(running: Program) -> str:
     return running.find(r"operators find /metrics and /console at (http://[^;]+);")[1]
 
 
-def link(folder: Path) -> subprocess.CompletedProcess[str]:
+def link(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return run("console", *options, folder=folder)
+
+
+def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        badge_bridge("console"),
+        badge_bridge(*words),
         env={**os.environ, **serving_environ(folder, PORTAL)},
         cwd=ROOT,
         capture_output=True,
@@ -83,6 +87,24 @@ def test_operator_gets_in_when_he_follows_the_link_of_the_command(served: Served
     assert get(done.stdout.strip()).status_code == 401
     running.find("somebody has followed a link into the console")
     assert "ticket" not in running.output
+
+
+def test_there_is_no_link_when_no_serve_has_the_store_open(tmp_path: Path) -> None:
+    """Nobody would take it. A backup is no store of a serve either, and stays as it was made."""
+    backup = tmp_path / "backups" / "night.db"
+    backup.parent.mkdir()
+    with serve(tmp_path, PORTAL) as (running, _):
+        assert run("backup", str(backup), folder=tmp_path).returncode == 0
+        before = backup.read_bytes()
+        of_backup = link(tmp_path, "--state", f"sqlite:///{backup}")
+        assert link(tmp_path).returncode == 0
+        assert running.stop() == 0
+    of_stopped = link(tmp_path)
+    for done, file in ((of_backup, backup), (of_stopped, tmp_path / "state.db")):
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"no serve has this store open: {file}" in done.stderr
+    assert backup.read_bytes() == before
+    assert [file.name for file in backup.parent.iterdir()] == ["night.db"]
 
 
 def test_pages_are_beside_the_deliveries_when_set_so(tmp_path: Path) -> None:
