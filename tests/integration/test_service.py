@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import configparser
+import http.server
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,8 +20,9 @@ import typer
 
 from badge_bridge import cli
 from badge_bridge.dispatch import local
+from badge_bridge.probes import LIVE
 from badge_bridge.serving import GRACE
-from badge_bridge.settings import ELSEWHERE, SETTINGS
+from badge_bridge.settings import ADMIN, ELSEWHERE, SETTINGS
 from support.deliveries import RULES, environ, pbx, twilio
 from support.programs import program, sandbox, send, until
 from support.readme_files import installed, readme_file
@@ -25,6 +30,8 @@ from support.readme_files import installed, readme_file
 SERVE = "/etc/systemd/system/badge-bridge.service"
 BACKUP = "/etc/systemd/system/badge-bridge-backup.service"
 TIMER = "/etc/systemd/system/badge-bridge-backup.timer"
+ALIVE = "/etc/systemd/system/badge-bridge-alive.service"
+ALIVE_TIMER = "/etc/systemd/system/badge-bridge-alive.timer"
 PROGRAM = "/opt/badge-bridge/.venv/bin/badge-bridge"
 
 
@@ -53,9 +60,9 @@ def units(tmp_path: Path) -> Path:
     """The README's units, with programs that are here instead of installed ones."""
     folder = tmp_path / "units"
     folder.mkdir()
-    for path in (SERVE, BACKUP, TIMER):
+    for path in (SERVE, BACKUP, TIMER, ALIVE, ALIVE_TIMER):
         text = readme_file(path)
-        if path != TIMER:
+        if path in {SERVE, BACKUP}:
             text = installed(text, {PROGRAM: shlex.quote(sys.executable) + " -m badge_bridge.cli"})
         (folder / Path(path).name).write_text(text)
     return folder
@@ -65,7 +72,7 @@ def analyze(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("path", [SERVE, BACKUP, TIMER])
+@pytest.mark.parametrize("path", [SERVE, BACKUP, TIMER, ALIVE, ALIVE_TIMER])
 def test_systemd_takes_the_unit(units: Path, optional_program: Callable[[str], str], path: str) -> None:
     """Each directive is one that it knows, in its section and with a value that it understands."""
     said = analyze(optional_program("systemd-analyze"), "verify", "--man=no", str(units / Path(path).name))
@@ -153,6 +160,57 @@ def test_units_work_together(places: dict[str, str], tmp_path: Path) -> None:
         (file,) = (tmp_path / "backups").iterdir()
         assert re.fullmatch(r"day-[1-7]\.db", file.name)
         assert running.stop() == 0
+
+
+class Livez(http.server.BaseHTTPRequestHandler):
+    """A `serve` that says of itself what its path is told to."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == LIVE else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        pass
+
+
+class Dying(Livez):
+    status = 503
+
+
+@pytest.mark.parametrize(
+    ("listener", "restarts"),
+    [(Livez, False), (Dying, True), ("silent", True), ("none", False)],
+    ids=["well", "dying", "silent", "not listening"],
+)
+def test_service_is_restarted_when_it_hangs(
+    optional_program: Callable[[str], str], tmp_path: Path, listener: type[Livez] | str, restarts: bool
+) -> None:
+    """It hangs where it says so or says nothing; one that does not listen is just starting, and may take its time."""
+    optional_program("curl")
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" > {shlex.quote(str(tmp_path))}/asked\n')
+    systemctl.chmod(0o700)
+    ((text,),) = [directives(ALIVE)["Service"]["ExecStart"]]
+    with ExitStack() as stack:
+        if isinstance(listener, str):
+            waiting = stack.enter_context(socket.socket())
+            waiting.bind(("127.0.0.1", 0))
+            if listener == "silent":
+                waiting.listen()
+            port = waiting.getsockname()[1]
+        else:
+            server = stack.enter_context(http.server.HTTPServer(("127.0.0.1", 0), listener))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            port = server.server_port
+        at = f"http://{ADMIN.host}:{ADMIN.port}{LIVE}"
+        command = shlex.split(installed(text, {"$$": "$", at: f"http://127.0.0.1:{port}{LIVE}", "-m 10 ": "-m 2 "}))
+        path = os.pathsep.join((str(tmp_path), os.environ.get("PATH", os.defpath)))
+        subprocess.run(command, env={"PATH": path, "NO_PROXY": "*"}, check=True, capture_output=True, timeout=60)
+    asked = tmp_path / "asked"
+    assert (asked.read_text() if asked.exists() else "") == ("try-restart badge-bridge\n" if restarts else "")
 
 
 @pytest.fixture
