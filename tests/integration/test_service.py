@@ -23,9 +23,10 @@ from badge_bridge.dispatch import local
 from badge_bridge.probes import LIVE
 from badge_bridge.serving import GRACE
 from badge_bridge.settings import ADMIN, ELSEWHERE, SETTINGS
+from badge_bridge.store.sqlite.schema import MIGRATIONS
 from support.deliveries import RULES, environ, pbx, twilio
 from support.programs import program, sandbox, send, until
-from support.readme_files import installed, readme_file
+from support.readme_files import README, installed, readme_file
 
 SERVE = "/etc/systemd/system/badge-bridge.service"
 BACKUP = "/etc/systemd/system/badge-bridge-backup.service"
@@ -104,6 +105,62 @@ def test_environment_of_the_units_is_that_of_the_settings() -> None:
     assert environment(BACKUP)["STATE"] == environment(SERVE)["STATE"]
     assert directives(SERVE)["Service"]["StateDirectory"] == ["badge-bridge"]
     assert environment(SERVE)["STATE"].startswith("sqlite:////var/lib/badge-bridge/")
+
+
+def section(title: str) -> str:
+    return README.partition(f"\n{title}\n")[2].partition("\n## ")[0]
+
+
+def test_every_command_that_is_used_beside_the_service_is_told_what_it_needs() -> None:
+    """Where the store is, or all of the service's environment, by which of the two the command reads."""
+    text = section("## Running as a service")
+    store = re.search(r"look at the store alone \(([^)]*)\)", text)
+    rules = re.search(r"read the rules file\s\(([^)]*)\)", text)
+    assert store
+    assert rules
+    options = {
+        name: {
+            parameter.name for one in (command, *getattr(command, "commands", {}).values()) for parameter in one.params
+        }
+        for name, command in typer.main.get_command(cli.app).commands.items()  # type: ignore[attr-defined]
+        if name not in {"serve", "sandbox"}
+    }
+    of_rules = {name for name, has in options.items() if "rules" in has} | {"check"}
+    assert set(re.findall(r"`(\w+)`", rules[1])) == of_rules
+    assert set(re.findall(r"`(\w+)`", store[1])) == {name for name, has in options.items() if "state" in has} - of_rules
+
+
+def test_command_that_asks_is_given_a_terminal() -> None:
+    """Without one it would not ask, and end with exit code 2."""
+    text = section("## Running as a service")
+    asking = re.search(r"asks before it goes on \(([^)]*)\)", text)
+    assert asking
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    asks = {name for name, command in commands.items() if "yes" in {parameter.name for parameter in command.params}}
+    assert set(re.findall(r"`(\w+)`", asking[1])) == asks
+    ways = dict(re.findall(r"^# systemd-run --quiet --(\w+) .*\n.* badge-bridge (\w+)", text, re.MULTILINE))
+    assert ways["pty"] in asks
+    assert ways["pipe"] not in asks
+
+
+def test_backup_by_hand_is_that_of_the_unit() -> None:
+    """As its user, of its store, into its folder, which is there before; the sample tells of a store of today."""
+    text = section("## Running as a service")
+    state, folder = environment(BACKUP)["STATE"], f"/var/lib/{directives(BACKUP)['Service']['StateDirectory'][0]}"
+    user = directives(BACKUP)["Service"]["User"][0]
+    backups = re.findall(r"^[$#] (.*\bbadge-bridge backup .*)$", text, re.MULTILINE)
+    assert len(backups) == 2
+    for command in backups:
+        assert re.fullmatch(rf"sudo -u {user} badge-bridge backup {folder}/\S+\.db --state {state}", command)
+    assert text.index(f"install -d -o {user} -g {user} -m 700 {folder}\n") < text.index(backups[0])
+    assert re.findall(r", schema (\d+);", text) == [str(len(MIGRATIONS))]
+
+
+def test_new_version_is_installed_while_the_service_is_stopped() -> None:
+    """A backup first, then the new code and what it needs, then the start, which upgrades the store."""
+    (block,) = re.findall(r"```console\n(.*?)```", section("### New versions"), re.DOTALL)
+    words = ["systemctl stop", "badge-bridge backup", "git -C /opt/badge-bridge pull", "make -C", "systemctl start"]
+    assert [word for line in block.splitlines() for word in words if word in line] == words
 
 
 def test_service_has_time_to_stop() -> None:

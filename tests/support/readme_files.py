@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["installed", "readme_file"]
+__all__ = ["README", "installed", "readme_file"]
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
 
