@@ -11,13 +11,32 @@ from badge_bridge.sources.phone_numbers import read_number
 __all__ = ["Spellings", "one_number", "readings"]
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_BETWEEN = r"(?:[\s().\-/\xa0\u2009\u202f]|%20|%28|%29|\\u00a0|\\t){0,3}"
-"""What may stand between two digits, in JSON and in a form too."""
-_BETWEEN_BYTES = rb"(?:[\s().\-/]|\xc2\xa0|\xe2\x80\x89|\xe2\x80\xaf|%20|%28|%29|\\u00a0|\\t){0,3}"
-_TRUNK = "0"
+_BETWEEN = (
+    rb"""(?:[\s()\[\].,\-/_*+'"|~]"""
+    rb"|[\xc2-\xf4][\x80-\xbf]{1,3}"  # a character outside of ASCII: no-break spaces, dashes, dots
+    rb"|%(?:25)?[0-9A-Fa-f]{2}(?:%(?:25)?[89ABab][0-9A-Fa-f]){0,3}"
+    rb"""|\\{1,8}(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[bfnrt/"'])"""
+    rb"|&(?:[A-Za-z]{2,8}|\#[0-9]{1,6}|\#[Xx][0-9A-Fa-f]{1,5});"
+    rb"){0,4}+"
+)
+"""What may stand between two digits: as written, and in a form, in JSON, and in HTML."""
+_BEGINS = (
+    rb"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=%25[0-9A-Fa-f]{2})"
+    rb"|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\x[0-9A-Fa-f]{2}))"
+)
+"""No digit stands before; that of an escape is none."""
+_FOREIGN = re.compile(
+    rb"(?:\+|%2[Bb]|\\u002[Bb]|(?<![0-9])00)[1-9][0-9]{0,2}(?:[\s().\-/]|\xc2\xa0|%20|%28|%29){1,3}\Z"
+)
+"""The code of a country, behind which a number of another one is a number there."""
+_TRUNK = b"0"
 """People write it in brackets behind the country's code, `+49 (0)30 123456`, where nobody dials it."""
-_ABROAD = ("00", "011", "810", "010")
+_ABROAD = b"|".join((b"00", b"011", b"810", b"010"))
 """What stands for the plus: in most countries, in North America and Australia, in Russia, in Japan."""
+_SHORT = 9
+"""A number of fewer digits, without its trunk prefix, may as well be a date (20261127), a time or an order."""
+_BEFORE = 128
+"""How many bytes are looked at for what a number begins with."""
 
 
 def readings(rules: RulesFile, phone: str) -> list[str]:
@@ -44,9 +63,10 @@ def one_number(rules: RulesFile, phone: str) -> str:
 
 
 class Spellings:
-    """Finds one number (E.164): international and national, with whatever people write between its digits.
+    """Finds one number (E.164): international and national, with whatever people and programs write between its digits.
 
-    A longer number that begins or ends with the same digits is another one.
+    A longer number that begins or ends with the same digits is another one. Digits behind a hyphen do not make it
+    longer: they may be an extension, but in the name of a recording they are its date.
     """
 
     def __init__(self, number: str) -> None:
@@ -57,28 +77,54 @@ class Spellings:
         written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
         national = re.sub(r"\D", "", written)
         self.number = number
-        self._in_text = re.compile(_pattern(code, rest, national))
-        self._in_bytes = re.compile(_pattern(code, rest, national).encode().replace(_BETWEEN.encode(), _BETWEEN_BYTES))
+        self.not_sought = rest if len(rest) < _SHORT and national != rest else ""
+        """The digits that are not sought without what belongs before them; empty where they are."""
+        self._ways = [_Way(rest, code, is_whole=not self.not_sought)]
+        if national != rest:
+            self._ways.append(_Way(national))
 
     def in_text(self, text: str) -> bool:
-        return self._in_text.search(text) is not None
+        return self.in_bytes(text.encode("utf-8", "surrogatepass")) is not None
 
     def in_bytes(self, content: bytes) -> int | None:
         """The position of the first find in bytes that hold text in UTF-8; None where there is none."""
-        found = self._in_bytes.search(content)
-        return found.start() if found else None
+        return min((found for way in self._ways if (found := way.find(content)) is not None), default=None)
 
 
-def _pattern(code: str, rest: str, national: str) -> str:
-    """`national` begins with the trunk prefix of a country that has one, and where it has none, is `rest`.
+class _Way:
+    """The digits that every spelling of a kind ends with, and what may stand before them.
 
-    What stands before the first digit is looked at behind it: a search is ten times as fast where it can begin with a
-    digit that is given.
+    They are sought first, since a search is many times as fast where it begins with a digit that is given.
     """
-    first = code[0]
-    begins = "|".join((f"(?<![0-9]{first})", *(f"(?<={abroad}{first})" for abroad in _ABROAD)))
-    digits = _BETWEEN.join(code[1:])
-    between = _BETWEEN if digits else ""
-    international = f"{first}(?:{begins}){between}{digits}{_BETWEEN}(?:{_TRUNK}{_BETWEEN})?{_BETWEEN.join(rest)}"
-    at_home = f"{national[0]}(?<![0-9]{national[0]}){_BETWEEN}{_BETWEEN.join(national[1:])}"
-    return f"(?:{international}|{at_home})(?!-?[0-9])"
+
+    def __init__(self, digits: str, code: str = "", *, is_whole: bool = True) -> None:
+        self._digits = re.compile(_spaced(digits) + rb"(?![0-9])")
+        self._code = re.compile(_international(code) + rb"\Z") if code else None
+        """What is dialled from abroad before the digits."""
+        self._nothing = re.compile(_BEGINS + rb"\Z") if is_whole else None
+        """The digits are dialled as they are."""
+
+    def find(self, content: bytes) -> int | None:
+        at = 0
+        while digits := self._digits.search(content, at):
+            begins = self._begin(content, digits.start())
+            if begins is not None:
+                return begins
+            at = digits.start() + 1
+        return None
+
+    def _begin(self, content: bytes, end: int) -> int | None:
+        since = max(0, end - _BEFORE)
+        if self._code and (found := self._code.search(content, since, end)):
+            return found.start()
+        if self._nothing and self._nothing.match(content, end, end) and not _FOREIGN.search(content, since, end):
+            return end
+        return None
+
+
+def _international(code: str) -> bytes:
+    return rb"(?:%b|(?:%b)%b)%b%b(?:%b%b)?" % (_BEGINS, _ABROAD, _BETWEEN, _spaced(code), _BETWEEN, _TRUNK, _BETWEEN)
+
+
+def _spaced(digits: str) -> bytes:
+    return _BETWEEN.join(digit.encode() for digit in digits)

@@ -109,6 +109,36 @@ def test_everything_of_the_person_is_gone_and_nothing_of_anybody_else(run: Run, 
     assert note.text == "{}"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "in-100-4930901820-20261127-090000.wav",
+        "20261127-090000-030901820-493020304050.wav",
+        "030 \u2013 901820",
+        "+49&nbsp;30&nbsp;901820",
+        "%7B%22from%22%3A%224930901820%22%7D",
+        "030901820-12",
+    ],
+)
+def test_number_is_erased_when_a_program_has_written_it_somewhere(run: Run, tmp_path: Path, written: str) -> None:
+    """In the name of a recording, in a form, in HTML: what is said to be gone is in no byte of the files."""
+
+    async def calls(store: SqliteStore) -> None:
+        await store.accept([item("s:told", data={"note": written}), item(f"s:{written}"), item("s:other")])
+        for key in ("s:told", f"s:{written}", "s:other"):
+            await store.settle(await claimed(store, key), ended())
+
+    in_store(tmp_path, calls)
+    as_stored = re.compile(re.escape(written.encode()) + b"|" + re.escape(json.dumps(written)[1:-1].encode()))
+    assert files_with(tmp_path, as_stored)
+
+    code, out, _ = run(NUMBER, "--yes")
+
+    assert (code, out.startswith(f"{NUMBER}: erased 2 events\n")) == (0, True), out
+    assert files_with(tmp_path, as_stored) == []
+    assert [one.key for one in in_store(tmp_path, lambda store: store.list()).events] == ["s:other"]
+
+
 def test_what_is_out_of_reach_is_named(run: Run, tmp_path: Path) -> None:
     """The portal with the badges that stay there, backups, logs, and whoever sends events."""
     in_store(tmp_path, fill)

@@ -42,12 +42,45 @@ BERLIN = [
     "sip:+4930123456@example.com",
     "customer\n+4930123456",
     "+4930123456;ext=12",
+    "030 123456-12",
+    "4930123_456",
 ]
+MOBILE = [
+    "in-100-4917139200011-20261127-090000.wav",
+    "in-100-017139200011-20261127-090000-12.wav",
+    "20261127-090000-4917139200011-4930901820.wav",
+    "b6-4917139200011-1",
+    "rec_0171_39200011_1",
+    "0171 \u2013 392 00011",
+    "0171\u2011392\u201100011",
+    "0171\\/39200011",
+    "0171 \\u2013 39200011",
+    "\\\\u00220171 39200011",
+    "\\u00a00171 39200011",
+    "\\x220171 39200011",
+    "+49&nbsp;171&nbsp;39200011",
+    "&#43;49&#160;171&#xA0;39200011",
+    "%7B%22from%22%3A%224917139200011%22%7D",
+    "%220171392%2000011%22",
+    "%25220171392%252000011%2522",
+    "0171+%E2%80%93+39200011",
+    "0171%C2%A0392%C2%A000011",
+    "0004917139200011",
+    "171 39200011",
+    "in-100-17139200011-20261127.wav",
+    '["49", "17139200011"]',
+    '{"country": "49", "number": "17139200011"}',
+]
+BUENOS_AIRES = ["+54 9 11 2345-6789", "011 15-2345-6789", "91123456789"]
 NEW_YORK = ["+12125550100", "1-212-555-0100", "(212) 555-0100", "212.555.0100", "2125550100", "tel:+1-212-555-0100"]
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [("+4930123456", text) for text in BERLIN] + [("+12125550100", text) for text in NEW_YORK]
+    ("number", "text"),
+    [("+4930123456", text) for text in BERLIN]
+    + [("+4917139200011", text) for text in MOBILE]
+    + [("+5491123456789", text) for text in BUENOS_AIRES]
+    + [("+12125550100", text) for text in NEW_YORK],
 )
 def test_number_is_found_when_it_is_written_in_any_way(number: str, text: str) -> None:
     """In a text, and in the bytes of a file at the place where it stands."""
@@ -61,15 +94,52 @@ def test_number_is_found_when_it_is_written_in_any_way(number: str, text: str) -
 @pytest.mark.parametrize(
     "text",
     [
+        "+43 171 39200011",
+        "+43 (171) 39200011",
+        "0043-171-39200011",
+        "%2B43%20171%2039200011",
+        "171392000112",
+        "2017139200011",
+        "in-100-491713920001120-20261127-090000.wav",
+        "%2B24917139200011",
+        "171:39200011",
+        "0171 abc 39200011",
+    ],
+)
+def test_longer_number_is_another_one(text: str) -> None:
+    """Also one of another country that ends with the same digits, and what is no telephone number at all."""
+    spellings = Spellings("+4917139200011")
+    assert not spellings.in_text(text)
+    assert spellings.in_bytes(text.encode()) is None
+
+
+def test_number_is_found_behind_a_longer_one() -> None:
+    """What looks like it at first does not hide it, nor do its own digits once more."""
+    assert Spellings("+4930303030303").in_text("+43 30303030303, 303030303030, 0 30303030303")
+
+
+@pytest.mark.parametrize(
+    ("number", "digits"), [("+4920261127", "20261127"), ("+4917139200011", ""), ("+3545551234", "")]
+)
+def test_short_number_is_not_sought_without_its_prefix(number: str, digits: str) -> None:
+    """It may as well be a date, which stands in everybody's events; where there is no prefix, it is dialled so."""
+    spellings = Spellings(number)
+    assert spellings.not_sought == digits
+    assert not digits or not spellings.in_text(f"in-100-{digits}-090000.wav")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "+493012345678",
         "+49 30 1234567",
-        "030 123456-12",
         "14930123456",
         "1030123456",
         "30123456",
         "+4931123456",
         "+49 30 12345",
-        "4930123_456",
+        "+43 30 123456",
+        "+43 030 123456",
         "",
     ],
 )
