@@ -58,6 +58,21 @@ async def test_person_is_erased_from_every_place(store: Store) -> None:
     assert [one.key for one in (await store.list()).events] == ["s:other"]
 
 
+async def test_badge_is_found_by_its_events_key_when_the_event_is_gone(store: Store) -> None:
+    """Retention deletes the event of a badge that is on a card, and some senders make an id of the caller's number."""
+    key = "s:rec-030123456-1"
+    await store.accept([item(key, caller="")])
+    await store.settle(await claimed(store, key), ended())
+    await store.attach(Attachment(key, "r", "main", "b", 2, 41, NOW, "same\n7", "{}", activity=9))
+    await store.forget(before=NOW + 1_000, limit=10)
+
+    there = await held(store, PERSON)
+    erased = await erase(store, RULES, PERSON, there)
+
+    assert set(there.traces) == {Trace("ledger", key)}
+    assert (erased.left, await store.attachments(key)) == ([], [])
+
+
 async def test_note_that_is_no_notebook_stays_and_is_told(store: Store) -> None:
     """A portal's tokens are not lost for some digits in them."""
     await store.write_note("oauth/main", "sealed 030123456 sealed", version=0)

@@ -122,9 +122,9 @@ def shown_whole(row: Row) -> StoredEvent:
 def texts_of_row(row: Row) -> tuple[str, ...]:
     """All that is written of an event and its attempts."""
     attempts = (text for one in row.history for text in (one.reason, one.asked, one.outcomes))
-    return (row.event, row.verified, row.reason, row.lane, *row.joins, *attempts)
+    return (row.key, row.event, row.verified, row.reason, row.lane, *row.joins, *attempts)
 
 
 def texts_of_attachment(row: Attachment) -> tuple[str, ...]:
     """All that is written in a row of the ledger."""
-    return (row.join, row.content, row.customer)
+    return (row.key, row.join, row.content, row.customer)

@@ -27,10 +27,10 @@ class _Table(NamedTuple):
 
 
 _TABLES = (
-    _Table("event", sql.SEARCH_EVENTS, (-1,), 1, slice(2, None)),
+    _Table("event", sql.SEARCH_EVENTS, (-1,), 1, slice(1, None)),
     _Table("event", sql.SEARCH_ATTEMPTS, (-1, 0), 2, slice(3, None)),
     _Table("event", sql.SEARCH_JOINS, (-math.inf, "", -math.inf, ""), 3, slice(1, 2)),
-    _Table("ledger", sql.SEARCH_ATTACHMENTS, (-1,), 1, slice(2, None)),
+    _Table("ledger", sql.SEARCH_ATTACHMENTS, (-1,), 1, slice(1, None)),
     _Table("call", sql.SEARCH_CALLS, ("",), 0, slice(0, 1)),
     _Table("note", sql.SEARCH_NOTES, (-1,), 1, slice(1, None)),
     _Table("pause", sql.SEARCH_PAUSES, ("",), 0, slice(0, None)),
