@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -14,7 +15,6 @@ from badge_bridge.cli_options import (
     RulesOption,
     StateOption,
     fail,
-    load_rules,
     opened_store,
     quiet,
     read_settings,
@@ -38,6 +38,7 @@ _PLACES = {
     "pause": ("reason of a pause", "reasons of pauses"),
 }
 _NAMES = {"event": "events", "ledger": "events_with_badges", "call": "calls", "pause": "reasons_of_pauses"}
+_INTERRUPTED = "interrupted; what was erased is gone, erase again for the rest"
 
 
 def erase(
@@ -53,11 +54,15 @@ def erase(
     as_json: JsonOption = False,
 ) -> None:
     """Delete everything that is kept of a person, and show that nothing is left."""
+    from badge_bridge.configuration import without_secrets
+    from badge_bridge.erasure import beyond
     from badge_bridge.spellings import Spellings, one_number
 
     if not yes and not sys.stdin.isatty():
         raise SettingsError("erase asks before it deletes; without a terminal, add --yes")
-    settings, loaded = load_rules(read_settings(rules, state))
+    settings = read_settings(rules, state)
+    _must_be_kept(settings)
+    loaded = run(without_secrets(settings, os.environ))
     quiet(loaded)
     spellings = Spellings(one_number(loaded, phone))
     there = run(_look(settings, spellings))
@@ -66,13 +71,22 @@ def erase(
     # Outside of the event loop, which takes Ctrl-C for itself: an answer that is typed after it would count.
     if there.traces and not yes:
         _ask(there, spellings.number)
-    erased = run(_erase(settings, loaded, spellings, there))
+    erased = run(_erase(settings, loaded, spellings, there), interrupted=_INTERRUPTED)
+    out_of_reach = list(beyond(loaded, spellings, in_firestore=settings.state.startswith("firestore:")))
     if as_json:
-        print(json.dumps(_as_json(settings, loaded, there, erased, spellings.number), indent=2, ensure_ascii=False))
+        print(json.dumps(_as_json(there, erased, spellings.number, out_of_reach), indent=2, ensure_ascii=False))
     else:
-        _tell(settings, loaded, there, erased, spellings.number)
+        _tell(settings, there, erased, spellings.number, out_of_reach)
     if erased.left:
         sys.exit(1)
+
+
+def _must_be_kept(settings: Settings) -> None:
+    from badge_bridge.store import open_store
+    from badge_bridge.store.memory import MemoryStore
+
+    if isinstance(open_store(settings.state), MemoryStore):
+        raise SettingsError(f"erase is for a store that is kept; {settings.state} is kept nowhere")
 
 
 async def _look(settings: Settings, spellings: Spellings) -> Held:
@@ -137,7 +151,7 @@ def _tell_cards(there: Held, *, file: TextIO | None = None) -> None:
         )
 
 
-def _tell(settings: Settings, rules: RulesFile, there: Held, erased: Erased, number: str) -> None:
+def _tell(settings: Settings, there: Held, erased: Erased, number: str, out_of_reach: Sequence[str]) -> None:
     from badge_bridge.terminal_text import harmless
 
     print(f"{number}: erased {_counts(erased.count)}")
@@ -150,17 +164,11 @@ def _tell(settings: Settings, rules: RulesFile, there: Held, erased: Erased, num
         print("\nbadges that were on cards, and stay there until somebody completes them in the portal:")
         _tell_cards(there)
     print("\nout of reach, and yours to see to:")
-    for sentence in _out_of_reach(settings, rules):
+    for sentence in out_of_reach:
         print(harmless(f"  {sentence}"))
 
 
-def _out_of_reach(settings: Settings, rules: RulesFile) -> Sequence[str]:
-    from badge_bridge.erasure import beyond
-
-    return list(beyond(rules, in_firestore=settings.state.startswith("firestore:")))
-
-
-def _as_json(settings: Settings, rules: RulesFile, there: Held, erased: Erased, number: str) -> dict[str, object]:
+def _as_json(there: Held, erased: Erased, number: str, out_of_reach: Sequence[str]) -> dict[str, object]:
     from badge_bridge.on_cards import as_json
 
     return {
@@ -168,5 +176,5 @@ def _as_json(settings: Settings, rules: RulesFile, there: Held, erased: Erased, 
         "erased": {name: erased.count(place) for place, name in _NAMES.items()},
         "left": [{"what": left.what, "why": left.why} for left in erased.left],
         "on_cards": [{"event": key, **as_json(card)} for key, card in there.on_cards],
-        "out_of_reach": _out_of_reach(settings, rules),
+        "out_of_reach": out_of_reach,
     }

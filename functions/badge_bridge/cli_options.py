@@ -61,13 +61,17 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run in uvloop, as the servers do. Ctrl-C ends a command with 130 and no traceback."""
+def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
+    """Run in uvloop, as the servers do. Ctrl-C ends a command with 130 and no traceback; `interrupted` says what is
+    half done then.
+    """
     import uvloop
 
     try:
         return uvloop.run(work)
     except KeyboardInterrupt:
+        if interrupted:
+            fail(interrupted, 130)
         sys.exit(130)
 
 

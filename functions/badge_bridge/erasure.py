@@ -127,12 +127,17 @@ _WHAT = {
 }
 
 
-def beyond(rules: RulesFile, *, in_firestore: bool) -> Iterable[str]:
+def beyond(rules: RulesFile, spellings: Spellings, *, in_firestore: bool) -> Iterable[str]:
     """What keeps something of the person and cannot be reached from here, for people."""
-    portals = ", ".join(sorted({portal.url for portal in rules.portals.values()}))
+    portals = f"{'portals' if len(rules.portals) > 1 else 'portal'} {', '.join(rules.portals)}"
     yield f"{portals}: the contact, cards and their timelines, with the badges that are still on them"
     yield "backups and snapshots of the store: erase again after one of them was restored"
     if in_firestore:
         yield "what Google keeps of the database: point-in-time recovery for seven days, scheduled backups, exports"
     yield "logs that were written or shipped: numbers are masked in them, unless SHOW_PHONE_NUMBERS was yes"
     yield "the telephony provider, and whoever else sends events: what he keeps himself, and may send again"
+    if spellings.not_sought:
+        yield (
+            f"{spellings.not_sought}, without what is dialled before it: not looked for, since so few digits may be a "
+            "date or an order"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
@@ -151,7 +152,7 @@ def test_what_is_out_of_reach_is_named(run: Run, tmp_path: Path) -> None:
     assert told["erased"] == {"events": 2, "events_with_badges": 1, "calls": 0, "reasons_of_pauses": 1}
     (card,) = told["on_cards"]
     assert (card["event"], card["owner"], card["activity"]) == ("s:1", "deal 41", 900)
-    for word in ("https://acme.bitrix24.com", "backups", "logs", "provider"):
+    for word in ("portal main", "backups", "logs", "provider", "30901820, without what is dialled before it"):
         assert any(word in sentence for sentence in told["out_of_reach"])
 
 
@@ -189,6 +190,24 @@ def test_yes_is_needed_without_a_terminal(run: Run, tmp_path: Path) -> None:
     in_store(tmp_path, fill)
     code, _, err = run(NUMBER)
     assert (code, "add --yes" in err) == (2, True)
+
+
+def test_store_that_is_kept_nowhere_is_refused(run: Run, tmp_path: Path) -> None:
+    """It is another one than that of any serve, so that nothing would be proved."""
+    code, out, err = run(NUMBER, "--yes", "--state", "memory:")
+    assert (code, out) == (2, "")
+    assert err == "badge-bridge: erase is for a store that is kept; memory: is kept nowhere\n"
+
+
+def test_no_secret_is_needed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever erases need not be trusted with what the bridge runs on."""
+    in_store(tmp_path, fill)
+    monkeypatch.delenv("HOOK")
+    monkeypatch.delenv("TOKEN")
+    code, out, err = run("030 901820", "--yes")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{NUMBER}: erased 2 events")
+    assert files_with(tmp_path) == []
 
 
 @pytest.mark.parametrize("arguments", [("anna",), ()])
@@ -260,10 +279,11 @@ def test_what_is_left_is_told_when_somebody_keeps_reading(run: Run, tmp_path: Pa
     assert files_with(tmp_path) == []
 
 
-def test_copy_beside_the_store_is_told_of(run: Run, tmp_path: Path) -> None:
-    """What a restore has put aside holds the person still, and is not ours to delete."""
+@pytest.mark.parametrize("ending", [".before-restore-20261127-090000", ".part", ".part-wal", "-backup"])
+def test_copy_beside_the_store_is_told_of(run: Run, tmp_path: Path, ending: str) -> None:
+    """What a restore has put aside or a killed one has left holds the person still, and is not ours to delete."""
     in_store(tmp_path, fill)
-    copy = tmp_path / "badge-bridge.db.before-restore-1"
+    copy = tmp_path / f"badge-bridge.db{ending}"
     copy.write_bytes((tmp_path / "badge-bridge.db").read_bytes())
 
     code, out, _ = run(NUMBER, "--yes")
@@ -272,6 +292,24 @@ def test_copy_beside_the_store_is_told_of(run: Run, tmp_path: Path) -> None:
     (left,) = [line for line in out.splitlines() if line.startswith("left: ")]
     assert re.match(rf"left: {re.escape(str(copy))}: byte \d+: it is another file beside the store", left)
     assert files_with(tmp_path) == [copy.name]
+
+
+def test_interrupted_command_says_that_a_part_is_erased(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C behind the question is no longer without effect."""
+    in_store(tmp_path, fill)
+    erase = SqliteStore.erase
+
+    async def until_interrupted(self: SqliteStore, traces: Any) -> None:
+        await erase(self, traces)
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(SqliteStore, "erase", until_interrupted)
+    code, out, err = run(NUMBER, typed="y\n")
+    assert (code, out.strip()) == (130, "")
+    assert err.endswith("badge-bridge: interrupted; what was erased is gone, erase again for the rest\n")
 
 
 def test_event_that_came_in_meanwhile_is_told_and_stays(
