@@ -41,6 +41,10 @@ _CODE = r"^[A-Za-z0-9_.:-]{1,30}$"
 _HOST = r"^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,8}(:[0-9]{1,5})?$"
 _DURATION = r"^(keep|[1-9][0-9]{0,3} (days?|weeks?))$"
 
+_NO_DURATION = (
+    "this is no length of time; write up to 9999 days or weeks in small letters, such as 90 days, or keep for no end"
+)
+
 PATTERNS: Mapping[str, str] = {
     _LANGUAGE: "this is no language code; write one such as en, de or br",
     _EVENT_TYPE: "this is no event type; write one such as call.missed, with * only at its end and no spaces",
@@ -48,7 +52,7 @@ PATTERNS: Mapping[str, str] = {
     _NAME: "a name has at most 63 letters, digits, - and _; write it so",
     _CODE: "a badge's code has at most 30 letters, digits and the signs _ . : -; write it so",
     _HOST: "this is no host name; write one alone, such as acme.bitrix24.com, without https:// and without a path",
-    _DURATION: "this is no length of time; write it in days or weeks, such as 90 days, or keep for no end",
+    _DURATION: _NO_DURATION,
 }
 """The regular expressions of this module, each with its sentence."""
 
@@ -94,9 +98,11 @@ HostName = Annotated[str, StringConstraints(pattern=_HOST), AfterValidator(str.l
 
 
 def _with_unit(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError("a number alone does not say how long; write it in days or weeks, such as 90 days")  # noqa: TRY004 - pydantic hears of it as a ValueError
-    return value
+    raise ValueError(_NO_DURATION)
 
 
 Duration = Annotated[str, BeforeValidator(_with_unit), StringConstraints(pattern=_DURATION)]
