@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -107,6 +108,21 @@ def test_function_ends_when_asked(tmp_path: Path) -> None:
         assert send(url, twilio("CA1")).status_code == 200
         running.stop()
         assert "Traceback" not in running.drain()
+
+
+def test_delivery_is_refused_when_the_store_was_removed(tmp_path: Path) -> None:
+    """Without its file nothing that is answered with 2xx would outlive the process, so within a second nothing is."""
+    with serve(tmp_path, "http://127.0.0.1:9/rest/1/secretsecret/") as (running, url):
+        assert send(url, twilio("CA1")).status_code == 200
+        for file in tmp_path.glob("state.db*"):
+            file.unlink()
+        calls = (f"CA{number}" for number in count(2))
+        until(lambda: send(url, twilio(next(calls))).status_code == 503, what="a delivery that is refused")
+        assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 503
+        running.find("is not there any more; put the right one there, then restart")
+        assert running.stop() == 0
+        assert "Traceback" not in running.drain()
+    assert not list(tmp_path.glob("state.db*"))
 
 
 def refused(folder: Path, *arguments: str, rules: str = RULES, env: dict[str, str] | None = None) -> tuple[int, str]:

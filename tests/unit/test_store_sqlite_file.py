@@ -14,6 +14,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.records import read_event
 from badge_bridge.store.sqlite import SqliteStore
+from badge_bridge.store.sqlite.backup import backup
 from badge_bridge.store.sqlite.file import unavailable
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
@@ -152,6 +153,76 @@ async def test_ping_says_damaged_when_file_was_overwritten(tmp_path: Path) -> No
         await store.ping()
     with pytest.raises(StoreUnavailable, match=r"not a SQLite database|damaged"):
         await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+    await store.close()
+
+
+# A file that is taken away
+
+
+@pytest.mark.parametrize("in_its_place", [None, "another store"])
+async def test_store_takes_nothing_when_its_file_was_taken_away(tmp_path: Path, in_its_place: str | None) -> None:
+    """What SQLite would write into a file without a name is not promised to be kept: until the store is opened anew it
+    says what is wrong, and makes no new file.
+    """
+    path, now = tmp_path / "state.db", [1000.0]
+    store = SqliteStore(path, clock=lambda: now[0])
+    await store.open()
+    await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+    for file in tmp_path.glob("state.db*"):
+        file.rename(f"{file}.away")
+    if in_its_place:
+        path.write_text(in_its_place)
+    said = "is another file than the one that was opened" if in_its_place else "is not there any more"
+
+    with pytest.raises(StoreUnavailable, match=said):
+        await store.ping()
+    with pytest.raises(StoreUnavailable, match=rf"{said}; put the right one there, then restart"):
+        await store.accept([Accepted("s:2", EVENT, "bearer", 1.0)])
+    with pytest.raises(StoreUnavailable, match=said):
+        await store.claim_due(now=2, lease=60, limit=1)
+    assert [file.name for file in tmp_path.iterdir() if not file.name.endswith(".away")] == ["state.db"] * bool(
+        in_its_place
+    )
+    for file in tmp_path.glob("*.away"):
+        file.rename(str(file).removesuffix(".away"))
+    with pytest.raises(StoreUnavailable, match=said):
+        await store.ping()
+    await store.close()
+    await store.open()
+    assert await store.accept([Accepted("s:1", EVENT, "bearer", 1.0), Accepted("s:2", EVENT, "bearer", 1.0)]) == [
+        False,
+        True,
+    ]
+    await store.close()
+
+
+async def test_accept_notices_a_missing_file_when_a_second_has_passed(tmp_path: Path) -> None:
+    """A commit looks by itself, but not each one: in a rush that would be one look per delivery."""
+    path, now = tmp_path / "state.db", [1000.0]
+    store = SqliteStore(path, clock=lambda: now[0])
+    await store.open()
+    path.unlink()
+
+    now[0] += 0.9
+    assert await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)]) == [True]
+    now[0] += 0.2
+    with pytest.raises(StoreUnavailable, match="is not there any more"):
+        await store.accept([Accepted("s:2", EVENT, "bearer", 1.0)])
+    await store.close()
+
+
+async def test_store_goes_on_when_its_file_is_written_anew_or_copied(tmp_path: Path) -> None:
+    """VACUUM and a backup leave the file the one that was opened."""
+    path, now = tmp_path / "state.db", [1000.0]
+    store = SqliteStore(path, clock=lambda: now[0])
+    await store.open()
+    await store.accept([Accepted("s:1", EVENT, "bearer", 1.0)])
+    backup(str(path), str(tmp_path / "copy.db"), force=False, stopping=lambda: False)
+    write(path, "VACUUM")
+
+    now[0] += 2
+    assert await store.accept([Accepted("s:2", EVENT, "bearer", 1.0)]) == [True]
+    await store.ping()
     await store.close()
 
 

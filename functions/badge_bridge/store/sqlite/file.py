@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from badge_bridge.errors import StoreUnavailable
@@ -17,6 +19,9 @@ COMPANIONS = ("-wal", "-shm", "-journal", ".lock")
 
 LOCKED_SECONDS = 2.0
 """How long to wait for another process that is writing. Less than the 3 s after which some providers hang up."""
+
+LOOK_SECONDS = 1.0
+"""How long what is committed may go into a file that somebody has removed, before it is noticed."""
 
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
@@ -57,10 +62,16 @@ class StateFile:
     lease in the file belongs to a process that is gone.
     """
 
-    def __init__(self, path: str, *, locked_seconds: float = LOCKED_SECONDS) -> None:
+    def __init__(
+        self, path: str, *, locked_seconds: float = LOCKED_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.path = path
         self._locked_seconds = locked_seconds
+        self._clock = clock
         self._lock: int | None = None
+        self._file: os.stat_result | None = None
+        self._lost = ""
+        self._looked_at = 0.0
 
     def open(self) -> tuple[sqlite3.Connection, bool]:
         """A connection for writing, and whether nobody else has the file open.
@@ -80,6 +91,8 @@ class StateFile:
             )
         self._make()
         alone = self._take_lock()
+        # Not before: a `restore` that had the lock has put another file there.
+        self._file, self._lost, self._looked_at = path.stat(), "", self._clock()
         connection = self.connect()
         try:
             migrate(connection, self.path)
@@ -98,9 +111,35 @@ class StateFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        self._file = None
+
+    def look(self) -> None:
+        """See that the path still leads to the file that was opened. SQLite writes into that one all the same, and all
+        of it is gone when the last one closes it.
+
+        Raises:
+            StoreUnavailable: it does not, or once did not: who has two files open can be sure of neither, so that only
+                opening the store anew mends it.
+        """
+        if self._file is None:
+            return
+        self._looked_at = self._clock()
+        self._lost = self._lost or _lost(self.path, self._file)
+        if self._lost:
+            raise StoreUnavailable(self._lost)
+
+    def look_again(self) -> None:
+        """`look`, where the last time was `LOOK_SECONDS` ago or something was wrong."""
+        if self._lost or self._clock() - self._looked_at >= LOOK_SECONDS:
+            self.look()
 
     def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
-        """A new connection, to be used in this thread only."""
+        """A new connection, to be used in this thread only.
+
+        Raises:
+            StoreUnavailable: as `look`; SQLite would make an empty file.
+        """
+        self.look()
         # isolation_level None: transactions begin and end where the code says so.
         connection = sqlite3.connect(
             self.path, timeout=self._locked_seconds, isolation_level=None, cached_statements=256
@@ -148,3 +187,13 @@ class StateFile:
             fcntl.flock(self._lock, fcntl.LOCK_SH)
             return False
         return True
+
+
+def _lost(path: str, opened: os.stat_result) -> str:
+    try:
+        if os.path.samestat(Path(path).stat(), opened):
+            return ""
+        what = "is another file than the one that was opened"
+    except (FileNotFoundError, NotADirectoryError):
+        what = "is not there any more"
+    return f"the store {path} {what}; put the right one there, then restart what has it open (serve)"

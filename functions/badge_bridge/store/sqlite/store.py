@@ -79,12 +79,13 @@ class SqliteStore:
         self.path = os.path.realpath(path)
         self._new_token = new_token
         self._dealer = Dealer()  # of the writer's thread
-        self._file = StateFile(self.path, locked_seconds=locked_seconds)
+        self._file = StateFile(self.path, locked_seconds=locked_seconds, clock=clock)
         self._checkpoints = Checkpoints(self._file)
         self._writer: Writer[_Work] = Writer(
             carry_out=_carry_out,
             connect=self._file.connect,
             unavailable=lambda error: unavailable(error, self.path),
+            before_commit=self._file.look_again,
             committed=self._committed,
         )
         self._reader: Reader | None = None
@@ -150,7 +151,7 @@ class SqliteStore:
             self._file.close()
 
     async def ping(self) -> None:
-        await self._read(reads.ping)
+        await self._read(self._ping)
         now = self._clock()
         if self._writer.failing or now - self._wrote_at >= TRIAL_SECONDS:
             self._wrote_at = now  # one trial is enough for all who ask meanwhile
@@ -318,6 +319,10 @@ class SqliteStore:
         except StoreUnavailable:
             return  # closed; the leases end by themselves
         given_back.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _ping(self, connection: sqlite3.Connection) -> None:
+        self._file.look()
+        reads.ping(connection)
 
     def _prepare(self) -> sqlite3.Connection:
         connection, alone = self._file.open()

@@ -44,8 +44,8 @@ class Writer(Generic[Work]):
 
     `carry_out(connection, works)` does them inside the open transaction and returns their results in order; it raises
     if any of them cannot be done. `connect` makes the connection (again, if it was lost), `unavailable` says which
-    errors mean that the file is the trouble and no operation can succeed now, and `committed` is told, in the writer's
-    thread, how many rows a commit has changed.
+    errors mean that the file is the trouble and no operation can succeed now. In the writer's thread `before_commit`
+    raises where what is committed would be lost, and `committed` is told how many rows a commit has changed.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Writer(Generic[Work]):
         carry_out: Callable[[sqlite3.Connection, Sequence[Work]], Sequence[Any]],
         connect: Callable[[], sqlite3.Connection],
         unavailable: Callable[[BaseException], StoreUnavailable | None],
+        before_commit: Callable[[], object] = lambda: None,
         committed: Callable[[int], object] = lambda _rows: None,
         most_waiting: int = _MOST_WAITING,
         most_waiting_bytes: int = _MOST_WAITING_BYTES,
@@ -61,6 +62,7 @@ class Writer(Generic[Work]):
         self._carry_out = carry_out
         self._connect = connect
         self._unavailable = unavailable
+        self._before_commit = before_commit
         self._committed = committed
         self._most_waiting = most_waiting
         self._most_waiting_bytes = most_waiting_bytes
@@ -193,6 +195,7 @@ class Writer(Generic[Work]):
         try:
             connection.execute("BEGIN IMMEDIATE")
             results = self._carry_out(connection, works)
+            self._before_commit()
             connection.execute("COMMIT")
         except BaseException as error:
             self._roll_back(connection)
