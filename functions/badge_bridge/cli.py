@@ -337,7 +337,13 @@ def events_list(
     from badge_bridge.terminal import print_table
 
     wanted = read_state(in_state)
-    found = run(_with_store(state, lambda store: store.list(state=wanted, source=source, type=type_, limit=limit)))
+    found = run(
+        _with_store(
+            state,
+            lambda store: store.list(state=wanted, source=source, type=type_, limit=limit),
+            to_read=True,
+        )
+    )
     if as_json:
         print(json.dumps([summary(event) for event in found.events], indent=2))
     else:
@@ -360,7 +366,7 @@ def events_show(
         pauses = await store.paused([event.lane]) if event is not None and event.lane else []
         return event, next(iter(pauses), None), await on_cards(store, key)
 
-    event, pause, cards = run(_with_store(state, look))
+    event, pause, cards = run(_with_store(state, look, to_read=True))
     if event is None:
         fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
     if as_json:
@@ -393,8 +399,8 @@ def events_redrive(
         sys.exit(1)
 
 
-async def _with_store(state: str | None, work: Callable[[Store], Awaitable[T]]) -> T:
-    async with opened_store(read_settings(None, state)) as store:
+async def _with_store(state: str | None, work: Callable[[Store], Awaitable[T]], *, to_read: bool = False) -> T:
+    async with opened_store(read_settings(None, state), to_read=to_read) as store:
         return await work(store)
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from badge_bridge.errors import SettingsError
+from badge_bridge.errors import SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Store
+    from badge_bridge.store.sqlite import SqliteStore
 
 __all__ = [
     "JsonOption",
@@ -55,10 +56,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def fail(message: str, code: int) -> NoReturn:
+    _say(message)
+    sys.exit(code)
+
+
+def _say(message: str) -> None:
     from badge_bridge.terminal_text import harmless
 
     print(harmless(f"badge-bridge: {message}"), file=sys.stderr)
-    sys.exit(code)
 
 
 def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
@@ -128,14 +133,14 @@ def no_store(path: str) -> SettingsError:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store, next to a `serve` that may be using it.
+async def opened_store(settings: Settings, *, to_read: bool = False) -> AsyncIterator[Store]:
+    """The store, next to a `serve` that may be using it. Where it is opened `to_read` only, it need not be writable.
 
     Raises:
         SettingsError: there is none yet, or it is one of an older version, which only `serve` brings up to date.
+        StoreUnavailable: it cannot be opened.
     """
     from badge_bridge.store import open_store
-    from badge_bridge.store import opened_store as opened
     from badge_bridge.store.sqlite import SqliteStore
 
     absent = missing_store(settings)
@@ -147,5 +152,21 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
             f"{store.path} was written by an older version of Badge Bridge: end what runs on it and start serve once, "
             "which brings it up to date"
         )
-    async with opened(settings.state) as store:
+    try:
+        await store.open()
+    except StoreUnavailable as error:
+        if not to_read or not isinstance(store, SqliteStore):
+            raise
+        await _read_at_least(store, error)
+    try:
         yield store
+    finally:
+        await store.close()
+
+
+async def _read_at_least(store: SqliteStore, error: StoreUnavailable) -> None:
+    try:
+        await store.open_to_read()
+    except StoreUnavailable:
+        raise error from None
+    _say(f"{error}; it is read all the same")

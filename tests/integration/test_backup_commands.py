@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.schema import MIGRATIONS
 from support.commands import Run, commands
@@ -147,6 +148,75 @@ def test_interrupted_command_leaves_everything_as_it_was(run: Run, stored: Path,
     )
     assert (child.returncode, child.stdout, child.stderr) == (128 + number, "", "")
     assert {path.name: path.read_bytes() for path in stored.iterdir()} == before
+
+
+# As a disk without room, but for the folder of the backup: no file can grow.
+FULL = """
+import resource, sys
+from badge_bridge import cli
+LIMIT = resource.RLIMIT_FSIZE
+def at(event, arguments):
+    if event == "sqlite3.connect":
+        grow = resource.RLIM_INFINITY if ".part" in str(arguments[0]) else 0
+        resource.setrlimit(LIMIT, (grow, resource.RLIM_INFINITY))
+sys.addaudithook(at)
+cli.main()
+"""
+
+
+def on_a_full_disk(folder: Path, *typed: str) -> tuple[int, str, str]:
+    child = subprocess.run(
+        [sys.executable, "-c", FULL, *typed, "--state", f"sqlite:///{folder}/state.db"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return child.returncode, child.stdout, child.stderr
+
+
+@pytest.mark.slow
+def test_store_on_a_full_disk_can_be_looked_at_and_rescued(stored: Path) -> None:
+    """Nobody has it open, and what SQLite makes beside it cannot be made: it is read without."""
+    code, out, err = on_a_full_disk(stored, "events", "list", "--json")
+    assert (code, [row["key"] for row in json.loads(out)]) == (0, ["s:2", "s:1"])
+    assert "see that its disk has room and is healthy, then try again" in err
+    assert "it is read all the same" in err
+    code, out, _ = on_a_full_disk(stored, "events", "show", "s:1", "--json")
+    assert (code, json.loads(out)["state"]) == (0, "done")
+    code, out, err = on_a_full_disk(stored, "backup", "rescued.db")
+    assert (code, err) == (0, "")
+    assert out.startswith("rescued.db: 2 events (1 done, 1 waiting), ")
+
+
+@pytest.mark.slow
+def test_full_disk_is_told_without_a_promise_when_nothing_runs_yet(stored: Path) -> None:
+    """A command that ends does not go on by itself, as `serve` does once there is room again."""
+    code, out, err = on_a_full_disk(stored, "events", "redrive", "s:1")
+    assert (code, out) == (1, "")
+    assert "see that its disk has room and is healthy, then try again" in err
+    assert "no restart is needed" not in err
+
+
+async def test_store_of_an_older_version_is_not_read_when_it_cannot_be_written(stored: Path) -> None:
+    """Its tables are not those that are asked."""
+    connection = sqlite3.connect(stored / "state.db")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    store = SqliteStore(stored / "state.db")
+    with pytest.raises(StoreUnavailable, match="was written by an older version"):
+        await store.open_to_read()
+
+
+async def test_store_that_is_opened_to_read_refuses_to_write(stored: Path) -> None:
+    """And says so as any store that is not open."""
+    store = SqliteStore(stored / "state.db")
+    await store.open_to_read()
+    assert [event.key for event in (await store.list()).events] == ["s:2", "s:1"]
+    with pytest.raises(StoreUnavailable, match="not open"):
+        await store.accept([item("s:3")])
+    await store.close()
 
 
 @pytest.mark.slow

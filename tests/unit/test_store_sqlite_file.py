@@ -308,3 +308,13 @@ def test_unavailable_says_what_to_do_when_file_is_the_trouble(code: int, advice:
 def test_unavailable_is_silent_when_request_is_the_trouble(error: Exception) -> None:
     """A mistake in a request or in the code is not blamed on the disk."""
     assert unavailable(error, "state.db") is None
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE])
+def test_unavailable_says_no_restart_when_something_is_at_work(code: int) -> None:
+    """Who has the store open goes on by itself when the disk has room; who cannot open it does not."""
+    error = sqlite3.OperationalError("as sqlite says")
+    error.sqlite_errorcode = code
+
+    assert "no restart is needed (" in str(unavailable(error, "state.db"))
+    assert "then try again (" in str(unavailable(error, "state.db", opening=True))

@@ -21,6 +21,7 @@ from pathlib import Path
 from badge_bridge.errors import SettingsError
 from badge_bridge.store.sqlite.contents import BackupFailed, Contents, Stopped, Stopping, count, examine, stoppable
 from badge_bridge.store.sqlite.file import COMPANIONS, LOCKED_SECONDS, unavailable
+from badge_bridge.store.sqlite.read_only import read_only
 
 __all__ = ["backup", "copy_store", "part_of", "put_in_place"]
 
@@ -132,7 +133,9 @@ def copy_store(store: str, part: Path, *, stopping: Stopping) -> Contents:
             with stoppable(source, stopping):
                 there = count(source, store)
         except sqlite3.Error as error:
-            raise unavailable(error, store) or BackupFailed(f"the store {store} cannot be read ({error})") from error
+            raise unavailable(error, store, opening=True) or BackupFailed(
+                f"the store {store} cannot be read ({error})"
+            ) from error
         try:
             _copy(source, part, stopping)
         except sqlite3.Error as error:
@@ -141,10 +144,33 @@ def copy_store(store: str, part: Path, *, stopping: Stopping) -> Contents:
 
 
 def _source(store: str) -> sqlite3.Connection:
+    """A connection that is only read from, whether the store can be written or not.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+        BackupFailed: it cannot be read, for a reason that is not known.
+    """
+    try:
+        return _tidy_source(store)
+    except sqlite3.Error as error:
+        try:
+            return read_only(store)
+        except sqlite3.Error:
+            raise unavailable(error, store, opening=True) or BackupFailed(
+                f"the store {store} cannot be read ({error})"
+            ) from error
+
+
+def _tidy_source(store: str) -> sqlite3.Connection:
     # Not read only: the last one that closes such a store tidies up its companions.
     uri = f"{Path(store).absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=LOCKED_SECONDS)
-    connection.execute("PRAGMA query_only = ON")
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

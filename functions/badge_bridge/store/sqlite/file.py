@@ -26,9 +26,8 @@ LOOK_SECONDS = 1.0
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
 _ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full; free some space on it, no restart is needed",
-    sqlite3.SQLITE_IOERR: "it cannot be written or read; see that its disk has room and is healthy, "
-    "no restart is needed",
+    sqlite3.SQLITE_FULL: "the disk is full; free some space on it",
+    sqlite3.SQLITE_IOERR: "it cannot be written or read; see that its disk has room and is healthy",
     sqlite3.SQLITE_READONLY: "it may not be written; make the file, its -wal and -shm files and its folder writable "
     "for this user",
     sqlite3.SQLITE_BUSY: "another program keeps it locked; end that program (a backup, or a sqlite3 shell inside "
@@ -42,16 +41,24 @@ _ADVICE = {
     sqlite3.SQLITE_NOMEM: "the machine has no memory left",
 }
 
+_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
-def unavailable(error: BaseException, path: str) -> StoreUnavailable | None:
-    """What to tell the user where the file, not the request, is the trouble; None for any other error."""
+
+def unavailable(error: BaseException, path: str, *, opening: bool = False) -> StoreUnavailable | None:
+    """What to tell the user where the file, not the request, is the trouble; None for any other error.
+
+    `opening`: nothing is at work yet that would go on by itself.
+    """
     if isinstance(error, StoreUnavailable):
         return error
     if isinstance(error, OSError):
         return StoreUnavailable(f"the store {path} cannot be used: {error.strerror or error}")
     if not isinstance(error, sqlite3.Error):
         return None
-    advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    advice = _ADVICE.get(code)
+    if advice and code in _PASSING:
+        advice += ", then try again" if opening else ", no restart is needed"
     return StoreUnavailable(f"the store {path}: {advice} ({error})") if advice else None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from badge_bridge.store.sqlite.file import StateFile, unavailable
+from badge_bridge.store.sqlite.file import unavailable
 
 __all__ = ["Reader"]
 
@@ -16,10 +16,13 @@ T = TypeVar("T")
 
 
 class Reader:
-    """One thread with a connection for reading, made when it is first needed and again after it was lost."""
+    """One thread with a connection for reading, which `connect` makes when it is first needed and again after it was
+    lost; `path` is said in errors.
+    """
 
-    def __init__(self, file: StateFile) -> None:
-        self._file = file
+    def __init__(self, connect: Callable[[], sqlite3.Connection], path: str) -> None:
+        self._connect = connect
+        self._path = path
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="badge-bridge-reader")
 
@@ -33,7 +36,7 @@ class Reader:
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._connection is None:
-                self._connection = self._file.connect(read_only=True)
+                self._connection = self._connect()
             self._connection.execute("BEGIN")
             try:
                 return work(self._connection)
@@ -41,7 +44,7 @@ class Reader:
                 self._connection.execute("ROLLBACK")  # it was only read
         except (sqlite3.Error, OSError) as error:
             self._disconnect()
-            raise unavailable(error, self._file.path) or error from error
+            raise unavailable(error, self._path) or error from error
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -19,7 +19,7 @@ from badge_bridge.store.forgetting import KEY_NOTE
 from badge_bridge.store.legs import Stage
 from badge_bridge.store.records import readable
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "check_current", "is_older", "migrate"]
 
 logger = logging.getLogger(__name__)
 
@@ -340,6 +340,18 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
         )
     assert isinstance(version, int)
     return version
+
+
+def check_current(connection: sqlite3.Connection, path: str) -> None:
+    """See that a file which cannot be written needs not be.
+
+    Raises:
+        StoreUnavailable: it is not of this version's schema.
+    """
+    if _version(connection, path) < len(MIGRATIONS):
+        raise StoreUnavailable(
+            f"{path} was written by an older version of Badge Bridge; it has to be written to be brought up to date"
+        )
 
 
 def is_older(path: str) -> bool:

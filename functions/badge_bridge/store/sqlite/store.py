@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,10 +38,11 @@ from badge_bridge.store.sqlite.acceptance import Acceptance
 from badge_bridge.store.sqlite.checkpoints import Checkpoints
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
 from badge_bridge.store.sqlite.forgetting import Forgetter
+from badge_bridge.store.sqlite.read_only import read_only
 from badge_bridge.store.sqlite.reader import Reader
 from badge_bridge.store.sqlite.remains import remains
 from badge_bridge.store.sqlite.restore import read_mark
-from badge_bridge.store.sqlite.schema import is_older
+from badge_bridge.store.sqlite.schema import check_current, is_older
 from badge_bridge.store.sqlite.searching import search
 from badge_bridge.store.sqlite.writer import Writer
 
@@ -138,9 +140,22 @@ class SqliteStore:
         except BaseException:
             self._file.close()
             raise
-        self._reader = Reader(self._file)
+        self._reader = Reader(partial(self._file.connect, read_only=True), self.path)
         self._forgetter = Forgetter(self._read, self._write, self._secret)
         self._checkpoints.open()
+
+    async def open_to_read(self) -> None:
+        """Open it for reading alone, which needs no room on its disk and no right to write; writing raises.
+
+        Raises:
+            StoreUnavailable: it cannot be read either, or is of another version.
+        """
+        self._reader = Reader(partial(read_only, self.path), self.path)
+        try:
+            await self._read(lambda connection: check_current(connection, self.path))
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         reader, self._reader = self._reader, None
@@ -325,6 +340,12 @@ class SqliteStore:
         reads.ping(connection)
 
     def _prepare(self) -> sqlite3.Connection:
+        try:
+            return self._begin()
+        except (sqlite3.Error, OSError) as error:
+            raise unavailable(error, self.path, opening=True) or error from error
+
+    def _begin(self) -> sqlite3.Connection:
         connection, alone = self._file.open()
         try:
             if alone:
