@@ -82,6 +82,7 @@ def test_restore_says_what_is_where(run: Run, stored: Path) -> None:
             "gcloud firestore backups schedules create --project=acme-crm",
         ),
         ("restore absent.db", 2, "there is no backup"),
+        ("restore .", 2, " is a folder; name the backup in it"),
         ("restore rules.yaml", 1, "not a SQLite file"),
         (
             "restore one.db --state firestore://acme-crm/bridge",
@@ -148,6 +149,15 @@ def test_interrupted_command_leaves_everything_as_it_was(run: Run, stored: Path,
     )
     assert (child.returncode, child.stdout, child.stderr) == (128 + number, "", "")
     assert {path.name: path.read_bytes() for path in stored.iterdir()} == before
+
+
+def test_restore_advises_another_user_when_that_would_help(run: Run, stored: Path) -> None:
+    """A lock that cannot be opened for another reason than a missing right is not told to be a matter of rights."""
+    run("backup", "one.db")
+    (stored / "state.db.lock").unlink()
+    (stored / "state.db.lock").mkdir()
+    code, _, err = run("restore", "one.db")
+    assert (code, err) == (1, f"badge-bridge: {stored}/state.db.lock cannot be opened: Is a directory\n")
 
 
 # As a disk without room, but for the folder of the backup: no file can grow.

@@ -10,6 +10,7 @@ attaches a badge look there first (`attaching.py`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -83,6 +84,8 @@ def read_mark(connection: sqlite3.Connection) -> float | None:
 
 
 def _refuse(given: Path, path: Path) -> None:
+    if given.is_dir():
+        raise SettingsError(f"{given} is a folder; name the backup in it")
     if not given.is_file():
         raise SettingsError(f"there is no backup {given}")
     if given == path or (path.exists() and given.samefile(path)):
@@ -105,7 +108,8 @@ def _alone(path: Path) -> Iterator[None]:
     try:
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise BackupFailed(f"{path}.lock cannot be opened: {error.strerror}; run this as serve's user") from error
+        remedy = "; run this as serve's user" if error.errno in {errno.EACCES, errno.EPERM} else ""
+        raise BackupFailed(f"{path}.lock cannot be opened: {error.strerror}{remedy}") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
