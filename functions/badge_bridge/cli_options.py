@@ -70,11 +70,12 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
     """Run in uvloop, as the servers do. Ctrl-C ends a command with 130 and no traceback; `interrupted` says what is
     half done then.
     """
-    import uvloop
-
     try:
+        import uvloop
+
         return uvloop.run(work)
     except KeyboardInterrupt:
+        work.close()  # it may not have begun
         if interrupted:
             fail(interrupted, 130)
         sys.exit(130)

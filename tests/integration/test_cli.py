@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +22,7 @@ from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Accepted, Settlement
 from support.commands import Run, commands
 from support.deliveries import RULES, environ
+from support.programs import ROOT
 
 NOW = 1_795_345_200.0
 
@@ -266,3 +270,28 @@ rules: [{{name: r, on: x, badge: missed}}]
     assert code == 2
     assert "ENCRYPTION_KEY is not set" in err
     assert [path.name for path in tmp_path.iterdir()] == ["rules.yaml"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loading", ["typer", "uvloop"])
+def test_ctrl_c_is_quiet_when_the_command_line_is_still_loading(tmp_path: Path, loading: str) -> None:
+    """Whatever is being imported, by the module or by the command itself: exit code 130 and no traceback."""
+    (tmp_path / f"{loading}.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n", "utf-8")
+    (tmp_path / "state.db").touch()
+    child = subprocess.run(
+        [sys.executable, "-m", "badge_bridge", "events", "list", "--state", f"sqlite:///{tmp_path}/state.db"],
+        # Not ignored, as it is for what a shell runs in its background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (child.returncode, child.stdout, child.stderr) == (130, "", "")
+
+
+def test_installed_command_is_what_python_m_runs() -> None:
+    """Both begin where nothing is loaded yet."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"badge-bridge": "badge_bridge.__main__:main"}
