@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from badge_bridge.configuration import Google, configured, names_secrets, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
 from badge_bridge.portal.doctor import Check
+from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.settings import Settings
 from badge_bridge.store import open_store
@@ -155,8 +156,13 @@ async def _paused(store: Store, lanes: Sequence[str], now: float) -> list[Check]
     paused = [pause for pause in await store.paused(lanes) if pause.until > now]
     if not paused:
         return [Check("pauses", "ok", "nothing is paused")]
-    told = "\n".join(f"{pause.lane} rests until {_moment(pause.until)}: {pause.reason}" for pause in paused)
-    mend = "When what is named is mended, the bridge goes on by itself; a restart with a new credential is quicker."
+    reasons = [parse(pause.reason) for pause in paused]
+    told = "\n".join(
+        f"{pause.lane} rests until {_moment(pause.until)}: {reason.message}"
+        for pause, reason in zip(paused, reasons, strict=True)
+    )
+    mend = "When what is named is mended, the bridge goes on by itself"
+    mend += "; a restart with a new credential is quicker." if any(reason.refused for reason in reasons) else "."
     return [Check("pauses", "warning", told, mend)]
 
 

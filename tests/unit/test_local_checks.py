@@ -11,6 +11,7 @@ import pytest
 from badge_bridge.errors import SettingsError
 from badge_bridge.local_checks import check_encryption_key, check_rules, check_sources, check_store
 from badge_bridge.portal.doctor import Check
+from badge_bridge.portal.reasons import Reason
 from badge_bridge.settings import Settings
 from badge_bridge.store.sqlite import SqliteStore
 from support.deliveries import RULES, environ
@@ -171,6 +172,17 @@ async def test_what_is_paused_is_told_with_its_reason(tmp_path: Path) -> None:
     pauses = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", ["main", "other"], now=NOW))["pauses"]
     assert pauses.status == "warning"
     assert pauses.found == "main rests until 2026-11-22 11:01:30 UTC: no connection"
+    assert pauses.mend == "When what is named is mended, the bridge goes on by itself."
+
+
+async def test_a_new_credential_is_advised_when_one_was_refused(tmp_path: Path) -> None:
+    """The mark by which the bridge knows the refused one says nothing to a person."""
+    store = await store_at(tmp_path / "state.db")
+    await store.pause("main", until=NOW + 90, reason=str(Reason("X", "portal main: refused with X", "3fa9c1d2")))
+    await store.close()
+    pauses = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", ["main"], now=NOW))["pauses"]
+    assert pauses.found == "main rests until 2026-11-22 11:01:30 UTC: portal main: refused with X"
+    assert pauses.mend.endswith("; a restart with a new credential is quicker.")
 
 
 async def test_a_store_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
