@@ -11,6 +11,7 @@ from rich.text import Text
 
 from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.portal.reasons import parse
 from badge_bridge.store.protocol import Attempt, Pause, StoredEvent
 from badge_bridge.terminal_text import json_shown, plain
 
@@ -84,7 +85,10 @@ def _next_try(stored: StoredEvent, pause: Pause | None) -> str:
         return f"at {clock(stored.due)}"
     if pause is None:
         return f"at {clock(stored.due)}, or at once where that is over"
-    return f"when {stored.lane} is usable again; it is paused until {clock(pause.until)}: {pause.reason}"
+    reason = parse(pause.reason).message
+    # The event that met the trouble has told it above, those that came later have not.
+    why = "" if any(attempt.reason == reason for attempt in stored.history) else f": {reason}"
+    return f"when {stored.lane} is usable again; it is paused until {clock(pause.until)}{why}"
 
 
 def _facts(stored: StoredEvent) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.portal.reasons import Reason
 from badge_bridge.store import open_store
 from badge_bridge.store.protocol import Accepted, Settlement
 from support.commands import Run, commands
@@ -111,6 +112,31 @@ def test_events_list_refuses_an_unknown_state(run: Run, stored: list[str]) -> No
     assert code == 2
     assert "'lost'" in err
     assert "waiting, working, done, ignored, joined, dead" in err
+
+
+@pytest.mark.parametrize("met", ["the refusal", "its pause"])
+def test_events_show_tells_once_why_an_event_waits(run: Run, stored: list[str], met: str) -> None:
+    """The refusal is in the attempt that met it, or else with the pause; the mark of the credential is in neither."""
+    refusal = "portal main: crm.activity.add was refused with NO_AUTH_FOUND (HTTP 401): who asked is not known"
+
+    async def wait() -> None:
+        store = open_store("sqlite:///state.db")
+        await store.open()
+        await store.pause("main", until=NOW + 60, reason=str(Reason("NO_AUTH_FOUND", refusal, "3fa9c1d2")))
+        claim = await store.claim("reception:2", now=NOW + 10, lease=60)
+        assert claim is not None
+        reason = refusal if met == "the refusal" else "portal main: crm.activity.add waits for lane main: NO_AUTH_FOUND"
+        await store.settle(
+            claim, Settlement(state="waiting", ended_at=NOW + 11, due=NOW + 60, lane="main", reason=reason)
+        )
+        await store.close()
+
+    asyncio.run(wait())
+    code, out, _ = run("events", "show", "reception:2")
+    assert code == 0
+    assert "when main is usable again; it is paused until 2026-11-22 " in out
+    assert out.count(refusal) == 1
+    assert "refused credential" not in out
 
 
 def test_events_show_tells_the_life_of_an_event(run: Run, stored: list[str]) -> None:

@@ -52,7 +52,7 @@ ALLOWED = {
     "delivery_files": {*LEAVES, "curl_commands", "sources"},
     "explain_json": {*LEAVES, "explain", "life", "on_cards", "rulesfile"},
     "terminal_text": LEAVES,
-    "terminal": {*LEAVES, "on_cards", "store", "terminal_text"},
+    "terminal": {*LEAVES, "on_cards", "portal", "store", "terminal_text"},
     "terminal_explain": {*LEAVES, "explain", "on_cards", "rulesfile", "store", "terminal", "terminal_text"},
     "terminal_portal": {*LEAVES, "portal", "terminal_text"},
     "ensuring": {*LEAVES, "portal", "rulesfile"},
