@@ -294,6 +294,25 @@ def test_copy_beside_the_store_is_told_of(run: Run, tmp_path: Path, ending: str)
     assert files_with(tmp_path) == [copy.name]
 
 
+@pytest.mark.parametrize("written", ["493090182055", "1493090182055", "14930901820", "4930901820", "0049 30 901820"])
+def test_number_is_neither_missed_nor_made_where_a_file_is_read_in_portions(
+    run: Run, tmp_path: Path, written: str
+) -> None:
+    """A longer number is none of the person's wherever a portion begins or ends, and his own is found there."""
+    in_store(tmp_path, fill)
+    portion, kept = 1 << 20, 1_024
+    places = [(end, before) for end in (portion, portion - 256, portion - kept) for before in range(len(written) + 1)]
+    for end, before in places:
+        whole = (b"." * (end - before) + written.encode()).ljust(portion + kept, b".")
+        (tmp_path / f"badge-bridge.db.{end}-{before}").write_bytes(whole)
+    (tmp_path / "badge-bridge.db.end").write_bytes(b"." * (portion - len(written)) + written.encode())
+
+    code, out, _ = run(NUMBER, "--yes")
+
+    is_his = written in ("4930901820", "0049 30 901820")
+    assert (code, out.count("left: ")) == ((1, len(places) + 1) if is_his else (0, 0)), out
+
+
 def test_interrupted_command_says_that_a_part_is_erased(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,8 +88,8 @@ class Forgetting(Protocol):
     async def remains(self, matches: Callable[[bytes], int | None]) -> Sequence[Remains]:
         """Where in its files, and in those of its name beside them, is what was erased; empty where the store has none.
 
-        `matches` gives the position of what it finds in some bytes, or None; a find is at most 256 bytes long. What is
-        free in the files is overwritten first, as far as that is needed.
+        `matches` gives the position of what it finds in some bytes, or None; a find is at most 1,024 bytes long, and no
+        digit stands before or behind it. What is free in the files is overwritten first, as far as that is needed.
         """
 
 

@@ -26,7 +26,8 @@ _FILES = ("", "-wal", "-shm")
 _BUSY = "others are reading or writing; erase again, or when they have stopped"
 _COPY = "it is another file beside the store, from before a restore or a copy; delete it when nobody needs it"
 _CHUNK = 1 << 20
-_OVERLAP = 256
+_OVERLAP = 1024
+_DIGITS = b"0123456789"
 _TRIES = 3
 """How often the log is tried to be emptied, while others read or write; each waits as long as any other write."""
 _PAUSE = 0.25
@@ -88,11 +89,16 @@ def _places(path: Path, matches: Callable[[bytes], int | None]) -> Iterator[int]
         return
     with file:
         start, kept, last = 0, b"", -1
-        while chunk := file.read(_CHUNK):
-            found = matches(kept + chunk)
+        while True:
+            chunk = file.read(_CHUNK)
+            window = kept + chunk
+            # Digits at its end may go on, and be a longer number then; at the end of the file they do not.
+            found = matches(window.rstrip(_DIGITS) if chunk else window)
             place = start - len(kept) + found if found is not None else last
             if place != last:
                 yield place
+            if not chunk:
+                return
             last = place
             start += len(chunk)
-            kept = chunk[-_OVERLAP:]
+            kept = window[-_OVERLAP:].lstrip(_DIGITS) if len(window) > _OVERLAP else window
