@@ -14,7 +14,6 @@ import base64
 import hmac
 import json
 import logging
-import subprocess
 import sys
 import tempfile
 import time
@@ -42,6 +41,7 @@ from badge_bridge.sources.receiving import read
 from badge_bridge.store import opened_store
 from bench.speed.contenders import EMPTY_FUNCTION, rules
 from bench.speed.deliveries import KEY, SECRET, write_requests
+from bench.speed.processes import printed
 
 __all__ = ["measured"]
 
@@ -55,9 +55,8 @@ Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 def measured(runs: int) -> dict[str, float]:
     """The stages by name, measured in a process of its own."""
-    command = [sys.executable, "-m", "bench.speed.accept_stages", str(runs)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
-    return {str(name): float(microseconds) for name, microseconds in json.loads(said).items()}
+    said = json.loads(printed("accept_stages", runs, seconds=300))
+    return {str(name): float(microseconds) for name, microseconds in said.items()}
 
 
 class _Wire(asyncio.Transport):

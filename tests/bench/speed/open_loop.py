@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import select
 import socket
-import subprocess
 import sys
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from bench.speed.deliveries import Requests
 from bench.speed.figures import percentile
+from bench.speed.processes import printed
 
 __all__ = ["Paced", "paced"]
 
@@ -46,9 +46,7 @@ def paced(port: int, requests: Requests, rate: float, seconds: float, connection
         AssertionError: something was refused, or not answered.
     """
     arguments = [port, requests.path, requests.size, rate, seconds, connections]
-    command = [sys.executable, "-m", "bench.speed.open_loop", *map(str, arguments)]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60)
-    said = json.loads(ran.stdout)
+    said = json.loads(printed("open_loop", *arguments, seconds=seconds + 60))
     assert not said["refused"], f"{said['refused']} requests were refused"
     assert said["answered"] == said["sent"], f"{said['sent'] - said['answered']} requests were not answered"
     return Paced(said["answered"], said["p50_ms"], said["p99_ms"], said["late_p99_ms"])

@@ -6,15 +6,31 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Running", "free_port", "running"]
+__all__ = ["Running", "free_port", "printed", "running"]
 
 _DEADLINE = 60.0
+
+
+_TESTS = Path(__file__).resolve().parents[2]
+
+
+def printed(module: str, *arguments: object, seconds: float) -> str:
+    """What a module of this package prints when it is run, in a process of its own and in so many seconds.
+
+    Raises:
+        subprocess.SubprocessError: it failed, or took longer.
+    """
+    command = [sys.executable, "-m", f"{__package__}.{module}", *map(str, arguments)]
+    path = os.pathsep.join(filter(None, (str(_TESTS), os.environ.get("PYTHONPATH"))))
+    env = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds, env=env).stdout
 
 
 def free_port() -> int:
