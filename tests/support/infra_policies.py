@@ -22,6 +22,9 @@ class Infra(NamedTuple):
 
 Policy = Callable[[Infra], Iterator[str]]
 
+_OF_SERVE = {"ADMIN", "ADMIN_URL", "METRICS_TOKEN"}
+"""Settings of a listener that no function has."""
+
 _EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 _SUBSCRIPTION = "google_pubsub_subscription"
 
@@ -223,7 +226,7 @@ def the_database_is_protected(infra: Infra) -> Iterator[str]:
 
 
 def settings_and_environment_are_the_same(infra: Infra) -> Iterator[str]:
-    settings = {setting.name for setting in SETTINGS} | {"GOOGLE_CLOUD_PROJECT"}
+    settings = {setting.name for setting in SETTINGS} - _OF_SERVE | {"GOOGLE_CLOUD_PROJECT"}
     given = set(re.findall(r"\b([A-Z][A-Z_]{3,})\s*[=:]", str(infra.plan.locals["environment"])))
     reserved = infra.plan.named("variable")["environment"]["validation"]
     kept = set(re.findall(r"\"([A-Z_]+)\"", str(reserved)))

@@ -106,7 +106,8 @@ asyncio.run(work())
 
 def crash(folder: Path) -> None:
     """Leave a log beside the store, with an event in it."""
-    subprocess.run([sys.executable, "-c", CRASH, str(folder / "state.db")], check=True, timeout=60)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", CRASH, str(folder / "state.db")], env=environ, check=True, timeout=60)
 
 
 async def test_restore_marks_the_store(folder: Path) -> None:
