@@ -13,8 +13,7 @@ where an OAuth application gets into its portal (`installation.py`). Answers:
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import ClientDisconnect, Request
@@ -40,6 +39,7 @@ from badge_bridge.probes import HEALTH, PROBES, Probed, health, probe
 from badge_bridge.sources.base import Delivery, Reply
 from badge_bridge.sources.receiving import HOOK
 from badge_bridge.store.protocol import Store
+from badge_bridge.time_limit import within
 
 if TYPE_CHECKING:
     from badge_bridge.portal.oauth import Installer
@@ -81,12 +81,12 @@ async def _route(request: Request, bridge: Front) -> Response:
     if path in HEALTH:
         return await health(request, bridge.store)
     if path == "/install" and bridge.installers:
-        with bind_request(request.headers):
+        with bind_request(_headers(request)):
             return await _refusing(path, _install(request, bridge), bridge)
     hook = HOOK.fullmatch(path)
     if hook is None:
         return JSONResponse({"error": "there is nothing at this path"}, status_code=404)
-    with bind_request(request.headers):
+    with bind_request(_headers(request)):
         return await _refusing(hook[1], _receive(request, hook[1], hook[2], bridge), bridge)
 
 
@@ -114,7 +114,7 @@ async def _delivery(request: Request, bridge: Front, share: BodyShare, most: int
     return Delivery(
         method=scope["method"],
         query=scope["query_string"].decode("latin-1"),
-        headers=[(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]],
+        headers=list(_headers(request)),
         body=body,
         received_at=bridge.clock(),
         path=path,
@@ -157,26 +157,35 @@ def _header(request: Request, name: bytes, default: bytes) -> bytes:
     return default
 
 
+def _headers(request: Request) -> Iterator[tuple[str, str]]:
+    """The headers as text, for whoever may want them: a delivery needs none of starlette's mapping of them."""
+    return ((key.decode("latin-1"), value.decode("latin-1")) for key, value in request.scope["headers"])
+
+
 async def _body(request: Request, share: BodyShare, most: int) -> bytes:
+    """The raw body, in the time that it has."""
+    try:
+        return await within(BODY_TIMEOUT, _whole_body(request, share, most))
+    except TimeoutError:
+        raise BodyTooSlow(f"the body did not arrive within {BODY_TIMEOUT:g} s") from None
+
+
+async def _whole_body(request: Request, share: BodyShare, most: int) -> bytes:
     """The raw body, never more than `most` bytes of it, whatever Content-Length says."""
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            more = True
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > most:
-                    raise BodyTooLarge(_too_large(most))
-                share.take(len(chunk))
-                chunks.append(chunk)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise BodyTooSlow(f"the body did not arrive within {BODY_TIMEOUT:g} s") from None
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            raise BodyTooLarge(_too_large(most))
+        share.take(len(chunk))
+        chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 

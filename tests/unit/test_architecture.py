@@ -43,6 +43,7 @@ ALLOWED = {
     "settings": LEAVES,
     "connections": {*LEAVES, "observability"},
     "body_budget": LEAVES,
+    "time_limit": LEAVES,
     "probes": {*LEAVES, "store"},
     "metrics": {*LEAVES, "store"},
     "serving": {*LEAVES, "connections"},

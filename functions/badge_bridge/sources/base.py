@@ -58,9 +58,11 @@ class Delivery:
 
     def __post_init__(self) -> None:
         # Once for all: a delivery is asked for half a dozen of its headers.
-        named: dict[str, str | None] = {}
-        for name, value in self.headers:
-            named[name] = value if named.get(name, value) == value else None
+        named: dict[str, str | None] = dict(self.headers)
+        if len(named) != len(self.headers):
+            named.clear()
+            for name, value in self.headers:
+                named[name] = value if named.get(name, value) == value else None
         object.__setattr__(self, "_named", named)
 
     def header(self, name: str) -> str | None:
