@@ -138,8 +138,8 @@ def _plain(app: Any) -> Callable[[], asyncio.Protocol]:
     return _server(app, HttpToolsProtocol)
 
 
-def _server(app: Any, protocol: Any) -> Callable[[], asyncio.Protocol]:
-    options: dict[str, Any] = {"ws": "none", "lifespan": "off", "access_log": False, "log_config": None}
+def _server(app: Any, protocol: Any, **beside: bool) -> Callable[[], asyncio.Protocol]:
+    options: dict[str, Any] = {"ws": "none", "lifespan": "off", "access_log": False, "log_config": None, **beside}
     config = uvicorn.Config(app, http=protocol, timeout_keep_alive=3600, **options)
     config.load()
     state = ServerState()
@@ -184,7 +184,7 @@ async def _serve(runs: int, folder: Path) -> dict[str, float]:
     ):
 
         async def measure(front: Any) -> tuple[float, float]:
-            server = _server(create_app(front), guarded(ConnectionLimits(), HttpProtocol))
+            server = _server(create_app(front), guarded(ConnectionLimits(), HttpProtocol), proxy_headers=False)
             return await _measure(server, runs, folder)
 
         answered, _ = await measure(_Begun(bridge))
