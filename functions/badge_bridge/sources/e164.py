@@ -18,6 +18,8 @@ _LONGEST_CODE = 3
 
 
 class _Plan(NamedTuple):
+    size: int
+    """Digits of the country's code."""
     lengths: frozenset[int]
     """Digits that a national number may have."""
     prefix: re.Pattern[str] | None
@@ -28,21 +30,23 @@ def is_e164(text: str) -> bool:
     """Whether the parser would give back this text; False may also mean that only the parser knows."""
     if not _DIGITS.fullmatch(text):
         return False
-    for size in range(1, _LONGEST_CODE + 1):
-        plan = _plan(int(text[1 : 1 + size]))
-        if plan is not None:
-            national = text[1 + size :]
-            if len(national) not in plan.lengths or national[0] == "0":
-                return False
-            return plan.prefix is None or not plan.prefix.match(national)
-    return False
+    plan = _plan(text[1 : 1 + _LONGEST_CODE])
+    if plan is None:
+        return False
+    national = text[1 + plan.size :]
+    if len(national) not in plan.lengths or national[0] == "0":
+        return False
+    return plan.prefix is None or not plan.prefix.match(national)
 
 
-@cache  # for at most a thousand codes
-def _plan(code: int) -> _Plan | None:
+@cache  # for at most a thousand beginnings
+def _plan(digits: str) -> _Plan | None:
+    """That of the country with whose code these digits begin."""
     import phonenumbers  # noqa: PLC0415 - its tables are paid for when a number is to be read
 
-    if code not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+    codes = [int(digits[:size]) for size in range(1, _LONGEST_CODE + 1)]
+    code = next((code for code in codes if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), None)
+    if code is None:
         return None
     region = phonenumbers.region_code_for_country_code(code)
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
@@ -50,4 +54,4 @@ def _plan(code: int) -> _Plan | None:
         return None
     written = metadata.national_prefix_for_parsing
     lengths = frozenset(length for length in metadata.general_desc.possible_length if length > 1)
-    return _Plan(lengths, re.compile(written) if written else None)
+    return _Plan(len(str(code)), lengths, re.compile(written) if written else None)

@@ -10,10 +10,9 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -37,6 +36,13 @@ _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
 _MAX_NAME = 500
 _FIELD = re.compile(r"\bbody\.(\w+(?:\.\w+(?![\w(]))*)")
+
+
+@cache
+def _engine() -> tuple[type[Activation], type[EvaluationError]]:
+    from badge_bridge.cel import Activation, EvaluationError  # noqa: PLC0415 - loaded only where expressions are used
+
+    return Activation, EvaluationError
 
 
 def _compile(text: str, *names: str, returns: str = "dyn") -> Program:
@@ -115,8 +121,7 @@ class EventMapping(EventExpressions):
     id: NumberExpression | None = Field(default=None, description="CEL for the sender's own id of the event.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFields:
+class EventFields(NamedTuple):
     """What the expressions gave. Phone numbers are as received; what was not given is "" or None."""
 
     type: str = ""
@@ -138,9 +143,12 @@ class EventReader:
 
     def __init__(self, mapping: EventExpressions) -> None:
         expressions = mapping.model_dump(exclude_none=True)
-        self._programs = {name: _compile(text) for name, text in expressions.items()}
+        self._programs: list[tuple[str, Program, Callable[[Any], Any], bool]] = [
+            (name, _compile(text), _CONVERT.get(name, _text_or_number), name in _REQUIRED)
+            for name, text in expressions.items()
+        ]
         self._text = " ".join(expressions.values())
-        self._needs = frozenset(name for program in self._programs.values() for name in program.reads)
+        self._needs = frozenset(name for _, program, *_ in self._programs for name in program.reads)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -162,31 +170,23 @@ class EventReader:
         return partial(self._read, told)
 
     def _read(self, told: Mapping[str, Any], body: Mapping[str, Any]) -> EventFields:
-        from badge_bridge import cel  # noqa: PLC0415 - the engine is loaded only where it is used
-
-        values = cel.Activation({**told, "body": body})
+        activation, failure = _engine()
+        values = activation({**told, "body": body})
         found: dict[str, Any] = {}
-        for name, program in self._programs.items():
-            value = self._value(name, program, values, cel.EvaluationError)
-            if value is not None:
-                found[name] = value
+        for name, program, convert, required in self._programs:
+            try:
+                value = program.evaluate(values)
+            except failure as error:
+                if error.kind == "missing" and not required:
+                    continue
+                raise Impossible(error.message, field=f"event.{name}") from error
+            if value is None and not required:
+                continue
+            try:
+                found[name] = convert(value)
+            except ValueError as error:
+                raise Impossible(str(error), field=f"event.{name}") from error
         return EventFields(**found)
-
-    def _value(self, name: str, program: Program, values: Activation, failure: type[EvaluationError]) -> Any:
-        required = name in _REQUIRED
-        try:
-            value = program.evaluate(values)
-        except failure as error:
-            if error.kind == "missing" and not required:
-                return None
-            raise Impossible(error.message, field=f"event.{name}") from error
-        if value is None and not required:
-            return None
-        convert: Callable[[Any], Any] = _CONVERT.get(name, _text_or_number)
-        try:
-            return convert(value)
-        except ValueError as error:
-            raise Impossible(str(error), field=f"event.{name}") from error
 
 
 def _headers(delivery: Delivery) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -162,8 +161,7 @@ def _e164(text: str, country: str | None) -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-@dataclass(frozen=True, slots=True)
-class Parties:
+class Parties(NamedTuple):
     """The two ends of a call; `line` is ours, `subject` the customer's."""
 
     caller: str
@@ -172,7 +170,7 @@ class Parties:
     subject: str
     withheld: bool
     """The caller hides his number."""
-    extensions: Mapping[str, str] = field(default_factory=dict)
+    extensions: Mapping[str, str]
     """Of the caller and the callee, where a number has one."""
 
     @property
@@ -191,7 +189,8 @@ def parties(
 
     Where the direction is not known, the caller is taken for the customer and no line is named.
     """
-    calling, called = (read_number(end, country, may_lack_plus=may_lack_plus) for end in (caller, callee))
+    calling = read_number(caller, country, may_lack_plus=may_lack_plus)
+    called = read_number(callee, country, may_lack_plus=may_lack_plus)
     ends = {
         "inbound": (called.text, calling.text),
         "outbound": (calling.text, called.text),
