@@ -198,9 +198,8 @@ def _come_back(error: str) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(
-        reply.body, status_code=reply.status, headers=dict(reply.headers), media_type=reply.media_type or None
-    )
+    headers = dict(reply.headers) or None
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=reply.media_type or None)
 
 
 def _refusal(refusal: DeliveryRefused) -> Response:

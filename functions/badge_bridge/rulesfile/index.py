@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-__all__ = ["Index"]
+__all__ = ["FOUND", "Index"]
 
 Item = TypeVar("Item")
 
@@ -26,7 +26,7 @@ class Index(Generic[Item]):
             self._items.append(item)
             for origin in origins or (_ANYWHERE,):
                 self._types.setdefault(origin, _Types()).add(types, number)
-        self._found = lru_cache(maxsize=_FOUND)(self._find)
+        self._found = lru_cache(maxsize=FOUND)(self._find)
 
     def concerned(self, kind: str, *origins: Hashable) -> Sequence[Item]:
         """The items for this type from any of these origins, each once, in their order."""
@@ -41,7 +41,7 @@ class Index(Generic[Item]):
 
 
 _ANYWHERE = None
-_FOUND = 128
+FOUND = 128
 """What is found is kept for so many types and origins, which most events have. A type can be any word of a sender."""
 
 

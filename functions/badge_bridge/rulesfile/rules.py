@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, SecretStr
@@ -19,7 +20,7 @@ from badge_bridge.events import Event
 from badge_bridge.plural import counted
 from badge_bridge.rulesfile.compiling import owner_id
 from badge_bridge.rulesfile.expressions import Expression
-from badge_bridge.rulesfile.index import Index
+from badge_bridge.rulesfile.index import FOUND, Index
 from badge_bridge.rulesfile.model import BadgeType, OwnerKind
 from badge_bridge.rulesfile.templates import Template
 
@@ -218,8 +219,7 @@ class RulesFile:
         A call may be answered elsewhere than where it was missed: an event of any source of the rule's portal clears,
         and an event of any source that the rule takes.
         """
-        origins = (_from_portal(self.portal_of.get(event.source, "")), _from_source(event.source))
-        return tuple(self.bound.clearing.concerned(event.type, *origins))
+        return self.bound.cleared_by(event.type, event.source)
 
     def joins(self, event: Event) -> tuple[str, ...]:
         """The values by which later or earlier events must find this one: for each rule that it concerns or clears.
@@ -227,14 +227,14 @@ class RulesFile:
         Its customer is always among them where there is such a rule, so that whoever takes a badge away by hand finds
         it. An expression that cannot be evaluated is passed over here; that shows when its rule acts.
         """
-        rules = (*self.bound.acting.concerned(event.type, event.source), *self.clearing(event))
-        if not rules:
+        others = self.bound.joining(event.type, event.source)
+        if others is None:
             return ()
-        found = [customer_join(event.customer)]
-        others = [rule for rule in rules if rule.clear is not None and rule.clear.same is not None]
-        if others:
-            values = Activation({"event": event})
-            found += [_join_if_any(rule, event, values) for rule in others]
+        customer = customer_join(event.customer)
+        if not others:
+            return (customer,) if customer else ()
+        values = Activation({"event": event})
+        found = [customer, *(_join_if_any(rule, event, values) for rule in others)]
         return tuple(dict.fromkeys(filter(None, found)))
 
 
@@ -247,6 +247,19 @@ class Bound:
         self.clearing: Index[Rule] = Index(
             (rule, rule.clear.on, tuple(_clearing_origins(rule))) for rule in bound if rule.clear
         )
+        self._portal_of = portal_of
+        self.joining = lru_cache(maxsize=FOUND)(self._joining)
+        """By type and source of an event, the rules that join it by more than its customer; None where no rule does."""
+
+    def cleared_by(self, kind: str, source: str) -> tuple[Rule, ...]:
+        """As `RulesFile.clearing`."""
+        origins = (_from_portal(self._portal_of.get(source, "")), _from_source(source))
+        return tuple(self.clearing.concerned(kind, *origins))
+
+    def _joining(self, kind: str, source: str) -> tuple[Rule, ...] | None:
+        rules = (*self.acting.concerned(kind, source), *self.cleared_by(kind, source))
+        others = tuple(rule for rule in rules if rule.clear is not None and rule.clear.same is not None)
+        return others if rules else None
 
 
 def _bind(rule: Rule, portal_of: Mapping[str, str]) -> Sequence[Rule]:

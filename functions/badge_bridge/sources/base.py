@@ -10,7 +10,8 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Generic, Literal, TypeVar, final
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Generic, Literal, NamedTuple, TypeVar, final
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -74,14 +75,13 @@ class Delivery:
         return {name: value for name, value in self._named.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What the provider gets: some want an empty 204, some XML, some an echo."""
 
     status: int = 200
     body: bytes = b""
     media_type: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 EMPTY_DOCUMENT = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
