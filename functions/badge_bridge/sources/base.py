@@ -88,8 +88,7 @@ EMPTY_DOCUMENT = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 """Has no instruction for a provider that waits for one (TwiML, cXML, Plivo XML, BXML), and is ignored elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One event read from a delivery, and the values that make it unique within its source.
 
     `identity` holds only values that the signature covers; where a bare token covers none, the provider's own id of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from badge_bridge.store.protocol import Accepted, LegPlace
 from badge_bridge.store.records import plain, write_event
@@ -20,8 +20,7 @@ from badge_bridge.store.sqlite.rows import EventRow, JoinRow, day_of, filled
 __all__ = ["Acceptance", "accept"]
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """The events of one `accept`, as rows, each with the rows by which others find it."""
 
     rows: Sequence[tuple[EventRow, Sequence[JoinRow], LegPlace | None]]
@@ -44,7 +43,7 @@ class Acceptance:
 
     @property
     def size(self) -> int:
-        return sum(len(row[-1]) for row, *_ in self.rows)
+        return sum([len(row[-1]) for row, *_ in self.rows])
 
     def result(self, new: set[str]) -> list[bool]:
         """Which of the events are new; takes those out, since whoever comes later with the same key is not first."""
