@@ -579,6 +579,34 @@ async def test_delivery_is_refused_when_its_time_is_outside_of_all_calendars(wor
     assert await world.events() == []
 
 
+async def test_all_deliveries_are_checked_before_one_is_read_when_they_come_together(world: World) -> None:
+    """Each step is taken for all of them, and every one is stored."""
+    steps: list[str] = []
+    source = world.pipeline.source("pbx", "POST")
+
+    class Noting(type(source)):  # type: ignore[misc]
+        def _verify(self, delivery: Delivery) -> str:
+            steps.append("check")
+            return str(super()._verify(delivery))
+
+        def read(self, delivery: Delivery) -> Sequence[Reading]:
+            steps.append("read")
+            return tuple(super().read(delivery))
+
+    noting = Noting("pbx", source.options)
+
+    async def deliver(sent: Sent) -> Reply:
+        headers = [(name.lower(), value) for name, value in sent.headers.items()]
+        return await world.pipeline.accept(noting, Delivery("POST", "", headers, sent.body, START))
+
+    replies = await asyncio.gather(
+        *[deliver(pbx(b'{"type": "call.missed", "id": "%d"}' % number)) for number in range(3)]
+    )
+    assert steps == ["check"] * 3 + ["read"] * 3
+    assert [reply.status for reply in replies] == [204] * 3
+    assert len(await world.events()) == 3
+
+
 async def test_other_rules_act_when_one_fails() -> None:
     """Two rules for one event: the one that fails is tried again, the one that is done is not done again."""
     rules = RULES + "  - {name: also paid, on: call.missed, badge: paid}\n"
