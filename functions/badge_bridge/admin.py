@@ -31,6 +31,7 @@ from badge_bridge.metrics import Metrics
 from badge_bridge.portal.lanes import lane_of
 from badge_bridge.portal.portal import METHODS, Portal
 from badge_bridge.probes import PROBES, Probed, Probes
+from badge_bridge.reading import refused_unless_read
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.serving import Server
 from badge_bridge.settings import Address, Settings
@@ -87,8 +88,8 @@ class Admin:
         return await self.probes.answer(request, bare=not self._names.own(request.headers))
 
     async def _measured(self, request: Request) -> Response:
-        if request.method not in {"GET", "HEAD"}:
-            return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
+        if (refusal := refused_unless_read(request)) is not None:
+            return refusal
         sent = request.headers.get("authorization", "").encode("latin-1")
         if self._token and not secrets.compare_digest(sent, f"Bearer {self._token}".encode()):
             return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.reading import refused_unless_read
 from badge_bridge.store.protocol import Store
 
 __all__ = ["HEALTH", "LIVE", "PROBES", "READY", "STALLED", "Probed", "Probes", "health", "probe"]
@@ -60,16 +61,16 @@ class Probed(Protocol):
 
 async def probe(request: Request, bridge: Probed) -> Response:
     """Answer a request to one of `PROBES` with whether it is well, and nothing else."""
-    if request.method not in {"GET", "HEAD"}:
-        return _wrong_method()
+    if (refusal := refused_unless_read(request)) is not None:
+        return refusal
     path = request.scope["path"]
     return _said(_life(bridge.worker) if path == LIVE else await _readiness(bridge.store), path, bare=True)
 
 
 async def health(request: Request, store: Store) -> Response:
     """The same for a function, which has no worker: whether the store can be used."""
-    if request.method not in {"GET", "HEAD"}:
-        return _wrong_method()
+    if (refusal := refused_unless_read(request)) is not None:
+        return refusal
     return _said(await _readiness(store), request.scope["path"], bare=True)
 
 
@@ -87,8 +88,8 @@ class Probes:
         """Answer a request to one of `PROBES`: with each check that it made, and with the lanes that are paused; with
         the status alone where `bare`.
         """
-        if request.method not in {"GET", "HEAD"}:
-            return _wrong_method()
+        if (refusal := refused_unless_read(request)) is not None:
+            return refusal
         path = request.scope["path"]
         if path == LIVE:
             return _said(_life(self._bridge.worker), path, bare=bare)
@@ -135,7 +136,3 @@ def _said(
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _wrong_method() -> Response:
-    return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})

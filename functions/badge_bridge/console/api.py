@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from badge_bridge.errors import SettingsError, StoreUnavailable
 from badge_bridge.life import life, read_state, summary
 from badge_bridge.on_cards import on_cards
+from badge_bridge.reading import refused_unless_read
 from badge_bridge.store.protocol import Store
 
 __all__ = ["handle"]
@@ -46,8 +47,8 @@ async def handle(request: Request, store: Store) -> Response:
     event = _EVENT.fullmatch(path)
     if path != LIST and event is None:
         return _said({"error": "there is nothing at this path"}, 404)
-    if request.method not in {"GET", "HEAD"}:
-        return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
+    if (refusal := refused_unless_read(request)) is not None:
+        return refusal
     try:
         return await (_list(request.query_params, store) if event is None else _show(event[1], store))
     except (_Senseless, SettingsError) as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from badge_bridge.console import api
 from badge_bridge.console.sessions import Session
+from badge_bridge.reading import refused_unless_read
 from badge_bridge.store.protocol import Store
 
 __all__ = ["CSRF_FIELD", "CSRF_HEADER", "ENTER", "HOME", "LEAVE", "answer"]
@@ -35,6 +36,6 @@ async def answer(request: Request, store: Store, session: Session) -> Response:
     """Answer a request to `/console` or below that the gate let through."""
     if request.scope["path"] not in {HOME, f"{HOME}/"}:
         return await api.handle(request, store)
-    if request.method not in {"GET", "HEAD"}:
-        return JSONResponse({"error": "this page takes GET"}, status_code=405, headers={"Allow": "GET, HEAD"})
+    if (refusal := refused_unless_read(request)) is not None:
+        return refusal
     return HTMLResponse(_HOME % session.csrf)
