@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from badge_bridge.store.forgetting import KEY_NOTE, keyed_hash, source_of
 from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.rows import filled
 
 __all__ = ["Mark", "drop", "knows", "mark_of", "read_key", "remember", "sources"]
-
-_MOST = 256
 
 
 class Mark(NamedTuple):
@@ -41,18 +40,10 @@ def knows(connection: sqlite3.Connection, marks: Iterable[Mark]) -> set[str]:
         by_source.setdefault(mark.source, {})[mark.hash] = mark.key
     gone: set[str] = set()
     for source, keys in by_source.items():
-        hashes = list(keys)
-        for start in range(0, len(hashes), _MOST):
-            some = _padded(hashes[start : start + _MOST])
+        for some, _ in filled(list(keys)):
             rows = connection.execute(sql.remembered(len(some)), (source, *some)).fetchall()
             gone.update(keys[found] for (found,) in rows)
     return gone
-
-
-def _padded(hashes: list[bytes]) -> list[bytes]:
-    """As many as a power of two, so that a handful of prepared statements serves every number."""
-    size = 1 << (len(hashes) - 1).bit_length()
-    return hashes + hashes[:1] * (size - len(hashes))
 
 
 def remember(connection: sqlite3.Connection, marks: Iterable[Mark]) -> None:

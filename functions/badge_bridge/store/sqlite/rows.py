@@ -39,10 +39,10 @@ def portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def filled(rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], int]]:
-    """The same in as few statements as can be, and how many of the rows of each are there to be written.
+    """The same in as few statements as can be, and how many of the rows of each are there to be written or looked for.
 
-    The last row is repeated up to a power of two, for statements to which a row that is there already is nothing: each
-    statement waits for the interpreter's lock, which takes longer than to find a row that is there.
+    The last row is repeated up to a power of two, for statements to which a row that is there already, or is looked for
+    already, is nothing: each statement waits for the interpreter's lock, which takes longer than to find such a row.
     """
     for start in range(0, len(rows), _MOST_ROWS):
         some = rows[start : start + _MOST_ROWS]
