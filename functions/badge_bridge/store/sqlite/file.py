@@ -140,6 +140,26 @@ class StateFile:
         if self._lost or self._clock() - self._looked_at >= LOOK_SECONDS:
             self.look()
 
+    def is_in_use(self) -> bool:
+        """Whether a process has the file open, as far as the lock beside it tells. Nothing is written for that.
+
+        Raises:
+            StoreUnavailable: the lock may not be looked at.
+        """
+        try:
+            lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path}.lock cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
     def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         """A new connection, to be used in this thread only.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -109,24 +108,8 @@ class SqliteStore:
         return Path(self.path).exists()
 
     def is_in_use(self) -> bool:
-        """Whether a process has the file open, as far as the lock beside it tells. Nothing is written for that.
-
-        Raises:
-            StoreUnavailable: the lock may not be looked at.
-        """
-        try:
-            lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise StoreUnavailable(f"{self.path}.lock cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        """As `StateFile.is_in_use`."""
+        return self._file.is_in_use()
 
     def is_older(self) -> bool:
         """Whether `open` would bring the file to a newer schema, which an older process at work on it is spared."""
