@@ -19,13 +19,14 @@ import httpx
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from bench.speed.deliveries import KEY, PATH, SECRET
-from bench.speed.processes import Running, free_port, running
+from bench.speed.processes import Running, free_port, importable, running
 
 __all__ = [
     "EMPTY_FUNCTION",
     "NODE_RED",
     "empty_function",
     "install_node_red",
+    "least",
     "node_red",
     "rules",
     "serve",
@@ -130,6 +131,15 @@ def empty_function(folder: Path) -> Iterator[Running]:
     command = [sys.executable, "-m", "functions_framework", "--asgi", "--target", "empty", "--source", str(source)]
     env = {"WORKERS": "1", "PORT": str(port), "HOST": "127.0.0.1"}
     with running([*command, "--port", str(port), "--host", "127.0.0.1"], port, folder=folder, env=env) as server:
+        yield server
+
+
+@contextmanager
+def least(folder: Path, *, state: Path) -> Iterator[Running]:
+    """What does nothing but check a signature and store a row (`least.py`)."""
+    port = free_port()
+    command = [sys.executable, "-m", f"{__package__}.least", str(port), str(state)]
+    with running(command, port, folder=folder, env=importable()) as server:
         yield server
 
 

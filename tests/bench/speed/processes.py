@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Running", "free_port", "printed", "running"]
+__all__ = ["Running", "free_port", "importable", "printed", "running"]
 
 _DEADLINE = 60.0
 
@@ -28,9 +28,13 @@ def printed(module: str, *arguments: object, seconds: float) -> str:
         subprocess.SubprocessError: it failed, or took longer.
     """
     command = [sys.executable, "-m", f"{__package__}.{module}", *map(str, arguments)]
-    path = os.pathsep.join(filter(None, (str(_TESTS), os.environ.get("PYTHONPATH"))))
-    env = {**os.environ, "PYTHONPATH": path}
+    env = {**os.environ, **importable()}
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds, env=env).stdout
+
+
+def importable() -> dict[str, str]:
+    """The environment in which a process finds this package, and what this one was told to find."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(_TESTS), os.environ.get("PYTHONPATH"))))}
 
 
 def free_port() -> int:
