@@ -6,47 +6,26 @@ import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from badge_bridge.demo.stage import ANNAS_DEAL, GRACES_DEAL, open_stage
+from support.browser import Watched, chromium
 
 pytestmark = pytest.mark.slow
-
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture
 async def browser(optional_program: Callable[[str], str]) -> AsyncIterator[Browser]:
-    path = optional_program("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+    async with chromium(optional_program("chromium")) as browser:
         yield browser
-        await browser.close()
-
-
-async def opened(browser: Browser, url: str) -> tuple[Page, list[str]]:
-    """The page, and what its console complains of."""
-    page = await browser.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto(url)
-    return page, complaints
 
 
 async def test_card_shows_the_red_badge_and_loses_it_when_the_call_is_returned(browser: Browser) -> None:
     """A missed call puts MISSED on the deal's card while the page is open, and a returned call takes it away."""
     async with open_stage() as stage:
         assert await stage.install() == 200
-        page, complaints = await opened(browser, f"{stage.sandbox_url}/kanban")
+        seen = await Watched.opened(browser, f"{stage.sandbox_url}/kanban")
+        page = seen.page
         card = page.locator(f'[data-deal="{ANNAS_DEAL}"]')
         badge = card.locator(".badge")
         await expect(card).to_contain_text("Anna Berger")
@@ -57,7 +36,7 @@ async def test_card_shows_the_red_badge_and_loses_it_when_the_call_is_returned(b
         await stage.call_anna_back()
         await expect(badge).to_have_count(0, timeout=10_000)
         await expect(page.locator(f'[data-deal="{GRACES_DEAL}"]')).to_contain_text("Grace Miller")
-        assert complaints == []
+        assert seen.complaints == []
 
 
 async def test_badge_is_in_the_language_of_the_reader_when_it_has_texts_by_language(browser: Browser) -> None:
@@ -65,7 +44,7 @@ async def test_badge_is_in_the_language_of_the_reader_when_it_has_texts_by_langu
     async with open_stage() as stage:
         assert await stage.install() == 200
         await stage.portal_missed_call()
-        page, _ = await opened(browser, f"{stage.sandbox_url}/kanban?lang=de")
+        page = (await Watched.opened(browser, f"{stage.sandbox_url}/kanban?lang=de")).page
         badge = page.locator(f'[data-deal="{GRACES_DEAL}"] .badge b')
         await expect(badge).to_have_text("VERPASST", timeout=10_000)
         await page.goto(f"{stage.sandbox_url}/kanban?lang=fr")
