@@ -334,13 +334,14 @@ def events_list(
 ) -> None:
     """List events, newest first."""
     from badge_bridge.life import read_state, summary
+    from badge_bridge.store.wanted import Wanted
     from badge_bridge.terminal import print_table
 
-    wanted = read_state(in_state)
+    wanted = Wanted(state=read_state(in_state), source=source, type=type_)
     found = run(
         _with_store(
             state,
-            lambda store: store.list(state=wanted, source=source, type=type_, limit=limit),
+            lambda store: store.list(wanted, limit=limit),
             to_read=True,
         )
     )

@@ -104,7 +104,7 @@ class _Meant:
 
     async def customer(self, store: Store, numbers: Collection[str]) -> None:
         """All of a customer's that are open, whatever clears them, and if nothing does."""
-        from badge_bridge.rulesfile import customer_join
+        from badge_bridge.events import customer_join
 
         found = []
         for join in map(customer_join, numbers):

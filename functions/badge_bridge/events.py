@@ -14,7 +14,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-__all__ = ["CALL_TYPES", "EXACT_TYPE", "LEG", "Direction", "Event", "Leg", "LegOutcome", "call_join", "event_key"]
+__all__ = [
+    "CALL_TYPES",
+    "EXACT_TYPE",
+    "LEG",
+    "MAX_JOIN",
+    "Direction",
+    "Event",
+    "Leg",
+    "LegOutcome",
+    "call_join",
+    "customer_join",
+    "event_key",
+    "joining",
+]
+
+MAX_JOIN = 200
+"""Bytes of a joining value and of what gives it; of a longer one the hash is taken, which joins the same events."""
 
 EXACT_TYPE = r"[^\s*.\x00-\x1f\x7f]+(?:\.[^\s*.\x00-\x1f\x7f]+)*"
 """How an event's type is written, in a rule as in an event: words with full stops between them, such as call.missed.
@@ -151,3 +167,24 @@ def call_join(event: Event) -> str:
     """The value by which the legs of one call find each other; only for legs."""
     assert event.leg is not None, "only legs are joined"
     return f"call\n{event.source}\n{event.leg.call}"
+
+
+def customer_join(customer: str) -> str:
+    """What joins the events of a customer (`Event.customer`), for those who look for him without an event."""
+    return joining("customer", customer)
+
+
+def joining(what: str, value: str) -> str:
+    """A value among an event's joins: `what` gives it, such as `customer`. Empty where there is no value."""
+    if not value:
+        return ""
+    return f"{_bounded(what)}\n{_bounded(value)}"
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= MAX_JOIN and text.isascii():
+        return text
+    written = text.encode("utf-8", "replace")  # half of a surrogate pair, which JSON can say and no store can keep
+    if len(written) > MAX_JOIN:
+        written = b"sha256:" + hashlib.sha256(written).hexdigest().encode()
+    return written.decode()

@@ -32,6 +32,7 @@ from badge_bridge.sources import OPTIONS
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Store
 from badge_bridge.store.sqlite import SqliteStore
+from badge_bridge.store.wanted import Wanted
 from support.company import RULES
 from support.every_source import source_of
 
@@ -96,7 +97,7 @@ async def rate(store: Store, rules: RulesFile, told: Any, calls: int) -> tuple[f
             claims += len(found)
             await asyncio.gather(*(pipeline.process(claim) for claim in found))
     done = time.perf_counter()
-    judged = await store.list(type="call.missed", state="ignored", limit=calls + 1)
+    judged = await store.list(Wanted(type="call.missed", state="ignored"), limit=calls + 1)
     assert len(judged.events) == calls, "every call is told of as one event"
     return calls / (done - accepted), calls / (done - began), claims / calls
 

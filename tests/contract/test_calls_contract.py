@@ -15,6 +15,7 @@ import pytest
 from badge_bridge import retry
 from badge_bridge.plural import counted
 from badge_bridge.store.protocol import LONGEST_LEASE, Store
+from badge_bridge.store.wanted import Wanted
 from support.bridge_by_hand import ENDS, RINGS, ByHand, key_of, leg_event
 from support.portals import START
 
@@ -38,8 +39,8 @@ async def assert_judged_once(bridge: ByHand, kind: str, *, legs: int, attempts: 
     (judged,) = await bridge.judgements()
     assert (judged.event.type, judged.state, judged.attempts) == (kind, "ignored", attempts)
     assert judged.verified.startswith(f"from {counted(legs, 'delivery', 'deliveries')}:")
-    assert not (await bridge.store.list(state="waiting")).events
-    assert not (await bridge.store.list(state="working")).events
+    assert not (await bridge.store.list(Wanted(state="waiting"))).events
+    assert not (await bridge.store.list(Wanted(state="working"))).events
 
 
 @pytest.fixture

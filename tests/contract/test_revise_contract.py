@@ -10,6 +10,7 @@ import pytest
 
 from badge_bridge.outcomes import Outcome
 from badge_bridge.store.protocol import Accepted, Claim, LegsRead, Settlement, Store, StoredEvent
+from badge_bridge.store.wanted import Wanted
 from support.stores import NOW, item
 
 LATER = NOW + 3600
@@ -74,8 +75,8 @@ async def test_ended_event_is_taken_up_when_it_says_something_else(store: Store)
 
     stored = await found(store)
     assert (stored.state, stored.failures, stored.reason, stored.settled_at) == ("waiting", 0, "", None)
-    assert [event.key for event in (await store.list(type="call.answered")).events] == ["s:1"]
-    assert not (await store.list(type="call.missed")).events
+    assert [event.key for event in (await store.list(Wanted(type="call.answered"))).events] == ["s:1"]
+    assert not (await store.list(Wanted(type="call.missed"))).events
     claim = await claimed(store, now=NOW + 20)
     assert (claim.event.type, claim.attempt, claim.outcomes, claim.revision) == ("call.answered", 2, (), 2)
 

@@ -32,6 +32,7 @@ from badge_bridge.store.protocol import (
     Attempt,
     Store,
 )
+from badge_bridge.store.wanted import Wanted
 from support.stores import NOW, ODD_TEXTS, UNREADABLE, claimed, ended, item, knows_who_is_gone, overwrite
 
 # Accepting
@@ -125,7 +126,7 @@ async def test_accept_keeps_text_when_it_is_unusual(store: Store, text: str) -> 
     assert stored is not None
     assert stored.event == given.event
     assert stored.verified == text
-    assert [found.key for found in (await store.list(source=text, type=text)).events] == [text]
+    assert [found.key for found in (await store.list(Wanted(source=text, type=text))).events] == [text]
 
 
 async def test_accept_replaces_when_text_is_half_a_surrogate_pair(store: Store) -> None:
@@ -222,7 +223,7 @@ async def test_get_and_list_show_event_when_it_cannot_be_read(store: Store, even
     assert (stored.event.data, stored.state, stored.received_at) == ({}, "waiting", NOW)
     assert stored.reason.startswith("this version cannot read the stored event: ")
     assert [found.event.type for found in (await store.list()).events] == ["call.missed", "unreadable"]
-    assert [found.reason for found in (await store.list(type="call.missed")).events] == ["", stored.reason]
+    assert [found.reason for found in (await store.list(Wanted(type="call.missed"))).events] == ["", stored.reason]
 
 
 async def test_accept_writes_none_when_event_could_not_be_read_again(store: Store) -> None:
@@ -263,28 +264,6 @@ async def test_list_has_no_more_when_page_is_exactly_full(store: Store) -> None:
     assert (await store.list(limit=2)).more is None
     assert (await store.list(limit=1)).more == (NOW, "s:2")
     assert (await store.list(limit=0)).events == ()
-
-
-async def test_list_filters_when_state_source_or_type_is_given(store: Store) -> None:
-    """Filters may be combined; each keeps only what matches exactly."""
-    await store.accept(
-        [
-            item("s:1", source="a", type="call.missed"),
-            item("s:2", source="a", type="call.answered"),
-            item("s:3", source="b", type="call.missed"),
-        ]
-    )
-    await store.settle(await claimed(store, "s:1"), ended("dead"))
-
-    async def keys(**filters: Any) -> list[str]:
-        return [stored.key for stored in (await store.list(**filters)).events]
-
-    assert await keys(state="waiting") == ["s:3", "s:2"]
-    assert await keys(source="a") == ["s:2", "s:1"]
-    assert await keys(type="call.missed") == ["s:3", "s:1"]
-    assert await keys(state="dead", source="a", type="call.missed") == ["s:1"]
-    assert await keys(state="dead", source="b") == []
-    assert await keys(source="a", type="call.missed", before=(NOW, "s:1")) == []
 
 
 # Opening and closing

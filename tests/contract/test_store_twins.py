@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from badge_bridge.events import LEG, Event, Leg
-from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.events import LEG, Event, Leg, customer_join
+from badge_bridge.outcomes import Exchange, Outcome, Result
 from badge_bridge.store.forgetting import Trace
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Claim, LegPlace, LegsRead, Settlement, Store
+from badge_bridge.store.wanted import Wanted
 from support.stores import STORES
 
 KEYS = st.sampled_from([f"s:{number}" for number in range(6)])
@@ -31,6 +32,9 @@ CALL = "call\ns\n1"
 LANES = st.sampled_from(["", "main", "main/a"])
 MOMENTS = st.sampled_from([0, 0, 1, 5, 30])
 LEASES = st.sampled_from([2, 10, 60])
+CUSTOMERS = ["", "+49301", "+49302"]
+RULES = ["rule 0", "rule 1"]
+RESULTS: list[Result] = ["badged", "failed"]
 Call = Callable[[Store], Awaitable[Any]]
 
 
@@ -84,14 +88,16 @@ class Twins(RuleBasedStateMachine):
             Accepted(
                 key,
                 Event(
-                    id=str(next(self.numbers)),
+                    id=str(number := next(self.numbers)),
                     source=key[-1],
                     provider="p",
                     type=type_,
                     time=datetime(2026, 1, 1, tzinfo=UTC),
+                    caller=CUSTOMERS[number % 3] if number % 3 else "",
                 ),
                 "bearer",
                 self.now,
+                joins=(customer_join(CUSTOMERS[1]),) if number % 3 == 1 else (),
             )
             for key in keys
         ]
@@ -157,7 +163,7 @@ class Twins(RuleBasedStateMachine):
             due=self.now + wait,
             lane=lane,
             failed=failed,
-            outcomes=(Outcome(rule=f"rule {number}", result="ensured"),) * (number % 3),
+            outcomes=tuple(Outcome(rule=RULES[-one % 2], result=RESULTS[number % 2]) for one in range(number % 3)),
             asked=(Exchange(method="m", answer="ok", milliseconds=number),) * (number % 2),
             rules_hash=f"hash {number}",
         )
@@ -207,19 +213,33 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda store: store.open())
 
     @rule(
-        state=st.sampled_from([None, "waiting", "working", "done", "ignored", "joined", "dead"]),
-        source=st.sampled_from([None, "1", "2"]),
-        type_=st.sampled_from([None, "call.missed"]),
+        state=st.sampled_from([None, None, "waiting", "working", "done", "ignored", "joined", "dead"]),
+        source=st.sampled_from([None, None, "1", "2"]),
+        type_=st.sampled_from([None, None, "call.missed"]),
+        customer=st.sampled_from([None, None, *CUSTOMERS]),
+        rule_=st.sampled_from([None, None, *RULES]),
+        result=st.sampled_from([None, None, *RESULTS]),
+        since=st.sampled_from([None, 0, 5]),
         limit=st.integers(0, 3),
     )
-    def list_pages(self, state: Any, source: str | None, type_: str | None, limit: int) -> None:
+    def list_pages(
+        self,
+        state: Any,
+        source: str | None,
+        type_: str | None,
+        customer: str | None,
+        rule_: str | None,
+        result: Any,
+        since: float | None,
+        limit: int,
+    ) -> None:
+        since = None if since is None else self.now - since
+        wanted = Wanted(state, source, type_, customer, rule_, result, since)
         before: tuple[float, str] | None = None
         while True:
             start = before
             page = self.same(
-                lambda store, start=start: store.list(  # type: ignore[misc]
-                    state=state, source=source, type=type_, limit=limit, before=start
-                )
+                lambda store, start=start: store.list(wanted, limit=limit, before=start)  # type: ignore[misc]
             )
             before = page.more
             if before is None:

@@ -17,6 +17,7 @@ from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import Accepted, StoredEvent
+from badge_bridge.store.wanted import Wanted
 from support.company import PBX_TOKEN, RULES, Company, number_of, open_company, ours
 from support.portals import START, run_virtually, virtual_clock
 
@@ -294,7 +295,7 @@ def test_taking_back_counts_for_nothing_while_the_portal_never_comes_to_its_turn
             budget, company.bridge.pipeline._budget = company.bridge.pipeline._budget, -1.0
             await told(company, "boris", caller=1, outcome="completed", human=True)
             await asyncio.sleep(3_600)
-            (waiting,) = (await company.bridge.store.list(state="waiting", limit=5)).events
+            (waiting,) = (await company.bridge.store.list(Wanted(state="waiting"), limit=5)).events
             assert (waiting.event.type, waiting.failures) == ("call.answered", 0)
             company.bridge.pipeline._budget = budget
             assert (await judged(company)).state == "done"

@@ -20,6 +20,7 @@ from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.store import open_store
 from badge_bridge.store.firestore import FirestoreStore
 from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.store.wanted import Wanted
 from support.cloud import ANNA, BY_APPLICATION, Cloud, missed
 from support.deliveries import twilio
 from support.programs import sandbox, send, until
@@ -168,7 +169,7 @@ async def _end_leases(cloud: Cloud) -> None:
     store = open_store(cloud.state)
     assert isinstance(store, FirestoreStore)
     await store.open()
-    working = (await store.list(state="working")).events
+    working = (await store.list(Wanted(state="working"))).events
     for event in working:
         await (await store._loaded()).rows.reference(event.key).update({"leased_until": time.time()})
     await store.close()

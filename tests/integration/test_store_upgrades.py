@@ -17,16 +17,19 @@ from typing import Any
 import pytest
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.outcomes import Result
 from badge_bridge.sandbox.crm_seed import Activity
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.sandbox.seed import CLIENT_ID
+from badge_bridge.store.forgetting import Trace
 from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.backup import backup
 from badge_bridge.store.sqlite.restore import restore
 from badge_bridge.store.sqlite.schema import MIGRATIONS, migrate
+from badge_bridge.store.wanted import Uses, Wanted
 from support.company import Company, ours, portal_of
 from support.company_by_hand import HandClock, open_by_hand, work_to_the_end
-from support.store_sample import BADGE, SCHEMAS, START, judged_key, key_of, load, number_of, origin
+from support.store_sample import BADGE, RULE, SCHEMAS, START, judged_key, key_of, load, number_of, origin
 
 NEWEST = len(MIGRATIONS)
 EARLIER = [schema for schema in SCHEMAS if schema < NEWEST]
@@ -124,6 +127,29 @@ def test_upgraded_store_has_the_shape_of_a_new_one(tmp_path: Path, schema: int) 
     for name in ("old.db", "new.db"):
         upgrade(tmp_path / name)
     assert shape(tmp_path / "old.db") == shape(tmp_path / "new.db")
+
+
+@each_schema
+async def test_events_of_an_earlier_version_are_found_by_what_came_of_them(tmp_path: Path, schema: int) -> None:
+    """By rule and result, as those that end under this version, and what takes them away finds them so."""
+    load(schema, tmp_path / "state.db")
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+
+    async def found(result: Result) -> set[str]:
+        wanted = Wanted(rule=RULE, result=result)
+        return {event.key for event in (await store.list(wanted)).events}
+
+    if schema >= KNOWS_LEDGER:
+        assert await found("badged") == {key_of("done"), key_of("cleared")}
+    else:
+        assert await found("ensured") == {key_of("done")}
+    assert await found("failed") == {key_of("dead")}
+    await store.erase([Trace("event", key_of("dead"))])
+    assert await found("failed") == set()
+    if schema >= KNOWS_LEDGER:
+        assert list(await store.uses(since=START)) == [Uses("main", BADGE, 2, START)]
+    await store.close()
 
 
 def portal_with_what_was_done(schema: int, clock: HandClock) -> SandboxPortal:
@@ -248,6 +274,8 @@ def test_upgrade_that_is_killed_leaves_the_earlier_version(tmp_path: Path, schem
 FULL = """
 import asyncio, resource, sys
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.outcomes import Result
+from badge_bridge.store.forgetting import Trace
 from badge_bridge.store.sqlite import SqliteStore
 resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))
 try:

@@ -31,6 +31,7 @@ from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery, Reply
 from badge_bridge.store import opened_store
 from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.store.wanted import Wanted
 from support.portals import START, virtual_clock
 
 BASE = "http://127.0.0.1:8090"
@@ -159,8 +160,8 @@ class Company:
 
     async def _open(self) -> list[StoredEvent]:
         store = self.bridge.store
-        waiting = (await store.list(state="waiting", limit=5)).events
-        return [*waiting, *(await store.list(state="working", limit=5)).events]
+        waiting = (await store.list(Wanted(state="waiting"), limit=5)).events
+        return [*waiting, *(await store.list(Wanted(state="working"), limit=5)).events]
 
     def activities(self) -> Counter[str]:
         """How many activities of ours the portal holds, by origin."""

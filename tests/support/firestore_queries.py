@@ -9,6 +9,7 @@ from google.cloud.firestore_v1.async_query import AsyncQuery
 
 from badge_bridge.store.firestore.database import AsyncTransaction, Database
 from badge_bridge.store.protocol import Attachment, Store
+from badge_bridge.store.wanted import Wanted
 from support.stores import NOW, claimed, ended, item, wait_for_lane
 
 Index = tuple[str, tuple[tuple[str, str], ...]]
@@ -61,8 +62,8 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
     await store.open_attachments("+49301234", before=NOW)
     wanted: list[dict[str, Any]] = [{}, {"state": "done"}, {"source": "reception"}, {"type": "call.missed"}]
     for filters in wanted:
-        await store.list(**filters)
-        await store.list(**filters, before=(NOW, "s:1"))
+        await store.list(Wanted(**filters))
+        await store.list(Wanted(**filters), before=(NOW, "s:1"))
     await store.forget(before=NOW + 10_000, limit=5)
     await store.remembered()
     await store.drop("s", limit=5)

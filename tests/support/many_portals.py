@@ -32,6 +32,7 @@ from badge_bridge.serverless.sweep import sweep
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.base import Delivery
 from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.store.wanted import Wanted
 from support.company import PBX_TOKEN, number_of, ours, over_limit, portal_of
 from support.distant_store import Delays, Shared, distant
 from support.instances import Instance, install, open_instance
@@ -339,7 +340,9 @@ async def _accept(receiver: Instance, call: str, what: Call) -> None:
 
 async def _wait(shared: Shared, until: float) -> None:
     while asyncio.get_running_loop().time() < until:
-        if not any([(await shared.memory.list(state=state, limit=1)).events for state in ("waiting", "working")]):
+        if not any(
+            [(await shared.memory.list(Wanted(state=state), limit=1)).events for state in ("waiting", "working")]
+        ):
             return
         await asyncio.sleep(1.0)
 

@@ -17,6 +17,7 @@ import httpx
 
 from badge_bridge.sandbox.portal import SandboxPortal
 from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.store.wanted import Wanted
 from support.company import Company, Network, number_of, open_company, over_limit
 from support.portals import fullest_bucket
 
@@ -194,7 +195,7 @@ async def _waiting(company: Company, *, since: float) -> bool:
     """Whether an event that came before then has not ended."""
     store = company.bridge.store
     for state in ("waiting", "working"):
-        if (await store.list(state=state, limit=1, before=(since, ""))).events:
+        if (await store.list(Wanted(state=state), limit=1, before=(since, ""))).events:
             return True
     return False
 

@@ -21,7 +21,7 @@ LIST = "/console/api/events.json"
 
 
 class Away(MemoryStore):
-    async def list(self, **_: object) -> Listing:
+    async def list(self, *_: object, **__: object) -> Listing:
         raise StoreUnavailable("away")
 
 

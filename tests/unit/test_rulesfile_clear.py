@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from badge_bridge.cel import EvaluationError, Program
 from badge_bridge.errors import RulesError
-from badge_bridge.events import Event
+from badge_bridge.events import MAX_JOIN, Event
 from badge_bridge.rulesfile import Rule, RulesFile, parse
-from badge_bridge.rulesfile.rules import MAX_JOIN
 from support.option_models import ENVIRON, PROVIDERS
 
 APP = '{url: https://acme.bitrix24.com, oauth: {client_id: local.1, client_secret: "${B24_CLIENT_SECRET}"}}'

@@ -7,17 +7,27 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.listing import listing
 from badge_bridge.store.sqlite.schema import migrate
+from badge_bridge.store.wanted import Wanted
 
 STATEMENTS = {name: getattr(sql, name) for name in sql.__all__ if name.isupper()}
-FILTERS = [
-    dict(zip(("state", "source", "type", "before"), wanted, strict=True))
-    for wanted in itertools.product((False, True), repeat=4)
-]
+SAID = {
+    "state": "done",
+    "source": "reception",
+    "type": "call.missed",
+    "customer": "+49301234",
+    "rule": "r",
+    "result": "badged",
+    "since": 0.5,
+    "until": 4.0,
+}
+FILTERS = [dict(some) for count in range(len(SAID) + 1) for some in itertools.combinations(SAID.items(), count)]
 
 
 @pytest.fixture
@@ -126,12 +136,40 @@ def test_forgetting_is_found_by_its_index_when_its_time_is_over(connection: sqli
     assert plan(connection, sql.JOINS_ON)[0].startswith("SEARCH joins USING PRIMARY KEY")
 
 
-@pytest.mark.parametrize("wanted", FILTERS, ids=str)
-def test_listing_uses_index_in_order_when_filtered(connection: sqlite3.Connection, wanted: dict[str, bool]) -> None:
-    """A page of any filter comes from an index in the page's order, and starts where the last one ended."""
-    steps = plan(connection, sql.listing(**wanted))
+@pytest.mark.parametrize("said", FILTERS, ids=lambda said: " ".join(said) or "all")
+def test_listing_reads_indexes_alone_until_it_has_its_events(
+    connection: sqlite3.Connection, said: dict[str, Any]
+) -> None:
+    """A page of whatever is asked for is found in the page's order, from indexes that have all that is needed."""
+    asked: dict[str, None] = {}
+    connection.execute(sql.accept(1), ("k", "reception", "call.missed", "x", 1.0, 1.0, "{}"))
+    connection.execute("UPDATE events SET state = 'done'")
+    connection.execute(sql.REACH, ("r", "badged", 1.0, "k"))
+    connection.execute(sql.join(1), (0, "customer\n+49301234", 1.0, "k"))
+    connection.set_trace_callback(lambda statement: asked.update({statement: None}))
+    found = listing(connection, Wanted(**said), limit=5, before=(5.0, "k"))
+    connection.set_trace_callback(None)
 
-    assert len(steps) == 1
-    assert "USING INDEX events_by_" in steps[0]
-    if any(wanted.values()):
-        assert steps[0].startswith("SEARCH")
+    assert [event.key for event in found.events] == ["k"]
+    for statement in asked:
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.replace('Inf', '9e999')}")]
+        for step in [step for step in steps if step.startswith(("SEARCH", "SCAN", "USE"))]:
+            assert re.fullmatch(
+                "SCAN (CONSTANT ROW|days)|"
+                "SEARCH (events USING COVERING INDEX events_by_|(outcomes|joins) USING PRIMARY KEY|"
+                "events USING INDEX sqlite_autoindex_events_1 \\(key=).*",
+                step,
+            )
+
+
+def test_counts_are_made_of_indexes_alone(connection: sqlite3.Connection) -> None:
+    """How many events there are in a stretch of time, and how often a badge was used, without reading one of them."""
+    assert plan(connection, sql.COUNT_BETWEEN) == [
+        "SEARCH events USING COVERING INDEX events_by_state (state=? AND received_at>? AND received_at<?)"
+    ]
+    assert plan(connection, sql.USES_OF) == [
+        "SEARCH attachments USING COVERING INDEX attachments_by_badge (portal=? AND badge=? AND time>?)"
+    ]
+    assert plan(connection, sql.NEXT_BADGE) == [
+        "SEARCH attachments USING COVERING INDEX attachments_by_badge ((portal,badge)>(?,?))"
+    ]

@@ -23,6 +23,7 @@ from badge_bridge.store.records import write_event
 from badge_bridge.store.sqlite import SqliteStore, schema
 from badge_bridge.store.sqlite.rows import day_of
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, migrate
+from badge_bridge.store.wanted import Wanted
 from support.stores import NOW, UNREADABLE, claimed, ended
 
 TIME = datetime(2026, 3, 1, 12, 0, 0, 123457, tzinfo=UTC)
@@ -100,6 +101,24 @@ async def test_open_passes_over_event_of_older_file_when_it_cannot_be_read(tmp_p
 
     assert [key for key, _ in await store.joined("customer\n+4930123", after=0)] == ["s:2"]
     assert await store.get("s:1") is not None
+    await store.close()
+
+
+async def test_ignored_event_of_older_file_is_found_by_its_customer(tmp_path: Path) -> None:
+    """No rule was for it, so that nothing has let it be found by anything."""
+    path = tmp_path / "state.db"
+    second_version(path, [("s:1", write_event(event(caller="+4930123"))), ("s:2", write_event(event())), ("s:3", "?")])
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE events SET state = 'ignored'")
+    connection.commit()
+    connection.close()
+    store = SqliteStore(path)
+    await store.open()
+    await store._write(lambda connection: connection.execute("DELETE FROM joins WHERE value LIKE 'customer%'"))
+
+    found = await store.list(Wanted(customer="+4930123"))
+
+    assert [one.key for one in found.events] == ["s:1"]
     await store.close()
 
 

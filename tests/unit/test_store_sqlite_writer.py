@@ -18,6 +18,7 @@ from badge_bridge.store.sqlite import SqliteStore, writes
 from badge_bridge.store.sqlite.file import unavailable
 from badge_bridge.store.sqlite.store import TRIAL_SECONDS
 from badge_bridge.store.sqlite.writer import Writer
+from badge_bridge.store.wanted import Wanted
 
 EVENT = read_event('{"id":"1","source":"s","provider":"p","type":"t","time":"2026-01-01T00:00:00Z"}')
 Work = Callable[[sqlite3.Connection], Any]
@@ -302,7 +303,7 @@ async def test_claim_is_given_back_when_caller_was_cancelled(tmp_path: Path) -> 
     await store._writer.submit(lambda _: None)
     # What is given back is queued when the answers arrive on the loop, which is within a few turns of the writer.
     for _ in range(100):
-        if not (await store.list(state="working")).events:
+        if not (await store.list(Wanted(state="working"))).events:
             break
         await store._writer.submit(lambda _: None)
 

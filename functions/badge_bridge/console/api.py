@@ -19,6 +19,7 @@ from badge_bridge.life import life, read_state, summary
 from badge_bridge.on_cards import on_cards
 from badge_bridge.reading import refused_unless_read
 from badge_bridge.store.protocol import Store
+from badge_bridge.store.wanted import Wanted
 
 __all__ = ["handle"]
 
@@ -62,10 +63,13 @@ async def _list(query: Mapping[str, str], store: Store) -> Response:
     unknown = [name for name in query if name not in _FILTERS]
     if unknown:
         raise _Senseless(f"there is no parameter {unknown[0]!r}; there are {', '.join(_FILTERS)}")
-    found = await store.list(
+    wanted = Wanted(
         state=read_state(query.get("state") or None),
         source=query.get("source") or None,
         type=query.get("type") or None,
+    )
+    found = await store.list(
+        wanted,
         limit=_limit(query.get("limit") or "50"),
         before=_before(query.get("before") or ""),
     )

@@ -17,7 +17,6 @@ from badge_bridge.rulesfile.rules import (
     Portal,
     Rule,
     RulesFile,
-    customer_join,
 )
 from badge_bridge.rulesfile.templates import Template
 
@@ -35,7 +34,6 @@ __all__ = [
     "Rule",
     "RulesFile",
     "Template",
-    "customer_join",
     "parse",
     "read_file",
     "rules_hash",

@@ -6,7 +6,6 @@ that ten thousand other rules cost nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 from badge_bridge.cel import Activation, EvaluationError
 from badge_bridge.errors import Finding
-from badge_bridge.events import Event
+from badge_bridge.events import Event, customer_join, joining
 from badge_bridge.plural import counted
 from badge_bridge.rulesfile.compiling import owner_id
 from badge_bridge.rulesfile.expressions import Expression
@@ -34,11 +33,7 @@ __all__ = [
     "Portal",
     "Rule",
     "RulesFile",
-    "customer_join",
 ]
-
-MAX_JOIN = 200
-"""Bytes of a joining value and of what gives it; of a longer one the hash is taken, which joins the same events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,12 +298,7 @@ def _join(rule: Rule, event: Event, values: Activation) -> str:
     if rule.clear.same is None:
         return customer_join(event.customer)
     # Not the rule's name, with which its open badges would be lost when it is renamed.
-    return _joining(rule.clear.same.scalar.value, str(rule.clear.same.evaluate(values)))
-
-
-def customer_join(customer: str) -> str:
-    """What joins the events of a customer (`Event.customer`), for those who look for him without an event."""
-    return _joining("customer", customer)
+    return joining(rule.clear.same.scalar.value, str(rule.clear.same.evaluate(values)))
 
 
 def _join_if_any(rule: Rule, event: Event, values: Activation) -> str:
@@ -316,18 +306,3 @@ def _join_if_any(rule: Rule, event: Event, values: Activation) -> str:
         return _join(rule, event, values)
     except EvaluationError:
         return ""
-
-
-def _joining(what: str, value: str) -> str:
-    if not value:
-        return ""
-    return f"{_bounded(what)}\n{_bounded(value)}"
-
-
-def _bounded(text: str) -> str:
-    if len(text) <= MAX_JOIN and text.isascii():
-        return text
-    written = text.encode("utf-8", "replace")  # half of a surrogate pair, which JSON can say and no store can keep
-    if len(written) > MAX_JOIN:
-        written = b"sha256:" + hashlib.sha256(written).hexdigest().encode()
-    return written.decode()

@@ -31,6 +31,7 @@ from badge_bridge.serverless.opening import Opening, open_whole
 from badge_bridge.serverless.stopping import when_stopped
 from badge_bridge.settings import Settings
 from badge_bridge.store.protocol import Store
+from badge_bridge.store.wanted import Wanted
 
 __all__ = ["BEGINS", "LONGEST", "answer", "sweep"]
 
@@ -101,7 +102,7 @@ async def _overdue(store: Store, now: float) -> float:
     """
     before: tuple[float, str] | None = (now - LATE, "")
     for _ in range(_PAGES):
-        page = await store.list(state="waiting", limit=_PAGE, before=before)
+        page = await store.list(Wanted(state="waiting"), limit=_PAGE, before=before)
         late = [now - one.due for one in page.events if not one.lane and one.due <= now]
         if late or page.more is None:
             return max(late, default=0.0)

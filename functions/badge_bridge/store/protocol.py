@@ -34,6 +34,7 @@ from typing import Literal, Protocol
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.forgetting import Forgetting
+from badge_bridge.store.wanted import Place, Tally, Uses, Wanted
 
 __all__ = [
     "LONGEST_LEASE",
@@ -213,10 +214,14 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of events, newest first, without `outcomes` and `history`. `more` is the `before` of the next page."""
+    """A page of events, newest first, without `outcomes` and `history`."""
 
     events: tuple[StoredEvent, ...]
-    more: tuple[float, str] | None
+    more: Place | None
+    """The `before` of the next page; None where this is the last one."""
+    reached: float | None = None
+    """Where the page ends before it is full because enough was looked at in vain: how far back it has looked, in unix
+    seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,13 +437,26 @@ class Store(Forgetting, Protocol):
     async def let_go(self, name: str, *, holder: str) -> bool:
         """Give a hold back; False where it is not this holder's any more."""
 
+    async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
+        """How many events were received in each stretch of `width` seconds, by the state that they are in now; earliest
+        first, then by state. The first stretch begins at `since` (inclusive), the last one ends at `until` (exclusive).
+
+        Raises:
+            ValueError: as for `wanted.stretches`.
+        """
+
+    async def uses(self, *, since: float) -> Sequence[Uses]:
+        """The badges that were put on cards for events that happened since then (inclusive), by portal and badge.
+
+        Those that were taken off again count, too; those that were taken back, since they were on the wrong card, and
+        those whose rows were forgotten do not.
+        """
+
     # Last, because from here on `list` means this method to a type checker.
-    async def list(
-        self,
-        *,
-        state: State | None = None,
-        source: str | None = None,
-        type: str | None = None,  # noqa: A002 - the field's name everywhere else
-        limit: int = 50,
-        before: tuple[float, str] | None = None,
-    ) -> Listing: ...
+    async def list(self, wanted: Wanted = Wanted(), *, limit: int = 50, before: Place | None = None) -> Listing:  # noqa: B008 - it is frozen
+        """A page of the events that are wanted, newest first: those received before another (`Listing.more`).
+
+        A store that holds many looks at no more than `MOST_PASSED_OVER` in vain, and may end the page before it is
+        full: see `Listing.reached`. Of a customer with more events than that, one that happened long before it was
+        received may be passed over.
+        """

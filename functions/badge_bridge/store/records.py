@@ -31,6 +31,7 @@ __all__ = [
     "read_event",
     "read_outcomes",
     "readable",
+    "readable_outcomes",
     "says_the_same",
     "show_asked",
     "show_event",
@@ -167,6 +168,15 @@ def read_outcomes(text: str) -> tuple[Outcome, ...]:
         Unreadable: this version cannot read them.
     """
     return _read(_OUTCOMES.validate_json, text, "outcomes")
+
+
+def readable_outcomes(texts: Iterable[str]) -> Iterator[Outcome]:
+    """The outcomes of several attempts, without those that this version cannot read."""
+    for text in texts:
+        try:
+            yield from read_outcomes(text)
+        except Unreadable:
+            continue
 
 
 def show_outcomes(text: str, *, attempt: int) -> tuple[Outcome, ...]:

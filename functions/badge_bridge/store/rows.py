@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from badge_bridge.outcomes import Outcome
+from badge_bridge.outcomes import Outcome, Result
 from badge_bridge.store.protocol import Accepted, Attachment, Attempt, State, StoredEvent
 from badge_bridge.store.records import (
     plain,
     read_outcomes,
+    readable_outcomes,
     show_asked,
     show_event,
     show_outcomes,
     write_event,
 )
+from badge_bridge.store.wanted import Wanted, joins_of, reached_of
 
-__all__ = ["AttemptRow", "Row", "new_row", "shown", "shown_whole", "texts_of_attachment", "texts_of_row"]
+__all__ = ["AttemptRow", "Row", "is_wanted", "new_row", "shown", "shown_whole", "texts_of_attachment", "texts_of_row"]
 
 
 @dataclass(slots=True)
@@ -65,6 +67,10 @@ class Row:
         attempts = self.history[self.since_attempt :]
         return tuple(outcome for attempt in attempts for outcome in read_outcomes(attempt.outcomes))
 
+    def reached(self) -> frozenset[tuple[str, Result]]:
+        """The rules and results that it is found by."""
+        return reached_of(readable_outcomes(attempt.outcomes for attempt in self.history))
+
 
 def new_row(accepted: Accepted) -> Row:
     return Row(
@@ -78,6 +84,22 @@ def new_row(accepted: Accepted) -> Row:
         received_at=accepted.received_at,
         due=accepted.received_at,
     )
+
+
+def is_wanted(row: Row, wanted: Wanted) -> bool:
+    """Whether it is, but for `Wanted.until`, which is where a list begins."""
+    equal = ((wanted.state, row.state), (wanted.source, row.source), (wanted.type, row.type))
+    return (
+        all(value is None or plain(value) == found for value, found in equal)
+        and (wanted.since is None or row.received_at >= wanted.since)
+        and (wanted.customer is None or not row.joins.isdisjoint(joins_of(wanted.customer)))
+        and ((wanted.rule is None and wanted.result is None) or _came_to(row, wanted))
+    )
+
+
+def _came_to(row: Row, wanted: Wanted) -> bool:
+    rule = None if wanted.rule is None else plain(wanted.rule)
+    return any(rule in (None, found) and wanted.result in (None, result) for found, result in row.reached())
 
 
 def shown(row: Row) -> StoredEvent:

@@ -12,6 +12,7 @@ from badge_bridge.store.legs import Placing
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, LegsRead, Settlement
 from badge_bridge.store.records import Unreadable, plain, read_event, says_the_same, write_asked, write_outcomes
 from badge_bridge.store.rows import AttemptRow, Row
+from badge_bridge.store.wanted import late_join
 
 __all__ = [
     "claimed",
@@ -94,7 +95,11 @@ def claimed(row: Row) -> Claim:
 
 def settle(row: Row, claim: Claim, settlement: Settlement) -> None:
     """End the attempt of a claim that is still held."""
-    _end(row, overtaken(settlement) if row.since_attempt >= claim.attempt else settlement)
+    if row.since_attempt >= claim.attempt:
+        settlement = overtaken(settlement)
+    _end(row, settlement)
+    if found := late_join(claim.event, settlement):
+        row.joins |= {found}
 
 
 def _end(row: Row, settlement: Settlement) -> None:

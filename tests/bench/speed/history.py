@@ -142,6 +142,7 @@ def _copy(connection: sqlite3.Connection, first: int, number: int) -> None:
         ("attempts", "event = copies.id", {"event": further}),
         ("joins", "joins.key = copies.key", {"day": f"- {days}"}),
         ("attachments", "attachments.key = copies.key", {}),
+        ("outcomes", "outcomes.key = copies.key", {}),
     ):
         columns = _columns(connection, table)
         values = [

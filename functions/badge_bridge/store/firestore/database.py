@@ -165,6 +165,12 @@ class Database:
         async with self._translated(transaction):
             return [_pair(snapshot) async for snapshot in query.stream(transaction=transaction)]
 
+    async def count(self, query: AsyncQuery) -> int:
+        """How many documents a query finds, without reading them."""
+        async with self._translated():
+            ((found,),) = await query.count().get()  # type: ignore[call-arg]  # wrongly annotated by the library
+            return int(found.value)
+
     async def update(self, reference: Reference, fields: Mapping[str, Any]) -> bool:
         """Write fields of a document that is there; False where it is not."""
         async with self._translated():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from badge_bridge.store.firestore.texts import pack, part_names, unpack
 from badge_bridge.store.legs import Call, Stage
-from badge_bridge.store.records import Unreadable
+from badge_bridge.store.records import Unreadable, plain
 from badge_bridge.store.rows import AttemptRow, Row
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "SHARDS",
     "Written",
     "document_id",
+    "found_by",
     "is_gone",
     "known",
     "names_of_parts",
@@ -117,8 +118,16 @@ def write_row(row: Row) -> Written:
         "revision": row.revision,
         "shard": int(id_[:8], 16) % SHARDS,
     }
+    if reached := row.reached():  # only where there is something: an accept writes none of it
+        either = {found_by(rule, None) for rule, _ in reached} | {found_by(None, result) for _, result in reached}
+        fields["found"] = sorted(either | {found_by(rule, result) for rule, result in reached})
     parts = {name: {"bytes": content} for name, content in (event_parts | history_parts).items()}
     return Written(fields, parts)
+
+
+def found_by(rule: str | None, result: str | None) -> str:
+    """The value in `found` of the events that this rule came to this result for: None is for any."""
+    return f"{plain(rule or '')}\n{result or ''}"
 
 
 def tombstone(source: str) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference, where
 from badge_bridge.store.firestore.documents import ATTACHMENTS, EVENTS, document_id, is_gone, known
+from badge_bridge.store.firestore.queries import put_on_cards
 from badge_bridge.store.protocol import Attachment
 from badge_bridge.store.records import plain, plain_attachment
+from badge_bridge.store.wanted import Uses
 
 __all__ = ["Ledger"]
 
@@ -59,6 +61,19 @@ class Ledger:
             key, rule, lambda row: row if row.closed_at is not None else replace(row, closed_at=now)
         )
 
+    async def uses(self, *, since: float) -> Sequence[Uses]:
+        found: list[Uses] = []
+        rows = put_on_cards(self._database)
+        first = rows.limit(1)
+        # From one badge to the next, each with its latest event.
+        while latest := await self._database.find(first):
+            portal, badge, time = (latest[0][1][name] for name in ("portal", "badge", "time"))
+            if time >= since:
+                recent = rows.start_at([portal, badge]).end_at([portal, badge, float(since)])
+                found.append(Uses(portal, badge, await self._database.count(recent), time))
+            first = rows.start_after([portal, badge]).limit(1)
+        return found
+
     async def _change(self, key: str, rule: str, change: Callable[[Attachment], Attachment | None]) -> bool:
         """Write what a row becomes, or remove it where that is nothing; whether there was a change."""
 
@@ -80,7 +95,8 @@ def _write(row: Attachment) -> dict[str, Any]:
     for name in ("time", "sent_at", "closed_at"):
         if fields[name] is not None:
             fields[name] = float(fields[name])
-    return {**fields, "open": bool(row.join) and row.activity is not None and row.closed_at is None}
+    put = row.activity is not None
+    return {**fields, "put": put, "open": bool(row.join) and put and row.closed_at is None}
 
 
 def _read(fields: Mapping[str, Any]) -> Attachment:

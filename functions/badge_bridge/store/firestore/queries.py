@@ -7,6 +7,8 @@ of its order. All shards are asked at once, and the answers come merged in that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from badge_bridge.store.firestore.database import AsyncQuery, Database, Reference, where
 from badge_bridge.store.firestore.documents import AT_ONCE, ATTACHMENTS, EVENTS, GONE, SHARDS
 
@@ -18,6 +20,8 @@ __all__ = [
     "gone",
     "left_behind",
     "newest_first",
+    "of_customer",
+    "put_on_cards",
     "waiting_at_once",
     "waiting_for",
 ]
@@ -55,6 +59,12 @@ def newest_first(database: Database, **equal: str) -> AsyncQuery:
     return query.order_by("received_at", direction="DESCENDING").order_by("key", direction="DESCENDING")
 
 
+def of_customer(database: Database, joins: Sequence[str]) -> AsyncQuery:
+    """Events with one of these values among their joins, newest first."""
+    events = where(database.collection(EVENTS), joins=("array_contains_any", list(joins)))
+    return events.order_by("received_at", direction="DESCENDING").order_by("key", direction="DESCENDING")
+
+
 def by_join(database: Database, join: str) -> AsyncQuery:
     """Events with this value among their joins, by when they happened."""
     events = where(database.collection(EVENTS), joins=("array_contains", join))
@@ -64,6 +74,13 @@ def by_join(database: Database, join: str) -> AsyncQuery:
 def ended_before(database: Database, time: float) -> AsyncQuery:
     """Events that ended before then and were not taken up again, those that ended first first."""
     return where(_all(database), settled_at=("<", time)).order_by("settled_at").select(["key", "type", "joins"])
+
+
+def put_on_cards(database: Database) -> AsyncQuery:
+    """Rows of the ledger whose badge was put on a card, by portal and badge, the latest event's first."""
+    rows = where(database.collection(ATTACHMENTS), put=("==", True))
+    ordered = rows.order_by("portal").order_by("badge").order_by("time", direction="DESCENDING")
+    return ordered.select(["portal", "badge", "time"])
 
 
 def left_behind(database: Database, time: float) -> AsyncQuery:

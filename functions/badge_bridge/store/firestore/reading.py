@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 from badge_bridge.events import Event
 from badge_bridge.store.firestore.database import AsyncQuery, Database, Reference, in_turn, where
 from badge_bridge.store.firestore.documents import is_gone, what_is_readable
-from badge_bridge.store.firestore.queries import by_join, newest_first
+from badge_bridge.store.firestore.queries import by_join
 from badge_bridge.store.firestore.rows import Rows
-from badge_bridge.store.protocol import Listing, StoredEvent
+from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.store.records import Unreadable, plain, readable
 from badge_bridge.store.rows import Row, shown, shown_whole
 
@@ -57,33 +56,10 @@ class Reading:
             query = where(query, time=(">", after))
         if start is not None:
             query = query.start_after({"time": start.time, "key": start.key})
-        return await self._read(query.limit(limit))
+        return await self.rows(query.limit(limit))
 
-    async def list(
-        self,
-        *,
-        state: str | None,
-        source: str | None,
-        type: str | None,  # noqa: A002 - the field's name everywhere else
-        limit: int,
-        before: tuple[float, str] | None,
-    ) -> Listing:
-        """As `Store.list`."""
-        if limit < 1:
-            return Listing(events=(), more=None)
-        wanted = {"state": state, "source": source, "type": type}
-        equal = {name: plain(value) for name, value in wanted.items() if value is not None}
-        query = newest_first(self._database, **equal)
-        if before is not None:
-            query = query.start_after({"received_at": before[0], "key": before[1]})
-        rows = await self._read(query.limit(limit + 1))
-        page = rows[:limit]
-        return Listing(
-            events=tuple(shown(row) for row in page),
-            more=page[-1].age if len(rows) > limit else None,
-        )
-
-    async def _read(self, query: AsyncQuery) -> builtins.list[Row]:
+    async def rows(self, query: AsyncQuery) -> list[Row]:
+        """What a query over events finds; of those that cannot be read, what every version writes."""
         return await in_turn(self._row(reference, fields) for reference, fields in await self._database.find(query))
 
     async def _row(self, reference: Reference, fields: dict[str, Any]) -> Row:

@@ -27,10 +27,10 @@ from badge_bridge.store.protocol import (
     Note,
     Pause,
     Settlement,
-    State,
     StoredEvent,
 )
 from badge_bridge.store.records import plain
+from badge_bridge.store.wanted import Place, Tally, Uses, Wanted
 
 if TYPE_CHECKING:
     from badge_bridge.store.firestore.database import Database
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from badge_bridge.store.firestore.judging import Judging
     from badge_bridge.store.firestore.lanes import Lanes
     from badge_bridge.store.firestore.ledger import Ledger
+    from badge_bridge.store.firestore.listing import Lists
     from badge_bridge.store.firestore.queue import Queue
     from badge_bridge.store.firestore.reading import Reading
     from badge_bridge.store.firestore.rows import Rows
@@ -224,18 +225,15 @@ class FirestoreStore:
         _ = self._inbox
         return ()
 
+    async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
+        return await (await self._loaded()).listing.tally(since=since, until=until, width=width)
+
+    async def uses(self, *, since: float) -> Sequence[Uses]:
+        return await (await self._loaded()).ledger.uses(since=since)
+
     # Last, because from here on `list` means this method to a type checker.
-    async def list(
-        self,
-        *,
-        state: State | None = None,
-        source: str | None = None,
-        type: str | None = None,  # noqa: A002 - the field's name everywhere else
-        limit: int = 50,
-        before: tuple[float, str] | None = None,
-    ) -> Listing:
-        reading = (await self._loaded()).reading
-        return await reading.list(state=state, source=source, type=type, limit=limit, before=before)
+    async def list(self, wanted: Wanted = Wanted(), *, limit: int = 50, before: Place | None = None) -> Listing:  # noqa: B008 - it is frozen
+        return await (await self._loaded()).listing.list(wanted, limit=limit, before=before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +246,7 @@ class _Desk:
     queue: Queue
     judging: Judging
     reading: Reading
+    listing: Lists
     ledger: Ledger
     forgetting: Forgetting
     searching: Searching
@@ -265,6 +264,7 @@ def _open_desk(project: str, name: str, new_token: Callable[[], str]) -> _Desk:
     from badge_bridge.store.firestore.judging import Judging  # noqa: PLC0415
     from badge_bridge.store.firestore.lanes import Lanes  # noqa: PLC0415
     from badge_bridge.store.firestore.ledger import Ledger  # noqa: PLC0415
+    from badge_bridge.store.firestore.listing import Lists  # noqa: PLC0415
     from badge_bridge.store.firestore.queue import Queue  # noqa: PLC0415
     from badge_bridge.store.firestore.reading import Reading  # noqa: PLC0415
     from badge_bridge.store.firestore.rows import Rows  # noqa: PLC0415
@@ -273,13 +273,15 @@ def _open_desk(project: str, name: str, new_token: Callable[[], str]) -> _Desk:
 
     database = Database(project, name)
     rows, lanes = Rows(database), Lanes(database)
+    reading = Reading(database, rows)
     return _Desk(
         database=database,
         rows=rows,
         lanes=lanes,
         queue=Queue(database, rows, lanes, new_token),
         judging=Judging(database, rows),
-        reading=Reading(database, rows),
+        reading=reading,
+        listing=Lists(database, reading),
         ledger=Ledger(database),
         forgetting=Forgetting(database, rows, lanes),
         searching=Searching(database),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from badge_bridge.store.protocol import Attachment
 from badge_bridge.store.records import plain, plain_attachment
+from badge_bridge.store.wanted import Uses
 
 __all__ = ["Ledger"]
 
@@ -58,6 +59,13 @@ class Ledger:
     def open_attachments(self, join: str, *, before: float | None) -> list[Attachment]:
         found = [row for row in self._open.get(plain(join), {}).values() if before is None or row.time < before]
         return sorted(found, key=lambda row: (row.time, row.key, row.rule))
+
+    def uses(self, since: float) -> Sequence[Uses]:
+        times: dict[tuple[str, str], list[float]] = {}
+        for row in self.all():
+            if row.activity is not None and row.time >= since:
+                times.setdefault((row.portal, row.badge), []).append(row.time)
+        return [Uses(*badge, len(found), max(found)) for badge, found in sorted(times.items())]
 
     def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
         row = self._find(key, rule)

@@ -6,8 +6,9 @@ It keeps what the durable ones would keep, in the form they would keep it, and l
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -37,11 +38,12 @@ from badge_bridge.store.protocol import (
     Note,
     Pause,
     Settlement,
-    State,
     StoredEvent,
 )
 from badge_bridge.store.records import plain, readable
-from badge_bridge.store.rows import Row, new_row, shown, shown_whole, texts_of_attachment, texts_of_row
+from badge_bridge.store.rows import Row, is_wanted, new_row, shown, shown_whole, texts_of_attachment, texts_of_row
+from badge_bridge.store.wanted import Place as Position
+from badge_bridge.store.wanted import Tally, Uses, Wanted, stretches
 
 __all__ = ["MemoryStore"]
 
@@ -92,8 +94,7 @@ class MemoryStore:
         """Whether it is new."""
         if self._memory.knows(row.key) or self._rows.setdefault(row.key, row) is not row:
             return False
-        for join in row.joins:
-            self._by_join.setdefault(join, []).append(row)
+        self._join(row, row.joins)
         if leg is not None:
             self._place(row, leg)
         self._queue.file(row)
@@ -154,9 +155,15 @@ class MemoryStore:
         row = self._held(claim)
         if row is None:
             return False
+        known = row.joins
         transitions.settle(row, claim, settlement)
+        self._join(row, row.joins - known)
         self._queue.file(row)
         return True
+
+    def _join(self, row: Row, joins: Iterable[str]) -> None:
+        for join in joins:
+            self._by_join.setdefault(join, []).append(row)
 
     def _revise(self, new: Row, now: float) -> bool:
         """Write the one event; whether it is news."""
@@ -167,8 +174,7 @@ class MemoryStore:
             return False  # forgotten
         known = row.joins
         is_news = transitions.revise(row, new, now)
-        for join in row.joins - known:
-            self._by_join.setdefault(join, []).append(row)
+        self._join(row, row.joins - known)
         self._queue.file(row)
         return is_news
 
@@ -422,25 +428,29 @@ class MemoryStore:
         if transitions.take_back(row, now):
             self._queue.file(row)
 
-    # Last, because from here on `list` means this method to a type checker.
-    async def list(
-        self,
-        *,
-        state: State | None = None,
-        source: str | None = None,
-        type: str | None = None,  # noqa: A002 - the field's name everywhere else
-        limit: int = 50,
-        before: tuple[float, str] | None = None,
-    ) -> Listing:
+    async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
         self._must_be_open()
-        listed = self._queue.rows if state in ("waiting", "working") else self._rows
+        rows = sorted(self._rows.values(), key=lambda row: row.age)
+        found = []
+        for start, end in stretches(since, until, width):
+            low, high = (bisect_left(rows, (moment, ""), key=lambda row: row.age) for moment in (start, end))
+            counts = Counter(row.state for row in rows[low:high])
+            found += [Tally(start, state, count) for state, count in sorted(counts.items())]
+        return found
+
+    async def uses(self, *, since: float) -> Sequence[Uses]:
+        self._must_be_open()
+        return self._ledger.uses(since)
+
+    # Last, because from here on `list` means this method to a type checker.
+    async def list(self, wanted: Wanted = Wanted(), *, limit: int = 50, before: Position | None = None) -> Listing:  # noqa: B008 - it is frozen
+        self._must_be_open()
+        listed = self._queue.rows if wanted.state in ("waiting", "working") else self._rows
+        start = wanted.start(before)
         rows = [
             row
             for row in sorted(listed.values(), key=lambda row: row.age, reverse=True)
-            if (state is None or row.state == state)
-            and (source is None or row.source == plain(source))
-            and (type is None or row.type == plain(type))
-            and (before is None or row.age < before)
+            if row.age < start and is_wanted(row, wanted)
         ]
         page = rows[: max(limit, 0)]
         return Listing(

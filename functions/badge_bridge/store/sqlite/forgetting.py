@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from badge_bridge.events import LEG, call_join
 from badge_bridge.store.forgetting import Forgotten, Trace
 from badge_bridge.store.records import Unreadable, read_event
-from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite import outcomes, sql
 from badge_bridge.store.sqlite.remembered import mark_of, remember
 
 __all__ = ["Doing", "Forgetter"]
@@ -114,8 +114,11 @@ def _call_of(text: str | None) -> str:
 def _forget(connection: sqlite3.Connection, over: Sequence[_Over], before: float, secret: bytes) -> int:
     keys = []
     for one in over:
-        for (key,) in connection.execute(sql.FORGET_EVENT, {"id": one.id, "before": before}).fetchall():
+        reached = outcomes.reached(connection, one.id)
+        values = {"id": one.id, "before": before}
+        for key, received_at in connection.execute(sql.FORGET_EVENT, values).fetchall():
             keys.append(key)
+            outcomes.forget(connection, reached, received_at=received_at, key=key)
             _leg_less(connection, one.call)
     remember(connection, [mark_of(secret, key) for key in keys])
     connection.executemany(sql.FORGET_ATTACHMENTS, ((key,) for key in keys))
@@ -133,8 +136,10 @@ def _erase(connection: sqlite3.Connection, traces: Collection[Trace], secret: by
     """But for the joins, which nobody finds any more once their events are gone."""
     for trace in traces:
         if trace.place == "event":
+            reached = _reached(connection, trace.name)
             rows = connection.execute(sql.ERASE_EVENT, {"key": trace.name, "leg": LEG}).fetchall()
-            for (text,) in rows:
+            for text, received_at in rows:
+                outcomes.forget(connection, reached, received_at=received_at, key=trace.name)
                 remember(connection, [mark_of(secret, trace.name)])
                 _leg_less(connection, _call_of(text))
         if trace.place in ("event", "ledger"):
@@ -143,3 +148,8 @@ def _erase(connection: sqlite3.Connection, traces: Collection[Trace], secret: by
             connection.execute(sql.NO_CALL, (trace.name, math.inf))
         if trace.place == "pause":
             connection.execute(sql.ERASE_REASON, (trace.name,))
+
+
+def _reached(connection: sqlite3.Connection, key: str) -> outcomes.Reached:
+    row = connection.execute(sql.PEEK, (key,)).fetchone()
+    return outcomes.reached(connection, row[0]) if row is not None else ()

@@ -16,17 +16,15 @@ from badge_bridge.store.protocol import (
     LONGEST_LEASE,
     LONGEST_WAIT,
     Attempt,
-    Listing,
     Pause,
-    State,
     StoredEvent,
 )
-from badge_bridge.store.records import plain, readable, show_asked, show_event, show_outcomes
+from badge_bridge.store.records import readable, show_asked, show_event, show_outcomes
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.rows import DAY
 from badge_bridge.store.sqlite.writes import read_gate
 
-__all__ = ["backlog", "find", "joined", "listing", "next_due", "paused", "ping", "related"]
+__all__ = ["backlog", "find", "joined", "next_due", "paused", "ping", "related", "stored"]
 
 
 def ping(connection: sqlite3.Connection) -> None:
@@ -39,34 +37,7 @@ def find(connection: sqlite3.Connection, key: str) -> StoredEvent | None:
         return None
     attempts = connection.execute(sql.FIND_ATTEMPTS, (row[0],)).fetchall()
     outcomes = tuple(outcome for attempt in attempts for outcome in show_outcomes(attempt[6], attempt=attempt[0]))
-    return _stored(row[1:], outcomes=outcomes, history=tuple(_attempt(attempt) for attempt in attempts))
-
-
-def listing(
-    connection: sqlite3.Connection,
-    *,
-    state: State | None,
-    source: str | None,
-    type_: str | None,
-    limit: int,
-    before: tuple[float, str] | None,
-) -> Listing:
-    if limit < 1:
-        return Listing(events=(), more=None)
-    statement = sql.listing(
-        state=state is not None, source=source is not None, type=type_ is not None, before=before is not None
-    )
-    values: dict[str, Any] = {
-        "state": state,
-        "source": None if source is None else plain(source),
-        "type": None if type_ is None else plain(type_),
-        "limit": limit + 1,
-    }
-    if before is not None:
-        values["received_at"], values["key"] = before[0], plain(before[1])
-    rows = connection.execute(statement, values).fetchall()
-    events = tuple(_stored(row) for row in rows[:limit])
-    return Listing(events=events, more=(events[-1].received_at, events[-1].key) if len(rows) > limit else None)
+    return stored(row[1:], outcomes=outcomes, history=tuple(_attempt(attempt) for attempt in attempts))
 
 
 def joined(connection: sqlite3.Connection, join: str, after: float, limit: int) -> list[tuple[str, Event]]:
@@ -95,8 +66,8 @@ def related(connection: sqlite3.Connection, join: str, limit: int) -> list[Store
         if len(found) >= limit:
             break
         for row in connection.execute(sql.RELATED, (day, join, limit - len(found))):
-            found[row[0]] = _stored(row)
-    return sorted(found.values(), key=lambda stored: (stored.event.time, stored.key))
+            found[row[0]] = stored(row)
+    return sorted(found.values(), key=lambda one: (one.event.time, one.key))
 
 
 def next_due(connection: sqlite3.Connection, now: float) -> float | None:
@@ -141,7 +112,8 @@ def _moments(
     return [counted(moment, now=now, longest=longest) for moment in row if moment is not None]
 
 
-def _stored(row: Sequence[Any], *, outcomes: tuple[Any, ...] = (), history: tuple[Attempt, ...] = ()) -> StoredEvent:
+def stored(row: Sequence[Any], *, outcomes: tuple[Any, ...] = (), history: tuple[Attempt, ...] = ()) -> StoredEvent:
+    """The event of the columns that the statements read of one."""
     (
         key,
         source,

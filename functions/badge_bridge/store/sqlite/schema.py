@@ -12,12 +12,15 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.forgetting import KEY_NOTE
 from badge_bridge.store.legs import Stage
-from badge_bridge.store.records import readable
+from badge_bridge.store.records import readable, readable_outcomes
+from badge_bridge.store.sqlite.rows import day_of
+from badge_bridge.store.wanted import joins_of, reached_of
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "check_current", "is_older", "migrate"]
 
@@ -98,6 +101,38 @@ _COPIED = (
     *("id", "key", "source", "type", "verified", "received_at", "state", "reason", "attempts", "failures"),
     *("since_attempt", "due", "ready", "lane", "lease_token", "leased_until", "settled_at", "rules_hash", "event"),
 )
+
+
+def _find_outcomes(connection: sqlite3.Connection) -> None:
+    """Let the events of an older file be found by their outcomes, but for those that this version cannot read."""
+    attempts = connection.execute(
+        "SELECT id, received_at, key, outcomes FROM attempts JOIN events ON id = attempts.event WHERE outcomes <> '[]' "
+        "ORDER BY attempts.event, number"
+    )
+    connection.executemany(
+        "INSERT INTO outcomes (rule, result, received_at, key) VALUES (?, ?, ?, ?)",
+        (
+            (rule, result, received_at, key)
+            for (_, received_at, key), rows in groupby(attempts, lambda row: row[:3])
+            for rule, result in sorted(reached_of(readable_outcomes(row[3] for row in rows)))
+        ),
+    )
+
+
+def _find_ignored(connection: sqlite3.Connection) -> None:
+    """Let the events of an older file that no rule was for be found by their customers."""
+    ignored = connection.execute(
+        "SELECT key, event FROM events WHERE state = 'ignored' "
+        "AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.event = id AND outcomes <> '[]')"
+    )
+    connection.executemany(
+        "INSERT INTO joins (day, value, time, key) VALUES (?, ?, ?, ?)",
+        (
+            (day_of(event.time.timestamp()), joins_of(event.customer)[-1], event.time.timestamp(), key)
+            for key, event in readable(ignored)
+            if event.customer
+        ),
+    )
 
 
 def _make_key(connection: sqlite3.Connection) -> None:
@@ -274,6 +309,25 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         """,
         "DROP TABLE joins",
         "ALTER TABLE joins_by_day RENAME TO joins",
+    ),
+    (
+        # What operators look for. A row is written as an attempt ends, at the end of its rule's and result's others.
+        """
+        CREATE TABLE outcomes (
+            rule        TEXT NOT NULL,
+            result      TEXT NOT NULL,                 -- the latest of this rule, in one of its roles
+            received_at REAL NOT NULL,                 -- the event's, as its key
+            key         TEXT NOT NULL,
+            PRIMARY KEY (rule, result, received_at, key)
+        ) WITHOUT ROWID
+        """,
+        _find_outcomes,
+        _find_ignored,
+        # The badges that were put on cards. A row comes into it when its activity is known, and stays as it is. Without
+        # the activity in it, SQLite would look into each row whether there is one.
+        """
+        CREATE INDEX attachments_by_badge ON attachments (portal, badge, time, activity) WHERE activity IS NOT NULL
+        """,
     ),
 )
 

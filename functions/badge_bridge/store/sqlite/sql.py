@@ -9,14 +9,21 @@ __all__ = [
     "ADD_REMEMBERED",
     "ATTACH",
     "ATTACHMENTS",
+    "BEFORE",
+    "BEFORE_OF_RESULT",
+    "BEFORE_OF_SOURCE",
+    "BEFORE_OF_STATE",
+    "BEFORE_OF_TYPE",
     "CLEAR_TRIAL",
     "CLOSED_BEFORE",
     "CLOSE_ATTACHMENT",
     "CORRECT_PAUSE",
+    "COUNT_BETWEEN",
     "COUNT_DEAD",
     "COUNT_WAITING",
     "COUNT_WORKING",
     "DAYS",
+    "DAYS_BACK",
     "DO_AGAIN",
     "DROP_REMEMBERED",
     "ENDED_BEFORE",
@@ -25,11 +32,13 @@ __all__ = [
     "ERASE_EVENT",
     "FIND",
     "FIND_ATTEMPTS",
+    "FIND_STORED",
     "FIRST_REVISION",
     "FORGET_ATTACHMENT",
     "FORGET_ATTACHMENTS",
     "FORGET_EVENT",
     "FORGET_JOIN",
+    "FORGET_OUTCOME",
     "GATE",
     "GIVE_BACK",
     "GIVE_BACK_ATTEMPT",
@@ -57,16 +66,21 @@ __all__ = [
     "LOST_EVENT_OF",
     "MOVE_UP",
     "NEW_NOTE",
+    "NEXT_BADGE",
     "NEXT_NOTE",
+    "NEXT_RULE",
     "NOTE",
     "NO_CALL",
+    "OF_CUSTOMER",
     "OLDEST_WAITING",
     "OPEN_ATTACHMENTS",
+    "OUTCOMES_OF",
     "OUTCOMES_SINCE",
     "PAUSE",
     "PAUSED",
     "PEEK",
     "PROMOTE",
+    "REACH",
     "READY",
     "RELATED",
     "REMEMBERED_SOURCES",
@@ -89,12 +103,12 @@ __all__ = [
     "TAKE_UP",
     "TRIAL",
     "UNATTACH",
+    "USES_OF",
     "accept",
     "accept_legs",
     "calls",
     "join",
     "known",
-    "listing",
     "remembered",
     "set_calls",
 ]
@@ -211,7 +225,7 @@ SET state = :state, reason = :reason, failures = failures + :failed, rules_hash 
     due = coalesce(:due, due), ready = :ready, lane = :lane, settled_at = coalesce(:settled_at, settled_at),
     lease_token = NULL, leased_until = NULL
 WHERE key = :key AND state = 'working' AND lease_token = :token
-RETURNING id
+RETURNING id, received_at
 """
 END_ATTEMPT = """
 UPDATE attempts
@@ -219,6 +233,9 @@ SET ended_at = :ended_at, result = :state, reason = :reason, asked = :asked, out
     rules_hash = :rules_hash
 WHERE event = :id AND number = :attempt
 """
+OUTCOMES_OF = "SELECT outcomes FROM attempts WHERE event = ? AND number < ? AND outcomes <> '[]' ORDER BY number"
+REACH = "INSERT INTO outcomes (rule, result, received_at, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+FORGET_OUTCOME = "DELETE FROM outcomes WHERE rule = ? AND result = ? AND received_at = ? AND key = ?"
 
 GIVE_BACK = """
 UPDATE events
@@ -323,6 +340,14 @@ SELECT {_ATTACHMENT} FROM attachments
 WHERE closed_at IS NULL AND activity IS NOT NULL AND join_value <> '' AND join_value = :join AND time < :before
 ORDER BY time, key, rule
 """  # noqa: S608 - column names, written above
+# Those whose activity is not known were perhaps not put on a card.
+NEXT_BADGE = """
+SELECT portal, badge FROM attachments WHERE activity IS NOT NULL AND (portal, badge) > (?, ?)
+ORDER BY portal, badge LIMIT 1
+"""
+USES_OF = """
+SELECT count(*), max(time) FROM attachments WHERE activity IS NOT NULL AND portal = ? AND badge = ? AND time >= ?
+"""
 CLOSE_ATTACHMENT = "UPDATE attachments SET closed_at = :now WHERE key = :key AND rule = :rule AND closed_at IS NULL"
 
 
@@ -359,6 +384,7 @@ SELECT lane, count(*) FROM events WHERE ready = 0 GROUP BY lane
 COUNT_WORKING = "SELECT count(*) FROM events WHERE leased_until IS NOT NULL"
 COUNT_DEAD = "SELECT count(*) FROM events WHERE state = 'dead'"
 OLDEST_WAITING = "SELECT min(received_at) FROM events WHERE state = 'waiting'"
+COUNT_BETWEEN = "SELECT count(*) FROM events WHERE state = ? AND received_at >= ? AND received_at < ?"
 
 
 # Reading
@@ -394,20 +420,38 @@ LIMIT ?
 """  # noqa: S608 - column names, written above
 
 
-def listing(*, state: bool, source: bool, type: bool, before: bool) -> str:  # noqa: A002 - the column's name
-    """A page of events, newest first, filtered by the columns that are asked for."""
-    conditions = [
-        condition
-        for condition, wanted in (
-            ("state = :state", state),
-            ("source = :source", source),
-            ("type = :type", type),
-            ("(received_at, key) < (:received_at, :key)", before),
-        )
-        if wanted
-    ]
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {_STORED} FROM events {where} ORDER BY received_at DESC, key DESC LIMIT :limit"  # noqa: S608
+# Where the events of a list are, newest first, from the indexes alone: see `walking.Seek`. FIND_STORED reads those that
+# are in all the lists that are asked for.
+
+
+def _behind(table: str, equal: str) -> str:
+    """The newest place in an index that is older than another one."""
+    return (
+        f"SELECT received_at, key FROM {table} WHERE {equal}(received_at, key) < (?, ?) "  # noqa: S608 - named below
+        "ORDER BY received_at DESC, key DESC LIMIT 1"
+    )
+
+
+BEFORE = _behind("events", "")
+BEFORE_OF_STATE = _behind("events", "state = ? AND ")
+BEFORE_OF_SOURCE = _behind("events", "source = ? AND ")
+BEFORE_OF_TYPE = _behind("events", "type = ? AND ")
+BEFORE_OF_RESULT = _behind("outcomes", "rule = ? AND result = ? AND ")
+NEXT_RULE = "SELECT rule FROM outcomes WHERE rule > ? ORDER BY rule LIMIT 1"
+# As DAYS, the latest first.
+DAYS_BACK = """
+WITH RECURSIVE days (day) AS (
+    SELECT (SELECT max(day) FROM joins WHERE day <= ?)
+    UNION ALL
+    SELECT (SELECT max(day) FROM joins WHERE joins.day < days.day) FROM days WHERE days.day IS NOT NULL
+)
+SELECT day FROM days WHERE day IS NOT NULL
+"""
+OF_CUSTOMER = """
+SELECT joins.time, received_at, key FROM joins JOIN events USING (key)
+WHERE day = ? AND value = ? AND joins.time <= ? ORDER BY joins.time DESC LIMIT ?
+"""
+FIND_STORED = f"SELECT {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
 
 
 # Forgetting
@@ -439,8 +483,8 @@ WHERE source = :source AND hash IN (SELECT hash FROM remembered WHERE source = :
 ENDED_BEFORE = """
 SELECT id, CASE WHEN type = :leg THEN event END FROM events WHERE settled_at < :before ORDER BY settled_at LIMIT :most
 """
-FORGET_EVENT = "DELETE FROM events WHERE id = :id AND settled_at < :before RETURNING key"
-ERASE_EVENT = "DELETE FROM events WHERE key = :key RETURNING CASE WHEN type = :leg THEN event END"
+FORGET_EVENT = "DELETE FROM events WHERE id = :id AND settled_at < :before RETURNING key, received_at"
+ERASE_EVENT = "DELETE FROM events WHERE key = :key RETURNING CASE WHEN type = :leg THEN event END, received_at"
 LEG_LESS = "UPDATE calls SET legs = legs - 1 WHERE value = ?"
 NO_CALL = "DELETE FROM calls WHERE value = ? AND legs <= ?"
 

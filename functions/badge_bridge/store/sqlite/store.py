@@ -28,11 +28,10 @@ from badge_bridge.store.protocol import (
     Note,
     Pause,
     Settlement,
-    State,
     StoredEvent,
 )
 from badge_bridge.store.records import plain, plain_attachment
-from badge_bridge.store.sqlite import acceptance, ledger, reads, remembered, shared, writes
+from badge_bridge.store.sqlite import acceptance, ledger, listing, reads, remembered, shared, writes
 from badge_bridge.store.sqlite.acceptance import Acceptance
 from badge_bridge.store.sqlite.checkpoints import Checkpoints
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
@@ -44,6 +43,7 @@ from badge_bridge.store.sqlite.restore import read_mark
 from badge_bridge.store.sqlite.schema import check_current, is_older
 from badge_bridge.store.sqlite.searching import search
 from badge_bridge.store.sqlite.writer import Writer
+from badge_bridge.store.wanted import Place, Tally, Uses, Wanted
 
 __all__ = ["TRIAL_SECONDS", "SqliteStore"]
 
@@ -344,21 +344,15 @@ class SqliteStore:
             raise
         return connection
 
+    async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
+        return await self._read(lambda connection: listing.tally(connection, since, until, width))
+
+    async def uses(self, *, since: float) -> Sequence[Uses]:
+        return await self._read(lambda connection: listing.uses(connection, since))
+
     # Last, because from here on `list` means this method to a type checker.
-    async def list(
-        self,
-        *,
-        state: State | None = None,
-        source: str | None = None,
-        type: str | None = None,  # noqa: A002 - the field's name everywhere else
-        limit: int = 50,
-        before: tuple[float, str] | None = None,
-    ) -> Listing:
-        return await self._read(
-            lambda connection: reads.listing(
-                connection, state=state, source=source, type_=type, limit=limit, before=before
-            )
-        )
+    async def list(self, wanted: Wanted = Wanted(), *, limit: int = 50, before: Place | None = None) -> Listing:  # noqa: B008 - it is frozen
+        return await self._read(lambda connection: listing.listing(connection, wanted, limit, before))
 
 
 def _carry_out(connection: sqlite3.Connection, works: Sequence[_Work]) -> list[Any]:

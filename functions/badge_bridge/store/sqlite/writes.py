@@ -22,8 +22,10 @@ from badge_bridge.store.records import (
     write_asked,
     write_outcomes,
 )
-from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite import outcomes, sql
 from badge_bridge.store.sqlite.acceptance import Acceptance, accept
+from badge_bridge.store.sqlite.rows import day_of
+from badge_bridge.store.wanted import late_join
 
 __all__ = [
     "MOST_PROMOTED",
@@ -141,7 +143,8 @@ def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float,
             revision=revision,
         )
     except Unreadable as error:
-        settle(connection, settlement_values(key, token, attempt, set_aside(error, now=now)))
+        settlement = set_aside(error, now=now)
+        settle(connection, settlement, settlement_values(key, token, attempt, settlement))
         return SetAside(key, str(error))
 
 
@@ -171,14 +174,27 @@ def settle_claim(connection: sqlite3.Connection, claim: Claim, settlement: Settl
     if claim.revision:
         (since,) = connection.execute(sql.SINCE_ATTEMPT, values).fetchone() or (0,)
         if since >= claim.attempt:
-            values = settlement_values(claim.key, claim.token, claim.attempt, overtaken(settlement))
-    return settle(connection, values)
+            settlement = overtaken(settlement)
+            values = settlement_values(claim.key, claim.token, claim.attempt, settlement)
+    is_held = settle(connection, settlement, values)
+    if is_held and (found := late_join(claim.event, settlement)):
+        time = claim.event.time.timestamp()
+        connection.execute(sql.join(1), (day_of(time), found, time, values["key"]))
+    return is_held
 
 
-def settle(connection: sqlite3.Connection, values: dict[str, Any]) -> bool:
+def settle(connection: sqlite3.Connection, settlement: Settlement, values: dict[str, Any]) -> bool:
     rows = connection.execute(sql.SETTLE, values).fetchall()
-    for (event,) in rows:
+    for event, received_at in rows:
         connection.execute(sql.END_ATTEMPT, {**values, "id": event})
+        outcomes.reach(
+            connection,
+            settlement.outcomes,
+            event=event,
+            attempt=values["attempt"],
+            received_at=received_at,
+            key=values["key"],
+        )
     return bool(rows)
 
 

@@ -1,0 +1,97 @@
+"""Lists of events, and what is counted of them.
+
+Whatever is asked for is answered by an index, but for what goes with a customer: his events are few, and are looked
+through. Counting costs a read for each thousand that are counted, and for each count at least one.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import get_args
+
+from badge_bridge.store.firestore.database import AsyncQuery, Database, in_turn, where
+from badge_bridge.store.firestore.documents import found_by
+from badge_bridge.store.firestore.queries import newest_first, of_customer
+from badge_bridge.store.firestore.reading import Reading
+from badge_bridge.store.protocol import Listing, State
+from badge_bridge.store.records import plain
+from badge_bridge.store.rows import Row, is_wanted, shown
+from badge_bridge.store.wanted import Place, Tally, Wanted, joins_of, stretches
+
+__all__ = ["MOST_READ", "Lists"]
+
+MOST_READ = 500
+"""Events of a customer that one page reads in vain; each is billed."""
+
+_PORTION = 100
+_STATES: Sequence[State] = sorted(get_args(State))
+
+
+class Lists:
+    def __init__(self, database: Database, reading: Reading) -> None:
+        self._database = database
+        self._reading = reading
+
+    async def list(self, wanted: Wanted, *, limit: int, before: Place | None) -> Listing:
+        """As `Store.list`."""
+        if limit < 1 or wanted.customer == "":
+            return Listing(events=(), more=None)
+        start = wanted.start(before)
+        query, is_exact = self._query(wanted)
+        portion = limit + 1 if is_exact else max(_PORTION, limit + 1)
+        page: builtins.list[Row] = []
+        vain = 0
+        while True:
+            rows = await self._reading.rows(_behind(query, start).limit(portion))
+            for row in rows:
+                if not is_exact and not is_wanted(row, wanted):
+                    vain += 1
+                    continue
+                if len(page) == limit:
+                    return _listing(page, more=page[-1].age)
+                page.append(row)
+            if len(rows) < portion:
+                return _listing(page)
+            start = rows[-1].age
+            if vain >= MOST_READ:
+                return _listing(page, more=start, reached=start[0])
+
+    def _query(self, wanted: Wanted) -> tuple[AsyncQuery, bool]:
+        """What finds them, and whether it finds no others."""
+        if wanted.customer is not None:
+            query = of_customer(self._database, joins_of(wanted.customer))
+            others = (wanted.state, wanted.source, wanted.type, wanted.rule, wanted.result)
+            is_exact = all(value is None for value in others)
+        else:
+            columns = {"state": wanted.state, "source": wanted.source, "type": wanted.type}
+            equal = {name: plain(value) for name, value in columns.items() if value is not None}
+            query, is_exact = newest_first(self._database, **equal), True
+            if wanted.rule is not None or wanted.result is not None:
+                query = where(query, found=("array_contains", found_by(wanted.rule, wanted.result)))
+        if wanted.since is not None:
+            query = where(query, received_at=(">=", wanted.since))
+        return query, is_exact
+
+    async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
+        """As `Store.tally`: counted by stretches only in those states in which there are events."""
+        parts = [*stretches(since, until, width)]
+        whole = await in_turn(self._count(state, since, until) for state in _STATES)
+        wanted = [
+            (start, state, end) for start, end in parts for state, count in zip(_STATES, whole, strict=True) if count
+        ]
+        counts = await in_turn(self._count(state, start, end) for start, state, end in wanted)
+        return [Tally(start, state, count) for (start, state, _), count in zip(wanted, counts, strict=True) if count]
+
+    async def _count(self, state: State, since: float, until: float) -> int:
+        query = where(newest_first(self._database, state=state), received_at=(">=", since))
+        return await self._database.count(where(query, received_at=("<", until)))
+
+
+def _behind(query: AsyncQuery, start: Place) -> AsyncQuery:
+    received_at, key = start
+    return query if received_at == float("inf") else query.start_after({"received_at": received_at, "key": key})
+
+
+def _listing(page: Sequence[Row], *, more: Place | None = None, reached: float | None = None) -> Listing:
+    return Listing(tuple(shown(row) for row in page), more=more, reached=reached)

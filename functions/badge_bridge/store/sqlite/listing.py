@@ -1,0 +1,147 @@
+"""Lists of events, and what is counted of them: each page by the indexes alone, however many events there are."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple, get_args
+
+from badge_bridge.outcomes import Result
+from badge_bridge.store.protocol import Listing, State, StoredEvent
+from badge_bridge.store.records import plain
+from badge_bridge.store.sqlite import sql
+from badge_bridge.store.sqlite.reads import stored
+from badge_bridge.store.sqlite.rows import DAY
+from badge_bridge.store.walking import Seek, any_of, in_all, listed
+from badge_bridge.store.wanted import MOST_PASSED_OVER, Place, Tally, Uses, Wanted, joins_of, stretches
+
+__all__ = ["listing", "tally", "uses"]
+
+_AHEAD = 300.0
+"""Seconds that a sender's clock may be ahead of ours, for customers with more events than are looked at."""
+_STATES: Sequence[State] = sorted(get_args(State))
+
+
+def listing(
+    connection: sqlite3.Connection,
+    wanted: Wanted,
+    limit: int,
+    before: Place | None,
+    *,
+    most: int = MOST_PASSED_OVER,
+) -> Listing:
+    """As `Store.list`; `most` events are looked at in vain."""
+    if limit < 1:
+        return Listing(events=(), more=None)
+    start = wanted.start(before)
+    lists = _lists(connection, wanted)
+    oldest: Place = (-math.inf if wanted.since is None else wanted.since, "")
+    ends: Place | None = None
+    if wanted.customer is not None:
+        of_customer = _of_customer(connection, wanted.customer, start, most)
+        lists.append(listed(of_customer.places))
+        ends = of_customer.ends
+    found: list[StoredEvent] = []
+    vain = 0
+    for step in in_all(lists or [partial(_newest, connection, sql.BEFORE, ())], start):
+        if step.place < oldest or (ends is not None and step.place < ends):
+            break
+        if step.in_all:
+            if len(found) == limit:
+                return Listing(tuple(found), more=(found[-1].received_at, found[-1].key))
+            found.append(stored(connection.execute(sql.FIND_STORED, (step.place[1],)).fetchone()))
+        else:
+            vain += 1
+            if vain == most:
+                return Listing(tuple(found), more=step.place, reached=step.place[0])
+    if ends is not None and ends > oldest:
+        return Listing(tuple(found), more=ends, reached=ends[0])
+    return Listing(tuple(found), more=None)
+
+
+def _lists(connection: sqlite3.Connection, wanted: Wanted) -> list[Seek]:
+    """In all of which the events are that are wanted; but for the customer's."""
+    columns = (
+        (sql.BEFORE_OF_STATE, wanted.state),
+        (sql.BEFORE_OF_SOURCE, wanted.source),
+        (sql.BEFORE_OF_TYPE, wanted.type),
+    )
+    lists: list[Seek] = [
+        partial(_newest, connection, statement, (plain(value),)) for statement, value in columns if value is not None
+    ]
+    if wanted.rule is not None or wanted.result is not None:
+        rules = _rules(connection) if wanted.rule is None else [plain(wanted.rule)]
+        results = get_args(Result) if wanted.result is None else [wanted.result]
+        reached = [(rule, result) for rule in rules for result in results]
+        lists.append(any_of([partial(_newest, connection, sql.BEFORE_OF_RESULT, equal) for equal in reached]))
+    return lists
+
+
+def _newest(connection: sqlite3.Connection, statement: str, equal: Sequence[str], behind: Place) -> Place | None:
+    """As `walking.Seek`."""
+    place: Place | None = connection.execute(statement, (*equal, *behind)).fetchone()
+    return place
+
+
+def _rules(connection: sqlite3.Connection) -> list[str]:
+    """The rules that have outcomes, by hopping from one to the next."""
+    rules = [""]
+    while (row := connection.execute(sql.NEXT_RULE, (rules[-1],)).fetchone()) is not None:
+        rules.append(row[0])
+    return rules[1:]
+
+
+class _OfCustomer(NamedTuple):
+    places: Sequence[Place]
+    """Oldest first."""
+    ends: Place | None
+    """Where there are more: the customer's events that are older than this have to be asked for again."""
+
+
+def _of_customer(connection: sqlite3.Connection, customer: str, start: Place, most: int) -> _OfCustomer:
+    """A customer's events. They are kept by when they happened, so that all of them have to be looked at; where there
+    are more than `most`, the latest of those that had happened by then.
+    """
+    rows = _joined(connection, customer, math.inf, most)
+    if len(rows) > most and start[0] < math.inf:
+        rows = _joined(connection, customer, start[0] + _AHEAD, most)
+    places = sorted({(received_at, key) for _, received_at, key in rows})
+    if len(rows) <= most:
+        return _OfCustomer(places, None)
+    # Always older than the page before, or there would be no end of pages.
+    return _OfCustomer(places, (min(rows[-1][0], math.nextafter(start[0], -math.inf)), ""))
+
+
+def _joined(connection: sqlite3.Connection, customer: str, until: float, most: int) -> list[tuple[float, float, str]]:
+    """When each happened and was received, and its key; the latest first, and one more than `most` where there are."""
+    rows: list[tuple[float, float, str]] = []
+    for (day,) in connection.execute(sql.DAYS_BACK, (until / DAY,)):
+        some: list[tuple[float, float, str]] = []
+        for join in joins_of(customer):
+            some += connection.execute(sql.OF_CUSTOMER, (day, join, until, most + 1 - len(rows))).fetchall()
+        rows += sorted(some, reverse=True)
+        if len(rows) > most:
+            break
+    return rows[: most + 1]
+
+
+def tally(connection: sqlite3.Connection, since: float, until: float, width: float) -> list[Tally]:
+    return [
+        Tally(start, state, count)
+        for start, end in stretches(since, until, width)
+        for state in _STATES
+        if (count := connection.execute(sql.COUNT_BETWEEN, (state, start, end)).fetchone()[0])
+    ]
+
+
+def uses(connection: sqlite3.Connection, since: float) -> list[Uses]:
+    found: list[Uses] = []
+    badge: tuple[str, str] = ("", "")
+    while (row := connection.execute(sql.NEXT_BADGE, badge).fetchone()) is not None:
+        badge = row
+        count, latest = connection.execute(sql.USES_OF, (*badge, since)).fetchone()
+        if count:
+            found.append(Uses(badge[0], badge[1], count, latest))
+    return found

@@ -1,0 +1,122 @@
+"""Which events an operator looks for, and what is counted for him."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from badge_bridge.events import Event, customer_join, joining
+from badge_bridge.outcomes import Outcome, Result
+
+if TYPE_CHECKING:
+    from badge_bridge.store.protocol import Settlement, State
+
+__all__ = [
+    "MOST_PASSED_OVER",
+    "MOST_STRETCHES",
+    "Place",
+    "Tally",
+    "Uses",
+    "Wanted",
+    "joins_of",
+    "late_join",
+    "reached_of",
+    "stretches",
+]
+
+MOST_PASSED_OVER = 5_000
+"""Events that one page looks at in vain, so that no page is slow, whatever is asked for."""
+
+MOST_STRETCHES = 1_500
+"""Stretches of one `Store.tally`: a day by minutes, and some."""
+
+Place = tuple[float, str]
+"""Where an event stands in a list: `received_at` and the key, since several may have come at the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are wanted: those that meet all of what is said. None leaves all."""
+
+    state: State | None = None
+    source: str | None = None
+    type: str | None = None
+    customer: str | None = None
+    """What `Event.customer` holds or has held: an E.164 number, or as the provider wrote it. The legs of a call are
+    found by the call's own event, and what no rule is for once it has ended as ignored."""
+    rule: str | None = None
+    """A rule that has an outcome for the event."""
+    result: Result | None = None
+    """What a rule came to, whether that is `rule` or any: the latest outcome of each rule counts, in each role."""
+    since: float | None = None
+    """Received then or later, in unix seconds."""
+    until: float | None = None
+    """Received before then."""
+
+    def start(self, before: Place | None) -> Place:
+        """Behind which place the next page begins: all that is wanted there is older."""
+        latest = (math.inf if self.until is None else self.until, "")
+        return latest if before is None else min(before, latest)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many events were received in a stretch of time and are in this state now; at least one."""
+
+    start: float
+    """The stretch's first moment, in unix seconds."""
+    state: State
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How often a badge was put on a card of a portal; at least once."""
+
+    portal: str
+    badge: str
+    """The badge's code."""
+    count: int
+    latest: float
+    """When the latest of the events happened, in unix seconds."""
+
+
+def stretches(since: float, until: float, width: float) -> Iterator[tuple[float, float]]:
+    """The stretches of so many seconds from a moment (inclusive) to another (exclusive), the last one perhaps shorter.
+
+    Raises:
+        ValueError: a stretch has no length, or there are more than `MOST_STRETCHES`.
+    """
+    if width <= 0:
+        raise ValueError("a stretch of time must have a length")
+    count = max(math.ceil((until - since) / width), 0)
+    if count > MOST_STRETCHES:
+        raise ValueError(f"{count} stretches are more than the {MOST_STRETCHES} that are counted at once")
+    for number in range(count):
+        yield since + number * width, min(since + (number + 1) * width, until)
+
+
+def reached_of(outcomes: Iterable[Outcome]) -> frozenset[tuple[str, Result]]:
+    """The rules and results that an event is found by, of its outcomes in the order of their attempts.
+
+    A rule that was tried again counts with its latest outcome, in each role that it had: it may have put a badge on one
+    card and taken another one off.
+    """
+    latest = {(outcome.rule, outcome.role): outcome.result for outcome in outcomes}
+    return frozenset((rule, result) for (rule, _), result in latest.items())
+
+
+def joins_of(customer: str) -> Sequence[str]:
+    """The values among an event's joins by which a customer's events are found; none where the customer is empty."""
+    return (customer_join(customer), joining("found", customer)) if customer else ()
+
+
+def late_join(event: Event, settlement: Settlement) -> str:
+    """The one of them that an event gets as it ends, where no rule is for it; else, or without a customer, empty.
+
+    Another one than that of the rules, which must not meet an event that none of them is for.
+    """
+    is_for_none = settlement.state == "ignored" and not settlement.outcomes
+    return joining("found", event.customer) if is_for_none else ""
