@@ -190,6 +190,21 @@ async def test_joined_event_can_be_redriven(store: Store) -> None:
     assert (await claimed(store, now=NOW + 20)).attempt == 2
 
 
+@pytest.mark.parametrize(("kind", "rules"), [("call.unknown", "then"), ("call.missed", "")])
+async def test_revised_event_is_judged_by_the_rules_of_now_when_it_says_something_else(
+    store: Store, kind: str, rules: str
+) -> None:
+    """Whoever redrove it with rules of before knew nothing of the new content; the same content keeps to them."""
+    await revise(store, judged("call.unknown"), revision=1, now=NOW)
+    await store.settle(await claimed(store), ended("dead"))
+    await store.redrive("s:1", now=NOW + 20, rules="then")
+
+    await revise(store, judged(kind), revision=2, now=NOW + 21)
+
+    assert (await found(store)).redriven_with == rules
+    assert (await claimed(store, now=NOW + 21)).rules == rules
+
+
 async def test_event_that_was_accepted_as_it_is_is_not_revised(store: Store) -> None:
     """What one delivery said for good is not argued away by others."""
     await store.accept([item("s:1", type="call.missed")])

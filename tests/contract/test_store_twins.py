@@ -177,9 +177,9 @@ class Twins(RuleBasedStateMachine):
         answers = self.both(lambda store: store.give_back(one if store is self.memory else other))
         assert answers[0] == answers[1]
 
-    @rule(key=KEYS)
-    def redrive(self, key: str) -> None:
-        self.same(lambda store: store.redrive(key, now=self.now))
+    @rule(key=KEYS, rules=st.sampled_from(["", "then"]))
+    def redrive(self, key: str, rules: str) -> None:
+        self.same(lambda store: store.redrive(key, now=self.now, rules=rules))
 
     @rule(lane=LANES, wait=MOMENTS)
     def pause(self, lane: str, wait: float) -> None:

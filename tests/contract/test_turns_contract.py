@@ -271,6 +271,37 @@ async def test_redrive_hides_only_earlier_outcomes_when_retried_afterwards(store
     assert [(one.rule, one.attempt) for one in claim.outcomes] == [("new", 2)]
 
 
+async def test_redriven_event_keeps_to_its_rules_until_it_is_redriven_again(store: Store) -> None:
+    """Each attempt is told which rules file judges it, its retries too; the next redrive decides anew."""
+    await store.accept([item()])
+    first = await claimed(store)
+    await store.settle(first, ended("dead", rules_hash="then"))
+
+    await store.redrive("s:1", now=NOW + 2, rules="then")
+    again = await claimed(store, now=NOW + 2)
+    await store.settle(again, ended("waiting", due=NOW + 3, ended_at=NOW + 3, rules_hash="then"))
+    retried = await claimed(store, now=NOW + 3)
+    await store.settle(retried, ended("done", rules_hash="then"))
+
+    assert [one.rules for one in (first, again, retried)] == ["", "then", "then"]
+    stored = await store.get("s:1")
+    (listed,) = (await store.list()).events
+    assert stored is not None
+    assert (stored.redriven_with, listed.redriven_with) == ("then", "then")
+    await store.redrive("s:1", now=NOW + 4)
+    assert (await claimed(store, now=NOW + 4)).rules == ""
+    stored = await store.get("s:1")
+    assert stored is not None
+    assert stored.redriven_with == ""
+
+
+async def test_redrive_leaves_the_rules_when_event_has_not_ended(store: Store) -> None:
+    """What is refused chooses nothing."""
+    await store.accept([item()])
+    assert await store.redrive("s:1", now=NOW, rules="then") is False
+    assert (await claimed(store)).rules == ""
+
+
 async def test_redrive_is_refused_when_event_has_not_ended(store: Store) -> None:
     """A waiting or working event is on its way already."""
     await store.accept([item()])

@@ -235,9 +235,13 @@ def full_second_version(path: Path, count: int = 50) -> None:
     connection.close()
 
 
+ADDED = {"revision", "redriven_with"}
+"""Columns of the events that came after the second version."""
+
+
 def everything(path: Path) -> dict[str, Any]:
     connection = sqlite3.connect(path)
-    names = ", ".join(name for _, name, *_ in connection.execute("PRAGMA table_info(events)") if name != "revision")
+    names = ", ".join(name for _, name, *_ in connection.execute("PRAGMA table_info(events)") if name not in ADDED)
     found = {
         "events": connection.execute(f"SELECT {names} FROM events ORDER BY id").fetchall(),  # noqa: S608 - columns
         "attempts": connection.execute("SELECT * FROM attempts ORDER BY event").fetchall(),

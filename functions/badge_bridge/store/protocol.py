@@ -152,6 +152,8 @@ class Claim:
     """What rules already reached since the event was accepted, last redriven or last revised."""
     revision: int = 0
     """The one that the event's content was written with (`Store.judge`); 0 where it was accepted as it is."""
+    rules: str = ""
+    """The hash of the rules file that it was redriven with; empty where it is judged by the one of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,9 @@ class StoredEvent:
     rules_hash: str
     outcomes: tuple[Outcome, ...] = ()
     history: tuple[Attempt, ...] = ()
+    redriven_with: str = ""
+    """The hash of the rules file that it was last redriven with; empty where that was the one of now, where it never
+    was, and where it was revised since and says something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,8 +372,12 @@ class Store(Forgetting, Protocol):
     async def get(self, key: str) -> StoredEvent | None:
         """One event with outcomes and history."""
 
-    async def redrive(self, key: str, *, now: float) -> bool:
-        """Make a terminal event due again, its failures forgotten; False where it is unknown or not terminal."""
+    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
+        """Make a terminal event due again, its failures forgotten; False where it is unknown or not terminal.
+
+        `rules` is the hash of the rules file that judges it, in each attempt until it is redriven again, or revised and
+        says something else; empty for the one that whoever works on it has.
+        """
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         """Pause a lane, or lengthen its pause; counts one more failure."""

@@ -57,6 +57,7 @@ class Row:
     history: list[AttemptRow] = field(default_factory=list)
     since_attempt: int = 0
     revision: int = 0
+    redriven_with: str = ""
 
     @property
     def age(self) -> tuple[float, str]:
@@ -118,6 +119,7 @@ def shown(row: Row) -> StoredEvent:
         lane=row.lane,
         settled_at=row.settled_at,
         rules_hash=row.rules_hash,
+        redriven_with=row.redriven_with,
     )
 
 

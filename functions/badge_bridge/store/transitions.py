@@ -90,6 +90,7 @@ def claimed(row: Row) -> Claim:
         lane=row.lane,
         outcomes=row.outcomes(),
         revision=row.revision,
+        rules=row.redriven_with,
     )
 
 
@@ -125,14 +126,19 @@ def give_back(row: Row) -> None:
     row.history[-1].result = "given back"
 
 
-def redrive(row: Row, now: float) -> bool:
+def redrive(row: Row, now: float, rules: str) -> bool:
     """Whether it has ended, and so is taken up again."""
     if row.state in _OPEN:
         return False
-    row.failures = 0
-    row.since_attempt = len(row.history)
+    _do_again(row, plain(rules))
     _make_due(row, now)
     return True
+
+
+def _do_again(row: Row, rules: str) -> None:
+    """Let no rule count as finished, and nothing as failed."""
+    row.since_attempt, row.failures = len(row.history), 0
+    row.redriven_with = rules
 
 
 def _make_due(row: Row, now: float) -> None:
@@ -159,8 +165,7 @@ def revise(row: Row, new: Row, now: float) -> bool:
     row.joins = row.joins | new.joins
     if same:
         return False
-    row.since_attempt = len(row.history)
-    row.failures = 0
+    _do_again(row, "")
     if row.state not in _OPEN:
         _make_due(row, now)
     hasten(row, now)

@@ -157,9 +157,9 @@ class FirestoreStore:
     async def get(self, key: str) -> StoredEvent | None:
         return await (await self._loaded()).reading.get(key)
 
-    async def redrive(self, key: str, *, now: float) -> bool:
+    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
         rows = (await self._loaded()).rows
-        return await rows.change(plain(key), lambda row: transitions.redrive(row, now))
+        return await rows.change(plain(key), lambda row: transitions.redrive(row, now, rules))
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         return await (await self._loaded()).lanes.pause(lane, until=until, reason=reason)

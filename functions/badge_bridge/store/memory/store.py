@@ -228,10 +228,10 @@ class MemoryStore:
         row = self._rows.get(plain(key))
         return shown_whole(row) if row is not None else None
 
-    async def redrive(self, key: str, *, now: float) -> bool:
+    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
         self._must_be_open()
         row = self._rows.get(plain(key))
-        if row is None or not transitions.redrive(row, now):
+        if row is None or not transitions.redrive(row, now, rules):
             return False
         self._queue.file(row)
         return True

@@ -128,6 +128,7 @@ def stored(row: Sequence[Any], *, outcomes: tuple[Any, ...] = (), history: tuple
         lane,
         settled_at,
         rules_hash,
+        redriven_with,
     ) = row
     event, unreadable = show_event(text, source=source, received_at=received_at)
     return StoredEvent(
@@ -143,6 +144,7 @@ def stored(row: Sequence[Any], *, outcomes: tuple[Any, ...] = (), history: tuple
         lane=lane,
         settled_at=settled_at,
         rules_hash=rules_hash,
+        redriven_with=redriven_with,
         outcomes=outcomes,
         history=history,
     )

@@ -329,6 +329,11 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         CREATE INDEX attachments_by_badge ON attachments (portal, badge, time, activity) WHERE activity IS NOT NULL
         """,
     ),
+    (
+        # The rules file that judges it, where somebody has chosen one of before. Behind the content, which whoever
+        # looks at it reads anyway.
+        "ALTER TABLE events ADD COLUMN redriven_with TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

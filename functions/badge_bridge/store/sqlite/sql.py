@@ -115,7 +115,8 @@ __all__ = [
 
 # The columns of a StoredEvent, in its order, and the source, for events that cannot be read.
 _STORED = (
-    "key, source, event, verified, received_at, state, reason, attempts, failures, due, lane, settled_at, rules_hash"
+    "key, source, event, verified, received_at, state, reason, attempts, failures, due, lane, settled_at, rules_hash, "
+    "redriven_with"
 )
 
 
@@ -213,7 +214,7 @@ UPDATE events
 SET state = 'working', ready = NULL, attempts = attempts + 1, lease_token = :token, leased_until = :until,
     lane = CASE WHEN EXISTS (SELECT 1 FROM pauses WHERE pauses.lane = events.lane) THEN lane ELSE '' END
 WHERE id = :id
-RETURNING key, event, attempts, failures, received_at, since_attempt, lane, revision
+RETURNING key, event, attempts, failures, received_at, since_attempt, lane, revision, redriven_with
 """
 START_ATTEMPT = "INSERT INTO attempts (event, number, started_at) VALUES (?, ?, ?)"
 OUTCOMES_SINCE = "SELECT outcomes FROM attempts WHERE event = ? AND number > ? ORDER BY number"
@@ -250,7 +251,7 @@ FIRST_REVISION = "UPDATE events SET revision = :revision, due = :now WHERE key =
 REVISE = """
 UPDATE events SET event = :event, type = :type, verified = :verified, revision = :revision WHERE key = :key
 """
-DO_AGAIN = "UPDATE events SET failures = 0, since_attempt = attempts WHERE key = ?"
+DO_AGAIN = "UPDATE events SET failures = 0, since_attempt = attempts, redriven_with = :rules WHERE key = :key"
 TAKE_UP = """
 UPDATE events SET state = 'waiting', ready = 1, due = :now, lane = '', reason = '', settled_at = NULL
 WHERE key = :key AND state IN ('done', 'ignored', 'joined', 'dead')

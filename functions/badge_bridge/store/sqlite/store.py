@@ -198,8 +198,8 @@ class SqliteStore:
     async def get(self, key: str) -> StoredEvent | None:
         return await self._read(lambda connection: reads.find(connection, plain(key)))
 
-    async def redrive(self, key: str, *, now: float) -> bool:
-        return await self._write(lambda connection: writes.redrive(connection, plain(key), now))
+    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
+        return await self._write(lambda connection: writes.redrive(connection, plain(key), now, plain(rules)))
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         return await self._write(lambda connection: writes.pause(connection, plain(lane), until, plain(reason)))

@@ -122,7 +122,7 @@ def _gate(connection: sqlite3.Connection, lane: str, now: float) -> Gate | None:
 
 def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float, token: str) -> Claim | SetAside:
     until = now + min(lease, LONGEST_LEASE)
-    ((key, text, attempt, failures, received_at, since, lane, revision),) = connection.execute(
+    ((key, text, attempt, failures, received_at, since, lane, revision, rules),) = connection.execute(
         sql.LEASE, {"id": event, "token": token, "until": until}
     ).fetchall()
     reached_before: list[tuple[str]] = []
@@ -141,6 +141,7 @@ def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float,
             lane=lane,
             outcomes=tuple(outcome for (found,) in reached_before for outcome in read_outcomes(found)),
             revision=revision,
+            rules=rules,
         )
     except Unreadable as error:
         settlement = set_aside(error, now=now)
@@ -222,7 +223,7 @@ def _revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: in
         connection.execute(sql.join(len(joins)), [value for join in joins for value in join])
     if says_the_same(stored, text):
         return False
-    connection.execute(sql.DO_AGAIN, (key,))
+    connection.execute(sql.DO_AGAIN, {"key": key, "rules": ""})
     connection.execute(sql.TAKE_UP, {"key": key, "now": now})
     connection.execute(sql.HASTEN, {"key": key, "now": now})
     return True
@@ -244,10 +245,10 @@ def judge(connection: sqlite3.Connection, acceptance: Acceptance, revision: int,
     return Judged(is_news, is_whole=True)
 
 
-def redrive(connection: sqlite3.Connection, key: str, now: float) -> bool:
+def redrive(connection: sqlite3.Connection, key: str, now: float, rules: str) -> bool:
     if not connection.execute(sql.TAKE_UP, {"key": key, "now": now}).rowcount:
         return False
-    connection.execute(sql.DO_AGAIN, (key,))
+    connection.execute(sql.DO_AGAIN, {"key": key, "rules": rules})
     return True
 
 
