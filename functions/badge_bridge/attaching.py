@@ -82,7 +82,7 @@ class Deed:
 
 
 class Attaching:
-    """What `Cards` attaches and closes with; its parameters are those of `Cards`."""
+    """What `Cards` attaches and closes with; its parameters are those of `Cards`, and its `doubts`."""
 
     def __init__(
         self,
@@ -91,14 +91,14 @@ class Attaching:
         portals: Mapping[str, Portal],
         store: Store,
         clock: Callable[[], float],
-        steady: Callable[[], float],
+        doubts: Doubts,
         budget: float,
     ) -> None:
         self._rules = rules
         self._portals = portals
         self._store = store
         self._clock = clock
-        self._doubts = Doubts(clock=clock, steady=steady, budget=budget)
+        self._doubts = doubts
         self._budget = budget
 
     async def attach(self, deed: Deed) -> Reached:

@@ -137,6 +137,7 @@ async def open_bridge(
         )
         retention = Retention(rules=rules, store=store, clock=clock)
         if at_work:
+            await pipeline.archive.keep(rules)
             worker.start()
             for task in (
                 asyncio.create_task(_watch(access, clock), name="look after applications"),

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from badge_bridge.attaching import BUDGET, Attaching, Deed, Reached, join_of, owner_of, told_drift
 from badge_bridge.customers import meant
-from badge_bridge.doubts import loop_time
-from badge_bridge.errors import CallRefused
+from badge_bridge.doubts import Doubts, loop_time
+from badge_bridge.errors import CallRefused, EarlierRulesUnusable
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked
 from badge_bridge.portal import Portal
@@ -26,7 +26,7 @@ __all__ = ["Cards"]
 
 class Cards:
     """The rules' deeds in the portals. `clock` returns unix seconds, `steady` seconds that only ever pass; `budget` is
-    how many one attempt takes at most.
+    how many one attempt takes at most. For what it gives them, `by` hands on its `doubts` and the rules file of `now`.
     """
 
     def __init__(
@@ -38,14 +38,33 @@ class Cards:
         clock: Callable[[], float],
         steady: Callable[[], float] = loop_time,
         budget: float = BUDGET,
+        doubts: Doubts | None = None,
+        now: RulesFile | None = None,
     ) -> None:
         self._rules = rules
+        self._now = now or rules
         self._names = frozenset(rule.name for rule in rules.rules)
+        self._clearing = self._names | {rule.name for rule in self._now.rules}
+        """The rules that take their own badges off."""
         self._portals = portals
         self._store = store
         self._clock = clock
+        self._budget = budget
+        self._doubts = doubts or Doubts(clock=clock, steady=steady, budget=budget)
         self._attaching = Attaching(
-            rules=rules, portals=portals, store=store, clock=clock, steady=steady, budget=budget
+            rules=rules, portals=portals, store=store, clock=clock, doubts=self._doubts, budget=budget
+        )
+
+    def by(self, rules: RulesFile) -> Cards:
+        """The same by a rules file of before: its rules and badges, in the portals of now."""
+        return Cards(
+            rules=rules,
+            portals=self._portals,
+            store=self._store,
+            clock=self._clock,
+            budget=self._budget,
+            doubts=self._doubts,
+            now=self._now,
         )
 
     async def act(self, rule: Rule, key: str, event: Event, asked: Asked) -> Reached:
@@ -53,8 +72,14 @@ class Cards:
 
         Raises:
             PortalError, StoreUnavailable, InDoubt: it did not come to an end; doing it again later doubles nothing.
+            EarlierRulesUnusable: the portal is one of then.
         """
-        portal = self._portals[rule.portal]
+        portal = self._portals.get(rule.portal)
+        if portal is None:
+            raise EarlierRulesUnusable(
+                f"portal {rule.portal}: the rules file does not have it any more, and the rule of then acts in it",
+                "name it again",
+            )
         if rule.attach is None:
             ensured = await portal.badges.ensure(self._rules.badges[rule.badge], asked=asked)
             return Reached("ensured", ensured.how + told_drift(ensured))
@@ -128,7 +153,7 @@ class Cards:
 
     def _is_cleared_by(self, rule: Rule, row: Attachment) -> bool:
         """The rule's own, and what a rule has attached that the file has no longer: nobody else would clear it."""
-        return row.rule == rule.name or row.rule not in self._names
+        return row.rule == rule.name or row.rule not in self._clearing
 
 
 def _is_of_another(row: Attachment, rule: Rule, event: Event) -> bool:

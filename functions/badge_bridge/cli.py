@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -376,26 +377,31 @@ def events_show(
         print_life(event, pause, cards)
 
 
+class Which(StrEnum):
+    """Which rules file judges an event that is tried again."""
+
+    THEN = "then"
+    NOW = "now"
+
+
 @events.command("redrive")
 def events_redrive(
     keys: Annotated[list[str], typer.Argument(help="Keys of events that are done, ignored, joined or dead.")],
+    which: Annotated[
+        Which,
+        typer.Option("--with", help="Judge them by the rules file of now, or by that of their last ended attempt."),
+    ] = Which.NOW,
     state: StateOption = None,
 ) -> None:
-    """Try ended events again, with the rules of now; a running serve takes them up within a second."""
+    """Try ended events again, with the rules of now or of then; a running serve takes them up within a second."""
+    from badge_bridge.redriving import redrive
 
-    async def redrive(store: Store) -> dict[str, str]:
-        said = {}
-        for key in keys:
-            if await store.redrive(key, now=time.time()):
-                said[key] = ""
-            else:
-                event = await store.get(key)
-                said[key] = "there is no such event" if event is None else f"it has not ended, it is {event.state}"
-        return said
+    async def all_of_them(store: Store) -> dict[str, str]:
+        return {key: await redrive(store, key, now=time.time(), then=which == Which.THEN) for key in keys}
 
-    said = run(_with_store(state, redrive))
+    said = run(_with_store(state, all_of_them))
     for key, refusal in said.items():
-        print(f"{key}: {refusal or 'will be tried again, with the rules of now'}")
+        print(f"{key}: {refusal or f'will be tried again, with the rules of {which}'}")
     if any(said.values()):
         sys.exit(1)
 

@@ -3,6 +3,7 @@
     BridgeError
     ├── SettingsError                 the process environment
     ├── RulesError                    the rules file; carries every finding with its position
+    ├── EarlierRulesUnusable          the rules file that an event was redriven with cannot judge it any more
     ├── DeliveryRefused               one delivery; carries the HTTP status
     │   ├── UnknownSource             404
     │   ├── MethodNotAllowed          405
@@ -50,6 +51,7 @@ __all__ = [
     "BridgeError",
     "CallRefused",
     "DeliveryRefused",
+    "EarlierRulesUnusable",
     "Finding",
     "GoogleError",
     "Impossible",
@@ -100,6 +102,15 @@ class RulesError(BridgeError):
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(sorted(findings))
         super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+class EarlierRulesUnusable(BridgeError):
+    """An event was redriven with a rules file of before that is not kept, has mistakes for this version, or names a
+    portal that is not there any more. `trouble` and `remedy` are clauses.
+    """
+
+    def __init__(self, trouble: str, remedy: str = "") -> None:
+        super().__init__(f"{trouble}; {f'{remedy}, or ' if remedy else ''}redrive the event with the rules of now")
 
 
 class DeliveryRefused(BridgeError):

@@ -48,6 +48,7 @@ def life(stored: StoredEvent, cards: Sequence[OnCard]) -> dict[str, Any]:
         "lane": stored.lane,
         "settled": None if stored.settled_at is None else _iso(stored.settled_at),
         "rules_hash": stored.rules_hash,
+        "redriven_with": stored.redriven_with,
         "event": stored.event.model_dump(mode="json"),
         "cards": [as_json(card) for card in cards],
         "outcomes": [outcome.model_dump() for outcome in stored.outcomes],

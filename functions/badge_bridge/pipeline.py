@@ -19,10 +19,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from badge_bridge import retry
 from badge_bridge.accepting import Accepting
+from badge_bridge.archive import FEW, Archive
 from badge_bridge.attaching import BUDGET, Reached
 from badge_bridge.calls import Calls
 from badge_bridge.cards import Cards
@@ -59,6 +61,14 @@ class _Deed:
     portal: str
     because: str = ""
     """Why, where the rule does not say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judges:
+    """The rules that judge an event, and what does on cards what they say."""
+
+    rules: RulesFile
+    cards: Cards
 
 
 class Pipeline:
@@ -98,9 +108,11 @@ class Pipeline:
             token_refused=token_refused,
             meters=self._meters,
         )
+        self.archive = Archive(store, steady=steady)
         self._rules = rules
         self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
         self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock, steady=steady, budget=budget)
+        self._cards_by = lru_cache(maxsize=FEW)(self._cards.by)
         self._store = store
         self._wake = wake
         self._clock = clock
@@ -135,14 +147,16 @@ class Pipeline:
             StoreUnavailable: nothing could be written down while the lease lasted; the event is taken up again.
         """
         progress = Progress(claim, started_at=self._clock())
+        judged_by = claim.rules if claim.event.leg is None else ""
         try:
+            await self.archive.keep(self._rules)
             if claim.failures > len(retry.SCHEDULE):
                 progress.decisions.append(retry.GiveUp(f"{claim.failures} attempts ended without a result"))
             elif claim.event.leg is not None:
                 await self._join(progress)
             else:
                 await self._follow_rules(progress)
-            settlement = settle(progress, ended_at=self._clock(), rules_hash=self._rules.hash)
+            settlement = settle(progress, ended_at=self._clock(), rules_hash=judged_by or self._rules.hash)
             held = progress.is_settled or await self._settle(claim, settlement)
         except asyncio.CancelledError:
             # The process stops. Nothing is wrong with the event, and whoever comes next need not wait for the lease.
@@ -195,11 +209,12 @@ class Pipeline:
         deadline = loop_time() + self._budget
         event = progress.claim.event
         try:
-            judgements = self._rules.judge(event)
+            judges = await self._judges(progress.claim.rules)
+            judgements = judges.rules.judge(event)
         except Exception as error:  # noqa: BLE001 - an event that cannot be judged must not go round unseen
             progress.decisions.append(self._decide(error, progress, "judging it"))
             return
-        clearing = self._rules.clearing(event)
+        clearing = judges.rules.clearing(event)
         progress.ignored_because = _why_ignored(event, judgements, clearing)
         deeds: list[tuple[Rule, Role]] = [
             (judgement.rule, "act") for judgement in judgements if judgement.result == "matched"
@@ -214,35 +229,44 @@ class Pipeline:
         if progress.claim.revision and progress.claim.attempt > 1 and event.type != "call.unknown":
             # The event may have said something else before. What cannot be told any more takes nothing back.
             kept = [judgement.rule for judgement in judgements if judgement.result != "not matched"]
-            left = await self._withdraw(kept, progress, deadline)
+            left = await self._withdraw(kept, judges, progress, deadline)
         for rule, role in deeds:
             # A badge goes to another card only once it has left the first one.
             if (rule.name, role) not in finished and not (role == "act" and rule.name in left):
-                await self._apply(rule, role, progress, deadline)
+                await self._apply(rule, role, judges, progress, deadline)
 
-    async def _withdraw(self, kept: Collection[Rule], progress: Progress, deadline: float) -> Collection[str]:
+    async def _judges(self, rules: str) -> _Judges:
+        """Those of now, or those of the rules file that has this hash."""
+        if rules in ("", self._rules.hash):
+            return _Judges(self._rules, self._cards)
+        then = await self.archive.of_then(rules)
+        return _Judges(then, self._cards_by(then))
+
+    async def _withdraw(
+        self, kept: Collection[Rule], judges: _Judges, progress: Progress, deadline: float
+    ) -> Collection[str]:
         """Take back what the event does not say any more; the rules whose badges could not be taken back yet."""
         claim = progress.claim
         try:
-            rows = await self._cards.withdrawable(claim.key, claim.event, kept=kept)
+            rows = await judges.cards.withdrawable(claim.key, claim.event, kept=kept)
         except StoreUnavailable as error:
             progress.decisions.append(self._decide(error, progress, "withdrawing"))
             return [rule.name for rule in kept]
         left = []
         for row, why in rows:
             deed = _Deed(row.rule, "withdraw", row.badge, row.portal, because=why)
-            if not await self._do(self._cards.withdraw(row, progress.asked), deed, progress, deadline):
+            if not await self._do(judges.cards.withdraw(row, progress.asked), deed, progress, deadline):
                 left.append(row.rule)
         return left
 
-    async def _apply(self, rule: Rule, role: Role, progress: Progress, deadline: float) -> None:
+    async def _apply(self, rule: Rule, role: Role, judges: _Judges, progress: Progress, deadline: float) -> None:
         """Let one rule act or clear."""
         claim, asked = progress.claim, progress.asked
         if role == "clear":
-            work: Awaitable[Reached | None] = self._cards.clear(rule, claim.event, asked)
+            work: Awaitable[Reached | None] = judges.cards.clear(rule, claim.event, asked)
         else:
-            work = self._cards.act(rule, claim.key, claim.event, asked)
-        deed = _Deed(rule.name, role, self._rules.badges[rule.badge].code, rule.portal)
+            work = judges.cards.act(rule, claim.key, claim.event, asked)
+        deed = _Deed(rule.name, role, judges.rules.badges[rule.badge].code, rule.portal)
         await self._do(work, deed, progress, deadline)
 
     async def _do(self, work: Awaitable[Reached | None], deed: _Deed, progress: Progress, deadline: float) -> bool:

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from badge_bridge.errors import BridgeError, CallRefused, InDoubt, NotFound, PortalPaused, StoreUnavailable
+from badge_bridge.errors import (
+    BridgeError,
+    CallRefused,
+    EarlierRulesUnusable,
+    InDoubt,
+    NotFound,
+    PortalPaused,
+    StoreUnavailable,
+)
 
 __all__ = ["JITTER", "SCHEDULE", "Decision", "GiveUp", "NotSent", "RetryAt", "Wait", "decide"]
 
@@ -75,7 +83,7 @@ def decide(error: Exception, *, failures: int, now: float, random: Callable[[], 
             return Wait("", error.until, error.until, reason)
         case StoreUnavailable() | NotSent():
             return Wait("", now + SCHEDULE[0], now + SCHEDULE[0], reason)
-        case CallRefused() | NotFound():
+        case CallRefused() | NotFound() | EarlierRulesUnusable():
             return GiveUp(reason)
         case _ if failures >= len(SCHEDULE):
             return GiveUp(f"{failures + 1} attempts failed, the last one with: {reason}")

@@ -106,6 +106,7 @@ def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
         ("line", event.line),
         ("email", event.email),
         ("rules", stored.rules_hash),
+        ("redriven", stored.redriven_with and f"with the rules {stored.redriven_with}"),
     ]
     return [(name, value) for name, value in facts if value]
 

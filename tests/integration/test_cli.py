@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from badge_bridge.archive import note_of
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.portal.reasons import Reason
@@ -176,6 +177,31 @@ def test_events_redrive_makes_ended_events_due_again(run: Run, stored: list[str]
     assert code == 1
     assert "reception:2: it has not ended, it is waiting" in out
     assert "reception:9: there is no such event" in out
+
+
+def test_events_redrive_with_then_needs_the_rules_file_of_then(run: Run, stored: list[str]) -> None:
+    """Where that is kept the event is judged by it, and its life says so; else it is left as it was."""
+    code, out, _ = run("events", "redrive", "reception:1", "--with", "then")
+    assert code == 1
+    assert out == (
+        "reception:1: its rules of then (hash 0123456789abcdef) are not kept; redrive it with those of now\n"
+    )
+    assert json.loads(run("events", "show", "reception:1", "--json")[1])["state"] == "dead"
+
+    asyncio.run(keep_rules("0123456789abcdef"))
+    code, out, _ = run("events", "redrive", "reception:1", "--with", "then")
+
+    assert (code, out) == (0, "reception:1: will be tried again, with the rules of then\n")
+    shown = json.loads(run("events", "show", "reception:1", "--json")[1])
+    assert (shown["state"], shown["redriven_with"]) == ("waiting", "0123456789abcdef")
+    assert "  redriven  with the rules 0123456789abcdef\n" in run("events", "show", "reception:1")[1]
+
+
+async def keep_rules(hash_: str) -> None:
+    store = open_store("sqlite:///state.db")
+    await store.open()
+    await store.write_note(note_of(hash_), RULES, version=0)
+    await store.close()
 
 
 def test_events_do_not_make_a_store_when_there_is_none(run: Run, tmp_path: Path) -> None:

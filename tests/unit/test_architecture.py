@@ -66,6 +66,8 @@ ALLOWED = {
     "on_cards": {*LEAVES, "portal", "store"},
     "cards": {*LEAVES, "attaching", "customers", "portal", "rulesfile", "store"},
     "calls": {*LEAVES, "rulesfile", "sources", "store"},
+    "archive": {*LEAVES, "rulesfile", "sources", "store"},
+    "redriving": {*LEAVES, "archive", "store"},
     "accepting": {*LEAVES, "calls", "observability", "rulesfile", "sources", "store"},
     "backfill": {*LEAVES, "accepting", "observability", "portal", "rulesfile", "sources", "store"},
     "spellings": {*LEAVES, "rulesfile", "sources"},
@@ -74,6 +76,7 @@ ALLOWED = {
     "pipeline": {
         *LEAVES,
         "accepting",
+        "archive",
         "attaching",
         "calls",
         "cards",

@@ -24,6 +24,7 @@ def assemble(
     compiled: Mapping[int, Compiled],
     *,
     decides: bool,
+    content: bytes,
     hash: str,  # noqa: A002 - what the file calls it
     secrets: frozenset[str],
 ) -> RulesFile:
@@ -48,6 +49,7 @@ def assemble(
         rules=rules,
         portal_of=MappingProxyType(portal_of),
         bound=Bound(rules, portal_of),
+        content=content,
         secrets=secrets,
         cautions=tuple(_cautions(document, checked.sources)),
         decides=decides,

@@ -80,6 +80,7 @@ class Draft:
             shaped,
             compiled,
             decides=decides,
+            content=self._content,
             hash=rules_hash(self._content),
             secrets=frozenset(resolution.secrets),
         )

@@ -173,7 +173,7 @@ class RulesFile:
 
     filename: str
     hash: str
-    """The first 16 hexadecimal digits of the SHA-256 of the file's bytes."""
+    """The first 16 hexadecimal digits of the SHA-256 of `content`."""
     portals: Mapping[str, Portal]
     sources: Mapping[str, BaseModel]
     """The options of each source: a model of its provider."""
@@ -183,6 +183,8 @@ class RulesFile:
     portal_of: Mapping[str, str] = field(repr=False)
     """The portal of each source, by name; empty where there are several and it says none."""
     bound: Bound = field(repr=False)
+    content: bytes = field(repr=False)
+    """The file as it is written, with the names of its secrets and not their values."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     """The values of all secrets, so that logs can leave them out."""
     cautions: tuple[Finding, ...] = ()
