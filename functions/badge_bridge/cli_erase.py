@@ -36,8 +36,15 @@ _PLACES = {
     "ledger": ("event with badges", "events with badges"),
     "call": ("call", "calls"),
     "pause": ("reason of a pause", "reasons of pauses"),
+    "note": ("rules file of before", "rules files of before"),
 }
-_NAMES = {"event": "events", "ledger": "events_with_badges", "call": "calls", "pause": "reasons_of_pauses"}
+_NAMES = {
+    "event": "events",
+    "ledger": "events_with_badges",
+    "call": "calls",
+    "pause": "reasons_of_pauses",
+    "note": "rules_files",
+}
 _INTERRUPTED = "interrupted; what was erased is gone, erase again for the rest"
 
 
@@ -65,7 +72,7 @@ def erase(
     loaded = run(without_secrets(settings, os.environ))
     quiet(loaded)
     spellings = Spellings(one_number(loaded, phone))
-    there = run(_look(settings, spellings))
+    there = run(_look(settings, loaded, spellings))
     if not force:
         _refuse(there, spellings.number)
     # Outside of the event loop, which takes Ctrl-C for itself: an answer that is typed after it would count.
@@ -89,11 +96,11 @@ def _must_be_kept(settings: Settings) -> None:
         raise SettingsError(f"erase is for a store that is kept; {settings.state} is kept nowhere")
 
 
-async def _look(settings: Settings, spellings: Spellings) -> Held:
+async def _look(settings: Settings, rules: RulesFile, spellings: Spellings) -> Held:
     from badge_bridge.erasure import held
 
     async with opened_store(settings) as store:
-        return await held(store, spellings)
+        return await held(store, rules, spellings)
 
 
 async def _erase(settings: Settings, rules: RulesFile, spellings: Spellings, there: Held) -> Erased:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from badge_bridge import archive
 from badge_bridge.backfill.notebook import note_of
 from badge_bridge.on_cards import OnCard, on_cards
 from badge_bridge.rulesfile import RulesFile
@@ -28,7 +29,7 @@ class Held:
     """What is kept of a person."""
 
     traces: Sequence[Trace]
-    """All but the notes, which are not deleted as a whole."""
+    """Of the notes only rules files of before: the others are not deleted as a whole."""
     open: Sequence[StoredEvent]
     """The events among them that have not ended."""
     on_line: int
@@ -59,13 +60,13 @@ class Erased:
         return sum(trace.place == place for trace in self.traces)
 
 
-async def held(store: Store, spellings: Spellings) -> Held:
-    """What there is of a person in an open store.
+async def held(store: Store, rules: RulesFile, spellings: Spellings) -> Held:
+    """What there is of a person in an open store; `rules` are those of now.
 
     Raises:
         StoreUnavailable: it cannot be read.
     """
-    traces = [trace for trace in await store.search(spellings.in_text) if trace.place != "note"]
+    traces = [trace for trace in await store.search(spellings.in_text) if _may_go(trace, rules)]
     found = [event for trace in traces if trace.place == "event" and (event := await store.get(trace.name)) is not None]
     keys = dict.fromkeys(trace.name for trace in traces if trace.place in ("event", "ledger"))
     cards = [(key, card) for key in keys for card in await on_cards(store, key)]
@@ -90,11 +91,12 @@ async def erase(store: Store, rules: RulesFile, spellings: Spellings, there: Hel
         await store.erase(traces)
         erased.traces.update(traces)
         await _erase_notebooks(store, rules, spellings)
+        await _erase_rules(store, traces)
         found = await store.search(spellings.in_text)
-        traces = [trace for trace in found if trace.name in known and trace.place != "note"]
+        traces = [trace for trace in found if trace.name in known and _may_go(trace, rules)]
         if not traces:
             break
-    erased.left += [_left(trace, known) for trace in found]
+    erased.left += [_left(trace, known, rules) for trace in found]
     if not erased.left:
         # Only now, as the bytes of what is stored would be found as well.
         erased.left += [Left(one.place, one.why) for one in await store.remains(spellings.in_bytes)]
@@ -109,9 +111,29 @@ async def _erase_notebooks(store: Store, rules: RulesFile, spellings: Spellings)
             await store.write_note(note_of(portal), "{}", version=note.version)
 
 
-def _left(trace: Trace, known: Collection[str]) -> Left:
+async def _erase_rules(store: Store, traces: Collection[Trace]) -> None:
+    """Empty the rules files among them. No event can be redriven with one of these any more."""
+    for trace in traces:
+        note = await store.note(trace.name) if trace.place == "note" else None
+        if note is not None:
+            await store.write_note(trace.name, "", version=note.version)
+
+
+def _may_go(trace: Trace, rules: RulesFile) -> bool:
+    """Of the notes, a rules file of before may: that of now would be kept again at once."""
+    if trace.place != "note":
+        return True
+    return trace.name.startswith(archive.NOTES) and trace.name != archive.note_of(rules.hash)
+
+
+def _left(trace: Trace, known: Collection[str], rules: RulesFile) -> Left:
     what = _WHAT[trace.place].format(name=trace.name)
-    if trace.place == "note":
+    if trace.name == archive.note_of(rules.hash):
+        why = (
+            f"it is the rules file of now: take the number out of {rules.filename}, start anew with it and erase again"
+        )
+        return Left(what, why)
+    if trace.place == "note" and not _may_go(trace, rules):
         return Left(what, "it is a portal's, and not deleted for its digits, which may be there by chance")
     if trace.name in known:
         return Left(what, "somebody keeps writing it; erase again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from badge_bridge import archive
 from badge_bridge.backfill.notebook import note_of
 from badge_bridge.erasure import erase, held
 from badge_bridge.events import Leg
@@ -42,7 +43,7 @@ async def fill(store: Store) -> None:
 async def test_person_is_erased_from_every_place(store: Store) -> None:
     """What is there is told before, and afterwards nothing of it is found; whoever has a longer number stays."""
     await fill(store)
-    there = await held(store, PERSON)
+    there = await held(store, RULES, PERSON)
     assert {trace for trace in there.traces if trace.place != "call"} == {
         Trace("event", "s:leg"),
         Trace("event", "s:long"),
@@ -66,7 +67,7 @@ async def test_badge_is_found_by_its_events_key_when_the_event_is_gone(store: St
     await store.attach(Attachment(key, "r", "main", "b", 2, 41, NOW, "same\n7", "{}", activity=9))
     await store.forget(before=NOW + 1_000, limit=10)
 
-    there = await held(store, PERSON)
+    there = await held(store, RULES, PERSON)
     erased = await erase(store, RULES, PERSON, there)
 
     assert set(there.traces) == {Trace("ledger", key)}
@@ -77,9 +78,42 @@ async def test_note_that_is_no_notebook_stays_and_is_told(store: Store) -> None:
     """A portal's tokens are not lost for some digits in them."""
     await store.write_note("oauth/main", "sealed 030123456 sealed", version=0)
 
-    erased = await erase(store, RULES, PERSON, await held(store, PERSON))
+    erased = await erase(store, RULES, PERSON, await held(store, RULES, PERSON))
 
     assert [left.why for left in erased.left] == [
         "it is a portal's, and not deleted for its digits, which may be there by chance"
     ]
     assert await store.note("oauth/main") is not None
+    assert await store.search(PERSON.in_text) == (Trace("note", "oauth/main"),)
+
+
+async def test_rules_file_of_before_that_names_the_person_is_erased(store: Store) -> None:
+    """As a whole, and no event can be redriven with it any more; one that names others stays."""
+    named, other = archive.note_of("0123456789abcdef"), archive.note_of("fedcba9876543210")
+    await store.write_note(named, "when: event.caller != '+49 30 123456'", version=0)
+    await store.write_note(other, "when: event.caller != '+49 30 1234567'", version=0)
+
+    there = await held(store, RULES, PERSON)
+    erased = await erase(store, RULES, PERSON, there)
+
+    assert there.traces == [Trace("note", named)]
+    assert (erased.count("note"), erased.left) == (1, [])
+    assert await store.search(PERSON.in_text) == ()
+    assert [await archive.is_kept(store, hash_) for hash_ in ("0123456789abcdef", "fedcba9876543210")] == [False, True]
+
+
+async def test_rules_file_of_now_that_names_the_person_stays_and_is_told(store: Store) -> None:
+    """It would be kept again by the next start; whoever wrote the number there has to take it out."""
+    note = archive.note_of(RULES.hash)
+    await store.write_note(note, "when: event.caller != '+49 30 123456'", version=0)
+
+    there = await held(store, RULES, PERSON)
+    erased = await erase(store, RULES, PERSON, there)
+
+    assert there.traces == []
+    assert [(left.what, left.why) for left in erased.left] == [
+        (
+            f"note {note!r}",
+            "it is the rules file of now: take the number out of rules.yaml, start anew with it and erase again",
+        )
+    ]

@@ -149,7 +149,13 @@ def test_what_is_out_of_reach_is_named(run: Run, tmp_path: Path) -> None:
     told = json.loads(out)
     assert code == 0
     assert (told["number"], told["left"]) == (NUMBER, [])
-    assert told["erased"] == {"events": 2, "events_with_badges": 1, "calls": 0, "reasons_of_pauses": 1}
+    assert told["erased"] == {
+        "events": 2,
+        "events_with_badges": 1,
+        "calls": 0,
+        "reasons_of_pauses": 1,
+        "rules_files": 0,
+    }
     (card,) = told["on_cards"]
     assert (card["event"], card["owner"], card["activity"]) == ("s:1", "deal 41", 900)
     for word in ("portal main", "backups", "logs", "provider", "30901820, without what is dialled before it"):

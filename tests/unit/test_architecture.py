@@ -71,7 +71,7 @@ ALLOWED = {
     "accepting": {*LEAVES, "calls", "observability", "rulesfile", "sources", "store"},
     "backfill": {*LEAVES, "accepting", "observability", "portal", "rulesfile", "sources", "store"},
     "spellings": {*LEAVES, "rulesfile", "sources"},
-    "erasure": {*LEAVES, "backfill", "on_cards", "rulesfile", "spellings", "store"},
+    "erasure": {*LEAVES, "archive", "backfill", "on_cards", "rulesfile", "spellings", "store"},
     "retention": {*LEAVES, "observability", "rulesfile", "store"},
     "pipeline": {
         *LEAVES,

@@ -29,7 +29,7 @@ class Shared:
         return await self._database.change(self._database.document(BUCKETS, document_id(plain(bucket))), decide)
 
     async def write_note(self, name: str, text: str, *, version: int) -> bool:
-        after = {"text": plain(text), "version": version + 1}
+        after = {"name": plain(name), "text": plain(text), "version": version + 1}
         is_first = True
 
         def decide(before: _Fields) -> tuple[_Fields, bool]:
