@@ -214,8 +214,11 @@ async def _open(events: int, together: int) -> AsyncIterator[_Deployment]:
     try:
         async with open_instance(rules, transport=Network(portal, 0.0), **given) as first:
             await install(first, {"main": portal}, clock)
+            await first.bridge.pipeline.archive.keep(rules)
         bill.taken()
         async with open_instance(rules, transport=Network(portal, 0.0), **given) as instance:
+            # Before its first event each process looks whether its rules file is kept.
+            await instance.bridge.pipeline.archive.keep(rules)
             yield _Deployment(rules, official, store, bill, clock, portal, instance, messages, wake, together)
     finally:
         await official.close()
