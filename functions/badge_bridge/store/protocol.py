@@ -466,6 +466,6 @@ class Store(Forgetting, Protocol):
         """A page of the events that are wanted, newest first: those received before another (`Listing.more`).
 
         A store that holds many looks at no more than `MOST_PASSED_OVER` in vain, and may end the page before it is
-        full: see `Listing.reached`. Of a customer with more events than that, one that happened long before it was
-        received may be passed over.
+        full: see `Listing.reached`. Of a customer with more events than that, one that happened more than a day
+        before it was received may be passed over.
         """

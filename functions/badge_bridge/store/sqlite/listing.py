@@ -20,7 +20,10 @@ from badge_bridge.store.wanted import MOST_PASSED_OVER, Place, Tally, Uses, Want
 __all__ = ["listing", "tally", "uses"]
 
 _AHEAD = 300.0
-"""Seconds that a sender's clock may be ahead of ours, for customers with more events than are looked at."""
+"""Seconds by which an event may have happened after it was received: senders' clocks are ahead. For customers with more
+events than are looked at, as the next."""
+_LATE = 86_400.0
+"""Seconds after which an event that happened is received at the latest. A call is received when it has ended."""
 _STATES: Sequence[State] = sorted(get_args(State))
 
 
@@ -101,26 +104,30 @@ class _OfCustomer(NamedTuple):
 
 
 def _of_customer(connection: sqlite3.Connection, customer: str, start: Place, most: int) -> _OfCustomer:
-    """A customer's events. They are kept by when they happened, so that all of them have to be looked at; where there
-    are more than `most`, the latest of those that had happened by then.
+    """A customer's events. They are kept by when they happened, so that all have to be looked at; where there are more
+    than `most`, those older than `start` that happened last, as far back as none of the others was received.
     """
-    rows = _joined(connection, customer, math.inf, most)
-    if len(rows) > most and start[0] < math.inf:
-        rows = _joined(connection, customer, start[0] + _AHEAD, most)
+    rows = _joined(connection, customer, (math.inf, ""), math.inf, most)
+    if len(rows) > most:
+        rows = _joined(connection, customer, start, start[0] + _AHEAD, most)
     places = sorted({(received_at, key) for _, received_at, key in rows})
     if len(rows) <= most:
         return _OfCustomer(places, None)
-    # Always older than the page before, or there would be no end of pages.
-    return _OfCustomer(places, (min(rows[-1][0], math.nextafter(start[0], -math.inf)), ""))
+    ends = (rows[-1][0] + _LATE, "")
+    # So many at once that this says nothing: then all that were found, or there would be no end of pages.
+    return _OfCustomer(places, ends if ends < start else places[0])
 
 
-def _joined(connection: sqlite3.Connection, customer: str, until: float, most: int) -> list[tuple[float, float, str]]:
+def _joined(
+    connection: sqlite3.Connection, customer: str, start: Place, until: float, most: int
+) -> list[tuple[float, float, str]]:
     """When each happened and was received, and its key; the latest first, and one more than `most` where there are."""
     rows: list[tuple[float, float, str]] = []
     for (day,) in connection.execute(sql.DAYS_BACK, (until / DAY,)):
         some: list[tuple[float, float, str]] = []
         for join in joins_of(customer):
-            some += connection.execute(sql.OF_CUSTOMER, (day, join, until, most + 1 - len(rows))).fetchall()
+            values = (day, join, until, *start, most + 1 - len(rows))
+            some += connection.execute(sql.OF_CUSTOMER, values).fetchall()
         rows += sorted(some, reverse=True)
         if len(rows) > most:
             break

@@ -450,7 +450,8 @@ SELECT day FROM days WHERE day IS NOT NULL
 """
 OF_CUSTOMER = """
 SELECT joins.time, received_at, key FROM joins JOIN events USING (key)
-WHERE day = ? AND value = ? AND joins.time <= ? ORDER BY joins.time DESC LIMIT ?
+WHERE day = ? AND value = ? AND joins.time <= ? AND (received_at, key) < (?, ?)
+ORDER BY joins.time DESC, joins.key DESC LIMIT ?
 """
 FIND_STORED = f"SELECT {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
 
