@@ -23,15 +23,18 @@ locals {
     events-by-source = { collection = "events", fields = ["shard", "source", "received_at desc", "key desc"] }
     events-by-type   = { collection = "events", fields = ["shard", "type", "received_at desc", "key desc"] }
     events-by-join   = { collection = "events", fields = ["joins contains", "time", "key"] }
+    events-customer  = { collection = "events", fields = ["joins contains", "received_at desc", "key desc"] }
+    events-found     = { collection = "events", fields = ["shard", "found contains", "received_at desc", "key desc"] }
     events-ended     = { collection = "events", fields = ["shard", "settled_at"] }
     attachments-open = { collection = "attachments", fields = ["join", "open", "time"] }
     attachments-left = { collection = "attachments", fields = ["left", "closed_at"] }
+    attachments-put  = { collection = "attachments", fields = ["put", "portal", "badge", "time desc"] }
   }
 
-  # Fields that no query asks for by themselves, and whose index would hurt: long texts, and times and keys, which grow
+  # Fields that no query asks for by themselves, and whose index would hurt: long texts, what many events have alike, and times and keys, which grow
   # at one end, so that their index takes 500 writes a second and no more. (Firestore docs, "Best practices")
   unindexed = {
-    events      = ["due", "event", "history", "key", "leased_until", "received_at", "settled_at", "time", "wake_at"]
+    events      = ["due", "event", "found", "history", "key", "leased_until", "received_at", "settled_at", "time", "wake_at"]
     parts       = ["bytes"]
     attachments = ["closed_at", "content", "sent_at", "time"]
     buckets     = ["at"]

@@ -18,10 +18,12 @@ from badge_bridge.observability.floods import FloodGate
 from badge_bridge.observability.gcp import GcpFormatter
 from badge_bridge.observability.start_line import log_cannot_start, log_rules_refused
 from badge_bridge.observability.sweep_line import log_sweep
+from badge_bridge.outcomes import Outcome
 from badge_bridge.serverless.sweep import LATE
 from badge_bridge.store.firestore import documents
 from badge_bridge.store.protocol import Store
-from badge_bridge.store.rows import Row
+from badge_bridge.store.records import write_outcomes
+from badge_bridge.store.rows import AttemptRow, Row
 from support.firestore_queries import Index, indexes_needed
 from support.infra_alerts import resolved
 from support.stores import NOW, STORES
@@ -192,6 +194,7 @@ _ROW = Row(
     due=NOW,
     state="done",
     settled_at=NOW,
+    history=[AttemptRow(1, NOW, outcomes=write_outcomes([Outcome(rule="r", result="badged")], attempt=1))],
 )
 
 
@@ -202,7 +205,7 @@ def test_what_grows_and_what_is_long_has_no_index_of_its_own(root: Terraform) ->
     unindexed = set(root.locals["unindexed"]["events"])
 
     assert growing - unindexed == set()
-    assert {"event", "history", "key"} <= unindexed <= fields.keys()
+    assert {"event", "found", "history", "key"} <= unindexed <= fields.keys()
 
 
 def test_what_is_asked_for_alone_keeps_its_index(root: Terraform) -> None:

@@ -16,6 +16,7 @@ Index = tuple[str, tuple[tuple[str, str], ...]]
 """A collection, and the fields of an index with ASCENDING, DESCENDING or CONTAINS."""
 
 _EQUAL = {"EQUAL", "IN"}
+_CONTAINS = {"ARRAY_CONTAINS", "ARRAY_CONTAINS_ANY"}
 
 
 def index_of(query: AsyncQuery) -> Index:
@@ -27,7 +28,7 @@ def index_of(query: AsyncQuery) -> Index:
     filters = sent.where.composite_filter.filters or [sent.where]
     fields = [one.field_filter for one in filters if one.field_filter.field.field_path]
     equal = sorted({one.field.field_path for one in fields if one.op.name in _EQUAL})
-    contains = [(one.field.field_path, "CONTAINS") for one in fields if one.op.name == "ARRAY_CONTAINS"]
+    contains = [(one.field.field_path, "CONTAINS") for one in fields if one.op.name in _CONTAINS]
     order = [(one.field.field_path, one.direction.name) for one in sent.order_by if one.field.field_path != "__name__"]
     # Firestore docs, "Order and limit data", limitations. The emulator lets it pass.
     assert {name for name, _ in order}.isdisjoint(equal), f"ordered by what is equal to something: {equal}, {order}"
@@ -44,7 +45,14 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
         asked.append(query)
         return await find(self, query, transaction)
 
+    count = Database.count
+
+    async def counted(self: Database, query: AsyncQuery) -> int:
+        asked.append(query)
+        return await count(self, query)
+
     monkeypatch.setattr(Database, "find", recorded)
+    monkeypatch.setattr(Database, "count", counted)
     await store.accept([item("s:0", joins=("+49301234",))])
     await wait_for_lane(store, "s:1", "s:2")
     await store.pause("main", until=NOW + 5, reason="x")
@@ -61,9 +69,13 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
     await store.open_attachments("+49301234")
     await store.open_attachments("+49301234", before=NOW)
     wanted: list[dict[str, Any]] = [{}, {"state": "done"}, {"source": "reception"}, {"type": "call.missed"}]
+    wanted += [{"customer": "+49301234"}, {"rule": "r"}, {"result": "badged"}, {"rule": "r", "result": "badged"}]
     for filters in wanted:
         await store.list(Wanted(**filters))
         await store.list(Wanted(**filters), before=(NOW, "s:1"))
+        await store.list(Wanted(**filters, since=NOW - 1, until=NOW + 1))
+    await store.tally(since=NOW - 1, until=NOW + 1, width=1)
+    assert await store.uses(since=NOW - 1)
     await store.forget(before=NOW + 10_000, limit=5)
     await store.remembered()
     await store.drop("s", limit=5)
