@@ -4,6 +4,15 @@ It rests on the ledger (`Store.attach`). A row is written before the activity is
 known. Whoever finds a row without an id looks the activity up by its origin before adding it (Bitrix24 docs,
 "crm.activity.configurable.add": nothing there is idempotent), and believes that it is not there only once the portal
 can no longer be working on it.
+
+An attempt writes to the ledger under its lease, and adds nothing that it could not write down. Where its lease ends
+before it does, since a clock was put forward or the process stood still, either its row is there when the next attempt
+looks, or it is refused and stops (`LeaseLost`). What it has sent by then nobody can call back: the next one finds the
+row without an id, waits until the portal must have ended the request, and looks the activity up.
+
+That rests on an attempt sending nothing after its `BUDGET`, which the event loop sees to. It is not certain of what
+the process had handed to its machine before both stood still, for longer than a doubt lasts. Nor is it where a
+clock was put forward before the process began that takes over, and the one before lives on (`doubts`).
 """
 
 from __future__ import annotations
@@ -17,7 +26,7 @@ from typing import Any, TypeVar
 from badge_bridge.cel import EvaluationError
 from badge_bridge.customers import customer_of, given, meant
 from badge_bridge.doubts import Doubts
-from badge_bridge.errors import CallRefused, InDoubt, OutcomeUnknown, PortalError
+from badge_bridge.errors import CallRefused, InDoubt, LeaseLost, OutcomeUnknown, PortalError
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked, Result
 from badge_bridge.portal import (
@@ -37,7 +46,7 @@ from badge_bridge.portal import (
     refusal_in,
 )
 from badge_bridge.rulesfile import Attach, Rule, RulesFile
-from badge_bridge.store.protocol import Attachment, Store
+from badge_bridge.store.protocol import Attachment, Claim, Store
 
 __all__ = ["BUDGET", "FORGOTTEN_FOR", "Attaching", "Deed", "Reached", "join_of", "owner_of", "told_drift"]
 
@@ -64,17 +73,24 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One rule, one event, and the portal in which it is done; `asked` gathers what the portal was asked."""
+    """One rule, one attempt at an event, and the portal in which it is done; `asked` gathers what that was asked."""
 
     rule: Rule
     attach: Attach
-    key: str
-    event: Event
+    claim: Claim
     portal: Portal
     join: str
     asked: Asked
     taken_back: int = 0
     """How often a badge of this rule was taken back from the event's card."""
+
+    @property
+    def key(self) -> str:
+        return self.claim.key
+
+    @property
+    def event(self) -> Event:
+        return self.claim.event
 
     @property
     def customer(self) -> Customer:
@@ -106,6 +122,7 @@ class Attaching:
 
         Raises:
             PortalError, StoreUnavailable, InDoubt: it did not come to an end; doing it again later doubles nothing.
+            LeaseLost: the event is not this attempt's any more.
         """
         row = await self._row(deed)
         if row is not None and row.activity is not None:
@@ -113,7 +130,7 @@ class Attaching:
                 return Reached("cleared", "it was attached and cleared before", owner_of(row), row.activity)
             return await self._confirm(deed, await self._told_anew(row, deed), "it was attached before")
         if row is not None and row.closed_at is None:
-            found = await self.find_doubtful(row, deed.asked)
+            found = await self.find_doubtful(row, deed.claim, deed.asked)
             if found is not None:
                 return await self._confirm(deed, found, "an earlier attempt had added it")
         deed = replace(deed, taken_back=row.taken_back if row else 0)
@@ -145,20 +162,35 @@ class Attaching:
         if found.owner is None:
             return None
         badge = self._rules.badges[deed.rule.badge]
-        return await self.find_doubtful(_new_row(deed, badge.code, found.owner, sent_at=None), deed.asked)
+        row = _new_row(deed, badge.code, found.owner, sent_at=None)
+        return await self.find_doubtful(row, deed.claim, deed.asked)
 
     async def _told_anew(self, row: Attachment, deed: Deed) -> Attachment:
         """The row as later events shall find it, where a call that was judged anew has another time or join."""
         known = replace(row, time=deed.event.time.timestamp(), join=deed.join)
         if known != row:
-            await self._store.attach(known)
+            await self.write(known, deed.claim)
         return known
 
     async def _row(self, deed: Deed) -> Attachment | None:
         return next((row for row in await self._store.attachments(deed.key) if row.rule == deed.rule.name), None)
 
-    async def find_doubtful(self, row: Attachment, asked: Asked) -> Attachment | None:
-        """What an earlier attempt may have added: the completed row, or None where it certainly added nothing."""
+    async def write(self, row: Attachment, claim: Claim) -> None:
+        """Write a row of the event that an attempt works on.
+
+        Raises:
+            LeaseLost: nothing was written.
+            StoreUnavailable: as `Store.attach`.
+        """
+        if not await self._store.attach(row, claim=claim):
+            raise LeaseLost(f"{claim.key}: the lease of attempt {claim.attempt} was taken over meanwhile")
+
+    async def find_doubtful(self, row: Attachment, claim: Claim, asked: Asked) -> Attachment | None:
+        """What an earlier attempt may have added: the completed row, or None where it certainly added nothing.
+
+        Raises:
+            PortalError, StoreUnavailable, InDoubt, LeaseLost: as `attach`.
+        """
         look = self._doubts.look()
         try:
             found = await self._portals[row.portal].activities.find(
@@ -177,25 +209,28 @@ class Attaching:
                 status=refusal.status,
             ) from refusal
         if found is not None:
-            return await self._know(row, found.id)
+            return await self._know(row, found.id, claim)
         # The event is ours, so whoever worked on it before sends nothing any more.
         sent_at = None if row.sent_at is None else min(row.sent_at, look.now)
         if sent_at is not None and look.now < look.ends(sent_at):
-            await self._store.attach(replace(row, sent_at=sent_at))
+            await self.write(replace(row, sent_at=sent_at), claim)
             raise InDoubt(
                 f"portal {row.portal}: an earlier attempt to add an activity brought no answer, and until the portal "
                 "must have ended it, nobody knows that it is not there",
                 until=look.ends(sent_at),
             )
-        await self._let_go(row)
+        await self._let_go(row, claim)
         return None
 
-    async def _let_go(self, row: Attachment) -> None:
-        """Nothing was added. What was taken back before stays known, since the mark of the next one depends on it."""
+    async def _let_go(self, row: Attachment, claim: Claim) -> None:
+        """Nothing was added. What was taken back before stays known, since the mark of the next one depends on it.
+
+        Without its lease an attempt changes nothing: the row may be another's by now.
+        """
         if row.taken_back:
-            await self._store.attach(replace(row, sent_at=None, closed_at=self._clock()))
+            await self._store.attach(replace(row, sent_at=None, closed_at=self._clock()), claim=claim)
         else:
-            await self._store.unattach(row.key, row.rule)
+            await self._store.unattach(row.key, row.rule, claim=claim)
 
     async def _add(self, deed: Deed) -> tuple[Attachment | None, str]:
         """The completed row of a new activity and how its card was found; no row where there is no card."""
@@ -227,27 +262,27 @@ class Attaching:
         badge = self._rules.badges[deed.rule.badge]
         # It may wait for its turn until the attempt ends, and nobody is told when it leaves.
         row = _new_row(deed, badge.code, found.owner, sent_at=self._doubts.look().now + self._budget)
-        await self._store.attach(row)
+        await self.write(row, deed.claim)
         before = len(deed.asked)
         new = NewActivity(found.owner, badge, origin_of(row.key, row.rule, row.taken_back), row.content)
         try:
             added = await deed.portal.activities.add(new, look_first=False, asked=deed.asked)
         except OutcomeUnknown as error:
-            await self._store.attach(replace(row, sent_at=None if error.is_over else self._clock()))
+            await self.write(replace(row, sent_at=None if error.is_over else self._clock()), deed.claim)
             raise
         except PortalError:
-            await self._let_go(row)
+            await self._let_go(row, deed.claim)
             raise
         except asyncio.CancelledError:
             # Cut off; where nothing was sent that was not refused, it was certainly not added.
             if not deed.asked.under_way and all(refusal_in(one.answer) for one in deed.asked[before:]):
-                await self._let_go(row)
+                await self._let_go(row, deed.claim)
             raise
-        return await self._know(row, added.id), found.how
+        return await self._know(row, added.id, deed.claim), found.how
 
-    async def _know(self, row: Attachment, activity: int) -> Attachment:
+    async def _know(self, row: Attachment, activity: int, claim: Claim) -> Attachment:
         known = replace(row, activity=activity, sent_at=None)
-        await self._store.attach(known)
+        await self.write(known, claim)
         return known
 
     async def _confirm(self, deed: Deed, row: Attachment, how: str) -> Reached:
@@ -278,7 +313,7 @@ class Attaching:
             PortalError, StoreUnavailable: it is not known to be completed.
         """
         how = await self.complete(row, asked)
-        await self._store.close_attachment(row.key, row.rule, now=self._clock())
+        await self._store.close_attachment(row.key, row.rule, now=self._clock(), activity=row.activity)
         return how
 
     async def complete(self, row: Attachment, asked: Asked) -> str:

@@ -19,7 +19,7 @@ from badge_bridge.events import Event
 from badge_bridge.outcomes import Asked
 from badge_bridge.portal import Portal
 from badge_bridge.rulesfile import Rule, RulesFile
-from badge_bridge.store.protocol import Attachment, Store
+from badge_bridge.store.protocol import Attachment, Claim, Store
 
 __all__ = ["Cards"]
 
@@ -67,12 +67,13 @@ class Cards:
             now=self._now,
         )
 
-    async def act(self, rule: Rule, key: str, event: Event, asked: Asked) -> Reached:
-        """Do what a matching rule says about an event.
+    async def act(self, rule: Rule, claim: Claim, asked: Asked) -> Reached:
+        """Do what a matching rule says about an event that is leased.
 
         Raises:
             PortalError, StoreUnavailable, InDoubt: it did not come to an end; doing it again later doubles nothing.
             EarlierRulesUnusable: the portal is one of then.
+            LeaseLost: the event is not this attempt's any more.
         """
         portal = self._portals.get(rule.portal)
         if portal is None:
@@ -83,8 +84,8 @@ class Cards:
         if rule.attach is None:
             ensured = await portal.badges.ensure(self._rules.badges[rule.badge], asked=asked)
             return Reached("ensured", ensured.how + told_drift(ensured))
-        join, unjoined = join_of(rule, event)
-        reached = await self._attaching.attach(Deed(rule, rule.attach, key, event, portal, join, asked))
+        join, unjoined = join_of(rule, claim.event)
+        reached = await self._attaching.attach(Deed(rule, rule.attach, claim, portal, join, asked))
         return replace(reached, reason=reached.reason + unjoined)
 
     async def clear(self, rule: Rule, event: Event, asked: Asked) -> Reached | None:
@@ -123,11 +124,12 @@ class Cards:
             return f"the rule's portal is {rule.portal} now"
         return "the call turned out to be another customer's" if _is_of_another(row, rule, event) else ""
 
-    async def withdraw(self, row: Attachment, asked: Asked) -> Reached:
+    async def withdraw(self, row: Attachment, claim: Claim, asked: Asked) -> Reached:
         """Take back what was attached for an event that turned out to be another one; it may be attached anew.
 
         Raises:
             PortalError, StoreUnavailable, InDoubt: it is not known to be completed.
+            LeaseLost: as `act`.
         """
         if row.portal not in self._portals:
             raise CallRefused(
@@ -138,13 +140,12 @@ class Cards:
             )
         known: Attachment | None = row
         if row.activity is None:
-            known = await self._attaching.find_doubtful(row, asked)
+            known = await self._attaching.find_doubtful(row, claim, asked)
         if known is None:
             return Reached("cleared", "it was never added", owner_of(row))
         how = await self._attaching.complete(known, asked)
-        await self._store.attach(
-            replace(known, activity=None, closed_at=self._clock(), taken_back=known.taken_back + 1)
-        )
+        taken_back = replace(known, activity=None, closed_at=self._clock(), taken_back=known.taken_back + 1)
+        await self._attaching.write(taken_back, claim)
         return Reached("cleared", how, owner_of(known), known.activity)
 
     async def close(self, row: Attachment, asked: Asked) -> str:

@@ -16,6 +16,7 @@
     ├── StoreUnavailable              503 to a provider; nothing was stored
     ├── GoogleError                   one call to an API of Google Cloud; carries its status
     ├── InDoubt                       it cannot be known before a time whether something was done
+    ├── LeaseLost                     an attempt has no lease on its event any more, and writes nothing
     └── PortalError                   one call to the portal
         ├── PortalPaused              the lane is paused until a time; this call was not sent, or was the reason
         │   └── OutcomeUnknownAndPaused   this call was the reason, and an OutcomeUnknown as well
@@ -56,6 +57,7 @@ __all__ = [
     "GoogleError",
     "Impossible",
     "InDoubt",
+    "LeaseLost",
     "LimitReached",
     "Malformed",
     "MethodNotAllowed",
@@ -186,6 +188,10 @@ class InDoubt(BridgeError):
     def __init__(self, message: str, *, until: float) -> None:
         self.until = until
         super().__init__(message)
+
+
+class LeaseLost(BridgeError):
+    """The event is somebody else's by now, or was erased: whoever works on it stops, and its new holder decides."""
 
 
 class PortalError(BridgeError):

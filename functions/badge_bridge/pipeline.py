@@ -29,7 +29,7 @@ from badge_bridge.attaching import BUDGET, Reached
 from badge_bridge.calls import Calls
 from badge_bridge.cards import Cards
 from badge_bridge.doubts import loop_time
-from badge_bridge.errors import BridgeError, CallRefused, OutcomeUnknown, StoreUnavailable
+from badge_bridge.errors import BridgeError, CallRefused, LeaseLost, OutcomeUnknown, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.meters import Meters
 from badge_bridge.observability.event_line import log_event, log_left_out
@@ -158,6 +158,8 @@ class Pipeline:
                 await self._follow_rules(progress)
             settlement = settle(progress, ended_at=self._clock(), rules_hash=judged_by or self._rules.hash)
             held = progress.is_settled or await self._settle(claim, settlement)
+        except LeaseLost:
+            held = False
         except asyncio.CancelledError:
             # The process stops. Nothing is wrong with the event, and whoever comes next need not wait for the lease.
             await asyncio.shield(self._store.give_back(claim))
@@ -255,7 +257,7 @@ class Pipeline:
         left = []
         for row, why in rows:
             deed = _Deed(row.rule, "withdraw", row.badge, row.portal, because=why)
-            if not await self._do(judges.cards.withdraw(row, progress.asked), deed, progress, deadline):
+            if not await self._do(judges.cards.withdraw(row, claim, progress.asked), deed, progress, deadline):
                 left.append(row.rule)
         return left
 
@@ -265,12 +267,16 @@ class Pipeline:
         if role == "clear":
             work: Awaitable[Reached | None] = judges.cards.clear(rule, claim.event, asked)
         else:
-            work = judges.cards.act(rule, claim.key, claim.event, asked)
+            work = judges.cards.act(rule, claim, asked)
         deed = _Deed(rule.name, role, judges.rules.badges[rule.badge].code, rule.portal)
         await self._do(work, deed, progress, deadline)
 
     async def _do(self, work: Awaitable[Reached | None], deed: _Deed, progress: Progress, deadline: float) -> bool:
-        """Whether the work came to its end. A failure becomes a decision, so that the others still have their turn."""
+        """Whether the work came to its end. A failure becomes a decision, so that the others still have their turn.
+
+        Raises:
+            LeaseLost: no other has one.
+        """
         try:
             async with asyncio.timeout_at(deadline):
                 reached = await work
@@ -279,6 +285,8 @@ class Pipeline:
             refused = any(refusal_in(one.answer) is CallRefused for one in progress.asked)
             error = _out_of_time(deed.portal, was_sent=progress.asked.was_cut_off or refused)
             decision = self._decide(error, progress, deed.rule)
+        except LeaseLost:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever fails, the event must keep its place
             decision = self._decide(error, progress, deed.rule)
         else:

@@ -81,14 +81,14 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "writes nothing down before it adds",
         "attaching.py",
-        "await self._store.attach(row)\n        before",
+        "await self.write(row, deed.claim)\n        before",
         "before",
         "doubled:",
     ),
     Mutant(
         "forgets what it has added",
         "attaching.py",
-        "known = replace(row, activity=activity, sent_at=None)\n        await self._store.attach(known)",
+        "known = replace(row, activity=activity, sent_at=None)\n        await self.write(known, claim)",
         "known = replace(row, activity=activity, sent_at=None)",
         "ledger:",
     ),

@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.store.protocol import Accepted, Attachment, Settlement, Store
+from badge_bridge.store.forgetting import Trace
+from badge_bridge.store.protocol import Accepted, Attachment, Claim, Settlement, Store
 from badge_bridge.store.sqlite import SqliteStore
-from support.stores import NOW, ODD_TEXTS, STORES, UNREADABLE, item, overwrite
+from support.stores import NOW, ODD_TEXTS, STORES, UNREADABLE, claimed, item, overwrite
 
 CUSTOMER = "customer\n+4930123456"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -352,6 +353,82 @@ async def test_close_attachment_is_refused_when_there_is_no_row(store: Store) ->
     assert await store.close_attachment("s:1", "another", now=NOW) is False
     assert await store.close_attachment("s:2", "missed call", now=NOW) is False
     assert await store.close_attachment("s:1", "missed call", now=NOW) is True
+
+
+async def test_close_attachment_is_refused_when_the_row_has_another_activity(store: Store) -> None:
+    """Who completed an activity that was taken back meanwhile does not close the one that was attached instead."""
+    await store.attach(row(activity=901))
+
+    assert await store.close_attachment("s:1", "missed call", now=NOW, activity=900) is False
+    assert await store.open_attachments(CUSTOMER) == [row(activity=901)]
+    assert await store.close_attachment("s:1", "missed call", now=NOW, activity=901) is True
+    assert await store.attachments("s:1") == [row(activity=901, closed_at=NOW)]
+
+
+# Under a lease
+
+
+async def test_attach_writes_when_the_lease_is_the_claims(store: Store) -> None:
+    """An attempt writes what it is about to add and what it added, and takes back what was not."""
+    key = "s:\ud800"
+    await store.accept([call(key, id="1")])
+    claim = await claimed(store, key)
+
+    assert await store.attach(row(key, activity=None, sent_at=NOW), claim=claim) is True
+    assert await store.attach(row(key), claim=claim) is True
+    assert await store.attach(row(key, rule="another", activity=None), claim=claim) is True
+    assert await store.unattach(key, "another", claim=claim) is True
+    assert await store.unattach(key, "missed call", claim=claim) is False
+
+    assert await store.attachments(key) == [row("s:\ufffd")]
+
+
+@pytest.mark.parametrize("end", ["taken over", "settled", "given back", "erased"])
+async def test_attach_is_refused_when_the_lease_is_no_longer_the_claims(store: Store, end: str) -> None:
+    """However the lease ended, what its holder of then writes or takes back changes nothing, and he is told so."""
+    await store.accept([call("s:1"), call("s:2")])
+    claim, other = await claimed(store), await claimed(store, "s:2")
+    written = row(activity=None, sent_at=NOW)
+    match end:
+        case "taken over":
+            claim_of_now = await claimed(store, now=NOW + 61)
+            assert await store.attach(written, claim=claim_of_now)
+        case "settled":
+            await store.attach(written)
+            await store.settle(claim, Settlement(state="waiting", ended_at=NOW, due=NOW + 5))
+        case "given back":
+            await store.attach(written)
+            await store.give_back(claim)
+        case _:
+            await store.erase([Trace("event", "s:1")])
+
+    assert await store.attach(row(activity=7), claim=claim) is False
+    assert await store.attach(row(rule="another"), claim=claim) is False
+    assert await store.attach(row(activity=7), claim=replace(other, key="s:1")) is False
+    assert await store.unattach("s:1", "missed call", claim=claim) is False
+
+    assert await store.attachments("s:1") == ([] if end == "erased" else [written])
+
+
+async def test_attach_is_written_once_when_the_lease_ends_meanwhile(store: Store) -> None:
+    """Of a holder and the one who takes over at the same time, no write of the first comes after one of the second."""
+    await store.accept([call(f"s:{number}") for number in range(8)])
+    late = [await claimed(store, f"s:{number}") for number in range(8)]
+
+    async def take_over(key: str) -> bool:
+        claim = await claimed(store, key, now=NOW + 61)
+        found = await store.attachments(key)
+        await store.attach(row(key, activity=2), claim=claim)
+        return bool(found)
+
+    async def write(claim: Claim) -> bool:
+        return await store.attach(row(claim.key, activity=1), claim=claim)
+
+    answers = await asyncio.gather(*(asyncio.gather(write(claim), take_over(claim.key)) for claim in late))
+
+    for claim, (was_written, was_found) in zip(late, answers, strict=True):
+        assert was_written == was_found, claim.key
+        assert [one.activity for one in await store.attachments(claim.key)] == [2]
 
 
 # Opening and closing

@@ -16,6 +16,7 @@ import pytest
 from badge_bridge.cards import Cards
 from badge_bridge.doubts import CERTAIN_AFTER
 from badge_bridge.outcomes import Asked
+from badge_bridge.pipeline import LEASE
 from badge_bridge.portal.commands import Command, Departure, Page
 from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.faults import FaultOrder
@@ -23,6 +24,7 @@ from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import StoredEvent
 from support.company import FIRST_ITEM, PBX_TOKEN, RULES, Company, Network, number_of, open_company
 from support.portals import run_virtually, virtual_clock
+from support.stores import claimed
 
 ANNA, ANNAS_DEAL = "+4917139200011", 41
 STRANGER = "+4930901820"
@@ -332,17 +334,42 @@ def test_an_add_that_got_lost_stays_in_doubt_when_the_clock_is_put_forward() -> 
 
 
 def test_an_attempt_that_outlives_its_lease_as_the_clock_is_put_forward_is_not_doubled() -> None:
-    """The portal is at work on its add when the event is claimed again."""
+    """The portal is at work on its add when the event is claimed again, and whoever asked may not write down its id."""
 
     async def story(company: Company) -> None:
         missed = await company.report(ANNA)
         await company.ended()
         event = await company.event(missed)
         assert (event.state, event.attempts) == ("done", 2)
-        assert event.outcomes[-1].reason == "it was attached before"
+        assert event.outcomes[-1].reason == "an earlier attempt had added it"
         assert len(ours(company)) == 1
 
     played(story, network=SlowAdds, clock=PutForward(10.0))
+
+
+class SlowToFind(SlowAdds):
+    method = "crm.item.list"
+    seconds = 15.0
+
+
+def test_an_attempt_that_has_lost_its_lease_before_it_adds_adds_nothing() -> None:
+    """It looks for the card when another process, whose clock is ahead, takes the event over and finds no row."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA)
+        await asyncio.sleep(5)
+        store, key = company.bridge.store, (await company.event(missed)).key
+        other = await claimed(store, key, now=virtual_clock() + LEASE)
+        await asyncio.sleep(60)
+        assert ours(company) == []
+        assert await store.attachments(key) == []
+        await store.give_back(other)
+        await company.ended()
+        event = await company.event(missed)
+        assert [attempt.result for attempt in event.history] == ["lost", "given back", "done"]
+        assert len(ours(company)) == 1
+
+    played(story, network=SlowToFind)
 
 
 class ImpatientGateway(SlowAdds):

@@ -397,14 +397,18 @@ class Store(Forgetting, Protocol):
         `after` is exclusive and compared with `event.time`; earliest first. Events that cannot be read are left out.
         """
 
-    async def attach(self, attachment: Attachment) -> None:
+    async def attach(self, attachment: Attachment, *, claim: Claim | None = None) -> bool:
         """Write a row of the ledger, durably; it replaces the one of the same event and rule.
 
-        Nothing is written where the event was forgotten, unless there is such a row.
+        An attempt gives its `claim`, on the event of the row. False, and nothing written, where the lease is no longer
+        the claim's; where it is, nobody else takes the event between that look and the write. Whoever has no claim is
+        refused where the event was forgotten, unless there is such a row.
         """
 
-    async def unattach(self, key: str, rule: str) -> bool:
-        """Take back a row whose activity was certainly not added. False where there is none, or where it has an id."""
+    async def unattach(self, key: str, rule: str, *, claim: Claim | None = None) -> bool:
+        """Take back a row whose activity was certainly not added. False where there is none, where it has an id, or
+        where the lease is no longer the claim's, as for `attach`.
+        """
 
     async def attachments(self, key: str) -> list[Attachment]:
         """The rows of one event, by the rule's name."""
@@ -415,8 +419,12 @@ class Store(Forgetting, Protocol):
         `before` (exclusive) leaves out those whose event happened then or later.
         """
 
-    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
-        """Note that the activity is completed or gone. False where there is no such row, or it was closed before."""
+    async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
+        """Note that the activity is completed or gone. False where there is no such row, or it was closed before.
+
+        It asks for no lease: mostly it is a later event that closes a row. With `activity` it is False too where the
+        row has another one by now, since that event was attached anew.
+        """
 
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
         """Count one request in a leaky bucket that all processes share: 0.0 where it was counted, else how many

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference, where
 from badge_bridge.store.firestore.documents import ATTACHMENTS, EVENTS, document_id, is_gone, known
 from badge_bridge.store.firestore.queries import put_on_cards
-from badge_bridge.store.protocol import Attachment
+from badge_bridge.store.protocol import Attachment, Claim
 from badge_bridge.store.records import plain, plain_attachment
 from badge_bridge.store.wanted import Uses
 
@@ -22,25 +22,34 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def attach(self, attachment: Attachment) -> None:
+    async def attach(self, attachment: Attachment, claim: Claim | None) -> bool:
         row = plain_attachment(attachment)
-        reference = self._reference(row.key, row.rule)
-        # With an activity it is there already, but where it was taken back or erased meanwhile.
-        if row.activity is not None and await self._database.update(reference, _write(row)):
-            return
-        event = self._database.document(EVENTS, document_id(row.key))
+        reference, event = self._reference(row.key, row.rule), self._event(row.key)
 
-        async def work(transaction: AsyncTransaction) -> None:
-            found = await self._database.read([reference, event], transaction)
-            if reference.path in found:
-                transaction.update(reference, _write(row))
-            elif not is_gone(found.get(event.path, {})):
-                transaction.set(reference, _write(row))
+        async def work(transaction: AsyncTransaction) -> bool:
+            found = await self._database.read([event] if claim else [event, reference], transaction)
+            of_event = found.get(event.path, {})
+            if not (_is_held(of_event, claim) if claim else reference.path in found or not is_gone(of_event)):
+                return False
+            transaction.set(reference, _write(row))
+            return True
 
-        await self._database.transact(reference.path, work)
+        return await self._database.transact(row.key, work)
 
-    async def unattach(self, key: str, rule: str) -> bool:
-        return await self._change(key, rule, lambda row: None if row.activity is None else row)
+    async def unattach(self, key: str, rule: str, claim: Claim | None) -> bool:
+        key, rule = plain(key), plain(rule)
+        reference, event = self._reference(key, rule), self._event(key)
+
+        async def work(transaction: AsyncTransaction) -> bool:
+            found = await self._database.read([event, reference] if claim else [reference], transaction)
+            if claim and not _is_held(found.get(event.path, {}), claim):
+                return False
+            if reference.path not in found or _read(found[reference.path]).activity is not None:
+                return False
+            transaction.delete(reference)
+            return True
+
+        return await self._database.transact(key, work)
 
     async def attachments(self, key: str) -> list[Attachment]:
         query = where(self._database.collection(ATTACHMENTS), key=("==", plain(key)))
@@ -56,11 +65,6 @@ class Ledger:
         found = [_read(fields) for _, fields in await self._database.find(query.order_by("time"))]
         return sorted(found, key=lambda row: (row.time, row.key, row.rule))
 
-    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
-        return await self._change(
-            key, rule, lambda row: row if row.closed_at is not None else replace(row, closed_at=now)
-        )
-
     async def uses(self, *, since: float) -> Sequence[Uses]:
         found: list[Uses] = []
         rows = put_on_cards(self._database)
@@ -74,20 +78,25 @@ class Ledger:
             first = rows.start_after([portal, badge]).limit(1)
         return found
 
-    async def _change(self, key: str, rule: str, change: Callable[[Attachment], Attachment | None]) -> bool:
-        """Write what a row becomes, or remove it where that is nothing; whether there was a change."""
-
+    async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None) -> bool:
         def decide(before: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
-            if before is None:
-                return None, False
-            row = change(_read(before))
-            after = {**before, **_write(row)} if row else None
-            return after, after != before
+            row = _read(before) if before else None
+            if row is None or row.closed_at is not None or activity not in (None, row.activity):
+                return before, False
+            return {**(before or {}), **_write(replace(row, closed_at=now))}, True
 
         return await self._database.change(self._reference(plain(key), plain(rule)), decide)
 
+    def _event(self, key: str) -> Reference:
+        return self._database.document(EVENTS, document_id(key))
+
     def _reference(self, key: str, rule: str) -> Reference:
         return self._database.document(ATTACHMENTS, document_id(key, rule))
+
+
+def _is_held(event: Mapping[str, Any], claim: Claim) -> bool:
+    """Whether the lease on an event, of whose document these are the fields, is the claim's."""
+    return event.get("state") == "working" and event.get("token") == claim.token
 
 
 def _write(row: Attachment) -> dict[str, Any]:

@@ -176,11 +176,11 @@ class FirestoreStore:
     async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
         return await (await self._loaded()).reading.joined(join, after=after, limit=limit)
 
-    async def attach(self, attachment: Attachment) -> None:
-        await (await self._loaded()).ledger.attach(attachment)
+    async def attach(self, attachment: Attachment, *, claim: Claim | None = None) -> bool:
+        return await (await self._loaded()).ledger.attach(attachment, claim)
 
-    async def unattach(self, key: str, rule: str) -> bool:
-        return await (await self._loaded()).ledger.unattach(key, rule)
+    async def unattach(self, key: str, rule: str, *, claim: Claim | None = None) -> bool:
+        return await (await self._loaded()).ledger.unattach(key, rule, claim)
 
     async def attachments(self, key: str) -> list[Attachment]:
         return await (await self._loaded()).ledger.attachments(key)
@@ -188,8 +188,8 @@ class FirestoreStore:
     async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
         return await (await self._loaded()).ledger.open_attachments(join, before=before)
 
-    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
-        return await (await self._loaded()).ledger.close_attachment(key, rule, now=now)
+    async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
+        return await (await self._loaded()).ledger.close_attachment(key, rule, now=now, activity=activity)
 
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
         return await (await self._loaded()).shared.draw(bucket, now=now, rate=rate, burst=burst)

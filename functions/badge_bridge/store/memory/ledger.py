@@ -67,9 +67,9 @@ class Ledger:
                 times.setdefault((row.portal, row.badge), []).append(row.time)
         return [Uses(*badge, len(found), max(found)) for badge, found in sorted(times.items())]
 
-    def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
+    def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None) -> bool:
         row = self._find(key, rule)
-        if row is None or row.closed_at is not None:
+        if row is None or row.closed_at is not None or activity not in (None, row.activity):
             return False
         self._put(replace(row, closed_at=now))
         return True

@@ -284,14 +284,26 @@ class MemoryStore:
         found.sort(key=lambda row: (row.time, row.key))
         return list(islice(readable((row.key, row.event) for row in found), max(limit, 0)))
 
-    async def attach(self, attachment: Attachment) -> None:
+    async def attach(self, attachment: Attachment, *, claim: Claim | None = None) -> bool:
         self._must_be_open()
-        if self._ledger.has(attachment.key, attachment.rule) or not self._memory.knows(plain(attachment.key)):
-            self._ledger.attach(attachment)
+        key = plain(attachment.key)
+        if claim is not None:
+            if not self._is_held(key, claim):
+                return False
+        elif self._memory.knows(key) and not self._ledger.has(key, attachment.rule):
+            return False
+        self._ledger.attach(attachment)
+        return True
 
-    async def unattach(self, key: str, rule: str) -> bool:
+    async def unattach(self, key: str, rule: str, *, claim: Claim | None = None) -> bool:
         self._must_be_open()
+        if claim is not None and not self._is_held(plain(key), claim):
+            return False
         return self._ledger.unattach(key, rule)
+
+    def _is_held(self, key: str, claim: Claim) -> bool:
+        """Whether the lease on this event is the claim's."""
+        return transitions.is_held(self._rows.get(key), claim.token)
 
     async def attachments(self, key: str) -> list[Attachment]:
         self._must_be_open()
@@ -301,9 +313,9 @@ class MemoryStore:
         self._must_be_open()
         return self._ledger.open_attachments(join, before=before)
 
-    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
+    async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
         self._must_be_open()
-        return self._ledger.close_attachment(key, rule, now=now)
+        return self._ledger.close_attachment(key, rule, now=now, activity=activity)
 
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
         self._must_be_open()

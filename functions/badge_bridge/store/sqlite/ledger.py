@@ -8,17 +8,20 @@ from __future__ import annotations
 import math
 import sqlite3
 
-from badge_bridge.store.protocol import Attachment
+from badge_bridge.store.protocol import Attachment, Claim
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.remembered import Mark, knows
 
 __all__ = ["attach", "attachments", "close_attachment", "open_attachments", "unattach"]
 
 
-def attach(connection: sqlite3.Connection, row: Attachment, mark: Mark) -> None:
+def attach(connection: sqlite3.Connection, row: Attachment, mark: Mark, claim: Claim | None) -> bool:
     """`mark` is that of the row's event."""
-    if knows(connection, [mark]) and connection.execute(sql.IS_ATTACHED, (row.key, row.rule)).fetchone() is None:
-        return
+    if claim is not None:
+        if not _is_held(connection, row.key, claim):
+            return False
+    elif knows(connection, [mark]) and connection.execute(sql.IS_ATTACHED, (row.key, row.rule)).fetchone() is None:
+        return False
     values = (
         row.key,
         row.rule,
@@ -36,10 +39,18 @@ def attach(connection: sqlite3.Connection, row: Attachment, mark: Mark) -> None:
         row.taken_back,
     )
     connection.execute(sql.ATTACH, values)
+    return True
 
 
-def unattach(connection: sqlite3.Connection, key: str, rule: str) -> bool:
+def unattach(connection: sqlite3.Connection, key: str, rule: str, claim: Claim | None) -> bool:
+    if claim is not None and not _is_held(connection, key, claim):
+        return False
     return connection.execute(sql.UNATTACH, (key, rule)).rowcount == 1
+
+
+def _is_held(connection: sqlite3.Connection, key: str, claim: Claim) -> bool:
+    """Whether the lease on this event is the claim's."""
+    return connection.execute(sql.IS_HELD, (key, claim.token)).fetchone() is not None
 
 
 def attachments(connection: sqlite3.Connection, key: str) -> list[Attachment]:
@@ -51,5 +62,6 @@ def open_attachments(connection: sqlite3.Connection, join: str, before: float | 
     return [Attachment(*row) for row in connection.execute(sql.OPEN_ATTACHMENTS, values).fetchall()]
 
 
-def close_attachment(connection: sqlite3.Connection, key: str, rule: str, now: float) -> bool:
-    return connection.execute(sql.CLOSE_ATTACHMENT, {"key": key, "rule": rule, "now": now}).rowcount == 1
+def close_attachment(connection: sqlite3.Connection, key: str, rule: str, *, now: float, activity: int | None) -> bool:
+    values = {"key": key, "rule": rule, "now": now, "activity": activity}
+    return connection.execute(sql.CLOSE_ATTACHMENT, values).rowcount == 1

@@ -46,6 +46,7 @@ __all__ = [
     "HOLD",
     "HOLD_PROBE",
     "IS_ATTACHED",
+    "IS_HELD",
     "JOIN",
     "JOINED",
     "JOINS_ON",
@@ -228,6 +229,7 @@ SET state = :state, reason = :reason, failures = failures + :failed, rules_hash 
 WHERE key = :key AND state = 'working' AND lease_token = :token
 RETURNING id, received_at
 """
+IS_HELD = "SELECT 1 FROM events WHERE key = ? AND state = 'working' AND lease_token = ?"
 END_ATTEMPT = """
 UPDATE attempts
 SET ended_at = :ended_at, result = :state, reason = :reason, asked = :asked, outcomes = :outcomes,
@@ -349,7 +351,10 @@ ORDER BY portal, badge LIMIT 1
 USES_OF = """
 SELECT count(*), max(time) FROM attachments WHERE activity IS NOT NULL AND portal = ? AND badge = ? AND time >= ?
 """
-CLOSE_ATTACHMENT = "UPDATE attachments SET closed_at = :now WHERE key = :key AND rule = :rule AND closed_at IS NULL"
+CLOSE_ATTACHMENT = """
+UPDATE attachments SET closed_at = :now
+WHERE key = :key AND rule = :rule AND closed_at IS NULL AND activity IS coalesce(:activity, activity)
+"""
 
 
 # What all processes share

@@ -221,13 +221,13 @@ class SqliteStore:
     async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
         return await self._read(lambda connection: reads.joined(connection, plain(join), after, limit))
 
-    async def attach(self, attachment: Attachment) -> None:
+    async def attach(self, attachment: Attachment, *, claim: Claim | None = None) -> bool:
         row = plain_attachment(attachment)
         mark = remembered.mark_of(self._secret, row.key)
-        await self._write(lambda connection: ledger.attach(connection, row, mark))
+        return await self._write(lambda connection: ledger.attach(connection, row, mark, claim))
 
-    async def unattach(self, key: str, rule: str) -> bool:
-        return await self._write(lambda connection: ledger.unattach(connection, plain(key), plain(rule)))
+    async def unattach(self, key: str, rule: str, *, claim: Claim | None = None) -> bool:
+        return await self._write(lambda connection: ledger.unattach(connection, plain(key), plain(rule), claim))
 
     async def attachments(self, key: str) -> list[Attachment]:
         return await self._read(lambda connection: ledger.attachments(connection, plain(key)))
@@ -235,8 +235,11 @@ class SqliteStore:
     async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
         return await self._read(lambda connection: ledger.open_attachments(connection, plain(join), before))
 
-    async def close_attachment(self, key: str, rule: str, *, now: float) -> bool:
-        return await self._write(lambda connection: ledger.close_attachment(connection, plain(key), plain(rule), now))
+    async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
+        key, rule = plain(key), plain(rule)
+        return await self._write(
+            lambda connection: ledger.close_attachment(connection, key, rule, now=now, activity=activity)
+        )
 
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
         return await self._write(lambda connection: shared.draw(connection, plain(bucket), now, rate, burst))
