@@ -210,8 +210,7 @@ class Attaching:
             ) from refusal
         if found is not None:
             return await self._know(row, found.id, claim)
-        # The event is ours, so whoever worked on it before sends nothing any more.
-        sent_at = None if row.sent_at is None else min(row.sent_at, look.now)
+        sent_at = None if row.sent_at is None else look.left(row.sent_at)
         if sent_at is not None and look.now < look.ends(sent_at):
             await self.write(replace(row, sent_at=sent_at), claim)
             raise InDoubt(

@@ -27,10 +27,22 @@ def loop_time() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A moment, `now` in unix seconds, and when no clock that was put forward matters any more (`sure_at`, as well)."""
+    """A moment, `now` in unix seconds, and when no clock that was put forward matters any more (`sure_at`, as well).
+    `budget` is how many seconds an attempt takes at most.
+    """
 
     now: float
     sure_at: float
+    budget: float
+
+    def left(self, sent_at: float) -> float:
+        """By when an add left at the latest, of which an earlier attempt has written down `sent_at` (unix seconds).
+
+        That attempt is over, and sends nothing any more. But where the clock was put back since, its lease may have
+        ended for that, while it works on.
+        """
+        was_put_back = sent_at > self.now + self.budget
+        return self.now + self.budget if was_put_back else min(sent_at, self.now)
 
     def ends(self, sent_at: float) -> float:
         """When the doubt about an add ends (unix seconds) that left at `sent_at` by a clock like this one."""
@@ -45,7 +57,7 @@ class Doubts:
     def __init__(self, *, clock: Callable[[], float], steady: Callable[[], float], budget: float) -> None:
         self._clock = clock
         self._steady = steady
-        self._longest = budget + CERTAIN_AFTER
+        self._budget = budget
         self._ahead = clock() - steady()
         self._sure_at = steady()
 
@@ -54,6 +66,6 @@ class Doubts:
         now, steady = self._clock(), self._steady()
         ahead = now - steady
         if ahead > self._ahead + _GAIN:
-            self._ahead, self._sure_at = ahead, steady + self._longest
+            self._ahead, self._sure_at = ahead, steady + self._budget + CERTAIN_AFTER
         self._ahead = min(self._ahead, ahead)
-        return Look(now, now + self._sure_at - steady)
+        return Look(now, now + self._sure_at - steady, self._budget)

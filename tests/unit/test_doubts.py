@@ -80,3 +80,21 @@ def test_clock_that_gains_little_by_little_is_seen_once_that_adds_up() -> None:
     clocks.ahead = 1.8
     look = doubts.look()
     assert look.ends(look.now) == look.now + LONGEST
+
+
+def test_add_left_before_its_attempt_ended_when_the_event_is_another_ones() -> None:
+    """It may have waited for its turn as long as an attempt lasts; that one is over, so it left by now at the latest."""
+    look = Clocks().doubts().look()
+    assert look.left(look.now - 1) == look.now - 1
+    assert look.left(look.now + BUDGET) == look.now
+
+
+def test_add_may_leave_yet_when_it_was_written_down_before_the_clock_was_put_back() -> None:
+    """The lease of an attempt that works on has ended for that, and nobody else can tell how long ago it began."""
+    clocks = Clocks()
+    doubts = clocks.doubts()
+    sent_at = doubts.look().now + BUDGET
+    clocks.ahead = -3600
+    look = doubts.look()
+    assert look.left(sent_at) == look.now + BUDGET
+    assert look.ends(look.left(sent_at)) == look.now + LONGEST
