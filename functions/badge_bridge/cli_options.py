@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from badge_bridge.closeness import closest
 from badge_bridge.errors import SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ def chosen(rules: RulesFile, portal: str | None) -> list[str]:
     if portal is None:
         return list(rules.portals)
     if portal not in rules.portals:
-        raise SettingsError(f"{rules.filename} has no portal {portal!r}; it has {', '.join(rules.portals)}")
+        close = closest(portal, rules.portals)
+        meant = f"did you mean {close}?" if close else f"it has {', '.join(rules.portals)}"
+        raise SettingsError(f"{rules.filename} has no portal {portal!r}; {meant}")
     return [portal]
 
 

@@ -132,7 +132,7 @@ async def _content(where: str, environ: Mapping[str, str], google: Google) -> by
         try:
             return await storage.read_object(where, api)
         except storage.ObjectUnusable as error:
-            raise RulesError([Finding(where, 0, 0, str(error))]) from error
+            raise RulesError([Finding(where, 0, 0, str(error), "unreadable")]) from error
 
 
 _Known = Mapping[str, "tuple[str, ...] | SecretUnusable"]

@@ -42,8 +42,10 @@ in `retry.py` and nowhere else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 __all__ = [
     "AccessRefused",
@@ -53,6 +55,7 @@ __all__ = [
     "CallRefused",
     "DeliveryRefused",
     "EarlierRulesUnusable",
+    "Excerpt",
     "Finding",
     "GoogleError",
     "Impossible",
@@ -84,18 +87,49 @@ class SettingsError(BridgeError):
     """A setting in the environment is missing or cannot be understood."""
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The line of a rules file that a finding is about, as it may be shown: without the secrets in it."""
+
+    text: str
+    start: int
+    """Where in the text what is meant begins, counted from 0, and where it ends; at least one character."""
+    end: int
+
+
+# The first semicolon that does not stand in a name in quotes, which can be anything.
+_HALVES = re.compile(r"(?:(?>(?<!\w)'[^']*'(?!\w)|.))+?; (?P<help>.+)", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One mistake in a rules file. Line and column count from 1; 0 means that no position is known."""
+    """One thing to say of a rules file: an error, with which it cannot be used, or a warning.
+
+    Line and column count from 1; 0 means that no position is known. Two findings are one where they say the same of
+    the same place.
+    """
 
     file: str
     line: int
     column: int
     message: str
+    """`what is wrong; what to write instead`."""
+    code: str = field(default="", compare=False)
+    """The kind of it: a short name that stays the same (`rulesfile.codes`)."""
+    severity: Literal["error", "warning"] = field(default="error", compare=False)
+    end: int = field(default=0, compare=False)
+    """The column behind what is meant, in the same line; 0 where that is not known."""
+    excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def help(self) -> str:
+        """What to write instead: the second half of the message, empty where it has none."""
+        halves = _HALVES.fullmatch(self.message)
+        return halves["help"] if halves else ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.message}"
+        return f"{place}: {'warning: ' if self.severity == 'warning' else ''}{self.message}"
 
 
 class RulesError(BridgeError):

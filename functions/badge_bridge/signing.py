@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from badge_bridge.closeness import closest
 from badge_bridge.errors import BridgeError, DeliveryRefused, SettingsError
 from badge_bridge.http import URL, AsyncBaseTransport, AsyncClient, HTTPError, InvalidURL
 from badge_bridge.sources.base import CorrelatingOptions, Delivery, SampleCall, Source
@@ -56,7 +57,9 @@ def samples(sources: Mapping[str, Source[Any]], name: str, call: SampleCall) -> 
     """
     source = sources.get(name)
     if source is None:
-        raise SampleNotSent(f"there is no source {name}; there are: {', '.join(sources)}")
+        close = closest(name, sources)
+        meant = f"did you mean {close}?" if close else f"there are: {', '.join(sources)}"
+        raise SampleNotSent(f"there is no source {name}; {meant}")
     if call.body and not source.takes_any_body:
         raise SampleNotSent(f"source {name}: {source.options.provider} has bodies of its own; leave out --body")
     if call.private_key and not source.samples_need_a_key:

@@ -17,6 +17,7 @@ LEAVES = {
     "outcomes",
     "errors",
     "cel",
+    "closeness",
     "doubts",
     "holding",
     "http",

@@ -94,7 +94,7 @@ def test_a_rules_name_stands_for_itself_when_it_is_the_heading() -> None:
         ("[deal]", "r:13:13: 'attach' must hold keys and values; write attach: {} for its defaults"),
         ("{to: deal}", "r:13:18: 'to' must be a list; write [a, b], or each below it after a dash"),
         ("{to: []}", "r:13:18: 'to' must not be empty; add at least one"),
-        ("{to: [deal, dael]}", "r:13:25: 'to' must be 'deal', 'lead', 'contact' or 'company'; write one of these"),
+        ("{to: [deal, dael]}", "r:13:25: 'to' must be 'deal', 'lead', 'contact' or 'company'; did you mean 'deal'?"),
         ("{to: [deal, lead, deal]}", "r:13:31: 'deal' stands in this list already; remove it here"),
         ("{too: [deal]}", "r:13:14: there is no key 'too' here; did you mean 'to'?"),
         ("{owner: {dael: event.data.id}}", "r:13:22: there is no key 'dael' here; did you mean 'deal'?"),

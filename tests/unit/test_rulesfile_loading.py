@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
         ("on: call.missed", "on: call.", "r:15:9: this is no event type; write one such as call.missed, with * only at its end and no spaces"),
         ("on: call.missed", "on: [call.missed, call.mised]", "r:15:23: no call has the type 'call.mised'; did you mean 'call.missed'?"),
         ("on: call.missed", "on: call.xyz", "r:15:9: no call has the type 'call.xyz'; known are call.missed, call.answered, call.voicemail, call.busy, call.rejected, call.failed, call.unknown"),
-        ("    type: failure", "    type: Failure", "r:12:11: 'type' must be 'success', 'failure', 'warning', 'primary' or 'secondary'; write one of these"),
+        ("    type: failure", "    type: Failure", "r:12:11: 'type' must be 'success', 'failure', 'warning', 'primary' or 'secondary'; did you mean 'failure'?"),
         ("    title: Call status", "    title: {}", "r:10:5: 'title' must not be empty; add at least one"),
         ("    title: Call status", "    title: {en: '  '}", "r:10:17: this must not be empty; write a text"),
         ("    title: Call status", "    titel: Call status", "r:10:5: there is no key 'titel' here; did you mean 'title'?|r:9:3: 'title' is missing here; add it"),

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from re import Match, Pattern
 from typing import Any
 
 from badge_bridge.cel.errors import CelFinding
+from badge_bridge.closeness import closest
 
 __all__ = [
     "FUNCTIONS",
@@ -245,9 +245,9 @@ def _unknown_function(name: str) -> str:
 
 
 def _suggestion(name: str, names: Iterable[str]) -> str:
-    candidates = {candidate.lower(): candidate for candidate in sorted(names)}
-    close = get_close_matches(name.lower(), candidates, n=1)
-    return f"did you mean '{candidates[close[0]]}'?" if close else f"known are {', '.join(candidates.values())}"
+    known = sorted(names)
+    close = closest(name, known)
+    return f"did you mean '{close}'?" if close else f"known are {', '.join(known)}"
 
 
 def _unreadable(match: Match[str], place: _Place) -> CelFinding:

@@ -18,12 +18,12 @@ def check(rule: Mapping[str, Any], path: Path, document: Document, portals: Mapp
     for key in ("attach", "clear"):
         if key in rule and rule[key] is None:
             message = f"nothing stands below '{key}'; write {key}: {{}} for its defaults, or remove it"
-            yield document.finding(document.keys[*path, key], message)
+            yield document.finding(document.keys[*path, key], message, "wrong-value")
     if "clear" in rule and "attach" not in rule:
         message = (
             "clear takes away what attach has put on a card, and this rule has none; add attach: {}, or remove clear"
         )
-        yield document.finding(document.keys[*path, "clear"], message)
+        yield document.finding(document.keys[*path, "clear"], message, "contradiction")
     if not isinstance(attach, dict):
         return
     yield from _portals_can_attach(portals, (*path, "attach"), document)
@@ -42,16 +42,15 @@ def _portals_can_attach(portals: Mapping[str, Any], path: Path, document: Docume
                 'instead of webhook: write url: and oauth: {client_id: "${NAME}", client_secret: "${NAME}"} of a local '
                 "application, or remove attach"
             )
-            yield document.finding(document.keys[path], message)
+            yield document.finding(document.keys[path], message, "contradiction")
             return
 
 
 def _repeats(to: Sequence[Any], path: Path, document: Document) -> Iterator[Finding]:
     for index, kind in enumerate(to):
         if isinstance(kind, str) and kind in to[:index]:
-            yield document.finding(
-                document.values[*path, index], f"'{kind}' stands in this list already; remove it here"
-            )
+            message = f"'{kind}' stands in this list already; remove it here"
+            yield document.finding(document.values[*path, index], message, "wrong-value")
 
 
 def _kinds_agree(attach: Mapping[str, Any], to: Sequence[Any], path: Path, document: Document) -> Iterator[Finding]:
@@ -59,9 +58,9 @@ def _kinds_agree(attach: Mapping[str, Any], to: Sequence[Any], path: Path, docum
     for kind in owner if isinstance(owner, dict) else ():
         if kind in OWNER_KINDS and kind not in to:
             message = f"'{kind}' is none of the cards in to:; add it there, or remove it here"
-            yield document.finding(document.keys[*path, "owner", kind], message)
+            yield document.finding(document.keys[*path, "owner", kind], message, "contradiction")
     if attach.get("on_missing") == "lead" and "lead" not in to:
         message = (
             "the lead that is made would never be found again, since to: has no lead; add it there, or write ignore"
         )
-        yield document.finding(document.values[*path, "on_missing"], message)
+        yield document.finding(document.values[*path, "on_missing"], message, "contradiction")

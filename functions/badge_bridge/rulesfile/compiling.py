@@ -143,6 +143,6 @@ class _Compiling:
     def _mistakes(self, text: str, path: Path) -> list[Finding]:
         scalar = scalar_at(self._document, path)
         return [
-            scalar.finding(*templates.position(text, mistake.offset), mistake.message)
+            scalar.finding(*templates.position(text, mistake.offset), mistake.message, "placeholder")
             for mistake in templates.mistakes(text)
         ]

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from badge_bridge.errors import Finding, RulesError
-from badge_bridge.rulesfile.positions import Place
+from badge_bridge.rulesfile.positions import BREAK, Place
 
 __all__ = ["MAX_BYTES", "Document", "Path", "read"]
 
@@ -60,8 +60,15 @@ class Document:
             value = value[part]
         return value
 
-    def finding(self, place: Place, message: str) -> Finding:
-        return Finding(self.filename, place.line, place.column, message)
+    def finding(self, place: Place, message: str, code: str) -> Finding:
+        """An error at this place; `code` is one of `codes.ERRORS`."""
+        first_line = BREAK.split(self.text[place.start : place.end], maxsplit=1)[0]
+        end = place.column + max(len(first_line), 1)
+        return Finding(self.filename, place.line, place.column, message, code, end=end)
+
+    def caution(self, place: Place, message: str, code: str) -> Finding:
+        """A warning at this place; `code` is one of `codes.WARNINGS`."""
+        return replace(self.finding(place, message, code), severity="warning")
 
 
 def read(content: bytes, filename: str) -> Document:
@@ -80,7 +87,7 @@ def read(content: bytes, filename: str) -> Document:
         message = f"the character U+{error.character:04X} cannot stand in a file; remove it"
         raise RulesError([_at(filename, before, message)]) from None
     if not isinstance(document.data, dict):
-        raise RulesError([*document.findings, Finding(filename, 1, 1, _EXPECTED)])
+        raise RulesError([*document.findings, Finding(filename, 1, 1, _EXPECTED, "syntax")])
     return document
 
 
@@ -90,9 +97,9 @@ _EXPECTED = "this is not a rules file; write the keys portals, sources, badges a
 def _decode(content: bytes, filename: str) -> str:
     if len(content) > MAX_BYTES:
         message = f"the file has {len(content)} bytes; at most {MAX_BYTES} (1 MiB) are read"
-        raise RulesError([Finding(filename, 1, 1, message)])
+        raise RulesError([Finding(filename, 1, 1, message, "unreadable")])
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RulesError([Finding(filename, 1, 1, "the file is written in UTF-16; save it as UTF-8")])
+        raise RulesError([Finding(filename, 1, 1, "the file is written in UTF-16; save it as UTF-8", "unreadable")])
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -104,7 +111,7 @@ def _decode(content: bytes, filename: str) -> str:
 def _at(filename: str, before: str, message: str) -> Finding:
     """A finding after this much of the text."""
     lines = before.split("\n")
-    return Finding(filename, len(lines), len(lines[-1]) + 1, message)
+    return Finding(filename, len(lines), len(lines[-1]) + 1, message, "unreadable")
 
 
 class _Reader:
@@ -124,13 +131,14 @@ class _Reader:
         next(self._events)  # the document's end
         further = next(self._events)
         if isinstance(further, yaml.DocumentStartEvent):
-            self._note(further, "a second document begins here; remove the --- and what is double")
+            self._note(further, "a second document begins here; remove the --- and what is double", "syntax")
 
     def _value(self, event: Any, path: Path) -> Any:
         self._count(event, path)
         self._document.values[path] = _place(event)
         if isinstance(event, yaml.AliasEvent):
-            self._note(event, f"'*{event.anchor}' would repeat another value, which a rules file cannot; write it out")
+            message = f"'*{event.anchor}' would repeat another value, which a rules file cannot; write it out"
+            self._note(event, message, "not-taken")
             self._document.unreadable.add(path)
             return None
         self._refuse_decoration(event, path)
@@ -153,7 +161,7 @@ class _Reader:
             place = _place(event)
             if key in mapping:
                 first = self._document.keys[(*path, key)]
-                self._note(event, f"'{key}' is already set in line {first.line}; keep one of them")
+                self._note(event, f"'{key}' is already set in line {first.line}; keep one of them", "repeated-key")
                 self._value(next(self._events), (*path, _NOWHERE))  # read for its mistakes; nothing will use it
                 continue
             self._document.keys[(*path, key)] = place
@@ -179,16 +187,18 @@ class _Reader:
 
     def _refuse_decoration(self, event: Any, path: Path) -> None:
         if event.anchor is not None:
-            self._note(event, f"'&{event.anchor}' names a value for repetition, which a rules file cannot; remove it")
+            message = f"'&{event.anchor}' names a value for repetition, which a rules file cannot; remove it"
+            self._note(event, message, "not-taken")
         if event.tag is not None:
-            self._note(event, "a value that begins with ! is a YAML tag; put quotes around it, or remove the tag")
+            message = "a value that begins with ! is a YAML tag; put quotes around it, or remove the tag"
+            self._note(event, message, "not-taken")
             self._document.unreadable.add(path)
 
-    def _note(self, event: Any, message: str) -> None:
-        self._document.findings.append(self._document.finding(_place(event), message))
+    def _note(self, event: Any, message: str, code: str) -> None:
+        self._document.findings.append(self._document.finding(_place(event), message, code))
 
     def _fatal(self, event: Any, message: str) -> RulesError:
-        return RulesError([*self._document.findings, self._document.finding(_place(event), message)])
+        return RulesError([*self._document.findings, self._document.finding(_place(event), message, "syntax")])
 
 
 def _place(event: Any) -> Place:
@@ -222,7 +232,7 @@ def _syntax_finding(error: yaml.MarkedYAMLError, document: Document) -> Finding:
         line, column = start.line + 1, start.column + 1
     lines = document.text.split("\n")
     shown = lines[line - 1] if line <= len(lines) else ""
-    return Finding(document.filename, line, column, _explain(problem, error.context or "", shown, column))
+    return Finding(document.filename, line, column, _explain(problem, error.context or "", shown, column), "syntax")
 
 
 def _explain(problem: str, context: str, line: str, column: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from badge_bridge.errors import Finding
 from badge_bridge.events import Event
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.positions import Place, inside
+
+_WORD = re.compile(r"""\w+|'[^'\n]*'|"[^"\n]*"|[=!<>&|]+""")
 
 __all__ = ["Expression", "Scalar", "compile_at", "findings_of", "scalar_at", "trial"]
 
@@ -25,12 +28,22 @@ class Scalar:
     raw: str
     value: str
 
-    def finding(self, line: int, column: int, message: str) -> Finding:
-        """A finding at a position in the value. Where lines were folded, at the scalar, naming the inner position."""
+    def finding(
+        self, line: int, column: int, message: str, code: str = "expression", *, length: int | None = None
+    ) -> Finding:
+        """A finding at a position in the value, about so many characters; without `length`, about the word there.
+
+        Where lines were folded, at the scalar, naming the inner position.
+        """
         found = inside(self.place, self.raw, self.value, line, column)
         if found is None:
             message = f"{message} (in the expression at {line}:{column})"
-        return Finding(self.file, *(found or (self.place.line, self.place.column)), message)
+            found, length = (self.place.line, self.place.column), 1
+        elif length is None:
+            rest = self.value.split("\n")[line - 1][column - 1 :]
+            word = _WORD.match(rest)
+            length = word.end() if word else 1
+        return Finding(self.file, *found, message, code, end=found[1] + length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,10 @@ def findings_of(error: CelError, document: Document, path: Path) -> list[Finding
     """The mistakes of an expression that stands at this path; of something else, all at its beginning."""
     if not isinstance(document.at(path), str):
         place = document.keys.get(path) or document.values[path]
-        return [document.finding(place, f"{one.message} (at {one.line}:{one.column})") for one in error.findings]
+        return [
+            document.finding(place, f"{one.message} (at {one.line}:{one.column})", "expression")
+            for one in error.findings
+        ]
     scalar = scalar_at(document, path)
     return [scalar.finding(found.line, found.column, found.message) for found in error.findings]
 

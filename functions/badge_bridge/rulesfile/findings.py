@@ -69,17 +69,18 @@ class Explaining:
             return
         name = str(detail["loc"][-1]) if detail["loc"] else ""
         if detail["type"] == "missing":
-            yield self.document.finding(self._owner_place(path), f"'{name}' is missing here; add it")
+            yield self.document.finding(self._owner_place(path), f"'{name}' is missing here; add it", "missing-key")
         elif detail["type"] == "extra_forbidden":
             message = wording.unknown_key(path, self._keys_at(detail["loc"][:-1]))
-            yield self.document.finding(self.document.keys[path], message)
+            yield self.document.finding(self.document.keys[path], message, "unknown-key")
         elif detail["type"] == "union_tag_invalid":
             tag = (*path, str(detail["ctx"]["discriminator"]).strip("'"))
             place = self.document.values.get(tag) or self._owner_place(path)
-            yield self.document.finding(place, wording.explain(detail, path))
+            yield self.document.finding(place, wording.explain(detail, path), "unknown-name")
         else:
             place = self.document.keys[path] if name == "[key]" else self._value_place(path)
-            yield self.document.finding(place, wording.explain(detail, path))
+            code = "missing-key" if detail["type"] == "union_tag_not_found" else "wrong-value"
+            yield self.document.finding(place, wording.explain(detail, path), code)
 
     def _owner_place(self, path: Path) -> Place:
         return self.document.keys.get(path) or self.document.values[path]

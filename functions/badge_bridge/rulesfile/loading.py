@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
@@ -101,7 +102,7 @@ def read_file(path: str | FilePath) -> bytes:
         return FilePath(path).read_bytes()
     except OSError as error:
         message = f"the file cannot be read ({error.strerror or error}); write the path of a rules file"
-        raise RulesError([Finding(str(path), 0, 0, message)]) from error
+        raise RulesError([Finding(str(path), 0, 0, message, "unreadable")]) from error
 
 
 def parse(
@@ -120,7 +121,9 @@ def _presentable(findings: Sequence[Finding], secrets: set[str]) -> list[Finding
     ordered = sorted({_redacted(finding, secrets) for finding in findings})
     if len(ordered) > MAX_FINDINGS:
         last = ordered[MAX_FINDINGS - 1]
-        more = Finding(last.file, last.line, last.column, f"and {len(ordered) - MAX_FINDINGS + 1} more mistakes")
+        more = Finding(
+            last.file, last.line, last.column, f"and {len(ordered) - MAX_FINDINGS + 1} more mistakes", "more"
+        )
         ordered = [*ordered[: MAX_FINDINGS - 1], more]
     return ordered
 
@@ -130,4 +133,4 @@ def _redacted(finding: Finding, secrets: set[str]) -> Finding:
     for secret in secrets:
         if len(secret) > 3:
             message = message.replace(secret, "***")
-    return Finding(finding.file, finding.line, finding.column, message)
+    return replace(finding, message=message)

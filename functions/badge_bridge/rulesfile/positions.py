@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Place", "inside"]
+__all__ = ["BREAK", "Place", "inside"]
 
-# What libyaml takes for the end of a line.
-_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+"""What libyaml takes for the end of a line."""
+
 _SINGLE_QUOTED_UNIT = re.compile(r"''|.", re.DOTALL)
 _DOUBLE_QUOTED_UNIT = re.compile(r"\\x..|\\u.{4}|\\U.{8}|\\.|.", re.DOTALL)
 
@@ -35,9 +36,9 @@ def inside(place: Place, raw: str, value: str, line: int, column: int) -> tuple[
     """
     if place.style == "|":
         return _in_block(place, raw, value, line, column)
-    if place.style == ">" or (place.style == "" and _BREAK.search(raw)):
+    if place.style == ">" or (place.style == "" and BREAK.search(raw)):
         return _folded(place, raw, value, line, column)
-    if _BREAK.search(raw):
+    if BREAK.search(raw):
         return None
     offset = sum(len(one) + 1 for one in value.split("\n")[: line - 1]) + column - 1
     if place.style == "":
@@ -49,7 +50,7 @@ def inside(place: Place, raw: str, value: str, line: int, column: int) -> tuple[
 
 def _folded(place: Place, raw: str, value: str, line: int, column: int) -> tuple[int, int] | None:
     """Lines of one indentation were put together with blanks between them."""
-    written = _BREAK.split(raw)
+    written = BREAK.split(raw)
     first, lines = (1, written[1:]) if place.style == ">" else (0, written)
     while lines and not lines[-1].strip():
         lines.pop()
@@ -67,7 +68,7 @@ def _folded(place: Place, raw: str, value: str, line: int, column: int) -> tuple
 
 def _in_block(place: Place, raw: str, value: str, line: int, column: int) -> tuple[int, int]:
     """In a literal block the lines follow the indicator one to one, each indented alike."""
-    written = _BREAK.split(raw)
+    written = BREAK.split(raw)
     read = value.split("\n")
     indents = [len(w) - len(r) for w, r in zip(written[1:], read, strict=False) if r]
     return place.line + line, (indents[0] if indents else 0) + column

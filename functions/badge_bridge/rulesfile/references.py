@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
 
+from badge_bridge.closeness import closest
 from badge_bridge.errors import Finding
 from badge_bridge.events import CALL_TYPES, EXACT_TYPE
 from badge_bridge.rulesfile import acting
@@ -77,7 +77,7 @@ class _Checking:
         for place, name in named:
             if isinstance(name, str) and name not in known and place not in self._document.unreadable:
                 message = f"there is no {what} '{name}'; {suggest(name, known)}"
-                yield self._document.finding(self._document.values[place], message)
+                yield self._document.finding(self._document.values[place], message, "unknown-name")
 
     def _portal_needed(self, rule: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         wanted = self._sources_of(rule)
@@ -91,7 +91,7 @@ class _Checking:
                 f"there are several portals, and neither this rule nor source '{silent[0]}' says which; "
                 f"add portal: to one of them (known are {', '.join(self._portals)})"
             )
-            yield self._document.finding(self._document.values[path], message)
+            yield self._document.finding(self._document.values[path], message, "portal-needed")
 
     def _sources_of(self, rule: Mapping[str, Any]) -> Sequence[str]:
         value = rule.get("source")
@@ -132,7 +132,7 @@ class _Checking:
                 "'secrets' is missing here, and this source's portal is no application whose installation would bring "
                 'the application token; add secrets: ["${NAME}"], or give the portal oauth: with client_id'
             )
-            yield self._document.finding(self._document.keys["sources", name], message)
+            yield self._document.finding(self._document.keys["sources", name], message, "missing-key")
 
     def _types(self, entry: Mapping[str, Any], path: Path, sources: Sequence[str]) -> Iterator[Finding]:
         """Types of calls that none of these sources can give: nothing would ever come of one."""
@@ -147,7 +147,7 @@ class _Checking:
                 continue
             if kind not in CALL_TYPES:
                 message = f"no call has the type '{kind}'; {_suggest_call(kind)}"
-                yield self._document.finding(self._document.values[place], message)
+                yield self._document.finding(self._document.values[place], message, "unknown-type")
 
     def _names_types(self, source: Any) -> bool:
         """Whether the file chooses the types of this source's events, or nothing is known about it."""
@@ -166,13 +166,13 @@ class _Checking:
                     f"with {CODE_PREFIX} before it this name is longer than the {MAX_CODE} characters that a portal "
                     "takes as a code; shorten it, or add code: with a shorter one"
                 )
-                yield self._document.finding(self._document.keys["badges", name], message)
+                yield self._document.finding(self._document.keys["badges", name], message, "wrong-value")
             owner = owners.setdefault(effective, name)
             if owner != name:
                 path: Path = ("badges", name, "code")
                 place = self._document.values.get(path) or self._document.keys[path[:2]]
                 message = f"badge '{owner}' already has the code {effective}; give this one a code of its own"
-                yield self._document.finding(place, message)
+                yield self._document.finding(place, message, "taken")
 
     def _names(self) -> Iterator[Finding]:
         lines: dict[str, int] = {}
@@ -184,14 +184,14 @@ class _Checking:
             first = lines.setdefault(name, place.line)
             if first != place.line:
                 message = f"the rule in line {first} already has the name '{name}'; choose another"
-                yield self._document.finding(place, message)
+                yield self._document.finding(place, message, "taken")
 
 
 def _suggest_call(kind: str) -> str:
     """As `suggest`, by the second half alone: the first makes all of them alike."""
     halves = {known.partition(".")[2]: known for known in CALL_TYPES}
-    close = get_close_matches(kind.partition(".")[2].lower(), halves, n=1)
-    return f"did you mean '{halves[close[0]]}'?" if close else f"known are {', '.join(CALL_TYPES)}"
+    close = closest(kind.partition(".")[2], halves)
+    return f"did you mean '{halves[close]}'?" if close else f"known are {', '.join(CALL_TYPES)}"
 
 
 def _entries(data: Mapping[str, Any], section: str) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 
+from badge_bridge.closeness import closest
 from badge_bridge.errors import BridgeError, Finding
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.portal_model import SERVERS
@@ -59,9 +60,9 @@ class Resolution:
 
 def wanted(document: Document, environ: Mapping[str, str]) -> frozenset[str]:
     """The references to Secret Manager that the file uses, itself or through the environment."""
-    texts = [text for section in _SECTIONS for text in _texts_in(_entries(document, section))]
-    names = {match[1] for text in texts for match in _REFERENCE.finditer(text) if match[1]}
-    return frozenset(one for one in (*texts, *(environ.get(name, "") for name in names)) if parse(one) is not None)
+    texts = _texts_of(document)
+    values = (environ.get(name, "") for name in _named(texts))
+    return frozenset(one for one in (*texts, *values) if parse(one) is not None)
 
 
 def resolve(
@@ -72,6 +73,7 @@ def resolve(
 ) -> Resolution:
     """Replace every reference; `known` has all that are `wanted`. Without an environment each becomes a placeholder."""
     resolution = Resolution(dict(document.data))
+    named = _named(_texts_of(document))
     for section in _SECTIONS:
         entries = _entries(document, section)
         if entries is None:
@@ -79,7 +81,7 @@ def resolve(
         replaced = {}
         for name, entry in entries.items():
             secret_keys = _SECRET_KEYS | _secret_fields(providers, entry)
-            replacing = _Replacing(document, resolution, environ, known, secret_keys, _placeholders(entry))
+            replacing = _Replacing(document, resolution, environ, known, secret_keys, _placeholders(entry), named)
             replaced[name] = replacing.value(entry, (section, name))
         resolution.data[section] = replaced
     return resolution
@@ -88,6 +90,15 @@ def resolve(
 def _entries(document: Document, section: str) -> dict[str, Any] | None:
     entries = document.data.get(section) if isinstance(document.data, dict) else None
     return entries if isinstance(entries, dict) else None
+
+
+def _texts_of(document: Document) -> Sequence[str]:
+    return [text for section in _SECTIONS for text in _texts_in(_entries(document, section))]
+
+
+def _named(texts: Sequence[str]) -> frozenset[str]:
+    """The variables of the environment that texts refer to."""
+    return frozenset(match[1] for text in texts for match in _REFERENCE.finditer(text) if match[1])
 
 
 def _texts_in(value: Any) -> Iterator[str]:
@@ -140,6 +151,8 @@ class _Replacing:
     known: Known
     secret_keys: frozenset[str]
     placeholders: Mapping[str, str]
+    named: frozenset[str]
+    """The variables that the file refers to."""
 
     def value(self, value: Any, path: Path) -> Any:
         if isinstance(value, dict):
@@ -167,9 +180,8 @@ class _Replacing:
     def _texts(self, text: str, path: Path) -> Sequence[str]:
         """What a text becomes: one text, or in a list of secrets one for each version."""
         secret = not self.secret_keys.isdisjoint(path[2:])
-        mistake = _mistake(text, secret=secret)
-        if mistake:
-            self._note(path, mistake)
+        if mistake := _mistake(text, secret=secret):
+            self._note(path, *mistake)
             return self._nothing(path)
         if text.startswith(PREFIX):
             if self.environ is None:
@@ -198,26 +210,36 @@ class _Replacing:
         if value.startswith(PREFIX):
             return self._secret(value, path, f"{name}: ")
         if not value:
-            self._note(path, f"{name} is not set in the environment; set it, or correct the name")
+            self._note(path, f"{name} is not set in the environment; {self._meant(name)}", "secret-missing")
         elif not value.isprintable():
-            self._note(path, f"the value of {name} has a line end or another invisible character; set it without")
+            self._note(
+                path,
+                f"the value of {name} has a line end or another invisible character; set it without",
+                "wrong-value",
+            )
         return (value,) if value and value.isprintable() else ()
 
     def _secret(self, reference: str, path: Path, whose: str = "") -> tuple[str, ...]:
         if parse(reference) is None:
-            self._note(path, f"{whose}{_NO_REFERENCE}")
+            self._note(path, f"{whose}{_NO_REFERENCE}", "wrong-reference")
             return ()
         found = self.known.get(reference)
         if found is None:
-            self._note(path, f"{whose}{reference} was not read from Secret Manager")
+            self._note(path, f"{whose}{reference} was not read from Secret Manager", "secret-missing")
         elif isinstance(found, BridgeError):
-            self._note(path, f"{whose}{found}")
+            self._note(path, f"{whose}{found}", "secret-missing")
         else:
             return found
         return ()
 
-    def _note(self, path: Path, message: str) -> None:
-        self.resolution.findings.append(self.document.finding(self.document.values[path], message))
+    def _meant(self, name: str) -> str:
+        """What to do for a name that is not set. One that the file names elsewhere is another value's."""
+        spare = [other for other, value in (self.environ or {}).items() if value and other not in self.named]
+        close = closest(name, spare)
+        return f"did you mean {close}, which is set?" if close else "set it, or correct the name"
+
+    def _note(self, path: Path, message: str, code: str) -> None:
+        self.resolution.findings.append(self.document.finding(self.document.values[path], message, code))
 
     def _nothing(self, path: Path) -> Sequence[str]:
         self.resolution.unknown.add(path)
@@ -226,19 +248,21 @@ class _Replacing:
         return (self.placeholders.get(key, _UNKNOWN),)
 
 
-def _mistake(text: str, *, secret: bool) -> str:
-    """What is wrong with how a text is written; empty where nothing is."""
+def _mistake(text: str, *, secret: bool) -> tuple[str, str] | None:
+    """What is wrong with how a text is written, with its code; None where nothing is."""
     if text.startswith(PREFIX):
-        return "" if parse(text) else _NO_REFERENCE
+        return None if parse(text) else (_NO_REFERENCE, "wrong-reference")
     found = [match[0] for match in _REFERENCE.finditer(text)]
     if "${" in found:
-        return "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"
+        unended = "${ begins a name that does not end; write ${NAME} with letters, digits and _, or $${ for ${"
+        return unended, "wrong-reference"
     if secret and all(one == "$${" for one in found):
-        return (
+        written = (
             "a secret must not stand in this file, it would end up in version control; "
             "write ${NAME} and set NAME in the environment"
         )
-    return ""
+        return written, "secret-written"
+    return None
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -86,11 +86,15 @@ class _Checking:
             return None
         place = self._document.keys[path]
         if not isinstance(entry, dict):
-            self._find(place, f"'{path[-1]}' must hold keys and values; write provider: and its options below it")
+            self._find(
+                place,
+                f"'{path[-1]}' must hold keys and values; write provider: and its options below it",
+                "wrong-value",
+            )
             return None
         known = sorted(self._providers)
         if "provider" not in entry:
-            self._find(place, f"'provider' is missing here; add one of {', '.join(known)}")
+            self._find(place, f"'provider' is missing here; add one of {', '.join(known)}", "missing-key")
             return None
         provider = entry["provider"]
         if isinstance(provider, str) and provider in self._providers:
@@ -99,11 +103,11 @@ class _Checking:
             hint = suggest(str(provider), known)
             listed = "" if hint.startswith("known") else f" (known are {', '.join(known)})"
             place = self._document.values[*path, "provider"]
-            self._find(place, f"there is no provider '{provider}'; {hint}{listed}")
+            self._find(place, f"there is no provider '{provider}'; {hint}{listed}", "unknown-name")
         return None
 
-    def _find(self, place: Any, message: str) -> None:
-        self.findings.append(self._document.finding(place, message))
+    def _find(self, place: Any, message: str, code: str) -> None:
+        self.findings.append(self._document.finding(place, message, code))
 
     def _explain(self, error: ValidationError, model: type[BaseModel], below: Path) -> Sequence[Finding]:
         found = Explaining(self._document, self._resolution, model, below).findings(error)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from badge_bridge.closeness import closest
 from badge_bridge.rulesfile.document import Path
 from badge_bridge.rulesfile.entry import PATTERNS
 
@@ -27,9 +27,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 @lru_cache(maxsize=1000)
 def _suggestion(name: str, known: tuple[str, ...]) -> str:
     """Remembered, since a renamed badge is missed by every rule that used it, and comparing is slow."""
-    lowered = {one.lower(): one for one in known}
-    if close := get_close_matches(name.lower(), lowered, n=1):
-        return f"did you mean '{lowered[close[0]]}'?"
+    if close := closest(name, known):
+        return f"did you mean '{close}'?"
     listed = ", ".join(known[:MAX_LISTED]) + (", ..." if len(known) > MAX_LISTED else "")
     return f"known are {listed}" if known else "there is none yet"
 
@@ -43,7 +42,7 @@ def explain(detail: ErrorDetails, path: Path) -> str:
     """The sentence for one of pydantic's errors. The input is not quoted: it may be a secret."""
     name = next((f"'{part}'" for part in reversed(path) if isinstance(part, str)), "this file")
     if detail["type"] in _SENTENCES:
-        return _SENTENCES[detail["type"]](name, detail.get("ctx", {}))
+        return _SENTENCES[detail["type"]](name, {**detail.get("ctx", {}), "input": detail["input"]})
     if detail["type"] in _OWN_WORDS:
         return detail["msg"]
     message = re.sub(r"^(?:Input|Value|String|List|Tuple|Dictionary) should ", "must ", detail["msg"])
@@ -54,7 +53,9 @@ _OWN_WORDS = frozenset({"text_or_languages", "one_or_several", "limits"})
 
 
 def _one_of(name: str, ctx: Mapping[str, Any]) -> str:
-    return f"{name} must be {ctx['expected']}; write one of these"
+    close = closest(str(ctx["input"]), re.findall(r"'([^']*)'", str(ctx["expected"])))
+    hint = f"did you mean '{close}'?" if close else "write one of these"
+    return f"{name} must be {ctx['expected']}; {hint}"
 
 
 def _unknown_tag(_: str, ctx: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
+from badge_bridge.closeness import closest
 from badge_bridge.portal.badges import Badge, WantedBadge
 from badge_bridge.portal.calling import SingleCalls
 from badge_bridge.portal.codes import CODES
@@ -133,7 +133,6 @@ def _codes(result: Any, key: str) -> list[str]:
 
 
 def _suggestion(code: str, known: Sequence[str]) -> str:
-    close = get_close_matches(code, known, n=1)
-    if close:
-        return f", did you mean {close[0]}?"
+    if close := closest(code, known):
+        return f", did you mean {close}?"
     return f", known are {', '.join(sorted(known)[:12])}" if known else ""
