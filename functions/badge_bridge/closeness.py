@@ -110,14 +110,15 @@ def _nearness(name: str, other: str) -> float:
     if not _is_near(ratio, a, b):
         return 0
     mine, others = Counter(_words(name)), Counter(_words(other))
-    left, right = "".join((mine - others).elements()), "".join((others - mine).elements())
-    if _are_opposite(left, right) or not _APART.isdisjoint((mine - others) + (others - mine)):
+    lacks, has = list((others - mine).elements()), list((mine - others).elements())
+    left, right = "".join(has), "".join(lacks)
+    if _are_opposite(left, right) or not _APART.isdisjoint([*lacks, *has]):
         return 0
     if not mine & others:
         return ratio
     if left and right:  # else a word is missing or too many
         return ratio if _is_near(_ratio(left, right), left, right) else 0
-    return ratio if len((mine - others) + (others - mine)) == 1 else 0
+    return ratio if len([*lacks, *has]) == 1 else 0
 
 
 def _is_near(ratio: float, a: str, b: str) -> bool:

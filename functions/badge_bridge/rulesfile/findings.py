@@ -18,7 +18,7 @@ from badge_bridge.rulesfile.expressions import findings_of
 from badge_bridge.rulesfile.positions import Place
 from badge_bridge.rulesfile.secrets import Resolution
 
-__all__ = ["Explaining"]
+__all__ = ["Explaining", "inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Explaining:
         annotations: list[Any] = [self.model]
         for part in loc:
             # The name of a union's member leads nowhere and is skipped.
-            annotations = [inner for one in annotations for inner in _inside(one, part)] or annotations
+            annotations = [inner for one in annotations for inner in inside(one, part)] or annotations
         return list(dict.fromkeys(name for one in annotations for model in _models(one) for name in model.model_fields))
 
 
@@ -114,8 +114,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _models(argument)
 
 
-def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
-    """What a key or an index leads to."""
+def inside(annotation: Any, part: str | int) -> Iterator[Any]:
+    """What a key or an index leads to: the kinds of value that may stand there."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is dict:
         yield arguments[1]
@@ -127,4 +127,4 @@ def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
             yield fields[str(part)].annotation
     else:
         for argument in arguments:
-            yield from _inside(argument, part)
+            yield from inside(argument, part)

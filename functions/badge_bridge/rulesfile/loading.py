@@ -18,6 +18,7 @@ from badge_bridge.rulesfile import references, shape
 from badge_bridge.rulesfile.assembling import assemble
 from badge_bridge.rulesfile.compiling import compile_rules
 from badge_bridge.rulesfile.document import read
+from badge_bridge.rulesfile.excerpts import with_excerpts, with_unread_excerpts
 from badge_bridge.rulesfile.rules import RulesFile
 from badge_bridge.rulesfile.secrets import Known, resolve, wanted
 
@@ -39,7 +40,10 @@ class Draft:
 
     def __init__(self, text: str | bytes, filename: str) -> None:
         self._content = text.encode() if isinstance(text, str) else text
-        self._document = read(self._content, filename)
+        try:
+            self._document = read(self._content, filename)
+        except RulesError as error:
+            raise RulesError(with_unread_excerpts(error.findings, self._content)) from error
 
     def wanted(self, environ: Mapping[str, str]) -> frozenset[str]:
         """The references to Secret Manager whose values `checked` needs with this environment."""
@@ -75,7 +79,8 @@ class Draft:
             *mistaken,
         ]
         if findings:
-            raise RulesError(_presentable(findings, resolution.secrets))
+            told = _presentable(findings, resolution.secrets)
+            raise RulesError(with_excerpts(told, document, providers))
         return assemble(
             document,
             shaped,

@@ -20,7 +20,7 @@ from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.portal_model import SERVERS
 from badge_bridge.secret_references import FORMS, PREFIX, SECRET_PATTERN, parse
 
-__all__ = ["WRITTEN_PATTERN", "Known", "Resolution", "resolve", "wanted"]
+__all__ = ["SECRET_KEYS", "WRITTEN_PATTERN", "Known", "Resolution", "resolve", "types_in", "wanted"]
 
 WRITTEN_PATTERN = rf"\$\{{[A-Za-z_][A-Za-z0-9_]*\}}|^{SECRET_PATTERN}$"
 """How a secret is written, as a regular expression."""
@@ -32,7 +32,8 @@ MAX_VALUES = 100
 """Values of one text in a list, which has as many as its references have together."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
-_SECRET_KEYS = frozenset({"webhook", "access_token", "client_secret", "secrets"})
+SECRET_KEYS = frozenset({"webhook", "access_token", "client_secret", "secrets"})
+"""Keys whose values are secrets, whatever is below them."""
 
 _SECTIONS = ("portals", "sources")
 
@@ -80,7 +81,7 @@ def resolve(
             continue
         replaced = {}
         for name, entry in entries.items():
-            secret_keys = _SECRET_KEYS | _secret_fields(providers, entry)
+            secret_keys = SECRET_KEYS | _secret_fields(providers, entry)
             replacing = _Replacing(document, resolution, environ, known, secret_keys, _placeholders(entry), named)
             replaced[name] = replacing.value(entry, (section, name))
         resolution.data[section] = replaced
@@ -132,13 +133,14 @@ def _secret_fields(providers: Mapping[str, type[BaseModel]], entry: Any) -> froz
     model = providers.get(provider) if isinstance(provider, str) else None
     if model is None:
         return frozenset()
-    return frozenset(name for name, info in model.model_fields.items() if SecretStr in _types(info.annotation))
+    return frozenset(name for name, info in model.model_fields.items() if SecretStr in types_in(info.annotation))
 
 
-def _types(annotation: Any) -> Iterator[Any]:
+def types_in(annotation: Any) -> Iterator[Any]:
+    """All types that an annotation is made of."""
     yield annotation
     for argument in get_args(annotation):
-        yield from _types(argument)
+        yield from types_in(argument)
 
 
 @dataclass(slots=True)
