@@ -1,7 +1,7 @@
-"""The command line: `badge-bridge demo | serve | sandbox | check | schema | events`.
+"""The command line: `badge-bridge demo | serve | sandbox | schema | events`.
 
 Others are in modules of their own: `key | authorize`, `console`, `doctor | sync | clear | erase`, `sign`, `explain`,
-`backup | restore`.
+`check`, `backup | restore`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
@@ -26,7 +26,7 @@ try:
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
-from badge_bridge import cli_backup, cli_console, cli_explain, cli_oauth, cli_portal, cli_sign
+from badge_bridge import cli_backup, cli_check, cli_console, cli_explain, cli_oauth, cli_portal, cli_sign
 from badge_bridge.cli_options import (
     JsonOption,
     RulesOption,
@@ -67,6 +67,7 @@ cli_portal.register(app)
 cli_sign.register(app)
 cli_explain.register(app)
 cli_backup.register(app)
+cli_check.register(app)
 
 
 def main(**clocks: Any) -> NoReturn:
@@ -80,7 +81,9 @@ def main(**clocks: Any) -> NoReturn:
     try:
         app(obj=clocks)
     except RulesError as error:
-        print(error, file=sys.stderr)  # as editors and scripts read it: one finding a line, nothing before it
+        from badge_bridge.terminal_findings import print_findings
+
+        print_findings(error.findings, sys.stderr)  # one finding a line, nothing before it, as editors and scripts read
         sys.exit(1)
     except SettingsError as error:
         fail(str(error), 2)
@@ -269,48 +272,6 @@ def _print_portals_block(portal: SandboxPortal, url: str) -> None:
         f"\nWhile serve is running, the link of `badge-bridge authorize` lets it in, by way of {back};"
         f'\nor install it: curl -d \'{{"url": "{back}"}}\' {url}/_sandbox/install'
     )
-
-
-@app.command()
-def check(
-    rules: Annotated[
-        str | None,
-        typer.Argument(
-            help="The rules file, or gs://BUCKET/OBJECT. Default: RULES, else rules.yaml.", show_default=False
-        ),
-    ] = None,
-    secrets: Annotated[
-        bool,
-        typer.Option(
-            "--secrets/--no-secrets",
-            help="Whether every ${NAME} must be set in the environment, and every sm:// be readable.",
-        ),
-    ] = True,
-    as_json: JsonOption = False,
-) -> None:
-    """Report every mistake in a rules file with its line and column."""
-    from badge_bridge.configuration import configured, without_secrets
-
-    settings = read_settings(rules, None)
-    try:
-        if secrets:
-            _, loaded = run(configured(settings, os.environ))
-        else:
-            loaded = run(without_secrets(settings, os.environ))
-    except RulesError as error:
-        if as_json:
-            fields = ("file", "line", "column", "message")
-            print(json.dumps([{name: getattr(found, name) for name in fields} for found in error.findings], indent=2))
-        else:
-            for finding in error.findings:
-                print(finding)
-        sys.exit(1)
-    if as_json:
-        print("[]")
-    else:
-        for caution in loaded.cautions:
-            print(f"{caution} (no mistake)")
-        print(f"{loaded.filename}: fine: {loaded.extent}")
 
 
 @app.command()

@@ -22,8 +22,18 @@ from badge_bridge.sources import OPTIONS
 if TYPE_CHECKING:
     from badge_bridge.gcp.rest import GoogleApi
     from badge_bridge.gcp.secret_manager import SecretUnusable
+    from badge_bridge.rulesfile.examining import Examined
 
-__all__ = ["Before", "Google", "configured", "hash_of_rules", "names_secrets", "rules_before", "without_secrets"]
+__all__ = [
+    "Before",
+    "Google",
+    "configured",
+    "examined",
+    "hash_of_rules",
+    "names_secrets",
+    "rules_before",
+    "without_secrets",
+]
 
 EARLIER = 5
 """Versions of the rules that are tried where the newest has mistakes."""
@@ -61,6 +71,27 @@ async def without_secrets(settings: Settings, environ: Mapping[str, str], google
     """The rules with placeholders for everything that comes from the environment or Secret Manager; as `configured`."""
     draft = await _draft(settings, environ, google or Google())
     return draft.checked(providers=OPTIONS, environ=None)
+
+
+async def examined(
+    settings: Settings, environ: Mapping[str, str], google: Google | None = None, *, secrets: bool
+) -> Examined:
+    """What there is to say of the rules file, warnings too. With `secrets` those that it names must be there.
+
+    Raises:
+        GoogleError, SettingsError: as `configured`.
+    """
+    from badge_bridge.rulesfile.examining import Examined, examine  # noqa: PLC0415 - not for those who only serve
+
+    google = google or Google()
+    try:
+        draft = await _draft(settings, environ, google)
+    except RulesError as error:
+        return Examined(None, error.findings)
+    if not secrets:
+        return examine(draft, providers=OPTIONS, environ=None, known={})
+    known = await _secrets({*draft.wanted(environ)}, environ, google)
+    return examine(draft, providers=OPTIONS, environ=environ, known=known)
 
 
 async def names_secrets(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> bool:

@@ -54,6 +54,7 @@ ALLOWED = {
     "curl_commands": {*LEAVES, "shell_words", "sources"},
     "delivery_files": {*LEAVES, "curl_commands", "sources"},
     "explain_json": {*LEAVES, "explain", "life", "on_cards", "rulesfile"},
+    "terminal_findings": {*LEAVES, "terminal_text"},
     "terminal_text": LEAVES,
     "terminal": {*LEAVES, "on_cards", "portal", "store", "terminal_text"},
     "terminal_explain": {*LEAVES, "explain", "on_cards", "rulesfile", "store", "terminal", "terminal_text"},
@@ -95,6 +96,7 @@ TOGETHER = {"access", "bridge", "explain", "signing"}
 CLI = {
     "cli",
     "cli_backup",
+    "cli_check",
     "cli_clear",
     "cli_console",
     "cli_erase",
@@ -163,7 +165,15 @@ def test_google_libraries_are_imported_in_their_adapter_alone() -> None:
 def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
     """A function is installed without the extra `cli`, so nothing that it uses may need it."""
     users = {room(path) for path in MODULES if {"rich", "typer"} & {name.split(".")[0] for name in imported(path)}}
-    assert users <= {*CLI, "terminal", "terminal_explain", "terminal_portal", "terminal_text", "demo"}
+    assert users <= {
+        *CLI,
+        "terminal",
+        "terminal_explain",
+        "terminal_findings",
+        "terminal_portal",
+        "terminal_text",
+        "demo",
+    }
 
 
 SERVING = {

@@ -14,7 +14,7 @@ from badge_bridge.events import Event
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.positions import Place, inside
 
-_WORD = re.compile(r"""\w+|'[^'\n]*'|"[^"\n]*"|[=!<>&|]+""")
+_WORD = re.compile(r"""\w+|\{\w*\}?|'[^'\n]*'|"[^"\n]*"|[=!<>&|]+""")
 
 __all__ = ["Expression", "Scalar", "compile_at", "findings_of", "scalar_at", "trial"]
 

@@ -17,12 +17,12 @@ from badge_bridge.errors import Finding, RulesError
 from badge_bridge.rulesfile import references, shape
 from badge_bridge.rulesfile.assembling import assemble
 from badge_bridge.rulesfile.compiling import compile_rules
-from badge_bridge.rulesfile.document import read
+from badge_bridge.rulesfile.document import Document, read
 from badge_bridge.rulesfile.excerpts import with_excerpts, with_unread_excerpts
 from badge_bridge.rulesfile.rules import RulesFile
 from badge_bridge.rulesfile.secrets import Known, resolve, wanted
 
-__all__ = ["Draft", "parse", "read_file", "rules_hash"]
+__all__ = ["MAX_FINDINGS", "Draft", "parse", "read_file", "rules_hash"]
 
 MAX_FINDINGS = 200
 """More are no help, and a hostile file can have a hundred thousand."""
@@ -41,13 +41,13 @@ class Draft:
     def __init__(self, text: str | bytes, filename: str) -> None:
         self._content = text.encode() if isinstance(text, str) else text
         try:
-            self._document = read(self._content, filename)
+            self.document: Document = read(self._content, filename)
         except RulesError as error:
             raise RulesError(with_unread_excerpts(error.findings, self._content)) from error
 
     def wanted(self, environ: Mapping[str, str]) -> frozenset[str]:
         """The references to Secret Manager whose values `checked` needs with this environment."""
-        return wanted(self._document, environ)
+        return wanted(self.document, environ)
 
     def checked(
         self,
@@ -67,7 +67,7 @@ class Draft:
         Raises:
             RulesError: with every mistake and its position.
         """
-        document = self._document
+        document = self.document
         resolution = resolve(document, providers, environ, known)
         shaped = shape.check(document, resolution, providers)
         compiled, mistaken = compile_rules(document, decides=decides)

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from badge_bridge.errors import BodyTooLarge, BridgeError, DeliveryRefused, Unauthenticated
-from badge_bridge.events import Event
+from badge_bridge.events import CALL_TYPES, Event
 from badge_bridge.sources.countries import check_country
 
 __all__ = [
@@ -142,6 +142,18 @@ class SourceOptions(BaseModel):
     country: Annotated[str, AfterValidator(check_country)] | None = Field(
         default=None, description="How to read national phone numbers, such as DE."
     )
+
+    def types(self) -> Sequence[str]:
+        """The types that events of this source can have, written as in a rule: with `*` at the end for any ending."""
+        return ("*",) if self.names_types else (*CALL_TYPES, f"{self.provider}.*")
+
+    def empty_fields(self) -> frozenset[str]:
+        """Texts of an event that this source never sets."""
+        return frozenset()
+
+    def outcome_is_of_type(self) -> bool:
+        """Whether an event's outcome is what its type says, and empty where it is of no call."""
+        return True
 
     def cautions(self) -> Sequence[str]:
         """What somebody who sets this source up should know about how little its checks prove, in sentences.

@@ -70,6 +70,9 @@ class CloudEventsOptions(SourceOptions):
 
     _secrets_fit_the_scheme = field_validator("secrets")(check_secrets)
 
+    def outcome_is_of_type(self) -> bool:
+        return self.event.outcome is None
+
     def cautions(self) -> Sequence[str]:
         if self.verify.signed:
             return ()

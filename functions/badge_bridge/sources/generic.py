@@ -15,7 +15,14 @@ from badge_bridge.sources.base import Delivery, Part, Reading, SampleCall, Sourc
 from badge_bridge.sources.credentials import Secrets
 from badge_bridge.sources.event_types import outcome_of
 from badge_bridge.sources.generic_verify import TokenVerify, Verify, check_secrets, problem_at, sample_of
-from badge_bridge.sources.mapping import EventFields, EventMapping, EventReader, is_signed
+from badge_bridge.sources.mapping import (
+    EventFields,
+    EventMapping,
+    EventReader,
+    empty_fields,
+    is_signed,
+    types_of,
+)
 from badge_bridge.sources.phone_numbers import parties, read_number
 
 __all__ = ["Generic", "GenericOptions"]
@@ -58,6 +65,15 @@ class GenericOptions(SourceOptions):
             )
             raise problem_at("id", ValueError(unsigned))
         return event
+
+    def types(self) -> Sequence[str]:
+        return types_of(self.event.type)
+
+    def empty_fields(self) -> frozenset[str]:
+        return empty_fields(self.event)
+
+    def outcome_is_of_type(self) -> bool:
+        return self.event.outcome is None
 
     def cautions(self) -> Sequence[str]:
         if not self.verify.named_by_body or self.event.id is not None:

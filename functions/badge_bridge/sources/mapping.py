@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -25,8 +25,9 @@ from badge_bridge.sources.fields import MAX_SECONDS
 
 if TYPE_CHECKING:
     from badge_bridge.cel import Activation, EvaluationError, Program
+    from badge_bridge.cel.parts import Part
 
-__all__ = ["EventExpressions", "EventFields", "EventMapping", "EventReader", "is_signed"]
+__all__ = ["EventExpressions", "EventFields", "EventMapping", "EventReader", "empty_fields", "is_signed", "types_of"]
 
 _VARIABLES = {"body": "map", "headers": "map", "query": "map", "received": "int"}
 """`received`, in whole seconds, is for senders that neither number nor time what they tell."""
@@ -35,6 +36,7 @@ _DIRECTIONS = frozenset(get_args(Direction))
 _MILLISECONDS = 1e11
 """Unix times from here on are milliseconds: as seconds they would be after the year 5000."""
 _MAX_NAME = 500
+_WRITTEN = re.compile(r"""(?:'(?P<single>[^'\\\n]*)'|"(?P<double>[^"\\\n]*)")(?P<more>\s*\+.*)?""", re.DOTALL)
 _FIELD = re.compile(r"\bbody\.(\w+(?:\.\w+(?![\w(]))*)")
 
 
@@ -90,6 +92,30 @@ def is_signed(expression: str) -> bool:
 AnyExpression = Annotated[str, AfterValidator(_check_any)]
 TextExpression = Annotated[str, AfterValidator(_check_text)]
 NumberExpression = Annotated[str, AfterValidator(_check_text_or_number)]
+
+
+def types_of(expression: str) -> Sequence[str]:
+    """What an expression for an event's type can give, as far as that is written in it: with `*` for the rest."""
+    from badge_bridge.cel.parts import split  # noqa: PLC0415 - for those who ask what a rules file can do
+
+    def given(part: Part) -> Iterator[str]:
+        if part.operator == "?:":
+            for one in part.parts[1:]:
+                yield from given(one)
+            return
+        found = _WRITTEN.fullmatch(part.text)
+        text = (found["single"] or found["double"] or "").lstrip() if found else ""
+        yield f"{text}*" if not found or found["more"] else text.rstrip()
+
+    return tuple(dict.fromkeys(given(split(expression))))
+
+
+def empty_fields(mapping: EventExpressions) -> frozenset[str]:
+    """The texts of an event that nothing is mapped to, nor to what they are taken from."""
+    alone = {name for name in ("email", "reason", "direction") if getattr(mapping, name) is None}
+    numbers = ("subject", "caller", "callee", "line")
+    of_a_call = set(numbers) if all(getattr(mapping, name) is None for name in numbers) else set()
+    return frozenset(alone | of_a_call)
 
 
 class EventExpressions(BaseModel):
