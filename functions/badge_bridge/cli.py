@@ -27,6 +27,7 @@ except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
 from badge_bridge import cli_backup, cli_check, cli_console, cli_explain, cli_oauth, cli_portal, cli_sign
+from badge_bridge.cli_group import Commands
 from badge_bridge.cli_options import (
     JsonOption,
     RulesOption,
@@ -52,13 +53,14 @@ T = TypeVar("T")
 
 app = typer.Typer(
     name="badge-bridge",
+    cls=Commands,
     help="Turn signed webhooks, such as a missed call, into badges on Bitrix24 CRM cards.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-events = typer.Typer(no_args_is_help=True, help="Look at what was received, and try it again.")
+events = typer.Typer(cls=Commands, no_args_is_help=True, help="Look at what was received, and try it again.")
 app.add_typer(events, name="events")
 app.add_typer(cli_oauth.commands)
 app.add_typer(cli_console.commands)

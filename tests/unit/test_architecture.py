@@ -101,6 +101,7 @@ CLI = {
     "cli_console",
     "cli_erase",
     "cli_explain",
+    "cli_group",
     "cli_oauth",
     "cli_options",
     "cli_portal",

@@ -90,7 +90,7 @@ class _Looking:
     def pairs(self) -> Iterator[Finding]:
         """Rules that do the same, and rules whose badges hide one another; each rule is told of once."""
         told: set[int] = set()
-        pairs = combinations(enumerate(self.rules.rules), 2)
+        pairs = combinations([(index, rule) for index, rule in enumerate(self.rules.rules) if self._acts(rule)], 2)
         for (one, first), (other, second) in islice(pairs, MOST_PAIRS):
             if first.portal != second.portal or other in told:
                 continue
@@ -106,6 +106,13 @@ class _Looking:
                 elif one not in told and self._within(first, second):
                     told.add(one)
                     yield self._hidden(second, ("rules", one, "badge"))
+
+    def _acts(self, rule: Rule) -> bool:
+        """Whether a rule can match at all; one that never does is not in the way of others."""
+        sent = any(self.senders.send(self.senders.of(rule), kind) for kind in rule.on)
+        if not sent or rule.condition is None:
+            return sent
+        return can_be_true(self._tree(rule), self._domains(rule), self.budget)
 
     def _repeated(self, rule: Rule, earlier: Rule, path: Path) -> Finding:
         by = f"the rule in line {earlier.line}"
@@ -141,7 +148,7 @@ class _Looking:
                 continue
             whose = f"source '{sources[0]}' does not send" if len(sources) == 1 else "no source of this rule sends"
             known = list(dict.fromkeys(one for name in sources for one in self.senders.types(name)))
-            close = closest(kind, known)
+            close = closest(kind, [_filled(one, kind) for one in known])
             hint = f"did you mean '{close}'?" if close else f"they have {', '.join(known[:12])}"
             at = (*path, index) if (*path, index) in self.document.values else path
             yield self._at(at, f"{whose} events of type '{kind}'; {hint}", "never-sent")
@@ -169,7 +176,7 @@ class _Looking:
     def _condition(self, rule: Rule) -> Iterator[Finding]:
         if rule.condition is None:
             return
-        tree, domains = self._tree(rule), self.senders.domains(rule)
+        tree, domains = self._tree(rule), self._domains(rule)
         impossible = [found for leaf in tree.leaves() for found in self._impossible(rule, leaf, domains)]
         yield from impossible
         if not impossible:
@@ -226,7 +233,10 @@ class _Looking:
             return True
         if narrow.condition is None:
             return False
-        return implies(self._tree(narrow), self._tree(wide), self.senders.domains(narrow), self.budget)
+        return implies(self._tree(narrow), self._tree(wide), self._domains(narrow), self.budget)
+
+    def _domains(self, rule: Rule) -> Domains:
+        return self.senders.domains(rule.on, tuple(self.senders.of(rule)))
 
     def _tree(self, rule: Rule) -> Tree:
         if rule.when not in self.trees:
@@ -245,6 +255,11 @@ class _Looking:
 
     def _at_key(self, path: Path, message: str, code: str) -> Finding:
         return self.document.caution(self.document.keys[path], message, code)
+
+
+def _filled(pattern: str, kind: str) -> str:
+    """A pattern with the ending that a type has in its place."""
+    return pattern.removesuffix("*") + kind.partition(".")[2] if pattern.endswith(".*") else pattern
 
 
 def _on_one_card(first: Attach | None, second: Attach | None) -> bool:

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 from pydantic import BaseModel, SecretStr
 
@@ -34,14 +35,19 @@ _OPEN_SECTIONS = frozenset(DocumentModel.model_fields) - {"portals", "sources"}
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_]\w*\}|sm://[\w./:-]+")
 _FIRST_KEY = re.compile(r"\s*(?:-\s+)?[\w.-]+\s*:(?=\s|$)")
-_TOP_KEY = re.compile(r"""^["']?([A-Za-z]+)["']?\s*:""", re.MULTILINE)
+# What begins a section of a file that is no YAML, perhaps since this very line is wrong.
+_SECTION = re.compile(r"""^(?:["']?([A-Za-z_]+)|\s+["']?(portals|sources)\b)""", re.MULTILINE)
+_LIKE_A_SECRET = re.compile(
+    rf"""\b(?:{"|".join(sorted(SECRET_KEYS))}|tokens?|passwords?|secret)["']?\s*:\s*(\[[^\]\n]*\]?|[^,}}\n]+)"""
+)
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
 _UNKNOWN = re.compile(r"""[^\s\[\]{},:"'-](?:.*[^\s\[\]{},:"'-])?""")
 # The secret of an inbound webhook and a password: where an address belongs, somebody may write one with these.
 _IN_ADDRESS = re.compile(r"(?<=/rest/)\d+/[^\s\"']+|(?<=://)[^\s/@\"']+(?=@)")
 
-_Range = tuple[int, int]
-_Harmless = Callable[[int, int], Iterable[_Range]]
+_Range = tuple[int, int, str | None]
+"""From and to an offset; what is shown instead, None where it is shown itself."""
+_Known = Callable[[int, int], Iterable[_Range]]
 
 
 def with_excerpts(
@@ -49,20 +55,20 @@ def with_excerpts(
 ) -> list[Finding]:
     """The findings with their lines, as far as they have a position."""
     lines = _Lines(document.text)
-    known = _Known(document, providers)
-    return [lines.shown_with(one, known.harmless) if lines.has(one.line) else one for one in findings]
+    parts = _Parts(document, providers)
+    return [lines.shown_with(one, parts.known) if lines.has(one.line) else one for one in findings]
 
 
 def with_unread_excerpts(findings: Iterable[Finding], content: bytes) -> list[Finding]:
     """The same for a file that could not be read."""
     lines = _Lines(content[:MAX_BYTES].decode("utf-8-sig", "replace"))
 
-    def harmless(begin: int, end: int) -> Iterator[_Range]:
-        sections = _TOP_KEY.findall(lines.text, 0, end)
-        if sections and sections[-1] in _OPEN_SECTIONS:
-            yield begin, end
+    def known(begin: int, end: int) -> Iterator[_Range]:
+        sections = _SECTION.findall(lines.text, 0, end)
+        if sections and sections[-1][0] in _OPEN_SECTIONS:
+            yield from _open(lines.text, begin, end)
 
-    return [lines.shown_with(one, harmless) if lines.has(one.line) else one for one in findings]
+    return [lines.shown_with(one, known) if lines.has(one.line) else one for one in findings]
 
 
 class _Lines:
@@ -78,11 +84,11 @@ class _Lines:
     def has(self, number: int) -> bool:
         return 0 < number <= len(self._ranges)
 
-    def shown_with(self, finding: Finding, harmless: _Harmless) -> Finding:
+    def shown_with(self, finding: Finding, known: _Known) -> Finding:
         begin, end = self._ranges[finding.line - 1]
         start = min(begin + finding.column - 1, end)
         stop = min(max(begin + finding.end - 1, start + 1), max(end, start + 1))
-        hidden = _merged([*_unknown(self.text, begin, end, harmless(begin, end)), *_addresses(self.text, begin, end)])
+        hidden = _merged([*_unknown(self.text, begin, end, known(begin, end)), *_addresses(self.text, begin, end)])
         text = "".join(_pieces(self.text, begin, end, hidden))
         first = _moved(start, hidden, is_end=False) - begin
         last = max(_moved(stop, hidden, is_end=True) - begin, first + 1)
@@ -92,7 +98,7 @@ class _Lines:
         )
 
 
-class _Known:
+class _Parts:
     """What of a document's lines may be shown."""
 
     def __init__(self, document: Document, providers: Mapping[str, type[BaseModel]]) -> None:
@@ -104,24 +110,32 @@ class _Known:
         self._written = sorted(self._closed(), key=lambda one: one[0].start)
         self._starts = [place.start for place, _ in self._written]
 
-    def harmless(self, begin: int, end: int) -> Iterator[_Range]:
+    def known(self, begin: int, end: int) -> Iterator[_Range]:
         number = bisect_left(self._tops, max(end, begin + 1))
         if number and self._sections[number - 1] in _OPEN_SECTIONS:
-            yield begin, end
+            yield from _open(self._document.text, begin, end)
             return
         first = max(bisect_right(self._starts, begin) - 1, 0)
         for place, path in self._written[first : bisect_left(self._starts, end)]:
-            if path is None or self._holds_no_secret(path):
-                yield place.start, place.end
+            if place.end <= begin:
+                continue
+            is_shown = path is None or self._holds_no_secret(path) or self._is_reference(place)
+            yield place.start, place.end, None if is_shown else HIDDEN
 
     def _closed(self) -> Iterator[tuple[Place, Path | None]]:
         """Keys (without a path) and single values of the sections that have something to hide."""
         for path, place in self._document.keys.items():
             if path[0] not in _OPEN_SECTIONS:
                 yield place, None
+        holders = {path[:-1] for path in self._document.values if path}
         for path, place in self._document.values.items():
-            if len(path) > 2 and path[0] not in _OPEN_SECTIONS and place.end > place.start:
+            begins = self._document.text[place.start : place.start + 1]
+            if len(path) > 2 and path[0] not in _OPEN_SECTIONS and path not in holders and begins not in ("[", "{", ""):
                 yield place, path
+
+    def _is_reference(self, place: Place) -> bool:
+        written = self._document.text[place.start : place.end].strip("'\"")
+        return not _REFERENCE.sub("", written)
 
     def _holds_no_secret(self, path: Path) -> bool:
         if not SECRET_KEYS.isdisjoint(path[2:]):
@@ -138,13 +152,22 @@ class _Known:
         return bool(kinds) and SecretStr not in [found for kind in kinds for found in types_in(kind)]
 
 
-def _unknown(text: str, begin: int, end: int, harmless: Iterable[_Range]) -> Iterator[tuple[int, int, str]]:
-    """What is left of a line without what is harmless, and what stands there instead."""
-    shown = [*harmless, *((one.start(), one.end()) for one in _REFERENCE.finditer(text, begin, end))]
-    if key := _FIRST_KEY.match(text, begin, end):
-        shown.append((key.start(), key.end()))
+def _open(text: str, begin: int, end: int) -> Iterator[_Range]:
+    """A line of a section that has nothing to hide, without what looks as if it belonged to another one."""
     at = begin
-    for start, stop in [*sorted(shown), (end, end)]:
+    for misplaced in _LIKE_A_SECRET.finditer(text, begin, end):
+        yield at, misplaced.start(1), None
+        at = misplaced.end(1)
+    yield at, end, None
+
+
+def _unknown(text: str, begin: int, end: int, known: Iterable[_Range]) -> Iterator[tuple[int, int, str]]:
+    """What of a line is not shown: what is not known, or known for a secret; and what stands there instead."""
+    ranges = [*known, *((one.start(), one.end(), None) for one in _REFERENCE.finditer(text, begin, end))]
+    if key := _FIRST_KEY.match(text, begin, end):
+        ranges.append((key.start(), key.end(), None))
+    at = begin
+    for start, stop, instead in [*sorted(ranges, key=itemgetter(0)), (end, end, None)]:
         gap = text[at : max(start, at)]
         comment = _COMMENT.search(gap) if start >= end else None
         if comment:
@@ -152,6 +175,8 @@ def _unknown(text: str, begin: int, end: int, harmless: Iterable[_Range]) -> Ite
             gap = gap[: comment.start()]
         if found := _UNKNOWN.search(gap):
             yield at + found.start(), at + found.end(), HIDDEN
+        if instead is not None:
+            yield max(start, begin), min(stop, end), instead
         at = max(at, min(stop, end))
 
 

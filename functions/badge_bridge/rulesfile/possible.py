@@ -25,8 +25,11 @@ __all__ = ["Atom", "Budget", "Domains", "Tree", "can_be_true", "implies", "read_
 MOST_COMBINATIONS = 5_000
 """Of one condition. Ten comparisons of three fields have a few dozen."""
 
-MOST_TRIED = 200_000
-"""Combinations in the whole of a file: about two seconds."""
+MOST_TRIED = 100_000
+"""Combinations in the whole of a file: a second or two, most of it for what is compared with each other."""
+
+LEAST = 20
+"""What one question counts at least: finding out what to try takes as long as trying so many."""
 
 Outcome = Literal["true", "false", "error"]
 Domains = Mapping[str, Collection[str]]
@@ -261,6 +264,8 @@ def _outcomes_of_leaf(tree: Tree, values: Values) -> frozenset[Outcome]:
 
 def _combinations(trees: Sequence[Tree], domains: Domains, budget: Budget) -> Iterator[Values] | None:
     """What the fields can have together; None where that is too much to be tried."""
+    if budget.left <= 0:
+        return None
     leaves = list(chain.from_iterable(tree.leaves() for tree in trees))
     atoms: dict[str, list[Atom]] = {}
     for leaf in leaves:
@@ -272,8 +277,14 @@ def _combinations(trees: Sequence[Tree], domains: Domains, budget: Budget) -> It
     number = prod(map(len, candidates.values()))
     if number > min(MOST_COMBINATIONS, budget.left):
         return None
-    budget.left -= number
-    return (dict(zip(candidates, combination, strict=True)) for combination in product(*candidates.values()))
+    budget.left -= LEAST
+    return _tried(candidates, budget)
+
+
+def _tried(candidates: Mapping[str, Sequence[Value]], budget: Budget) -> Iterator[Values]:
+    for combination in product(*candidates.values()):
+        budget.left -= 1
+        yield dict(zip(candidates, combination, strict=True))
 
 
 def _values(name: str, atoms: Sequence[Atom], domains: Domains) -> list[Value]:

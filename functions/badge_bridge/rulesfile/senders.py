@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TypeVar, get_args
 
 from pydantic import BaseModel
@@ -30,6 +31,8 @@ class Senders:
 
     def __init__(self, rules: RulesFile) -> None:
         self.rules = rules
+        self.domains = cache(self._domains)
+        """By the types and the sources of a rule, the texts that a field of its events has no others than."""
         self._types = {name: _told(options, "types", ("*",)) for name, options in rules.sources.items()}
 
     def of(self, rule: Rule) -> Sequence[str]:
@@ -54,9 +57,7 @@ class Senders:
     def empty_fields(self, source: str) -> frozenset[str]:
         return _told(self.rules.sources[source], "empty_fields", frozenset())
 
-    def domains(self, rule: Rule) -> Mapping[str, Collection[str]]:
-        """Texts that a field of the events of a rule has no others than."""
-        sources = self.of(rule)
+    def _domains(self, on: Sequence[str], sources: Sequence[str]) -> Mapping[str, Collection[str]]:
         found: dict[str, Collection[str]] = {
             "direction": get_args(Direction),
             "source": sources,
@@ -65,17 +66,17 @@ class Senders:
         empty = [self.empty_fields(name) for name in sources]
         if empty:
             found |= dict.fromkeys(frozenset.intersection(*empty), ("",))
-        if all("*" not in kind for kind in rule.on):
-            found["type"] = rule.on
-        outcomes = [self._outcomes(rule, name) for name in sources]
+        if all("*" not in kind for kind in on):
+            found["type"] = on
+        outcomes = [self._outcomes(on, name) for name in sources]
         if None not in outcomes:
             found["outcome"] = {one for some in outcomes for one in some or ()}
         return found
 
-    def _outcomes(self, rule: Rule, source: str) -> Collection[str] | None:
-        """What the outcome of an event from this source is, as far as the rule takes it; None where it can be any."""
+    def _outcomes(self, on: Sequence[str], source: str) -> Collection[str] | None:
+        """What the outcome of an event of these types from this source is; None where it can be any."""
         follows = _told(self.rules.sources[source], "outcome_is_of_type", default=False)
-        return set(_outcomes_of(rule.on)) if follows else None
+        return set(_outcomes_of(on)) if follows else None
 
 
 def _told(options: BaseModel, what: str, default: T) -> T:
