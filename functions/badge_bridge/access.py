@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from badge_bridge import rulesfile
 from badge_bridge.errors import AccessRefused, PortalError, StoreUnavailable
@@ -47,6 +47,23 @@ __all__ = [
 logger = logging.getLogger("badge_bridge.portal")
 
 
+@dataclass(slots=True, eq=False)
+class _Opened:
+    """An open portal, for as long as the rules of then or of now use it."""
+
+    entry: rulesfile.Portal
+    handlers: Handlers
+    portal: Portal
+    installer: Installer | None
+    stack: AsyncExitStack
+    users: int = 0
+
+    async def release(self) -> None:
+        self.users -= 1
+        if not self.users:
+            await self.stack.aclose()
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """The open portals, by name; `installers` and `tokens` are of those that are reached by an OAuth application."""
@@ -54,6 +71,7 @@ class Access:
     portals: Mapping[str, Portal]
     installers: Mapping[str, Installer]
     tokens: ApplicationTokens
+    opened: Mapping[str, _Opened] = field(repr=False)
 
     @classmethod
     async def open(
@@ -68,22 +86,36 @@ class Access:
         transport: AsyncBaseTransport | None = None,
         installed: Callable[[str], None] | None = None,
         meters: Meters | None = None,
+        before: Access | None = None,
     ) -> Access:
         """Open every portal of the rules file; `stack` closes them. `keys` are those of ENCRYPTION_KEY; `installed`
         hears the name of a portal whose application was installed by this process.
+
+        A portal that is open `before`, as the rules of then have it, is the same one here, with its client, what it
+        knows and its pauses; it is closed when neither uses it any more.
 
         Raises:
             SettingsError: an application needs a key, and there is none.
             StoreUnavailable: the store cannot be read or written.
         """
-        opening = _Opening(stack, rules, store, keys, clock, random, transport, installed, meters)
-        access = cls({}, {}, tokens_of(rules, store=store, keys=keys, clock=clock))
-        portals, installers = {}, {}
+        tokens = tokens_of(rules, store=store, keys=keys, clock=clock, before=before.tokens if before else None)
+        opening = _Opening(store, keys, clock, random, transport, installed, meters, tokens)
+        opened: dict[str, _Opened] = {}
         for name, entry in rules.portals.items():
-            portals[name], installer = await opening.portal(entry, access.tokens)
-            if installer is not None:
-                installers[name] = installer
-        return cls(portals, installers, access.tokens)
+            ours = handlers(rules, name)
+            one = before.opened.get(name) if before else None
+            if one is None or (one.entry, one.handlers) != (entry, ours):
+                tokens.forget(name)  # they may be of another application
+                one = await opening.portal(entry, ours)
+            one.users += 1
+            stack.push_async_callback(one.release)
+            opened[name] = one
+        return cls(
+            portals={name: one.portal for name, one in opened.items()},
+            installers={name: one.installer for name, one in opened.items() if one.installer is not None},
+            tokens=tokens,
+            opened=opened,
+        )
 
     def doubt(self, portal: str, *, member_id: str, domain: str) -> None:
         """Take notice that a delivery to a source of this portal brought a wrong application token, and whose it says
@@ -105,8 +137,15 @@ class Access:
                 logger.warning("portal %s: its application could not be looked after, later again: %s", name, error)
 
 
-def tokens_of(rules: RulesFile, *, store: Store, keys: Sequence[str], clock: Callable[[], float]) -> ApplicationTokens:
-    """What events of the portals' applications are checked by.
+def tokens_of(
+    rules: RulesFile,
+    *,
+    store: Store,
+    keys: Sequence[str],
+    clock: Callable[[], float],
+    before: ApplicationTokens | None = None,
+) -> ApplicationTokens:
+    """What events of the portals' applications are checked by; see `ApplicationTokens` for `before`.
 
     Raises:
         SettingsError: an application needs a key, and there is none.
@@ -116,7 +155,7 @@ def tokens_of(rules: RulesFile, *, store: Store, keys: Sequence[str], clock: Cal
         for name, portal in rules.portals.items()
         if (app := application(portal)) is not None
     }
-    return ApplicationTokens(vaults, clock=clock)
+    return ApplicationTokens(vaults, clock=clock, before=before)
 
 
 async def open_beside(
@@ -202,8 +241,6 @@ def handlers(rules: RulesFile, portal: str) -> Handlers:
 class _Opening:
     """What all portals are opened with."""
 
-    stack: AsyncExitStack
-    rules: RulesFile
     store: Store
     keys: Sequence[str]
     clock: Callable[[], float]
@@ -211,12 +248,21 @@ class _Opening:
     transport: AsyncBaseTransport | None
     installed: Callable[[str], None] | None
     meters: Meters | None
+    tokens: ApplicationTokens
 
-    async def portal(self, entry: rulesfile.Portal, tokens: ApplicationTokens) -> tuple[Portal, Installer | None]:
+    async def portal(self, entry: rulesfile.Portal, ours: Handlers) -> _Opened:
+        """Open one; it is closed when its last user has released it."""
+        async with AsyncExitStack() as stack:
+            portal, installer = await self._reached(stack, entry, ours)
+            return _Opened(entry, ours, portal, installer, stack.pop_all())
+
+    async def _reached(
+        self, stack: AsyncExitStack, entry: rulesfile.Portal, ours: Handlers
+    ) -> tuple[Portal, Installer | None]:
         app = application(entry)
         if app is None:
-            return await self._open(entry, credential(entry), limiter_of(entry, self.store, clock=self.clock)), None
-        ours = handlers(self.rules, entry.name)
+            limiter = limiter_of(entry, self.store, clock=self.clock)
+            return await self._open(stack, entry, credential(entry), limiter), None
         keyring = open_keyring(
             app,
             store=self.store,
@@ -225,7 +271,7 @@ class _Opening:
             transport=self.transport,
             clock=self.clock,
         )
-        self.stack.push_async_callback(keyring.aclose)
+        stack.push_async_callback(keyring.aclose)
         # Lanes that are paused for another installation open where the mark is known.
         try:
             await keyring.look()
@@ -234,13 +280,13 @@ class _Opening:
             # Without this line the first to notice would be a missed call.
             logger.warning("%s", error)
         limiter = limiter_of(entry, self.store, clock=self.clock)
-        portal = await self._open(entry, keyring, limiter)
+        portal = await self._open(stack, entry, keyring, limiter)
 
         mark = keyring.mark
 
         async def changed() -> None:
             nonlocal mark
-            tokens.forget(entry.name)
+            self.tokens.forget(entry.name)
             await portal.lanes.start(METHODS)
             before, mark = mark, keyring.mark
             if self.installed is not None and keyring.grant is not None and mark != before:
@@ -258,10 +304,12 @@ class _Opening:
             transport=self.transport,
             clock=self.clock,
         )
-        self.stack.push_async_callback(installer.aclose)
+        stack.push_async_callback(installer.aclose)
         return portal, installer
 
-    async def _open(self, entry: rulesfile.Portal, access: OAuthKeyring | Credential, limiter: Limiter) -> Portal:
+    async def _open(
+        self, stack: AsyncExitStack, entry: rulesfile.Portal, access: OAuthKeyring | Credential, limiter: Limiter
+    ) -> Portal:
         portal = open_portal(
             entry.name,
             access,
@@ -274,7 +322,7 @@ class _Opening:
             transport=self.transport,
             meters=self.meters,
         )
-        self.stack.push_async_callback(portal.aclose)
+        stack.push_async_callback(portal.aclose)
         await portal.start()
         return portal
 

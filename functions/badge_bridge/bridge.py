@@ -9,17 +9,19 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from badge_bridge.accepting import Accepting
 from badge_bridge.access import Access
+from badge_bridge.attaching import BUDGET
 from badge_bridge.backfill import Backfill
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.dispatch.local import LocalWorker
 from badge_bridge.dispatch.precedence import Precedence
-from badge_bridge.doubts import loop_time
+from badge_bridge.doubts import Doubts, loop_time
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.meters import Meters
 from badge_bridge.pipeline import Pipeline
@@ -36,6 +38,37 @@ WATCH = 15.0
 """Seconds between looks at what applications need to stay installed."""
 
 
+class Work:
+    """What a bridge does by itself: the worker, and what is done beside it."""
+
+    def __init__(self, worker: LocalWorker, beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        self._worker = worker
+        self._beside = beside
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        self._worker.start()
+        self._tasks = [asyncio.create_task(work(), name=name) for name, work in self._beside.items()]
+
+    async def leave_off(self) -> None:
+        """End what is done beside the worker; whoever comes next goes on where it was."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What a process has once, whatever the rules are by now."""
+
+    meters: Meters
+    precedence: Precedence
+    doubts: Doubts
+    bodies: BodyBudget
+    holder: str
+    """What this process is called in the store, and no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bridge:
     """The running parts."""
@@ -50,9 +83,17 @@ class Bridge:
     access: Access
     backfill: Backfill
     retention: Retention
-    bodies: BodyBudget
-    meters: Meters
+    work: Work
+    lasting: Lasting
     clock: Callable[[], float]
+
+    @property
+    def bodies(self) -> BodyBudget:
+        return self.lasting.bodies
+
+    @property
+    def meters(self) -> Meters:
+        return self.lasting.meters
 
     @property
     def accepting(self) -> Accepting:
@@ -74,6 +115,7 @@ async def open_bridge(
     installed: Callable[[str], None] | None = None,
     at_work: bool = True,
     wake: Callable[[Sequence[str]], Awaitable[None]] | None = None,
+    before: Bridge | None = None,
 ) -> AsyncIterator[Bridge]:
     """Start working on what an open store holds; on leaving, let running attempts end and close all but the store.
 
@@ -84,12 +126,15 @@ async def open_bridge(
     `clock` returns unix seconds, `steady` seconds that pass as the event loop's do, `stopwatch` seconds so fine that
     they tell what one step takes: uvloop looks at its clock once a turn.
 
+    Where it takes the place of the bridge `before` it, which is still open, it goes on with what lasts, and with the
+    portals that are as they were.
+
     Raises:
         SettingsError: an OAuth application needs a key.
         StoreUnavailable: the store cannot be read.
     """
-    meters = Meters()
-    meters.expect(sources=rules.sources, portals=rules.portals)
+    lasting = before.lasting if before else _lasting(clock, steady, stopwatch)
+    lasting.meters.expect(sources=rules.sources, portals=rules.portals)
     async with AsyncExitStack() as stack:
         access = await Access.open(
             stack,
@@ -100,30 +145,31 @@ async def open_bridge(
             random=rng,
             transport=transport,
             installed=installed,
-            meters=meters,
+            meters=lasting.meters,
+            before=before.access if before else None,
         )
         sources = build_all(rules.sources)
-        precedence = Precedence(clock=stopwatch)
         pipeline = Pipeline(
             rules=rules,
             sources=sources,
             portals=access.portals,
             store=store,
             wake=wake or (lambda keys: worker.wake(keys)),  # noqa: PLW0108 - the worker is made from this pipeline, below
-            notice=precedence.notice,
+            notice=lasting.precedence.notice,
             application_tokens=access.tokens.tokens,
             token_refused=access.doubt,
             clock=clock,
             steady=steady,
             random=rng,
-            meters=meters,
+            doubts=lasting.doubts,
+            meters=lasting.meters,
         )
         worker = LocalWorker(
             sweep=pipeline.sweep,
             process=pipeline.process,
             give_back=store.give_back,
             concurrency=concurrency,
-            precedence=precedence,
+            precedence=lasting.precedence,
         )
         stack.push_async_callback(worker.stop)
         backfill = Backfill(
@@ -133,18 +179,21 @@ async def open_bridge(
             accepting=pipeline.accepting,
             store=store,
             clock=clock,
-            holder=secrets.token_hex(16),
+            holder=lasting.holder,
         )
         retention = Retention(rules=rules, store=store, clock=clock)
+        work = Work(
+            worker,
+            {
+                "look after applications": lambda: _watch(access, clock),
+                "fetch lost calls": backfill.run,
+                "delete what is over": retention.run,
+            },
+        )
+        stack.push_async_callback(work.leave_off)
         if at_work:
             await pipeline.archive.keep(rules)
-            worker.start()
-            for task in (
-                asyncio.create_task(_watch(access, clock), name="look after applications"),
-                asyncio.create_task(backfill.run(), name="fetch lost calls"),
-                asyncio.create_task(retention.run(), name="delete what is over"),
-            ):
-                stack.callback(task.cancel)
+            work.begin()
         yield Bridge(
             rules=rules,
             store=store,
@@ -155,10 +204,20 @@ async def open_bridge(
             access=access,
             backfill=backfill,
             retention=retention,
-            bodies=BodyBudget(),
-            meters=meters,
+            work=work,
+            lasting=lasting,
             clock=clock,
         )
+
+
+def _lasting(clock: Callable[[], float], steady: Callable[[], float], stopwatch: Callable[[], float]) -> Lasting:
+    return Lasting(
+        meters=Meters(),
+        precedence=Precedence(clock=stopwatch),
+        doubts=Doubts(clock=clock, steady=steady, budget=BUDGET),
+        bodies=BodyBudget(),
+        holder=secrets.token_hex(16),
+    )
 
 
 async def _watch(access: Access, clock: Callable[[], float]) -> None:

@@ -26,7 +26,8 @@ __all__ = ["Cards"]
 
 class Cards:
     """The rules' deeds in the portals. `clock` returns unix seconds, `steady` seconds that only ever pass; `budget` is
-    how many one attempt takes at most. For what it gives them, `by` hands on its `doubts` and the rules file of `now`.
+    how many one attempt takes at most; `doubts` are those of the process, which begin here if None. For what it gives
+    them, `by` hands on those and the rules file of `now`.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ from badge_bridge.archive import FEW, Archive
 from badge_bridge.attaching import BUDGET, Reached
 from badge_bridge.calls import Calls
 from badge_bridge.cards import Cards
-from badge_bridge.doubts import loop_time
+from badge_bridge.doubts import Doubts, loop_time
 from badge_bridge.errors import BridgeError, CallRefused, LeaseLost, OutcomeUnknown, StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.meters import Meters
@@ -75,7 +75,8 @@ class Pipeline:
     """Binds the rules, sources, portals and the store; keeps no state of its own but what it counts in `meters`.
 
     `random` returns a float in [0, 1), `steady` seconds that only ever pass; `wake` tells the dispatcher about new
-    keys, and without any, that something else may be due now; the rest of what it takes is as for `Accepting`.
+    keys, and without any, that something else may be due now; `doubts` are as for `Cards`, and the rest of what it
+    takes is as for `Accepting`.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Pipeline:
         token_refused: Callable[..., None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: float = BUDGET,
+        doubts: Doubts | None = None,
         meters: Meters | None = None,
     ) -> None:
         self._meters = meters or Meters()
@@ -111,7 +113,9 @@ class Pipeline:
         self.archive = Archive(store, steady=steady)
         self._rules = rules
         self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
-        self._cards = Cards(rules=rules, portals=portals, store=store, clock=clock, steady=steady, budget=budget)
+        self._cards = Cards(
+            rules=rules, portals=portals, store=store, clock=clock, steady=steady, budget=budget, doubts=doubts
+        )
         self._cards_by = lru_cache(maxsize=FEW)(self._cards.by)
         self._store = store
         self._wake = wake

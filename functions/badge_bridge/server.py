@@ -91,11 +91,12 @@ async def _route(request: Request, bridge: Front) -> Response:
 
 
 async def _receive(request: Request, name: str, path: str, bridge: Front) -> Response:
-    source = bridge.accepting.source(name, request.method, path)
+    accepting = bridge.accepting  # the same to the end, whatever rules come into use while the body arrives
+    source = accepting.source(name, request.method, path)
     # The share lasts as long as the body is used.
     with bridge.bodies.reading(_declared_length(request, source.max_body)) as share:
         delivery = await _delivery(request, bridge, share, source.max_body, path)
-        return _response(await bridge.accepting.accept(source, delivery))
+        return _response(await accepting.accept(source, delivery))
 
 
 async def _install(request: Request, bridge: Front) -> Response:

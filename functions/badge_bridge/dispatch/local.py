@@ -116,10 +116,10 @@ class LocalWorker:
             if self._running:
                 await asyncio.wait(self._running)
 
-    async def stop(self) -> None:
-        """Claim nothing more, let running attempts end for `GRACE` seconds, then cut them off.
+    async def stop(self, grace: float = GRACE) -> None:
+        """Claim nothing more, let running attempts end for `grace` seconds, then cut them off.
 
-        What is cut off is given back to the store.
+        What is cut off is given back to the store. Who is in more of a hurry may say so meanwhile, by another call.
         """
         self._stopping = True
         self._signal.set()
@@ -129,7 +129,7 @@ class LocalWorker:
         async with self._claiming:
             pass  # what is being claimed for `drain` is running by then
         if self._running:
-            _, late = await asyncio.wait(self._running, timeout=GRACE)
+            _, late = await asyncio.wait(self._running, timeout=grace)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

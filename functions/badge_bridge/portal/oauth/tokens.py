@@ -28,12 +28,18 @@ class _Known:
 
 
 class ApplicationTokens:
-    """Reads the tokens of several portals from their vaults, by the portal's name. `clock` returns unix seconds."""
+    """Reads the tokens of several portals from their vaults, by the portal's name. `clock` returns unix seconds.
 
-    def __init__(self, vaults: Mapping[str, Vault], *, clock: Callable[[], float]) -> None:
+    What takes the place of `before` knows what that one knows, and forgets when it does: an installation may still be
+    under way there.
+    """
+
+    def __init__(
+        self, vaults: Mapping[str, Vault], *, clock: Callable[[], float], before: ApplicationTokens | None = None
+    ) -> None:
         self._vaults = vaults
         self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _Known] = before._known if before else {}
 
     async def tokens(self, portal: str, *, again: bool = False) -> tuple[str, ...]:
         """The tokens that are good now; none where the application is not installed, or has none yet,
