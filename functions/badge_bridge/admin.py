@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -32,6 +32,7 @@ from badge_bridge.portal.lanes import lane_of
 from badge_bridge.portal.portal import METHODS, Portal
 from badge_bridge.probes import PROBES, Probed, Probes
 from badge_bridge.reading import refused_unless_read
+from badge_bridge.reloading import NotReloaded
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.serving import Server
 from badge_bridge.settings import Address, Settings
@@ -48,7 +49,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing list
 
 
 class Run(Probed, Protocol):
-    """What these pages need of a bridge."""
+    """What these pages need of a bridge; they ask for it each time, for its rules may be others by then."""
 
     @property
     def portals(self) -> Mapping[str, Portal]: ...
@@ -56,6 +57,8 @@ class Run(Probed, Protocol):
     def rules(self) -> RulesFile: ...
     @property
     def meters(self) -> Meters: ...
+    @property
+    def not_reloaded(self) -> NotReloaded | None: ...
     @property
     def clock(self) -> Callable[[], float]: ...
 
@@ -134,12 +137,19 @@ async def opened_admin(
     names = Names(own.host if own else host, settings.admin_url)
     port = listener.getsockname()[1]
     url = settings.admin_url or _local_url(names.host, port)
-    lanes = [lane for name in bridge.portals for lane in _lanes(name)]
+
+    def lanes() -> Sequence[str]:
+        return [lane for name in bridge.portals for lane in _lanes(name)]
+
+    def notes() -> Sequence[str]:
+        kept = bridge.not_reloaded
+        return [f"rules of before in use: {finding}" for finding in kept.findings] if kept is not None else []
+
     admin = Admin(
         url,
         Gate(bridge.store, names=names, port=port),
-        Probes(bridge, lanes=lanes),
-        Metrics(bridge.meters, bridge.store, bridge.rules.hash, bridge.clock, lanes),
+        Probes(bridge, lanes=lanes, notes=notes),
+        Metrics(bridge.meters, bridge.store, lambda: bridge.rules.hash, bridge.clock, lanes),
         names=names,
         token=settings.metrics_token,
     )

@@ -1,19 +1,16 @@
-"""The command line: `badge-bridge demo | serve | sandbox | schema | events`.
+"""The command line: `badge-bridge demo | sandbox | schema | events`.
 
-Others are in modules of their own: `key | authorize`, `console`, `doctor | sync | clear | erase`, `sign`, `explain`,
-`check`, `backup | restore`.
+Others are in modules of their own: `serve`, `key | authorize`, `console`, `doctor | sync | clear | erase`, `sign`,
+`explain`, `check`, `backup | restore`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-import logging
 import os
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -26,14 +23,12 @@ try:
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
-from badge_bridge import cli_backup, cli_check, cli_console, cli_explain, cli_oauth, cli_portal, cli_sign
+from badge_bridge import cli_backup, cli_check, cli_console, cli_explain, cli_oauth, cli_portal, cli_serve, cli_sign
 from badge_bridge.cli_group import Commands
 from badge_bridge.cli_options import (
     JsonOption,
-    RulesOption,
     StateOption,
     fail,
-    load_rules,
     opened_store,
     read_settings,
     run,
@@ -42,9 +37,7 @@ from badge_bridge.errors import BridgeError, RulesError, SettingsError
 
 if TYPE_CHECKING:
     from badge_bridge.on_cards import OnCard
-    from badge_bridge.rulesfile import RulesFile
     from badge_bridge.sandbox.portal import SandboxPortal
-    from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Pause, Store, StoredEvent
 
 __all__ = ["app", "main"]
@@ -65,6 +58,7 @@ app.add_typer(events, name="events")
 app.add_typer(cli_oauth.commands)
 app.add_typer(cli_console.commands)
 
+cli_serve.register(app)
 cli_portal.register(app)
 cli_sign.register(app)
 cli_explain.register(app)
@@ -112,112 +106,6 @@ def demo(
     logs.configure("console", "ERROR")
     if not run(play(once=once)):
         sys.exit(1)
-
-
-@app.command()
-def serve(
-    context: typer.Context,
-    rules: RulesOption = None,
-    state: StateOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
-    admin: Annotated[
-        str | None,
-        typer.Option(
-            help="Where /metrics and /console are: HOST:PORT, same (beside the deliveries) or off. "
-            "Default: ADMIN, else 127.0.0.1:8081.",
-            show_default=False,
-        ),
-    ] = None,
-    ensure_badges: Annotated[
-        bool, typer.Option("--ensure-badges", help="Add the badges that the rules use and the portals lack.")
-    ] = False,
-) -> None:
-    """Take deliveries and work on them, in one process with one SQLite file."""
-    from badge_bridge.observability import logs
-    from badge_bridge.portal.oauth import Cipher
-    from badge_bridge.serving import bind
-    from badge_bridge.settings import Address
-
-    settings, loaded = load_rules(read_settings(rules, state, ADMIN=admin))
-    if any(portal.app is not None for portal in loaded.portals.values()):
-        Cipher(settings.encryption_keys)  # says what is missing before a store is made
-    logs.configure(
-        settings.log_format or ("console" if sys.stderr.isatty() else "json"),
-        settings.log_level,
-        show_phone_numbers=settings.show_phone_numbers,
-        secrets=loaded.secrets | {*settings.encryption_keys, settings.metrics_token} - {""},
-    )
-    listener = bind(host, port)
-    own = bind(*settings.admin, option="--admin HOST:PORT") if isinstance(settings.admin, Address) else None
-    clocks = context.obj or {}
-    run(_serve(loaded, settings, listener, own, host=host, ensure_badges=ensure_badges, **clocks))
-
-
-async def _serve(
-    rules: RulesFile,
-    settings: Settings,
-    listener: socket.socket,
-    own: socket.socket | None,
-    *,
-    host: str,
-    ensure_badges: bool,
-    **clocks: Any,
-) -> None:
-    """`own` is the listener of the pages that are for operators, where they have one; `host` as `serve` was told."""
-    from badge_bridge.admin import opened_admin
-    from badge_bridge.bridge import open_bridge
-    from badge_bridge.ensuring import Ensuring
-    from badge_bridge.observability import logs
-    from badge_bridge.server import create_app
-    from badge_bridge.serving import Server, spare_the_collector, until_signal
-    from badge_bridge.store import opened_store
-
-    ensuring = Ensuring(rules) if ensure_badges else None
-    async with (
-        opened_store(settings.state) as store,
-        open_bridge(
-            rules,
-            store,
-            concurrency=settings.concurrency,
-            keys=settings.encryption_keys,
-            installed=ensuring.again if ensuring else None,
-            **clocks,
-        ) as bridge,
-        opened_admin(bridge, settings, own or listener, host=host) as admin,
-        Server(
-            create_app(bridge, admin if settings.admin == "same" else None), listener, meters=bridge.meters
-        ) as server,
-    ):
-        logger = logging.getLogger("badge_bridge.serve")
-        for caution in rules.cautions:
-            logger.warning("%s", caution)
-        for name, source in rules.sources.items():
-            logger.info(
-                "source %s (%s) takes POST %s/hooks/%s", name, getattr(source, "provider", ""), server.url, name
-            )
-        logger.info("listening on %s, events in %s, rules %s", server.url, settings.state, rules.hash)
-        if admin is not None:
-            logger.info("operators find /metrics and /console at %s; badge-bridge console lets them in", admin.url)
-            if settings.admin == "same" and not settings.metrics_token:
-                logger.warning(
-                    "/metrics is told to whoever reaches the deliveries: set METRICS_TOKEN, or ADMIN elsewhere"
-                )
-            if sys.stdout.isatty():  # elsewhere it would stay in somebody's log
-                print(f"console, for 10 minutes and once: {await cli_console.link_into(store, admin.url)}", flush=True)
-        # Beside the deliveries: a portal that does not answer must not keep a provider waiting.
-        if ensuring is not None:
-            ensuring.start(bridge.portals)
-        try:
-            await asyncio.to_thread(logs.upgrade)
-            spare_the_collector()
-            await until_signal()
-            logger.info("stopping")
-            if admin is not None:
-                admin.probes.stopping = True
-        finally:
-            if ensuring is not None:
-                await ensuring.stop()
 
 
 @app.command()

@@ -32,20 +32,22 @@ class Result:
 class Ensuring:
     """Ensures the badges of the rules in the background, for a `serve`: whoever asks does not wait."""
 
-    def __init__(self, rules: RulesFile) -> None:
-        self._rules = rules
+    def __init__(self) -> None:
+        self._rules: RulesFile | None = None
         self._portals: Mapping[str, Portal] = {}
         self._running: dict[str, asyncio.Task[list[Result]]] = {}
 
-    def start(self, portals: Mapping[str, Portal]) -> None:
-        """Ensure them in all portals."""
-        self._portals = portals
+    def start(self, rules: RulesFile, portals: Mapping[str, Portal]) -> None:
+        """Ensure those of these rules in all portals; what is under way for other rules ends."""
+        for task in self._running.values():
+            task.cancel()
+        self._rules, self._portals = rules, portals
         for name in portals:
             self.again(name)
 
     def again(self, portal: str) -> None:
         """Ensure them in a portal whose application was installed; nothing before `start`, which does it for all."""
-        if portal not in self._portals:
+        if self._rules is None or portal not in self._portals:
             return
         if (running := self._running.get(portal)) is not None:
             running.cancel()

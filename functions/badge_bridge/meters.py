@@ -93,6 +93,11 @@ ENDS = ("done", "ignored", "joined", "retry", "paused", "dead")
 """How attempts end: terminal states, and of those that leave their event waiting, whether they count towards dead."""
 
 
+RELOADS = ("reloaded", "unchanged", "refused")
+"""What reading the rules again comes to: others are in use now, it was asked for and they are the same, or they are no
+good and those of before stay in use."""
+
+
 REFUSALS = ("unauthenticated", "malformed", "body_too_large", "store_unavailable")
 """Why a source may refuse deliveries, as far as somebody is woken by it or looks for it; there are more."""
 
@@ -152,6 +157,11 @@ class Meters:
         self.waiting = Histogram(
             "limiter_wait_seconds", "What a request waited for room in the portal's limit.", ("portal",), SLOW
         )
+        self.reloads = Counter(
+            "rules_reloads",
+            "Times that the rules file was read again: reloaded, unchanged, or refused for its mistakes.",
+            ("result",),
+        )
 
     def counters(self) -> Iterable[Counter]:
         return [one for one in vars(self).values() if isinstance(one, Counter)]
@@ -163,6 +173,8 @@ class Meters:
         """Show from the start what these names may come to."""
         self.taken.expect()
         self.turned_away.expect()
+        for result in RELOADS:
+            self.reloads.expect(result)
         for source in sources:
             for result in ("accepted", "duplicate"):
                 self.received.expect(source, result)

@@ -61,13 +61,15 @@ GAUGES = (UP, EVENTS, WAITING, OLDEST, PAUSED)
 
 @dataclass(slots=True)
 class Metrics:
-    """Writes the page. `lanes` are those that may be paused; `clock` returns unix seconds."""
+    """Writes the page. `rules_hash` is that of the rules in use, `lanes` are those that may be paused, both asked for
+    each page; `clock` returns unix seconds.
+    """
 
     meters: Meters
     store: Store
-    rules_hash: str
+    rules_hash: Callable[[], str]
     clock: Callable[[], float]
-    lanes: Sequence[str] = ()
+    lanes: Callable[[], Sequence[str]] = tuple
     _of_process: CollectorRegistry = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ class Metrics:
         return write(_Families(families)), content_type
 
     def _counted(self) -> Iterator[Metric]:
-        yield _info({"version": __version__, "rules_hash": self.rules_hash})
+        yield _info({"version": __version__, "rules_hash": self.rules_hash()})
         yield from map(_counter, self.meters.counters())
         yield from map(_histogram, self.meters.histograms())
 
@@ -94,7 +96,7 @@ class Metrics:
             logger.warning("/metrics tells that the store is down: %s", error)
             up = 0
         try:
-            pauses = await self.store.paused(self.lanes)
+            pauses = await self.store.paused(self.lanes())
             backlog = await self.store.backlog() if isinstance(self.store, Counted) else None
         except StoreUnavailable as error:
             logger.warning("/metrics goes without what the store would tell: %s", error)

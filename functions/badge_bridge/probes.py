@@ -14,7 +14,7 @@ All answer 200, or 503 where it is not so. To the world they say no more than th
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -75,13 +75,20 @@ async def health(request: Request, store: Store) -> Response:
 
 
 class Probes:
-    """Answers the pages with the reasons. `lanes` are those that may be paused; a process that stops says so before it
-    does, in `stopping`.
+    """Answers the pages with the reasons. `lanes` gives those that may be paused, and `notes` what else is worth
+    telling and takes nothing from how it is; a process that stops says so before it does, in `stopping`.
     """
 
-    def __init__(self, bridge: Probed, *, lanes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        bridge: Probed,
+        *,
+        lanes: Callable[[], Sequence[str]] = tuple,
+        notes: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._bridge = bridge
         self._lanes = lanes
+        self._notes = notes
         self.stopping = False
 
     async def answer(self, request: Request, *, bare: bool = False) -> Response:
@@ -96,11 +103,11 @@ class Probes:
         checks = await _readiness(self._bridge.store)
         checks["running"] = "the process is stopping" if self.stopping else _OK
         paused = await self._paused() if checks["store"] == _OK and not bare else []
-        return _said(checks, path, also={"paused": paused}, bare=bare)
+        return _said(checks, path, also={"paused": paused, "notes": list(self._notes())}, bare=bare)
 
     async def _paused(self) -> list[dict[str, str]]:
         try:
-            pauses = await self._bridge.store.paused(self._lanes)
+            pauses = await self._bridge.store.paused(self._lanes())
         except StoreUnavailable:
             return []  # it was well a moment ago, and the next request tells
         return [{"lane": one.lane, "until": _moment(one.until)} for one in pauses]

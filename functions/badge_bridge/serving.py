@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from badge_bridge.connections import ConnectionLimits, GuardedProtocol, guarded
 from badge_bridge.errors import SettingsError
 from badge_bridge.meters import Meters
 
-__all__ = ["HttpProtocol", "Server", "bind", "spare_the_collector", "until_signal"]
+__all__ = ["HttpProtocol", "Server", "bind", "hearing_hangups", "spare_the_collector", "until_signal"]
 
 BACKLOG = 2048
 
@@ -198,6 +199,29 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(ALLOCATIONS)
+
+
+@contextmanager
+def hearing_hangups(heard: asyncio.Event) -> Iterator[None]:
+    """While the block runs, SIGHUP sets `heard`, as services take it, instead of ending the process.
+
+    It is also what a terminal sends that is closed. Whoever started the process there and did not make it ignore that
+    (`nohup`) expects its end, which comes as with SIGTERM.
+    """
+    loop = asyncio.get_running_loop()
+    belongs_to_terminal = os.isatty(0) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+    def hear() -> None:
+        if belongs_to_terminal and not os.isatty(0):
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            heard.set()
+
+    loop.add_signal_handler(signal.SIGHUP, hear)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 async def until_signal() -> None:

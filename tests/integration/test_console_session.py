@@ -52,7 +52,7 @@ class Console:
         self.clock = Clock()
         names = Names("127.0.0.1", url)
         gate = Gate(store, names=names, port=8081, clock=self.clock, sessions=Sessions(self.clock))
-        metrics = Metrics(Meters(), store, "", self.clock)
+        metrics = Metrics(Meters(), store, str, self.clock)
         self.app = create_admin_app(Admin(url or HERE, gate, Probes(self), metrics, names=names))
 
     async def link(self, url: str = HERE) -> str:

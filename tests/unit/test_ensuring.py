@@ -133,10 +133,10 @@ async def test_badges_are_ensured_again_when_the_application_is_installed_later(
 ) -> None:
     """In that portal alone, and all of them; before the start there is nothing to repeat."""
     caplog.set_level(logging.INFO, "badge_bridge.ensure")
-    ensuring = Ensuring(rules(names=("a",)))
+    ensuring = Ensuring()
     ensuring.again("main")
     assert ensuring._running == {}
-    ensuring.start(opened(main=registry(), other=registry()))
+    ensuring.start(rules(names=("a",)), opened(main=registry(), other=registry()))
     await asyncio.gather(*ensuring._running.values())
     assert [record.getMessage() for record in caplog.records] == ["portal main: badge bb_a is added"]
     ensuring.again("main")
@@ -147,8 +147,8 @@ async def test_badges_are_ensured_again_when_the_application_is_installed_later(
 
 async def test_what_is_under_way_ends_when_the_bridge_stops(opened: Opened) -> None:
     """A portal that does not answer keeps nobody."""
-    ensuring = Ensuring(rules(names=("a",)))
-    ensuring.start(opened(main=registry()))
+    ensuring = Ensuring()
+    ensuring.start(rules(names=("a",)), opened(main=registry()))
     ensuring.again("main")
     await ensuring.stop()
     assert all(task.done() for task in ensuring._running.values())

@@ -41,7 +41,7 @@ def samples(text: str) -> Mapping[str, float]:
 
 
 async def page(store: object, meters: Meters | None = None, lanes: tuple[str, ...] = (), accept: str = "") -> str:
-    metrics = Metrics(meters or Meters(), cast("Store", store), "f00d", lambda: NOW + 90, lanes)
+    metrics = Metrics(meters or Meters(), cast("Store", store), lambda: "f00d", lambda: NOW + 90, lambda: lanes)
     return (await metrics.page(accept))[0].decode()
 
 
@@ -182,7 +182,7 @@ async def ask(
         def __init__(self) -> None:
             self.store = store
 
-    metrics = Metrics(Meters(), store, "f00d", lambda: NOW)
+    metrics = Metrics(Meters(), store, lambda: "f00d", lambda: NOW)
     names = Names("127.0.0.1")
     gate = Gate(store, names=names, port=1)
     app = create_admin_app(Admin("http://127.0.0.1:1", gate, Probes(Parts()), metrics, names=names, token=token))

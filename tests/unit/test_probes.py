@@ -111,7 +111,7 @@ async def test_process_is_ready_when_a_portal_is_paused() -> None:
     """What arrives is stored and waits, so the pause is told and takes nothing from readiness."""
     parts = await Parts.opened()
     await parts.store.pause("main/crm.activity.badge.add", until=1_795_345_200.0, reason="refused")
-    probes = Probes(parts, lanes=["main", "main/crm.activity.badge.add"])
+    probes = Probes(parts, lanes=lambda: ["main", "main/crm.activity.badge.add"])
     answer = await ask(probes.answer, READY)
     assert answer.status_code == 200
     assert answer.json()["paused"] == [{"lane": "main/crm.activity.badge.add", "until": "2026-11-22T11:00:00Z"}]

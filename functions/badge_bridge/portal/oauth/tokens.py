@@ -39,7 +39,7 @@ class ApplicationTokens:
     ) -> None:
         self._vaults = vaults
         self._clock = clock
-        self._known: dict[str, _Known] = before._known if before else {}
+        self._known: dict[str, _Known] = before._known if before else {}  # noqa: SLF001 - its own kind
 
     async def tokens(self, portal: str, *, again: bool = False) -> tuple[str, ...]:
         """The tokens that are good now; none where the application is not installed, or has none yet,
