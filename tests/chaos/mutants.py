@@ -46,7 +46,7 @@ MUTANTS: Sequence[Mutant] = (
         "answers before it has written",
         "accepting.py",
         "stored = await self._store_all(read(source, delivery), verified, delivery.received_at)",
-        "import asyncio; self._later = asyncio.ensure_future("
+        "self._later = asyncio.ensure_future("
         "self._store_all(read(source, delivery), verified, delivery.received_at)); stored = []",
         "lost: call",
     ),
