@@ -9,7 +9,7 @@ from random import Random
 from chaos.portal import LATEST
 from chaos.world import World
 
-__all__ = ["BLOWS", "OF_THE_CLOCK", "Blows"]
+__all__ = ["BLOWS", "Blows"]
 
 LEASE = 90.0
 """Seconds that an attempt holds an event."""
@@ -30,9 +30,8 @@ class Blows:
 
     def deal(self, number: int) -> list[str]:
         """Names of the next blows; each kind comes before any comes again."""
-        blows = [name for name in BLOWS if self._world.clock_jumps or name not in OF_THE_CLOCK]
         while len(self._deck) < number:
-            self._deck += self._random.sample(blows, len(blows))
+            self._deck += self._random.sample(BLOWS, len(BLOWS))
         dealt, self._deck = self._deck[:number], self._deck[number:]
         return dealt
 
@@ -97,17 +96,13 @@ class Blows:
         await asyncio.sleep(LATEST)
 
 
-_OF_THE_CLOCK: dict[str, Callable[[Blows], Awaitable[None]]] = {
-    "clock put forward by minutes to hours": Blows._put_forward,
-    "clock put back by minutes to hours": Blows._put_back,
-    "clock put forward over the end of leases": Blows._outlive_leases,
-}
 _BLOWS: dict[str, Callable[[Blows], Awaitable[None]]] = {
     "kills": Blows._kill,
     "kills in a row": Blows._kill_in_a_row,
     "store cannot be written": Blows._refuse_disk,
     "kills while the store cannot be written": Blows._kill_while_disk_refuses,
-    **_OF_THE_CLOCK,
+    "clock put forward by minutes to hours": Blows._put_forward,
+    "clock put back by minutes to hours": Blows._put_back,
+    "clock put forward over the end of leases": Blows._outlive_leases,
 }
 BLOWS = tuple(_BLOWS)
-OF_THE_CLOCK = tuple(_OF_THE_CLOCK)

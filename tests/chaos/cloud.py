@@ -32,13 +32,7 @@ EVERY = 1.0
 
 
 class Cloud(World):
-    """Those of the package in `package`, with their files in `folder`.
-
-    Their clock does not jump, as no instance's does there: an attempt that is still at work in one process while another
-    one sees its lease end is something that nobody could tell from a process that is gone.
-    """
-
-    clock_jumps = False
+    """Those of the package in `package`, with their files in `folder`."""
 
     def __init__(self, folder: Path, *, seed: int, package: Path = PACKAGE) -> None:
         self._running: Mapping[str, Program] = {}

@@ -213,7 +213,6 @@ class Storm:
             store=store,
             activities=activities,
             counts=self._world.counts,
-            clock_jumps=self._world.clock_jumps,
             struck=self._struck,
             kinds=self._kinds,
             lookups=self._sandbox.lookups,

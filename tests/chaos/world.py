@@ -29,8 +29,6 @@ TAKEN_OVER = "leases taken over from a living attempt"
 class World:
     """What both kinds of bridge have around them: a portal, clocks, a rules file, and what the processes are told."""
 
-    clock_jumps = True
-    """Whether the wall clock may be put forward and back, besides going on."""
     url: str
     """Where deliveries go."""
     portal_url: str
