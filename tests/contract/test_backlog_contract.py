@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-import pytest
-
 from badge_bridge.store.backlog import Backlog, Counted
 from badge_bridge.store.protocol import Store
 from support.stores import NOW, claimed, ended, item, wait_for_lane
-
-pytestmark = pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
 
 
 async def backlog(store: Store) -> Backlog:

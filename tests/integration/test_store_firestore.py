@@ -15,8 +15,10 @@ from typing import Any
 import httpx
 import pytest
 from google.api_core.exceptions import Aborted as AbortedError
+from google.cloud.firestore import DELETE_FIELD
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.events import customer_join
 from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.outcomes import Exchange
 from badge_bridge.store.firestore import FirestoreStore, queue
@@ -24,7 +26,8 @@ from badge_bridge.store.firestore.database import AsyncTransaction, Database
 from badge_bridge.store.firestore.documents import SHARDS, document_id
 from badge_bridge.store.firestore.inbox import Inbox
 from badge_bridge.store.firestore.wire import read_fields, write_fields
-from badge_bridge.store.protocol import LegPlace
+from badge_bridge.store.protocol import Attachment, LegPlace
+from badge_bridge.store.wanted import Uses, Wanted
 from support.programs import ROOT, free_port, program
 from support.stores import NOW, claimed, ended, item, noise, project, remove_parts, wait_for_lane
 
@@ -426,3 +429,51 @@ async def test_accept_takes_one_when_64_arrive_in_four_processes(tmp_path: Path,
         (tmp_path / "go").touch()
         won = [int(one.find(r"won (\d+) of 16")[1]) for one in children]
     assert sorted(won) == [0, 0, 0, 1]
+
+
+async def test_list_of_a_customer_ends_when_enough_was_read_in_vain(tmp_path: Path) -> None:
+    """Each read is billed; the next page goes on where it has ended."""
+    customer = "+4930111"
+    async with opened(tmp_path) as store:
+        for start in range(0, 240, 60):
+            numbers = range(start, start + 60)
+            batch = [item(f"s:{one}", received_at=NOW + one, joins=(customer_join(customer),)) for one in numbers]
+            await store.accept(batch)
+        await store.settle(await claimed(store, "s:0", now=NOW + 900), ended("dead"))
+        wanted = Wanted(customer=customer, state="dead")
+        lists = (await store._loaded()).listing
+
+        page = await lists.list(wanted, limit=5, before=None, most=100)
+        assert (page.events, page.reached, page.more) == ((), NOW + 140, (NOW + 140, "s:140"))
+        page = await lists.list(wanted, limit=5, before=page.more, most=100)
+        assert (page.events, page.reached) == ((), NOW + 40)
+        page = await lists.list(wanted, limit=5, before=page.more, most=100)
+        assert ([event.key for event in page.events], page.more, page.reached) == (["s:0"], None, None)
+
+
+async def test_backlog_is_counted_again_when_a_minute_is_over(tmp_path: Path) -> None:
+    """Until then it is told again, since each count is billed."""
+    moments = [0.0]
+    store = FirestoreStore(project(tmp_path), clock=lambda: moments[-1])
+    await store.open()
+    await store.accept([item("s:1")])
+    assert (await store.backlog()).waiting == {"": 1}
+    await store.accept([item("s:2")])
+    moments.append(59.0)
+    assert (await store.backlog()).waiting == {"": 1}
+    moments.append(60.0)
+    assert (await store.backlog()).waiting == {"": 2}
+    await store.close()
+
+
+async def test_uses_passes_over_rows_that_an_earlier_version_has_written(tmp_path: Path) -> None:
+    """Those do not say whether their badge was put on a card, until they are written again."""
+    async with opened(tmp_path) as store:
+        row = Attachment("s:1", "r", "main", "b", 2, 1, NOW, "", "{}", activity=1)
+        await store.attach(row)
+        desk = await store._loaded()
+        reference = desk.database.document("attachments", document_id("s:1", "r"))
+        await reference.update({"put": DELETE_FIELD})
+        assert list(await store.uses(since=NOW)) == []
+        await store.close_attachment("s:1", "r", now=NOW + 5)
+        assert list(await store.uses(since=NOW)) == [Uses("main", "b", 1, NOW)]

@@ -35,7 +35,9 @@ def tokens() -> Callable[[], str]:
 
 
 STORES: dict[str, Callable[[Path], Store]] = {
-    "firestore": lambda folder: FirestoreStore(project(folder), new_token=tokens()),
+    "firestore": lambda folder: FirestoreStore(
+        project(folder), new_token=tokens(), clock=itertools.count(step=60).__next__
+    ),
     "memory": lambda folder: MemoryStore(new_token=tokens()),
     "sqlite": lambda folder: SqliteStore(folder / "state.db", new_token=tokens()),
 }

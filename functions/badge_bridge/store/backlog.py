@@ -1,7 +1,7 @@
 """What is not done yet, counted: for whoever watches.
 
-A store in a file or in memory knows it at once. Firestore is asked no such thing: it would bill each look by what it
-counts, and on Google Cloud the same is told by log-based metrics and alerts.
+A store in a file or in memory knows it at once. Firestore bills each look by what it counts, so that is kept for a
+minute; on Google Cloud alerts come of log-based metrics.
 """
 
 from __future__ import annotations

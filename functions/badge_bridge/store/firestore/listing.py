@@ -33,8 +33,8 @@ class Lists:
         self._database = database
         self._reading = reading
 
-    async def list(self, wanted: Wanted, *, limit: int, before: Place | None) -> Listing:
-        """As `Store.list`."""
+    async def list(self, wanted: Wanted, *, limit: int, before: Place | None, most: int = MOST_READ) -> Listing:
+        """As `Store.list`; `most` events are read in vain, and perhaps some more, since they are read in portions."""
         if limit < 1 or wanted.customer == "":
             return Listing(events=(), more=None)
         start = wanted.start(before)
@@ -54,7 +54,7 @@ class Lists:
             if len(rows) < portion:
                 return _listing(page)
             start = rows[-1].age
-            if vain >= MOST_READ:
+            if vain >= most:
                 return _listing(page, more=start, reached=start[0])
 
     def _query(self, wanted: Wanted) -> tuple[AsyncQuery, bool]:

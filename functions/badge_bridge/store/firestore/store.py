@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from badge_bridge.gcp.addresses import api_at
 from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.store import transitions
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.firestore.inbox import Inbox
 from badge_bridge.store.forgetting import Forgotten, Remains, Trace
 from badge_bridge.store.protocol import (
@@ -33,6 +35,7 @@ from badge_bridge.store.records import plain
 from badge_bridge.store.wanted import Place, Tally, Uses, Wanted
 
 if TYPE_CHECKING:
+    from badge_bridge.store.firestore.counting import Counting
     from badge_bridge.store.firestore.database import Database
     from badge_bridge.store.firestore.forgetting import Forgetting
     from badge_bridge.store.firestore.judging import Judging
@@ -66,10 +69,12 @@ class FirestoreStore:
         database: str = "(default)",
         *,
         new_token: Callable[[], str] = lambda: secrets.token_hex(16),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.project = project
         self.database = database
         self._new_token = new_token
+        self._clock = clock
         self._api: GoogleApi | None = None
         self._inbox_or_none: Inbox | None = None
         self._desk: _Desk | None = None
@@ -122,7 +127,7 @@ class FirestoreStore:
         _ = self._inbox
         async with self._loading:
             if self._desk is None:
-                desk = asyncio.to_thread(_open_desk, self.project, self.database, self._new_token)
+                desk = asyncio.to_thread(_open_desk, self.project, self.database, self._new_token, self._clock)
                 self._desk = await desk
             return self._desk
 
@@ -166,6 +171,12 @@ class FirestoreStore:
 
     async def paused(self, lanes: Sequence[str]) -> list[Pause]:
         return await (await self._loaded()).lanes.paused(lanes)
+
+    async def backlog(self) -> Backlog:
+        """As `Counted.backlog`, as of a minute ago at most. The oldest is that of the events that are due; if none is,
+        of those that will be.
+        """
+        return await (await self._loaded()).counting.backlog()
 
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
         return await (await self._loaded()).lanes.probe(lane, now=now, hold=hold)
@@ -246,6 +257,7 @@ class _Desk:
     queue: Queue
     judging: Judging
     reading: Reading
+    counting: Counting
     listing: Lists
     ledger: Ledger
     forgetting: Forgetting
@@ -258,8 +270,9 @@ async def _owner(_rejected: str) -> str:
     return "owner"
 
 
-def _open_desk(project: str, name: str, new_token: Callable[[], str]) -> _Desk:
-    from badge_bridge.store.firestore.database import Database  # noqa: PLC0415 - see `_loaded`
+def _open_desk(project: str, name: str, new_token: Callable[[], str], clock: Callable[[], float]) -> _Desk:
+    from badge_bridge.store.firestore.counting import Counting  # noqa: PLC0415 - see `_loaded`
+    from badge_bridge.store.firestore.database import Database  # noqa: PLC0415
     from badge_bridge.store.firestore.forgetting import Forgetting  # noqa: PLC0415
     from badge_bridge.store.firestore.judging import Judging  # noqa: PLC0415
     from badge_bridge.store.firestore.lanes import Lanes  # noqa: PLC0415
@@ -281,6 +294,7 @@ def _open_desk(project: str, name: str, new_token: Callable[[], str]) -> _Desk:
         queue=Queue(database, rows, lanes, new_token),
         judging=Judging(database, rows),
         reading=reading,
+        counting=Counting(database, lanes, clock),
         listing=Lists(database, reading),
         ledger=Ledger(database),
         forgetting=Forgetting(database, rows, lanes),

@@ -135,12 +135,20 @@ def _joined(
 
 
 def tally(connection: sqlite3.Connection, since: float, until: float, width: float) -> list[Tally]:
+    parts = list(stretches(since, until, width))
+    there = [state for state in _STATES if _latest(connection, state, until) >= since]
     return [
         Tally(start, state, count)
-        for start, end in stretches(since, until, width)
-        for state in _STATES
+        for start, end in parts
+        for state in there
         if (count := connection.execute(sql.COUNT_BETWEEN, (state, start, end)).fetchone()[0])
     ]
+
+
+def _latest(connection: sqlite3.Connection, state: State, until: float) -> float:
+    """When the last event of those in this state was received before then."""
+    place = _newest(connection, sql.BEFORE_OF_STATE, (state,), (until, ""))
+    return place[0] if place else -math.inf
 
 
 def uses(connection: sqlite3.Connection, since: float) -> list[Uses]:
