@@ -7,8 +7,10 @@ does the note: what is judged by rules of then is done with the portals and cred
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 
 from badge_bridge.doubts import loop_time
 from badge_bridge.errors import EarlierRulesUnusable, RulesError, StoreUnavailable
@@ -17,7 +19,7 @@ from badge_bridge.rulesfile import Draft, RulesFile, rules_hash
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import Store
 
-__all__ = ["FEW", "MOST", "NOTES", "Archive", "is_kept", "note_of"]
+__all__ = ["FEW", "MOST", "NOTES", "Archive", "drop_unused", "is_kept", "note_of"]
 
 logger = logging.getLogger("badge_bridge.archive")
 
@@ -26,6 +28,11 @@ NOTES = "rules/"
 
 MOST = 1_000_000
 """Bytes of a file that is kept: Firestore takes 1 MiB in one document, with its name and all that is in it."""
+
+_USED = "rules"
+"""The note with the day (from 1970) on which each kept file was last known to be one of now, as JSON by hash."""
+
+_DAY = 86_400.0
 
 _AGAIN = 60.0
 """Seconds between two tries to keep a file, while the store cannot be written."""
@@ -52,14 +59,49 @@ async def is_kept(store: Store, hash_: str) -> bool:
     return note is not None and bool(note.text)
 
 
+async def drop_unused(store: Store, rules: RulesFile, *, now: float, kept: float) -> int:
+    """Empty the notes of rules files that no event refers to any more; how many files are not kept any longer.
+
+    `rules` are those of now (`now` in unix seconds), `kept` is for how many seconds events are kept after their end. A
+    file's last events ended while it was one of now; just before their time was over they may have been redriven with
+    it once more.
+
+    Raises:
+        StoreUnavailable: the store cannot be read or written; what is left is dropped later.
+    """
+    used = await _used(store, rules.hash, now)
+    over = [hash_ for hash_, day in used.items() if (day + 1) * _DAY + 2 * kept < now]
+    for hash_ in over:
+        note = await store.note(note_of(hash_))
+        if note is not None and note.text:
+            await store.write_note(note_of(hash_), "", version=note.version)
+    if over:
+        await _used(store, rules.hash, now, without=over)
+    return len(over)
+
+
+async def _used(store: Store, hash_: str, now: float, *, without: Collection[str] = ()) -> dict[str, int]:
+    """Note that a file is one of now, and forget others; by hash, the days on which they were so last."""
+    note = await store.note(_USED)
+    before: dict[str, int] = json.loads(note.text) if note and note.text else {}
+    used = {known: day for known, day in {**before, hash_: int(now // _DAY)}.items() if known not in without}
+    if used != before:
+        # Where somebody else was faster, what he does not know is noted with the next look.
+        await store.write_note(_USED, json.dumps(used), version=note.version if note else 0)
+    return used
+
+
 class Archive:
     """Keeps the rules files that this process works by, and has those of before ready to judge.
 
-    `steady` returns seconds that only ever pass.
+    `clock` returns unix seconds, `steady` seconds that only ever pass.
     """
 
-    def __init__(self, store: Store, *, steady: Callable[[], float] = loop_time) -> None:
+    def __init__(
+        self, store: Store, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = loop_time
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._steady = steady
         self._known: set[str] = set()
         self._not_before = float("-inf")
@@ -98,6 +140,7 @@ class Archive:
             # Where somebody else was faster, he has written the same.
             text = rules.content.decode()
             await self._store.write_note(note_of(rules.hash), text, version=note.version if note else 0)
+            await _used(self._store, rules.hash, self._clock())
 
     async def of_then(self, hash_: str) -> RulesFile:
         """A rules file of before, with placeholders in the place of its secrets.

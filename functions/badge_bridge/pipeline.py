@@ -110,7 +110,7 @@ class Pipeline:
             token_refused=token_refused,
             meters=self._meters,
         )
-        self.archive = Archive(store, steady=steady)
+        self.archive = Archive(store, clock=clock, steady=steady)
         self._rules = rules
         self._calls = Calls(rules=rules, sources=sources, store=store, clock=clock)
         self._cards = Cards(

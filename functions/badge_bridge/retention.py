@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from badge_bridge.archive import drop_unused
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.observability.retention_line import log_deleted
 from badge_bridge.rulesfile import RulesFile
@@ -47,6 +48,8 @@ class Deleted:
     events: int = 0
     hashes: int = 0
     """Of events of sources that the rules file does not have any more."""
+    rules: int = 0
+    """Rules files of before that no event refers to any more."""
     more: bool = False
     """There was no time for all; the next look goes on."""
 
@@ -104,8 +107,8 @@ class Retention:
             # What runs for ever must not end for one event that nobody has foreseen.
             logger.exception("deleting what is over failed unexpectedly")
         finally:
-            if deleted.events or deleted.hashes:
-                log_deleted(events=deleted.events, hashes=deleted.hashes, more=deleted.more)
+            if deleted.events or deleted.hashes or deleted.rules:
+                log_deleted(events=deleted.events, hashes=deleted.hashes, rules=deleted.rules, more=deleted.more)
         return deleted
 
     async def _delete(self, deleted: Deleted, now: float, end: float) -> None:
@@ -116,6 +119,8 @@ class Retention:
                 deleted.events += forgotten.events
                 if not forgotten.more:
                     break
+            if not deleted.more:
+                deleted.rules = await drop_unused(self._store, self._rules, now=now, kept=self._rules.retention)
         gone = [source for source in await self._store.remembered() if source not in self._rules.sources]
         for source in gone:
             while await self._goes_on(deleted, end):

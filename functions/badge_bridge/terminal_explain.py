@@ -114,7 +114,7 @@ def _print_stored(console: Console, stored: StoredEvent, explanation: Explanatio
     for card in (card for event in explanation.events for card in event.cards):
         _line(console, "card", card_line(card), "" if card.state == "there" else "yellow")
     if stored.rules_hash and stored.rules_hash != explanation.rules.hash:
-        said = f"others then (hash {stored.rules_hash}); redrive tries it again with those of now"
+        said = f"others then (hash {stored.rules_hash}); redrive tries it again with those of now, or --with then"
         _line(console, "rules", said, "yellow")
 
 

@@ -76,7 +76,7 @@ ALLOWED = {
     "backfill": {*LEAVES, "accepting", "observability", "portal", "rulesfile", "sources", "store"},
     "spellings": {*LEAVES, "rulesfile", "sources"},
     "erasure": {*LEAVES, "archive", "backfill", "on_cards", "rulesfile", "spellings", "store"},
-    "retention": {*LEAVES, "observability", "rulesfile", "store"},
+    "retention": {*LEAVES, "archive", "observability", "rulesfile", "store"},
     "pipeline": {
         *LEAVES,
         "accepting",

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from badge_bridge.archive import FEW, MOST, Archive, is_kept, note_of
+from badge_bridge.archive import FEW, MOST, NOTES, Archive, is_kept, note_of
 from badge_bridge.errors import EarlierRulesUnusable, StoreUnavailable
 from badge_bridge.rulesfile import RulesFile, parse
 from badge_bridge.sources import OPTIONS
@@ -23,7 +23,7 @@ rules: [{name: r, on: call.missed, badge: missed}]
 
 
 class Counting(MemoryStore):
-    """Which notes were looked at; not to be written while it is `full`."""
+    """Which rules files were looked for; not to be written while it is `full`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,8 @@ class Counting(MemoryStore):
         self.full = False
 
     async def note(self, name: str) -> Note | None:
-        self.looks.append(name)
+        if name.startswith(NOTES):
+            self.looks.append(name)
         return await super().note(name)
 
     async def write_note(self, name: str, text: str, *, version: int) -> bool:

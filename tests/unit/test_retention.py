@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from badge_bridge.archive import Archive, is_kept
 from badge_bridge.bridge import open_bridge
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.retention import EVERY, PAUSE, PORTION, Retention
@@ -151,6 +152,41 @@ async def test_hashes_are_dropped_when_their_source_is_gone(store: MemoryStore) 
     assert (await scene.another(RULES).look()).hashes == 1
 
 
+async def test_rules_file_of_before_goes_when_no_event_refers_to_it(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Twice as long after it was that of now, since an event may have been redriven with it just before its time was
+    over. That of now stays.
+    """
+    caplog.set_level(logging.INFO, logger="badge_bridge.retention")
+    scene = Scene(store)
+    of_now, of_before = rules(KEEPS), rules(RULES)
+    for one in (of_before, of_now):
+        await Archive(store, clock=lambda: scene.now).keep(one)
+    for days in (0, 2, 4):
+        scene.now = NOW + days * DAY
+        assert (await scene.retention.look()).rules == 0
+    assert await is_kept(store, of_before.hash)
+
+    scene.now = NOW + 5 * DAY
+    assert (await scene.retention.look()).rules == 1
+
+    assert [await is_kept(store, one.hash) for one in (of_before, of_now)] == [False, True]
+    assert caplog.messages == ["retention: deleted 1 rules file of before"]
+    scene.now += EVERY
+    assert (await scene.retention.look()).rules == 0
+
+
+async def test_rules_file_of_before_stays_when_events_are_kept_for_ever(store: MemoryStore) -> None:
+    """Some event may refer to it, whenever."""
+    scene = Scene(store, RULES)
+    await Archive(store, clock=lambda: scene.now).keep(rules(KEEPS))
+    scene.now = NOW + 10_000 * DAY
+
+    assert (await scene.retention.look()).rules == 0
+    assert await is_kept(store, rules(KEEPS).hash)
+
+
 async def test_one_line_says_how_much_was_deleted(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
     """With the counts as fields; where there was nothing to do, nothing is said."""
     caplog.set_level(logging.INFO, logger="badge_bridge.retention")
@@ -164,7 +200,7 @@ async def test_one_line_says_how_much_was_deleted(store: MemoryStore, caplog: py
 
     (record,) = caplog.records
     assert record.getMessage() == "retention: deleted 3 events and 1 hash of sources that are gone"
-    assert record.__dict__["json_fields"] == {"kind": "retention", "events": 3, "hashes": 1, "more": False}
+    assert record.__dict__["json_fields"] == {"kind": "retention", "events": 3, "hashes": 1, "rules": 0, "more": False}
 
 
 @pytest.mark.parametrize(
