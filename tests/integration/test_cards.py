@@ -18,7 +18,7 @@ from badge_bridge.doubts import CERTAIN_AFTER
 from badge_bridge.outcomes import Asked
 from badge_bridge.pipeline import LEASE
 from badge_bridge.portal.commands import Command, Departure, Page
-from badge_bridge.rulesfile import parse
+from badge_bridge.rulesfile import RulesFile, parse
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import StoredEvent
@@ -616,6 +616,30 @@ def test_an_event_that_is_redriven_is_not_attached_twice() -> None:
         assert (event.state, event.outcomes[-1].reason) == ("done", "it was attached before")
         assert company.requests == before
         assert len(ours(company)) == 1
+
+    played(story)
+
+
+def of_then() -> RulesFile:
+    """The same file, when its rule and its badge had other names."""
+    environ = {"CLIENT_SECRET": "s3cr3t-s3cr3t-s3cr3t", "PBX_TOKEN": PBX_TOKEN}
+    written = rules().replace("name: missed call", "name: lost").replace("missedCall", "lostCall")
+    return parse(written, "r", providers=OPTIONS, environ=environ)
+
+
+def test_call_that_is_redriven_with_rules_of_then_leaves_the_badges_of_rules_of_now() -> None:
+    """Their own rules take them off, though those of then do not know them."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA)
+        await company.ended()
+        bridge = company.bridge
+        cards = Cards(rules=bridge.rules, portals=bridge.portals, store=bridge.store, clock=bridge.clock).by(of_then())
+        call = (await company.event(missed)).event
+        answered = call.model_copy(update={"type": "call.answered", "time": call.time + timedelta(seconds=60)})
+        (rule,) = of_then().clearing(answered)
+        assert await cards.clear(rule, answered, Asked()) is None
+        assert [one.completed for one in ours(company)] == [False]
 
     played(story)
 

@@ -20,10 +20,14 @@ from badge_bridge.rulesfile import RulesFile, parse, rules_hash
 from badge_bridge.sandbox.app import create_app
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.portal import SandboxPortal
+from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, StoredEvent
 from support.bridge_by_hand import leg_event
+from support.company import PBX_TOKEN, number_of, ours, portal_of
+from support.company import RULES as OF_COMPANY
+from support.company_by_hand import HandClock, open_by_hand, work_to_the_end
 from support.deliveries import RULES as SERVED
 from support.deliveries import pbx
 from support.every_source import source_of
@@ -237,6 +241,30 @@ async def test_event_that_has_not_ended_is_not_redriven(world: World, then: bool
     await world.redrive(then=then)
     assert await world.redrive(then=then) == "it has not ended, it is waiting"
     assert await redrive(world.store, "s:9", now=START, then=then) == "there is no such event"
+
+
+async def test_badge_of_then_is_on_the_card_until_a_later_call_takes_it_off(tmp_path: Path) -> None:
+    """The rules that judge that call are those of now, which do not know the rule of then."""
+    clock = HandClock()
+    environ = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN}
+    text = OF_COMPANY.replace("name: missed call", "name: lost").replace("missedCall", "lostCall")
+    then = parse(text, providers=OPTIONS, environ=environ)
+    portal = portal_of(1, clock=clock)
+    async with open_by_hand(tmp_path / "state.db", portal, clock) as company:
+        await company.install()
+        missed = await company.report(number_of(1))
+        await work_to_the_end(company, clock)
+        await company.bridge.pipeline.archive.keep(then)
+        await company.bridge.store.redrive((await company.event(missed)).key, now=clock(), rules=then.hash)
+        await work_to_the_end(company, clock)
+        assert [(one.badge_code, one.completed) for one in ours(portal)] == [
+            ("bb_missedCall", False),
+            ("bb_lostCall", False),
+        ]
+
+        await company.report(number_of(1), "answered", at=60)
+        await work_to_the_end(company, clock)
+        assert [one.completed for one in ours(portal)] == [True, True]
 
 
 def command(folder: Path, *arguments: str) -> str:
