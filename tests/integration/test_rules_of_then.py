@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from httpx import ASGITransport
 
-from badge_bridge.archive import note_of
+from badge_bridge.archive import is_kept, note_of
+from badge_bridge.bridge import open_bridge
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.portal import Portal, open_portal
 from badge_bridge.portal.credentials import InboundWebhook
@@ -29,7 +30,7 @@ from support.company import PBX_TOKEN, number_of, ours, portal_of
 from support.company import RULES as OF_COMPANY
 from support.company_by_hand import HandClock, open_by_hand, work_to_the_end
 from support.deliveries import RULES as SERVED
-from support.deliveries import pbx
+from support.deliveries import environ, pbx
 from support.every_source import source_of
 from support.programs import badge_bridge, program, sandbox, send, serve, until
 from support.stores import claimed, ended, item
@@ -64,8 +65,8 @@ class World:
     now: float = START
 
     def rules(self, text: str) -> RulesFile:
-        environ = {"HOOK": "https://acme.bitrix24.com/rest/1/abcdefghijklmnop/", "TOKEN": "pbx-token-0123456789"}
-        return parse(text, providers=OPTIONS, environ=environ)
+        known = {"HOOK": "https://acme.bitrix24.com/rest/1/abcdefghijklmnop/", "TOKEN": "pbx-token-0123456789"}
+        return parse(text, providers=OPTIONS, environ=known)
 
     async def process(self, text: str) -> StoredEvent:
         """A process that works by these rules does what is due; the event afterwards."""
@@ -243,12 +244,22 @@ async def test_event_that_has_not_ended_is_not_redriven(world: World, then: bool
     assert await redrive(world.store, "s:9", now=START, then=then) == "there is no such event"
 
 
+@pytest.mark.parametrize("at_work", [True, False])
+async def test_rules_file_is_kept_at_the_start_by_a_bridge_that_works(at_work: bool) -> None:
+    """Before there is anything to judge by it; one that works when it is told to keeps it with its first event."""
+    rules = parse(SERVED, providers=OPTIONS, environ=environ("https://acme.bitrix24.com/rest/1/abcdefghijklmnop/"))
+    store = MemoryStore()
+    await store.open()
+    async with open_bridge(rules, store, concurrency=1, at_work=at_work):
+        assert await is_kept(store, rules.hash) is at_work
+    await store.close()
+
+
 async def test_badge_of_then_is_on_the_card_until_a_later_call_takes_it_off(tmp_path: Path) -> None:
     """The rules that judge that call are those of now, which do not know the rule of then."""
     clock = HandClock()
-    environ = {"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN}
     text = OF_COMPANY.replace("name: missed call", "name: lost").replace("missedCall", "lostCall")
-    then = parse(text, providers=OPTIONS, environ=environ)
+    then = parse(text, providers=OPTIONS, environ={"CLIENT_SECRET": APPLICATION_SECRET, "PBX_TOKEN": PBX_TOKEN})
     portal = portal_of(1, clock=clock)
     async with open_by_hand(tmp_path / "state.db", portal, clock) as company:
         await company.install()
