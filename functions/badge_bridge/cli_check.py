@@ -12,6 +12,8 @@ import typer
 from badge_bridge.cli_options import read_settings, run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from badge_bridge.errors import Finding
 
 __all__ = ["as_json", "register"]
@@ -56,8 +58,8 @@ def check(
     else:
         print_findings(found.findings, sys.stdout, lines=lines)
         if found.rules is not None:
-            print(f"{found.rules.filename}: {_verdict(len(found.findings))}: {found.rules.extent}")
-    if found.rules is None or (strict and found.findings):
+            print(f"{found.rules.filename}: {_verdict(found.findings)}: {found.rules.extent}")
+    if found.rules is None or (strict and any(finding.severity == "warning" for finding in found.findings)):
         sys.exit(1)
 
 
@@ -67,7 +69,8 @@ def as_json(finding: Finding) -> dict[str, Any]:
     return {name: getattr(finding, name) for name in fields}
 
 
-def _verdict(warnings: int) -> str:
+def _verdict(findings: Sequence[Finding]) -> str:
     from badge_bridge.plural import counted
 
+    warnings = sum(finding.severity == "warning" for finding in findings)
     return f"no mistake, {counted(warnings, 'warning')}" if warnings else "fine"

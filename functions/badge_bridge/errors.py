@@ -72,6 +72,7 @@ __all__ = [
     "PortalUnreachable",
     "RulesError",
     "SettingsError",
+    "Severity",
     "StoreUnavailable",
     "Unauthenticated",
     "UnknownSource",
@@ -98,12 +99,16 @@ class Excerpt:
 
 
 # The first semicolon that does not stand in a name in quotes, which can be anything.
-_HALVES = re.compile(r"(?:(?>(?<!\w)'[^']*'(?!\w)|.))+?; (?P<help>.+)", re.DOTALL)
+_HALVES = re.compile(r"(?:(?>(?<!\w)'.*?'(?!\w)|.))+?; (?P<help>.+)", re.DOTALL)
+
+
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One thing to say of a rules file: an error, with which it cannot be used, or a warning.
+    """One thing to say of a rules file: an error, with which it cannot be used, a warning of what is probably not
+    meant, or a note of what its author should know and need not be able to change.
 
     Line and column count from 1; 0 means that no position is known. Two findings are one where they say the same of
     the same place.
@@ -116,7 +121,7 @@ class Finding:
     """`what is wrong; what to write instead`."""
     code: str = field(default="", compare=False)
     """The kind of it: a short name that stays the same (`rulesfile.codes`)."""
-    severity: Literal["error", "warning"] = field(default="error", compare=False)
+    severity: Severity = field(default="error", compare=False)
     end: int = field(default=0, compare=False)
     """The column behind what is meant, in the same line; 0 where that is not known."""
     excerpt: Excerpt | None = field(default=None, compare=False, repr=False)
@@ -129,7 +134,7 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {'warning: ' if self.severity == 'warning' else ''}{self.message}"
+        return f"{place}: {'' if self.severity == 'error' else f'{self.severity}: '}{self.message}"
 
 
 class RulesError(BridgeError):

@@ -26,7 +26,7 @@ WIDTH_OF_A_FILE = 100
 """Cells for the line where the output is no terminal, which has a width of its own."""
 
 _CUT = "…"
-_COLOURS = {"error": "red", "warning": "yellow"}
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def print_findings(findings: Iterable[Finding], stream: TextIO, *, lines: bool | None = None) -> None:

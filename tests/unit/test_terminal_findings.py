@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from badge_bridge.errors import Excerpt, Finding, RulesError
 from badge_bridge.rulesfile import Draft
-from badge_bridge.rulesfile.codes import ERRORS, WARNINGS
+from badge_bridge.rulesfile.codes import ERRORS, NOTES, WARNINGS
 from badge_bridge.rulesfile.examining import Examined, examine
 from badge_bridge.sources import OPTIONS
 from badge_bridge.terminal_findings import WIDTH_OF_A_FILE, print_findings
@@ -65,7 +65,7 @@ def test_nothing_but_first_lines_is_printed_when_there_is_no_terminal(name: str)
 def test_every_code_is_in_the_tables_when_files_are_broken(name: str) -> None:
     """A code that is not documented would be no use to a script."""
     for one in examined(name).findings:
-        assert one.code in (WARNINGS if one.severity == "warning" else ERRORS)
+        assert one.code in {"error": ERRORS, "warning": WARNINGS, "note": NOTES}[one.severity]
 
 
 def test_no_secret_is_printed_when_it_stands_in_the_file() -> None:

@@ -62,7 +62,7 @@ def _cautions(document: Document, sources: Mapping[str, BaseModel]) -> Iterator[
         # The options are a provider's, which this room knows by its shape only.
         said: Sequence[str] = getattr(options, "cautions", tuple)()
         for sentence in said:
-            yield document.caution(document.keys["sources", name], f"source {name}: {sentence}", "weak-check")
+            yield document.caution(document.keys["sources", name], f"source {name}: {sentence}", "weak-check", "note")
 
 
 def _portal(name: str, portal: portal_model.Portal) -> Portal:

@@ -6,7 +6,7 @@ with what to do about it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import combinations, islice
@@ -32,7 +32,7 @@ _CUSTOMER = frozenset({"subject", "caller", "callee", "email"})
 
 
 def cautions(document: Document, rules: RulesFile) -> list[Finding]:
-    """The warnings about a file without mistakes, whose document this is."""
+    """The warnings and notes about a file without mistakes, whose document this is."""
     looking = _Looking(document, rules, Senders(rules))
     return [
         *rules.cautions,
@@ -148,7 +148,7 @@ class _Looking:
                 continue
             whose = f"source '{sources[0]}' does not send" if len(sources) == 1 else "no source of this rule sends"
             known = list(dict.fromkeys(one for name in sources for one in self.senders.types(name)))
-            close = closest(kind, [_filled(one, kind) for one in known])
+            close = closest(kind, filter(None, (_filled(one, kind) for one in known)))
             hint = f"did you mean '{close}'?" if close else f"they have {', '.join(known[:12])}"
             at = (*path, index) if (*path, index) in self.document.values else path
             yield self._at(at, f"{whose} events of type '{kind}'; {hint}", "never-sent")
@@ -192,8 +192,7 @@ class _Looking:
             if value.kind != "text" or value.it in known:
                 continue
             close = closest(value.it, [one for one in known if one])
-            listed = ", ".join(f"'{one}'" for one in sorted(known))
-            hint = f"did you mean '{close}'?" if close else f"here it is {listed}"
+            hint = f"did you mean '{close}'?" if close else f"it is {_listed(known)}"
             message = f"event.{atom.of} is never '{value.it}' in events that this rule takes; {hint}"
             yield self._in_condition(rule, leaf, message, "impossible-value")
 
@@ -218,7 +217,9 @@ class _Looking:
                 message = f"this and {_short(first.part.text)} cannot both be true{so}"
                 yield self._in_condition(rule, second, message, "never-matches")
                 return
-        yield self._in_condition(rule, tree, f"this cannot be true{so}", "never-matches")
+        is_empty = tree.atom is not None and list(domains.get(tree.atom.of, ())) == [""]
+        why = f"event.{tree.atom.of} is always empty here, so that " if tree.atom is not None and is_empty else ""
+        yield self._in_condition(rule, tree, f"{why}this cannot be true{so}", "never-matches")
 
     def _can(self, domains: Domains) -> Callable[[Tree], bool]:
         return lambda tree: can_be_true(tree, domains, self.budget)
@@ -257,9 +258,17 @@ class _Looking:
         return self.document.caution(self.document.keys[path], message, code)
 
 
+def _listed(texts: Collection[str]) -> str:
+    *most, last = [*(f"'{one}'" for one in sorted(texts) if one), *(["empty"] if "" in texts else [])]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def _filled(pattern: str, kind: str) -> str:
-    """A pattern with the ending that a type has in its place."""
-    return pattern.removesuffix("*") + kind.partition(".")[2] if pattern.endswith(".*") else pattern
+    """What somebody could have meant by a type: a pattern has the ending of that type; empty where it has none."""
+    if not pattern.endswith("*"):
+        return pattern
+    ending = kind.partition(".")[2]
+    return pattern[:-1] + ending if ending and pattern.endswith(".*") else ""
 
 
 def _on_one_card(first: Attach | None, second: Attach | None) -> bool:

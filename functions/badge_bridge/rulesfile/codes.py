@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["ERRORS", "WARNINGS"]
+__all__ = ["ERRORS", "NOTES", "WARNINGS"]
 
 ERRORS: Mapping[str, str] = {
     "unreadable": "the file cannot be opened, is larger than 1 MiB, or is not UTF-8",
@@ -27,8 +27,11 @@ ERRORS: Mapping[str, str] = {
     "more": "there are more mistakes than are told",
 }
 
+NOTES: Mapping[str, str] = {
+    "weak-check": "the check of a source proves little; most often that is all that its provider offers",
+}
+
 WARNINGS: Mapping[str, str] = {
-    "weak-check": "the check of a source proves little",
     "unused-badge": "no rule names this badge",
     "unused-source": "no rule takes an event of this source, and none is cleared by one",
     "unused-portal": "no rule acts on this portal, and no source belongs to it",

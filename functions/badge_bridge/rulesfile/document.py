@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from badge_bridge.errors import Finding, RulesError
+from badge_bridge.errors import Finding, RulesError, Severity
 from badge_bridge.rulesfile.positions import BREAK, Place
 
 __all__ = ["MAX_BYTES", "Document", "Path", "read"]
@@ -66,9 +66,9 @@ class Document:
         end = place.column + max(len(first_line), 1)
         return Finding(self.filename, place.line, place.column, message, code, end=end)
 
-    def caution(self, place: Place, message: str, code: str) -> Finding:
-        """A warning at this place; `code` is one of `codes.WARNINGS`."""
-        return replace(self.finding(place, message, code), severity="warning")
+    def caution(self, place: Place, message: str, code: str, severity: Severity = "warning") -> Finding:
+        """A warning or a note at this place; `code` is one of `codes.WARNINGS` or `codes.NOTES`."""
+        return replace(self.finding(place, message, code), severity=severity)
 
 
 def read(content: bytes, filename: str) -> Document:

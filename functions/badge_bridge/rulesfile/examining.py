@@ -19,7 +19,7 @@ __all__ = ["Examined", "examine", "examine_text"]
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """`rules` are None where one of the findings is an error; all findings are of one severity then."""
+    """`rules` are None where there are errors, which are all the findings then; else these are warnings and notes."""
 
     rules: RulesFile | None
     findings: tuple[Finding, ...]

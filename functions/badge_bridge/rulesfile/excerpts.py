@@ -40,6 +40,7 @@ _SECTION = re.compile(r"""^(?:["']?([A-Za-z_]+)|\s+["']?(portals|sources)\b)""",
 _LIKE_A_SECRET = re.compile(
     rf"""\b(?:{"|".join(sorted(SECRET_KEYS))}|tokens?|passwords?|secret)["']?\s*:\s*(\[[^\]\n]*\]?|[^,}}\n]+)"""
 )
+_NAME = re.compile(r"[a-z0-9_-]{1,40}", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
 _UNKNOWN = re.compile(r"""[^\s\[\]{},:"'-](?:.*[^\s\[\]{},:"'-])?""")
 # The secret of an inbound webhook and a password: where an address belongs, somebody may write one with these.
@@ -143,7 +144,7 @@ class _Parts:
         kinds: list[object] = [Portal] if path[0] == "portals" else []
         if path[0] == "sources":
             if path[2] == "provider":
-                return True
+                return _NAME.fullmatch(str(self._document.at(path))) is not None
             entry = self._document.data["sources"].get(path[1]) if isinstance(self._document.data, dict) else None
             provider = entry.get("provider") if isinstance(entry, dict) else None
             kinds = [self._providers[provider]] if isinstance(provider, str) and provider in self._providers else []
