@@ -40,7 +40,7 @@ _SECTION = re.compile(r"""^(?:["']?([A-Za-z_]+)|\s+["']?(portals|sources)\b)""",
 _LIKE_A_SECRET = re.compile(
     rf"""\b(?:{"|".join(sorted(SECRET_KEYS))}|tokens?|passwords?|secret)["']?\s*:\s*(\[[^\]\n]*\]?|[^,}}\n]+)"""
 )
-_NAME = re.compile(r"[a-z0-9_-]{1,40}", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
 _UNKNOWN = re.compile(r"""[^\s\[\]{},:"'-](?:.*[^\s\[\]{},:"'-])?""")
 # The secret of an inbound webhook and a password: where an address belongs, somebody may write one with these.
@@ -126,7 +126,7 @@ class _Parts:
     def _closed(self) -> Iterator[tuple[Place, Path | None]]:
         """Keys (without a path) and single values of the sections that have something to hide."""
         for path, place in self._document.keys.items():
-            if path[0] not in _OPEN_SECTIONS:
+            if path[0] not in _OPEN_SECTIONS and _NAME.fullmatch(str(path[-1])):
                 yield place, None
         holders = {path[:-1] for path in self._document.values if path}
         for path, place in self._document.values.items():

@@ -34,7 +34,10 @@ def _suggestion(name: str, known: tuple[str, ...]) -> str:
 
 
 def unknown_key(path: Path, known: Iterable[str]) -> str:
+    """A key that is no word is not quoted: where a blank is missing behind a colon, the value is part of it."""
     key = str(path[-1])
+    if not re.fullmatch(r"[\w.-]+", key):
+        return f"this is no key; write one of {', '.join(known)}, with a colon and a blank behind it"
     return f"there is no key '{key}' here; {suggest(key, known)}"
 
 
