@@ -218,7 +218,7 @@ def test_check_says_that_a_good_file_is_fine(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("check", "rules.yaml")
     assert code == 0
     assert "fine: 5 sources, 2 badges, 2 rules" in out
-    assert json.loads(run("check", "--json")[1]) == []
+    assert {one["severity"] for one in json.loads(run("check", "--json")[1])} == {"note"}
 
 
 def test_check_looks_at_the_file_that_serve_would_load(
@@ -247,6 +247,50 @@ def test_check_reports_every_mistake_with_its_position(run: Run, tmp_path: Path)
     assert all(line.startswith("rules.yaml:") for line in lines)
     found = json.loads(run("check", "rules.yaml", "--json")[1])
     assert [f"rules.yaml:{one['line']}:{one['column']}: {one['message']}" for one in found] == lines
+    names = [(one["severity"], one["code"], one["help"], one["end"] - one["column"]) for one in found]
+    assert names == [
+        ("error", "wrong-value", "add at least one", 1),
+        ("error", "expression", "did you mean 'data'?", 4),
+        ("error", "unknown-name", "did you mean 'paid'?", 5),
+    ]
+
+
+def test_check_shows_the_lines_when_it_is_asked_to(run: Run, tmp_path: Path) -> None:
+    """Also where nobody looks at a terminal."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("badge: paid", "badge: payed"), "utf-8")
+    _, out, _ = run("check", "--lines")
+    _, line, below = out.splitlines()
+    assert line.endswith("|     badge: payed")
+    assert below.endswith("|            ^^^^^ did you mean 'paid'?")
+    assert len(run("check", "--no-lines")[1].splitlines()) == 1
+
+
+def test_check_warns_of_what_is_for_nothing_and_fails_when_strict(run: Run, tmp_path: Path) -> None:
+    """A warning is told and leaves the exit code, unless `--strict` is given; a note leaves it even then."""
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    code, out, _ = run("check", "--strict")
+    assert (code, ": note: " in out, ": warning: " in out) == (0, True, False)
+    (tmp_path / "rules.yaml").write_text(RULES.replace("badge: paid", "badge: missedCall"), "utf-8")
+    code, out, _ = run("check")
+    assert (code, ": warning: no rule uses badge 'paid'" in out, "no mistake, 1 warning" in out) == (0, True, True)
+    assert run("check", "--strict")[0] == 1
+    assert [one["code"] for one in json.loads(run("check", "--json")[1])] == ["weak-check", "unused-badge"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["chek"], "'check'"), (["event", "list"], "'events'"), (["events", "lst"], "'list'"), (["start"], "'serve'")],
+)
+def test_a_command_is_suggested_when_a_name_is_mistyped(run: Run, arguments: list[str], meant: str) -> None:
+    """The one that is near, and no other."""
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert f"Did you mean {meant}?" in " ".join(err.replace("│", " ").split())
+
+
+def test_no_command_is_suggested_when_none_is_near(run: Run) -> None:
+    """A guess would be nonsense."""
+    assert "Did you mean" not in run("xyz")[2]
 
 
 def test_check_names_an_unset_secret_unless_told_not_to(

@@ -18,7 +18,7 @@ from badge_bridge.cel import EVENT_FIELDS
 from badge_bridge.dispatch.local import GRACE
 from badge_bridge.events import CALL_TYPES
 from badge_bridge.pipeline import LEASE
-from badge_bridge.rulesfile import parse
+from badge_bridge.rulesfile import codes, parse
 from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.serverless import processing, sweep
 from badge_bridge.settings import ELSEWHERE, SETTINGS
@@ -79,6 +79,13 @@ def test_commands_table_is_that_of_the_code() -> None:
         re.split(r" (?=[\[A-Z])", text)[0]: set(re.findall(r"--[a-z-]+", text)) for text in first_column("Commands")
     }
     assert documented == commands(cli.app)
+
+
+def test_table_of_findings_is_that_of_the_code() -> None:
+    """Every code with its severity and its meaning, and no others."""
+    tables = {"error": codes.ERRORS, "warning": codes.WARNINGS, "note": codes.NOTES}
+    rows = [f"| `{code}` | {severity} | {says} |" for severity in tables for code, says in tables[severity].items()]
+    assert re.findall(r"^\| `.*$", section("What `check` says"), re.MULTILINE) == rows
 
 
 @pytest.mark.parametrize("number", range(len(re.findall(r"```yaml\n", README))))
