@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from rich.cells import cell_len
@@ -14,12 +16,22 @@ from badge_bridge.rulesfile.codes import ERRORS, NOTES, WARNINGS
 from badge_bridge.rulesfile.examining import Examined, examine
 from badge_bridge.sources import OPTIONS
 from badge_bridge.terminal_findings import WIDTH_OF_A_FILE, print_findings
+from support.readme_files import README
 
 DATA = Path(__file__).parents[1] / "data" / "check"
 ENVIRON = {name: f"value of {name}" for name in ("ID", "SECRET", "TWILIO_TOKEN")} | {
     "SHOP_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 }
 FILES = sorted(path.stem for path in DATA.glob("*.yaml"))
+
+
+WHEN = """when: "!event.caller.startsWith('+49800')\""""
+MISTAKES = (
+    ("${TWILIO_AUTH_TOKEN}", "${TWILIO_TOKEN}"),
+    (WHEN, "when: event.direction == 'incoming' && !event.callr.startsWith('+49800')"),
+    ("badge: missedCall", "badge: missed_call"),
+)
+"""In the README's rules file, for its section on `check`."""
 
 
 class Terminal(io.StringIO):
@@ -130,3 +142,22 @@ def test_nothing_that_a_terminal_obeys_is_printed_when_it_stands_in_the_file() -
     """An escape sequence in a rules file moves no cursor."""
     shown = printed((finding("a: \x1b[2J", 3, 7),), lines=True)
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_readme_shows_what_check_says_of_its_rules_file(corrected: bool) -> None:
+    """With three mistakes in it, and when all but a wrong value of a field are corrected."""
+    blocks = [dedent(block) for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
+    (text,) = [block for block in blocks if "portals:\n" in block and "\nrules:" in block]
+    for right, wrong in MISTAKES:
+        assert right in text
+        text = text.replace(right, wrong)
+    if corrected:
+        for old, new in (("callr", "caller"), ("missed_call", "missedCall"), ("{TWILIO_TOKEN}", "{TWILIO_AUTH_TOKEN}")):
+            text = text.replace(old, new)
+    environ = dict.fromkeys(("B24_CLIENT_ID", "B24_CLIENT_SECRET", "TWILIO_AUTH_TOKEN"), "set")
+    found = examine(Draft(text, "rules.yaml"), providers=OPTIONS, environ=environ, known={})
+    shown = re.findall(r"\$ badge-bridge check rules.yaml\n(rules.yaml:.*?)```", README, re.DOTALL)[corrected]
+    extent = re.sub(r"hash \w+", "hash 689591e1…", found.rules.extent) if found.rules else ""
+    last = f"rules.yaml: no mistake, 1 warning: {extent}\n" if extent else ""
+    assert printed(found.findings, lines=True) + last == shown
