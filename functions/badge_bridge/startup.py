@@ -190,8 +190,8 @@ def _unensured(rules: RulesFile) -> Iterator[Missing]:
         if used.badges:
             badges = counted(len(used.badges), "badge")
             yield Missing(
-                f"whether portal {name} has the {badges} of the rules shows with the first event that needs them",
-                f"`badge-bridge sync --portal {name}` looks now; serve --ensure-badges makes them when it starts",
+                f"nobody has looked whether portal {name} has the {badges} of its rules: the first event makes them",
+                f"look with `badge-bridge sync --portal {name}`, or let `serve --ensure-badges` make them at the start",
             )
 
 

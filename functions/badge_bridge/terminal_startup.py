@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -16,15 +17,22 @@ from badge_bridge.terminal_text import plain
 __all__ = ["print_startup"]
 
 
+MOST = 20
+"""Entries of a kind that are shown: the block is to be read, and there may be ten thousand rules."""
+
+
 def print_startup(startup: Startup, *, link: str, now: float | None = None) -> None:
     """`link` lets an operator into the console; empty where there is none. `now` is in unix seconds."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(f"Badge Bridge {startup.version}", style="bold"), Text(f"takes deliveries at {startup.url}"))
-    for heading, table in _tables(startup):
-        console.print(Text(heading, style="bold"))
-        console.print(table)
+    console.print(Text("Sources", style="bold"), Text("and what to enter at their providers"))
+    _print_table(console, [(source.name, source.provider, source.url) for source in startup.sources])
     if not all(source.is_public for source in startup.sources):
-        console.print(Text(f"  Providers are told your proxy's address where {startup.url} stands.", style="dim"))
+        console.print(Text(f"  where {startup.url} stands, enter the address of the proxy in front of it", style="dim"))
+    console.print(Text("Rules", style="bold"), plain(f"of {startup.rules_file} ({startup.rules_hash})"))
+    _print_table(console, [(rule.name, rule.badge, ", ".join(rule.portals)) for rule in startup.rules])
+    console.print(Text("Portals", style="bold"))
+    _print_table(console, [(portal.name, portal.url, portal.how) for portal in startup.portals])
     console.print(Text("Store", style="bold"), plain(startup.state))
     console.print(plain(f"  {_waiting(startup.backlog, time.time() if now is None else now)}"))
     console.print(plain(f"  Events are kept {startup.retention}."))
@@ -32,32 +40,22 @@ def print_startup(startup: Startup, *, link: str, now: float | None = None) -> N
         Text("Operators", style="bold"), plain(startup.console or "have no console and no metrics (ADMIN=off)")
     )
     if startup.console:
-        console.print(Text("  /console, /metrics; for 10 minutes and once, this link lets you in:"))
+        console.print(Text("  /console and /metrics; for 10 minutes and once, this link lets you in:"))
         console.print(plain(f"  {link}"))
     for one in startup.missing:
         console.print(Text("!", style="yellow"), plain(one.what))
         console.print(plain(f"  → {one.todo}", style="yellow"))
 
 
-def _tables(startup: Startup) -> list[tuple[str, Table]]:
-    sources = _table()
-    for source in startup.sources:
-        sources.add_row(plain(f"  {source.name}"), plain(source.provider), plain(source.url))
-    rules = _table()
-    for rule in startup.rules:
-        rules.add_row(plain(f"  {rule.name}"), plain(rule.badge), plain(", ".join(rule.portals)))
-    portals = _table()
-    for portal in startup.portals:
-        portals.add_row(plain(f"  {portal.name}"), plain(portal.url), plain(portal.how))
-    in_use = f"Rules of {startup.rules_file}, {startup.rules_hash}"
-    return [("Sources", sources), (in_use, rules), ("Portals", portals)]
-
-
-def _table() -> Table:
+def _print_table(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(3):
         table.add_column(overflow="fold")
-    return table
+    for name, *others in rows[:MOST]:
+        table.add_row(plain(f"  {name}"), *map(plain, others))
+    console.print(table)
+    if len(rows) > MOST:
+        console.print(Text(f"  and {len(rows) - MOST:,} more", style="dim"))
 
 
 def _waiting(backlog: Backlog | None, now: float) -> str:
