@@ -53,8 +53,8 @@ def bind(host: str, port: int, *, option: str = "--port") -> socket.socket:
         listener.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise SettingsError(
-                f"port {port} of {host} is taken by another program; stop it, or choose another with {option}"
-                " (0 takes a free one)"
+                f"port {port} of {host} is taken by another program; stop it (`ss -ltnp` tells which it is), or choose "
+                f"another with {option} (0 takes a free one)"
             ) from error
         raise SettingsError(f"cannot listen on port {port} of {host}: {error}") from error
     listener.setblocking(False)

@@ -147,6 +147,17 @@ async def test_an_application_token_is_known_soon_when_another_process_installs(
     assert await tokens.tokens("main") == ()
 
 
+async def test_an_application_token_is_forgotten_everywhere_when_rules_were_reloaded(world: World) -> None:
+    """An installation that was begun before the reload ends in what was open then."""
+    vaults = {"main": open_vault(application(), store=world.store, keys=(KEY,))}
+    before = ApplicationTokens(vaults, clock=world.clock)
+    after = ApplicationTokens(vaults, clock=world.clock, before=before)
+    assert await after.tokens("main") == ()
+    await world.install()
+    before.forget("main")
+    assert await after.tokens("main") == (APPLICATION_TOKEN,)
+
+
 async def test_a_known_application_token_serves_on_when_the_store_cannot_be_read(world: World) -> None:
     """Events come once: a store that fails for a moment must not cost any whose token is known."""
     await world.install()

@@ -106,7 +106,8 @@ def read_file(path: str | FilePath) -> bytes:
     try:
         return FilePath(path).read_bytes()
     except OSError as error:
-        message = f"the file cannot be read ({error.strerror or error}); write the path of a rules file"
+        why = error.strerror or error
+        message = f"the file cannot be read ({why}); write the path of a rules file, for serve with --rules or in RULES"
         raise RulesError([Finding(str(path), 0, 0, message, "unreadable")]) from error
 
 
