@@ -58,7 +58,7 @@ async def install(request: Request) -> Response:
 
 @functions_framework.aio.http
 async def console(request: Request) -> Response:
-    """`GET /console/api/...json`: show an operator what is stored."""
+    """`GET /console` and below: show an operator what is stored."""
     from badge_bridge.serverless import console as function
 
     return await function.answer(request)

@@ -10,7 +10,7 @@ output "install_url" {
 
 output "console_url" {
   description = "The console; its callers bring an identity token of a member."
-  value       = "${module.plan.functions["console"].url}/console/api/events.json"
+  value       = "${module.plan.functions["console"].url}/console"
 }
 
 output "state" {

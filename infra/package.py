@@ -30,7 +30,17 @@ OUTPUT = ROOT / ".artifacts" / "functions.zip"
 RULES = "rules.yaml"
 """Where the functions look for their rules file unless RULES says otherwise."""
 
-SHIPPED = ("main.py", "requirements.txt", "badge_bridge/*.py", "badge_bridge/*.yaml", "badge_bridge/py.typed")
+SHIPPED = (
+    "main.py",
+    "requirements.txt",
+    "badge_bridge/*.py",
+    "badge_bridge/*.yaml",
+    "badge_bridge/py.typed",
+    "badge_bridge/console/templates/*.html",
+    "badge_bridge/console/static/*.css",
+    "badge_bridge/console/static/*.js",
+    "badge_bridge/console/static/*.svg",
+)
 """What a deployment has. Whatever else lies in the folder is either known rubbish or a mistake."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

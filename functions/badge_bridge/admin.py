@@ -22,10 +22,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from badge_bridge.connections import ConnectionLimits
+from badge_bridge.console.desk import Desk
 from badge_bridge.console.gate import Gate
 from badge_bridge.console.links import announce
 from badge_bridge.console.origin import Names
-from badge_bridge.console.pages import HOME
+from badge_bridge.console.pages import Pages
+from badge_bridge.console.paths import HOME
 from badge_bridge.meters import Meters
 from badge_bridge.metrics import Metrics
 from badge_bridge.portal.lanes import lane_of
@@ -147,7 +149,7 @@ async def opened_admin(
 
     admin = Admin(
         url,
-        Gate(bridge.store, names=names, port=port),
+        Gate(bridge.store, Pages(_desk(bridge)).answer, names=names, port=port),
         Probes(bridge, lanes=lanes, notes=notes),
         Metrics(bridge.meters, bridge.store, lambda: bridge.rules.hash, bridge.clock, lanes),
         names=names,
@@ -159,6 +161,16 @@ async def opened_admin(
         return
     async with Server(create_admin_app(admin), listener, limits=LIMITS):
         yield admin
+
+
+def _desk(bridge: Run) -> Desk:
+    return Desk(
+        bridge.store,
+        rules_of_now=lambda: bridge.rules,
+        portals_of_now=lambda: bridge.portals,
+        meters=bridge.meters,
+        clock=bridge.clock,
+    )
 
 
 def _local_url(host: str, port: int) -> str:

@@ -43,6 +43,6 @@ async def _link(settings: Settings) -> str:
 async def link_into(store: Store, url: str) -> str:
     """A new link into the console at `url`."""
     from badge_bridge.console.links import issue
-    from badge_bridge.console.pages import ENTER
+    from badge_bridge.console.paths import ENTER
 
     return f"{url}{ENTER}?ticket={await issue(store, now=time.time())}"

@@ -25,11 +25,12 @@ locals {
   # (Cloud Run docs, "Restrict network ingress")
   internal = ["process", "sweep"]
 
-  # The console only reads what is stored.
-  reads_rules = ["receive", "process", "sweep", "install"]
-  reads_store = ["console"]
-  publishes   = ["receive", "process"]
-  calls_out   = ["process", "sweep", "install"]
+  # The console only reads what is stored, and the rules without their secrets.
+  reads_rules   = ["receive", "process", "sweep", "install", "console"]
+  reads_secrets = ["receive", "process", "sweep", "install"]
+  reads_store   = ["console"]
+  publishes     = ["receive", "process"]
+  calls_out     = ["process", "sweep", "install"]
 
   sizes = {
     for name, size in local.defaults : name => {
@@ -83,11 +84,13 @@ locals {
       # As many attempts at a time as there may be messages: one that waits for room holds a request for nothing.
       # A sweep works on as many by itself.
       contains(local.internal, name) ? { CONCURRENCY = tostring(local.sizes.process.concurrency) } : {},
-      contains(local.reads_rules, name) ? merge(
+      contains(local.reads_secrets, name) ? merge(
         var.environment,
-        { RULES = var.uploads_rules ? "gs://${local.rules_bucket}/${local.rules_object}" : var.rules },
         local.encryption_key == "" ? {} : { ENCRYPTION_KEY = "sm://${local.encryption_key}" },
       ) : {},
+      contains(local.reads_rules, name) ? {
+        RULES = var.uploads_rules ? "gs://${local.rules_bucket}/${local.rules_object}" : var.rules
+      } : {},
       contains(keys(local.invoker), name) ? {
         INVOKERS         = local.emails[local.invoker[name]]
         INVOKER_AUDIENCE = local.urls[name]
@@ -99,7 +102,7 @@ locals {
     for name, secret in merge(
       local.encryption_key == "" ? {} : { (local.encryption_key) = { readers = null } },
       var.secrets,
-    ) : name => toset(secret.readers == null ? local.reads_rules : secret.readers)
+    ) : name => toset(secret.readers == null ? local.reads_secrets : secret.readers)
   }
 
   # Seconds, all three: above the function's own timeout, so that no second attempt of Pub/Sub or Scheduler begins

@@ -60,8 +60,13 @@ output "publishes" {
 }
 
 output "reads_rules" {
-  description = "Functions that read the rules file and its secrets."
+  description = "Functions that read the rules file."
   value       = local.reads_rules
+}
+
+output "reads_secrets" {
+  description = "Functions that read the secrets of the rules file, unless a secret says otherwise, and know what else it refers to."
+  value       = local.reads_secrets
 }
 
 output "store_roles" {

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 PORTAL = "http://127.0.0.1:9/rest/1/secretsecret/"
 """Nobody listens there."""
 
-PAGES = ["/metrics", "/console", "/console/enter", "/console/api/events.json"]
+PAGES = ["/metrics", "/console", "/console/enter", "/console/api/v1/events.json"]
 
 
 def get(url: str, **headers: str) -> httpx.Response:
@@ -76,13 +76,13 @@ def test_operator_gets_in_when_he_follows_the_link_of_the_command(served: Served
     """The command beside a running `serve` prints a link that is good once and shows what is stored."""
     folder, running, url, admin = served
     assert send(url, pbx(b'{"type": "call.missed", "id": "seen"}')).status_code == 204
-    assert get(f"{admin}/console/api/events.json").status_code == 401
+    assert get(f"{admin}/console/api/v1/events.json").status_code == 401
     done = link(folder)
     assert done.returncode == 0, done.stderr
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         home = browser.get(done.stdout.strip())
         assert (home.status_code, str(home.url)) == (200, f"{admin}/console")
-        events = browser.get(f"{admin}/console/api/events.json").json()["events"]
+        events = browser.get(f"{admin}/console/api/v1/events.json").json()["events"]
         assert [event["source"] for event in events] == ["pbx"]
     assert get(done.stdout.strip()).status_code == 401
     running.find("somebody has followed a link into the console")

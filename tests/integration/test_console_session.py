@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
@@ -12,67 +10,42 @@ import pytest
 
 from badge_bridge.admin import Admin, create_admin_app
 from badge_bridge.console import links
-from badge_bridge.console.gate import HEADERS, MAX_FORM, Gate
+from badge_bridge.console.answers import HEADERS
+from badge_bridge.console.forms import MAX_FORM
 from badge_bridge.console.origin import Names
-from badge_bridge.console.pages import CSRF_FIELD, CSRF_HEADER, ENTER, LEAVE
-from badge_bridge.console.sessions import LASTS, MOST, Sessions
+from badge_bridge.console.paths import ENTER, LEAVE
+from badge_bridge.console.sessions import CSRF_FIELD, CSRF_HEADER, LASTS, MOST, Sessions
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.meters import Meters
 from badge_bridge.metrics import Metrics
 from badge_bridge.probes import Probes
 from badge_bridge.store.memory import MemoryStore
-from badge_bridge.store.protocol import Accepted, Note, Store
+from badge_bridge.store.protocol import Accepted, Note
+from support.operators import HERE, SAME, Clock, Console, csrf
 
 NOW = 1_795_345_200.0
-LIST = "/console/api/events.json"
-HERE = "http://127.0.0.1:8081"
+LIST = "/console/api/v1/events.json"
 OUTSIDE = "https://admin.acme.com"
 CALLER = "+4930901820"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Worker:
     silence = 0.0
 
 
-class Console:
-    """The listener of the admin pages in process, and its store with one event."""
+class Admins(Console):
+    """All pages of the listener for operators."""
 
     def __init__(self, store: MemoryStore, url: str = "") -> None:
-        self.store: Store = store
+        super().__init__(store, Clock(NOW), url=url)
         self.worker = Worker()
-        self.clock = Clock()
-        names = Names("127.0.0.1", url)
-        gate = Gate(store, names=names, port=8081, clock=self.clock, sessions=Sessions(self.clock))
         metrics = Metrics(Meters(), store, str, self.clock)
-        self.app = create_admin_app(Admin(url or HERE, gate, Probes(self), metrics, names=names))
-
-    async def link(self, url: str = HERE) -> str:
-        return f"{url}{ENTER}?ticket={await links.issue(self.store, now=self.clock.now)}"
-
-    @asynccontextmanager
-    async def browser(self, url: str = HERE) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=url) as client:
-            yield client
-
-    @asynccontextmanager
-    async def operator(self, url: str = HERE) -> AsyncIterator[httpx.AsyncClient]:
-        """A browser that has followed a link."""
-        async with self.browser(url) as client:
-            answer = await client.get(await self.link(url))
-            assert (answer.status_code, answer.headers["location"]) == (303, "/console")
-            yield client
+        names = Names("127.0.0.1", url)
+        self.app = create_admin_app(Admin(url or HERE, self.gate, Probes(self), metrics, names=names))
 
 
-async def opened(url: str = "") -> Console:
+async def opened(url: str = "") -> Admins:
     store = MemoryStore()
     await store.open()
     event = Event(
@@ -84,10 +57,12 @@ async def opened(url: str = "") -> Console:
         caller=CALLER,
     )
     await store.accept([Accepted("pbx:1", event, "bearer", NOW)])
-    return Console(store, url)
+    return Admins(store, url)
 
 
-@pytest.mark.parametrize("path", ["/console", "/console/", LIST, "/console/api/events/pbx:1.json", "/console/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/console", "/console/", LIST, "/console/api/v1/events/pbx:1.json", "/console/nothing"]
+)
 async def test_console_says_nothing_when_there_is_no_session(path: str) -> None:
     """Without a session each page answers 401 and what to do, and nothing about any event."""
     console = await opened()
@@ -102,7 +77,7 @@ async def test_console_is_read_when_a_link_was_followed() -> None:
     """A link begins a session, which shows what is stored."""
     console = await opened()
     async with console.operator() as browser:
-        assert LIST in (await browser.get("/console")).text
+        assert CALLER in (await browser.get("/console/events")).text
         listed = await browser.get(LIST)
     assert [event["caller"] for event in listed.json()["events"]] == [CALLER]
 
@@ -179,7 +154,7 @@ class Contested(MemoryStore):
 async def test_no_link_is_lost_when_several_are_issued_and_followed_at_once() -> None:
     """Two processes that write at once do not take each other's links away."""
     store = Contested(2)
-    console = Console(store)
+    console = Admins(store)
     await store.open()
     link = await console.link()
     store.times = 1
@@ -198,7 +173,7 @@ async def test_link_is_refused_to_the_slower_when_two_follow_it_at_once() -> Non
             done = await super().write_note(name, text, version=version)
             return done and text != "{}"  # somebody else has taken it out
 
-    console = Console(Overtaken())
+    console = Admins(Overtaken())
     await console.store.open()
     async with console.browser() as browser:
         assert (await browser.get(await console.link())).status_code == 401
@@ -211,7 +186,7 @@ async def test_console_answers_503_when_the_store_is_away() -> None:
         async def note(self, name: str) -> Note | None:
             raise StoreUnavailable("the store /var/secret/state.db: the disk is full")
 
-    console = Console(Away())
+    console = Admins(Away())
     async with console.browser() as browser:
         answer = await browser.get(f"{ENTER}?ticket=x")
     assert answer.status_code == 503
@@ -411,17 +386,7 @@ async def test_listener_has_nothing_else(path: str) -> None:
         assert (await browser.post(path)).status_code == 404
 
 
-SAME = {"Origin": HERE}
-"""What a browser says of a form of this console."""
-
 CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
-
-
-async def csrf(browser: httpx.AsyncClient) -> str:
-    """The token that the console's form sends."""
-    found = re.search(rf'name="{CSRF_FIELD}" value="([^"]+)"', (await browser.get("/console")).text)
-    assert found
-    return found[1]
 
 
 async def is_let_in(browser: httpx.AsyncClient) -> bool:

@@ -207,9 +207,11 @@ def test_console_shows_what_the_other_functions_have_stored(cloud: Cloud, deaf: 
     """An operator reads the same store."""
     assert send(deaf, missed("call-shown")).status_code == 204
     url = cloud.function("console")
-    listed = httpx.get(f"{url}/console/api/events.json", params={"source": "pbx", "limit": 1}, trust_env=False).json()
+    listed = httpx.get(
+        f"{url}/console/api/v1/events.json", params={"source": "pbx", "limit": 1}, trust_env=False
+    ).json()
     (event,) = listed["events"]
-    shown = httpx.get(f"{url}/console/api/events/{event['key']}.json", trust_env=False).json()
+    shown = httpx.get(f"{url}/console/api/v1/events/{event['key']}.json", trust_env=False).json()
     assert shown["event"]["id"] == "call-shown"
 
 

@@ -108,7 +108,7 @@ def look_as_operator(site: Installation, log: Program) -> None:
             assert answer.status_code == 200, page
             site.show(f"with a session: {page}", f"{answer.headers}\n{answer.text}", numbers_too=False)
         (event, *_) = browser.get(f"{admin}{LIST}").json()["events"]
-        one = browser.get(f"{admin}/console/api/events/{event['key']}.json")
+        one = browser.get(f"{admin}/console/api/v1/events/{event['key']}.json")
     assert event["key"] in one.text
     site.show("with a session: an event", one.text, numbers_too=False)
 

@@ -84,7 +84,7 @@ def test_signed_deliveries_are_accepted_through_the_proxy(proxy: Before, tmp_pat
         "/",
         "/metrics",
         "/console",
-        "/console/api/events.json",
+        "/console/api/v1/events.json",
         "/healthz",
         "/health",
         "/hooks",

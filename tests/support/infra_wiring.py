@@ -248,7 +248,8 @@ def everybody_may_do_what_they_have_to_and_no_more(infra: Infra) -> Iterator[str
 def the_plan_names_who_does_what(infra: Infra) -> Iterator[str]:
     wanted = {
         "publishes": ["process", "receive"],
-        "reads_rules": ["install", "process", "receive", "sweep"],
+        "reads_rules": ["console", "install", "process", "receive", "sweep"],
+        "reads_secrets": ["install", "process", "receive", "sweep"],
         "reads_store": ["console"],
         "calls_out": ["install", "process", "sweep"],
     }

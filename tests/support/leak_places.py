@@ -117,7 +117,7 @@ PAGES = (
     "/health",
     "/metrics",
     "/console",
-    "/console/api/events.json",
+    "/console/api/v1/events.json",
     "/console/login",
     "/livez",
     "/readyz",
@@ -125,7 +125,7 @@ PAGES = (
 )
 """Pages that anybody may ask for, whether or not they are there."""
 
-LIST = "/console/api/events.json"
+LIST = "/console/api/v1/events.json"
 CONSOLE = ("/console", LIST, f"{LIST}?state=dead&limit=1000")
 """Pages of a session."""
 

@@ -27,6 +27,8 @@ SOURCES = {
     "badge_bridge/py.typed": "",
     "badge_bridge/demo/rules.yaml": "rules: []\n",
     "badge_bridge/demo/story.py": "print('Grüße')\n",
+    "badge_bridge/console/static/console.css": "b { color: red }\n",
+    "badge_bridge/console/templates/base.html": "<!doctype html>\n",
 }
 
 

@@ -1,11 +1,5 @@
-"""What is stored, for an operator's browser and for scripts; it reads and never writes.
+"""The pages for whoever runs the bridge: see what was received, understand what came of it, mend it.
 
-`GET /console/api/events.json`                    a page of events, newest first
-`GET /console/api/events/{key}.json`              all that is known of one event
-
-Both say what `badge-bridge events list --json` and `events show --json` print.
+`gate.py` lets people in, `pages.py` finds the page, `desk.py` is what a page is made from. The same data are told as
+JSON below `/console/api/v1/`.
 """
-
-from badge_bridge.console.api import handle
-
-__all__ = ["handle"]

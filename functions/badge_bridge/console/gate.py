@@ -1,13 +1,15 @@
 """The gate before the console of `serve`: who has followed a link (`console/links.py`) has a session and gets through.
 
 303  the link was good: here is your session; or the session has ended, as you wished
+400  a form cannot be read
 401  no session, or it has ended; or the link is used up or too old
 403  another page made the browser ask, or the request changes something and does not bring the session's token
 405  neither read nor changed by this method     413  a form that is larger than any of ours
 421  sent to a name that is none of this listener's
 503  the link cannot be checked now
 
-What gets through is answered by `pages`. Whatever the answer, it is for this browser's tab alone (`HEADERS`).
+What gets through is answered by `pages`; style sheets and scripts need no session. Whatever else the answer, it is for
+this browser's tab alone (`answers.HEADERS`).
 """
 
 from __future__ import annotations
@@ -15,41 +17,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qs
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from badge_bridge.console import pages
+from badge_bridge.console.answers import Senseless, refused, shielded
+from badge_bridge.console.assets import serve_asset
+from badge_bridge.console.forms import MAX_FORM, is_too_large, read_form
 from badge_bridge.console.links import redeem
 from badge_bridge.console.origin import Names, is_from_elsewhere, is_from_here
-from badge_bridge.console.pages import CSRF_FIELD, CSRF_HEADER, ENTER, HOME, LEAVE
-from badge_bridge.console.sessions import LASTS, Session, Sessions
+from badge_bridge.console.paths import ENTER, HOME, LEAVE, STATIC
+from badge_bridge.console.sessions import CSRF_FIELD, CSRF_HEADER, LASTS, Session, Sessions
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Store
 
-__all__ = ["HEADERS", "MAX_FORM", "Gate"]
+__all__ = ["Gate"]
 
 logger = logging.getLogger("badge_bridge.console")
 
 READING = frozenset({"GET", "HEAD"})
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-MAX_FORM = 64 * 1024
-"""Bytes of a form."""
+_NO_SESSION = "follow the link that `badge-bridge console` prints on the machine of the bridge"
+_NO_NAME = "this is not a name of this console; set ADMIN_URL to the address by which it is reached"
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # Not no-referrer: a browser says then that our own forms come from "null" (Fetch, "request Origin header").
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-"""On every answer: what is shown is a customer's, and an address may hold a ticket."""
-
-Pages = Callable[[Request, Store, Session], Awaitable[Response]]
+Pages = Callable[[Request, Session], Awaitable[Response]]
 
 
 class Gate:
@@ -58,75 +50,80 @@ class Gate:
     def __init__(
         self,
         store: Store,
+        pages: Pages,
         *,
         names: Names,
         port: int,
-        answer: Pages = pages.answer,
         clock: Callable[[], float] = time.time,
         sessions: Sessions | None = None,
     ) -> None:
         self._store = store
         self._names = names
         self._port = port
-        self._pages = answer
+        self._pages = pages
         self._clock = clock
         self._sessions = sessions or Sessions(time.monotonic)
 
     async def handle(self, request: Request) -> Response:
         """Answer a request to `/console` or below."""
         try:
-            response = await self._answer(request)
+            response = self._for_nobody(request) or self._for_everybody(request) or await self._answer(request)
         except ClientDisconnect:
             response = Response(status_code=400)  # nobody hears it
-        response.headers.update(HEADERS)
-        return response
+        return shielded(response)
 
     async def _answer(self, request: Request) -> Response:
-        if (refusal := self._for_nobody(request)) is not None:
-            return refusal
         path = request.scope["path"]
         if path == ENTER:
             return await self._enter(request)
         token = request.cookies.get(self._cookie(request), "")
         session = self._sessions.find(token)
         if session is None:
-            return _said(401, "follow the link that `badge-bridge console` prints on the machine of the bridge")
+            return refused(
+                request, 401, "follow the link that `badge-bridge console` prints on the machine of the bridge"
+            )
         if request.method in CHANGING and (refusal := await _without_token(request, session)) is not None:
             return refusal
         if path == LEAVE:
             return self._leave(request, token)
-        return await self._pages(request, self._store, session)
+        return await self._pages(request, session)
+
+    def _for_everybody(self, request: Request) -> Response | None:
+        """What a refusal looks like, too."""
+        return serve_asset(request) if request.scope["path"].startswith(STATIC) else None
 
     def _for_nobody(self, request: Request) -> Response | None:
         """The answer to what nobody may ask, whoever he is."""
         if request.method not in READING | CHANGING:
-            return _said(405, "no page of the console takes this method", allow="GET, HEAD, POST")
+            return refused(request, 405, "no page of the console takes this method", allow="GET, HEAD, POST")
         if not self._names.own(request.headers):
-            return _said(421, "this is not a name of this console; set ADMIN_URL to the address by which it is reached")
+            return refused(
+                request, 421, "this is not a name of this console; set ADMIN_URL to the address by which it is reached"
+            )
         secure = self._names.is_secure(request.headers)
         if is_from_elsewhere(request.headers, secure=secure):
-            return _said(403, "another page led here; enter the address yourself")
+            return refused(request, 403, "another page led here; enter the address yourself")
         if request.method in CHANGING and not is_from_here(request.headers):
-            return _said(403, "only the console's own pages change something")
+            return refused(request, 403, "only the console's own pages change something")
         return None
 
     async def _enter(self, request: Request) -> Response:
         # HEAD is what a program sends that looks at links beforehand; it uses none up.
         if request.method != "GET":
-            return _said(405, "a link is followed by GET", allow="GET")
+            return refused(request, 405, "a link is followed by GET", allow="GET")
         try:
             is_good = await redeem(self._store, request.query_params.get("ticket", ""), now=self._clock())
         except StoreUnavailable as error:
             logger.warning("the console answers 503: %s", error)
-            return _said(503, "the store cannot be used now")
+            return refused(request, 503, "the store cannot be used now")
         if not is_good:
-            return _said(401, "this link is used up or too old; `badge-bridge console` prints another one")
+            return refused(request, 401, "this link is used up or too old; `badge-bridge console` prints another one")
         logger.info("somebody has followed a link into the console")
         return self._with_cookie(request, self._sessions.begin(), LASTS)
 
     def _leave(self, request: Request, token: str) -> Response:
         if request.method != "POST":
-            return _said(405, "a session is ended by POST", allow="POST")
+            return refused(request, 405, "a session is ended by POST", allow="POST")
         self._sessions.end(token)
         return self._with_cookie(request, "", 0)
 
@@ -154,12 +151,10 @@ async def _without_token(request: Request, session: Session) -> Response | None:
     """The answer to a request that changes something and does not bring the token of its session."""
     token = request.headers.get(CSRF_HEADER)
     if token is None:
-        length = request.headers.get("content-length", "" if "transfer-encoding" in request.headers else "0")
-        if not (length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= MAX_FORM):
-            return _said(413, f"a form has at most {MAX_FORM} bytes, and says how many")
-        token = parse_qs((await request.body()).decode("latin-1")).get(CSRF_FIELD, [""])[0]
-    return None if session.sent(token) else _said(403, "the session's token is missing; load the page again")
-
-
-def _said(status: int, error: str, *, allow: str = "") -> Response:
-    return JSONResponse({"error": error}, status_code=status, headers={"Allow": allow} if allow else None)
+        if is_too_large(request):
+            return refused(request, 413, f"a form has at most {MAX_FORM} bytes, and says how many")
+        try:
+            token = (await read_form(request)).get(CSRF_FIELD, [""])[0]
+        except Senseless as error:
+            return refused(request, 400, str(error))
+    return None if session.sent(token) else refused(request, 403, "the session's token is missing; load the page again")

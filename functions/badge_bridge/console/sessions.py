@@ -7,13 +7,17 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["LASTS", "MOST", "Session", "Sessions"]
+__all__ = ["CSRF_FIELD", "CSRF_HEADER", "LASTS", "MOST", "Session", "Sessions"]
 
 LASTS = 8 * 3600
 """Seconds: a working day."""
 
 MOST = 64
 """Sessions at the same time; the oldest ends when there is one more."""
+
+
+CSRF_FIELD, CSRF_HEADER = "csrf_token", "x-csrf-token"
+"""Where a page that changes something puts the session's token: in its form, or in a header."""
 
 
 @dataclass(frozen=True, slots=True)

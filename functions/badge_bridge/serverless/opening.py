@@ -22,14 +22,14 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from badge_bridge.configuration import configured, hash_of_rules, rules_before
+from badge_bridge.configuration import configured, hash_of_rules, rules_before, without_secrets
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 from badge_bridge.observability import logs
 from badge_bridge.observability.start_line import log_cannot_start, log_rules_refused
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.settings import Settings
 
-__all__ = ["Opening", "open_whole", "read_rules"]
+__all__ = ["Opening", "open_whole", "read_rules", "read_rules_alone"]
 
 if TYPE_CHECKING:
     from badge_bridge.bridge import Bridge
@@ -184,6 +184,13 @@ async def read_rules(settings: Settings, *, decides: bool = True) -> tuple[Setti
     _configure_logs(settings, secrets=rules.secrets | set(settings.encryption_keys))
     _hash.set(rules.hash)
     return settings, rules
+
+
+async def read_rules_alone(settings: Settings) -> RulesFile:
+    """As `configuration.without_secrets`, for a function that may read none."""
+    rules = await without_secrets(settings, os.environ)
+    _hash.set(rules.hash)
+    return rules
 
 
 async def open_whole(

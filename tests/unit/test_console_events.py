@@ -9,15 +9,17 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from badge_bridge.console import handle
+from badge_bridge.console.desk import Desk
+from badge_bridge.console.pages import Pages
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.life import life, summary
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Listing
+from support.operators import read_rules
 
 START = 1_795_345_200.0
-LIST = "/console/api/events.json"
+LIST = "/console/api/v1/events.json"
 
 
 class Away(MemoryStore):
@@ -42,7 +44,8 @@ async def add(store: MemoryStore, key: str, seconds: float, source: str, type_: 
 
 async def ask(store: MemoryStore, path: str, method: str = "GET", **query: str) -> httpx.Response:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (await handle(Request(scope, receive), store))(scope, receive, send)
+        pages = Pages(Desk(store, rules_of_now=read_rules))
+        await (await pages.answer(Request(scope, receive), None))(scope, receive, send)
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console") as client:
         return await client.request(method, path, params=query)
@@ -103,7 +106,7 @@ async def test_parameter_that_makes_no_sense_is_named(name: str, value: str) -> 
 async def test_event_is_shown_with_all_that_is_known() -> None:
     """What `events show --json` prints, by the key as the list has it."""
     store = await filled(MemoryStore())
-    answer = await ask(store, "/console/api/events/shop:a:b%2Fc.json")
+    answer = await ask(store, "/console/api/v1/events/shop:a:b%2Fc.json")
     stored = await store.get("shop:a:b/c")
     assert stored is not None
     assert answer.json() == life(stored, [])
@@ -112,17 +115,18 @@ async def test_event_is_shown_with_all_that_is_known() -> None:
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [
-        ("/console/api/events/nobody.json", "GET", 404),
-        ("/console/api/events/.json", "GET", 404),
-        ("/console/api/events", "GET", 404),
-        ("/console", "GET", 404),
+        ("/console/api/v1/events/nobody.json", "GET", 404),
+        ("/console/api/v1/events/.json", "GET", 404),
+        ("/console/api/v1/events", "GET", 404),
+        ("/console/api/events.json", "GET", 404),
+        ("/console/nothing", "GET", 404),
         ("/", "GET", 404),
         (LIST, "POST", 405),
-        ("/console/api/events/pbx:1.json", "DELETE", 405),
+        ("/console/api/v1/events/pbx:1.json", "DELETE", 405),
     ],
 )
 async def test_console_shows_nothing_else_and_changes_nothing(path: str, method: str, status: int) -> None:
-    """It has two pages, and they are read."""
+    """What is no page is not there, and pages are read."""
     assert (await ask(await filled(MemoryStore()), path, method)).status_code == status
 
 

@@ -1,0 +1,82 @@
+"""The templates of the pages. Whatever is put into one is escaped: most of it was written by somebody else."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from badge_bridge import __version__
+from badge_bridge.console.assets import asset
+from badge_bridge.console.sessions import CSRF_FIELD, Session
+from badge_bridge.plural import counted
+
+__all__ = ["csrf", "iso", "marked", "moment", "render", "span"]
+
+_SECOND, _MINUTE, _HOUR, _DAY = 1.0, 60.0, 3600.0, 86_400.0
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """The text of a page. A name that is not there is an error, not an empty place."""
+    return _environment().get_template(template).render(values)
+
+
+def iso(unix: float) -> str:
+    """A moment as the JSON has it: `2026-11-27T21:04:05.123Z`."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(written: str | None) -> Markup:
+    """A `<time>` of what `iso` has written, in UTC; the script shows it in the reader's own zone."""
+    if not written:
+        return Markup()
+    shown = written[:19].replace("T", " ")
+    return Markup('<time datetime="{}" title="{} UTC">{}<span class="zone"> UTC</span></time>').format(
+        written, shown, shown
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time in words, as exact as a person needs it: `340 ms`, `12 s`, `3 min`, `5 h`, `2 days`."""
+    if seconds < _SECOND:
+        return f"{max(seconds, 0.0) * 1000:.0f} ms"
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    if seconds < 2 * _DAY:
+        return f"{seconds / _HOUR:.0f} h"
+    return f"{seconds / _DAY:.0f} days"
+
+
+def marked(text: str) -> Markup:
+    """A message of ours as HTML, what stands between backticks in it as code."""
+    code = Markup("<code>{}</code>")
+    return Markup().join(code.format(part) if at % 2 else part for at, part in enumerate(text.split("`")))
+
+
+def csrf(session: Session | None) -> Markup:
+    """The hidden field without which the gate takes no form."""
+    if session is None:
+        return Markup()
+    return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, session.csrf)
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("badge_bridge.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(asset=asset, counted=counted, csrf=csrf, version=__version__)
+    environment.globals.update(nav=(), session=None, here="", twin="")  # of an answer that is no page
+    environment.filters.update(marked=marked, moment=moment, span=span)
+    return environment
