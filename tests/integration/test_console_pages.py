@@ -61,7 +61,7 @@ async def test_file_is_kept_for_ever_when_its_address_has_its_hash() -> None:
     console = await opened()
     async with console.browser() as browser:
         page = await browser.get("/console", headers=BROWSER)
-        (address,) = [one for one in Loaded(page.text).loads if ".css" in one]
+        (address,) = [one for one in Loaded(page.text).loads if "console.css" in one]
         kept = await browser.get(address)
         for other in (address.partition("?")[0], f"{address}x"):
             assert (await browser.get(other)).headers["cache-control"] == "no-cache"

@@ -11,6 +11,7 @@ from importlib import resources
 from starlette.requests import Request
 from starlette.responses import Response
 
+from badge_bridge import badge_look
 from badge_bridge.console.paths import STATIC
 
 __all__ = ["asset", "serve_asset"]
@@ -44,10 +45,13 @@ def serve_asset(request: Request) -> Response | None:
 
 @functools.cache
 def _files() -> Mapping[str, _File]:
-    found = {}
+    found = {"badge.css": _file(badge_look.STYLE.encode(), "text/css")}
     for entry in resources.files("badge_bridge.console").joinpath("static").iterdir():
         media_type = _TYPES.get(entry.name[entry.name.rfind(".") :])
         if media_type is not None:
-            content = entry.read_bytes()
-            found[entry.name] = _File(content, media_type, hashlib.sha256(content).hexdigest()[:16])
+            found[entry.name] = _file(entry.read_bytes(), media_type)
     return found
+
+
+def _file(content: bytes, media_type: str) -> _File:
+    return _File(content, media_type, hashlib.sha256(content).hexdigest()[:16])

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from badge_bridge import __version__
+from badge_bridge.badge_look import TYPES
 from badge_bridge.console.assets import asset
 from badge_bridge.console.sessions import CSRF_FIELD, Session
 from badge_bridge.plural import counted
@@ -76,7 +77,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(asset=asset, counted=counted, csrf=csrf, version=__version__)
+    environment.globals.update(asset=asset, badge_types=TYPES, counted=counted, csrf=csrf, version=__version__)
     environment.globals.update(nav=(), session=None, here="", twin="")  # of an answer that is no page
     environment.filters.update(marked=marked, moment=moment, span=span)
     return environment

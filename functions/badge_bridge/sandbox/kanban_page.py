@@ -15,13 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from badge_bridge.badge_look import TYPES
 from badge_bridge.sandbox.kanban import BOARDS, Board, Card, CardBadge, Column, lay_out
 from badge_bridge.sandbox.kanban_style import STYLE
 from badge_bridge.sandbox.portal import SandboxPortal
 
 __all__ = ["kanban_routes"]
-
-_TYPES = frozenset({"success", "failure", "warning", "primary", "secondary"})
 
 _SCRIPT = """
 const look = async () => {
@@ -119,7 +118,7 @@ def _card(board: Board, card: Card) -> str:
 
 
 def _badge(badge: CardBadge) -> str:
-    kind = badge.type if badge.type in _TYPES else "secondary"
+    kind = badge.type if badge.type in TYPES else "secondary"
     return (
         f'<p class="badge" data-activity="{badge.activity}"><span>{escape(badge.title)}</span>'
         f'<b class="{kind}">{escape(badge.value.upper())}</b></p>'

@@ -1,10 +1,14 @@
-"""The style sheet of `/kanban`. The colours of the pills are those that the portal gives the types of badges."""
+"""The style sheet of `/kanban`."""
 
 from __future__ import annotations
 
+from badge_bridge import badge_look
+
 __all__ = ["STYLE"]
 
-STYLE = """
+STYLE = (
+    badge_look.STYLE
+    + """
 :root { color-scheme: light dark; --ground: #eef2f4; --card: #fff; --ink: #333; --faint: #828b95; --line: #dfe3e8; }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #1b1f24; --card: #262b31; --ink: #e6e9ec; --faint: #98a1ab; --line: #363c44; }
@@ -34,13 +38,6 @@ h4 { font-size: 14px; font-weight: 600; }
 .amount { font-size: 15px; margin-top: 3px; }
 .customer, .more { color: var(--faint); font-size: 13px; margin-top: 3px; }
 .more { text-align: center; }
-.badge { display: flex; justify-content: space-between; align-items: center; gap: 8px; margin-top: 9px;
-  padding-top: 8px;
-  border-top: 1px solid var(--line); font-size: 12px; color: var(--faint); }
-.badge b { font-size: 11px; font-weight: 700; letter-spacing: .03em; border-radius: 9px; padding: 2px 9px; }
-.success { background: #dff5b3; color: #4d7a00; }
-.failure { background: #ff5752; color: #fff; }
-.warning { background: #ffd86e; color: #6b4a00; }
-.primary { background: #b9ecfb; color: #0b6b8a; }
-.secondary { background: #dfe3e8; color: #525c69; }
+article .badge { margin-top: 9px; padding-top: 8px; border-top: 1px solid var(--line); }
 """
+)
