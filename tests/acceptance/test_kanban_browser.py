@@ -32,7 +32,7 @@ async def test_card_shows_the_red_badge_and_loses_it_when_the_call_is_returned(b
         await expect(badge).to_have_count(0)
         assert (await stage.send_twilio("CA00000000000000000000000000000001")).status_code == 200
         await expect(badge).to_have_text(re.compile("Call status.*MISSED", re.DOTALL), timeout=10_000)
-        await expect(badge.locator("b")).to_have_css("background-color", "rgb(255, 87, 82)")
+        await expect(badge.locator("b")).to_have_css("background-color", "rgb(217, 56, 50)")
         await stage.call_anna_back()
         await expect(badge).to_have_count(0, timeout=10_000)
         await expect(page.locator(f'[data-deal="{GRACES_DEAL}"]')).to_contain_text("Grace Miller")

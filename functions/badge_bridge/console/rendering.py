@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,10 @@ from badge_bridge.console.assets import asset
 from badge_bridge.console.sessions import CSRF_FIELD, Session
 from badge_bridge.plural import counted
 
-__all__ = ["csrf", "iso", "marked", "moment", "render", "span"]
+__all__ = ["csrf", "iso", "marked", "moment", "moment_of", "pretty", "render", "span", "written"]
+
+_LONGEST, _MOST = 100, 64 * 1024
+"""Characters of a value in a sentence, and of one that stands by itself."""
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1.0, 60.0, 3600.0, 86_400.0
 
@@ -54,6 +58,23 @@ def span(seconds: float) -> str:
     return f"{seconds / _DAY:.0f} days"
 
 
+def moment_of(unix: float) -> Markup:
+    """As `moment`, of unix seconds."""
+    return moment(iso(unix))
+
+
+def written(value: Any) -> str:
+    """A value of an event as JSON, as far as it is short."""
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def pretty(value: Any) -> str:
+    """JSON for a person, of which so much is shown as he may want to read."""
+    shown = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return shown if len(shown) <= _MOST else f"{shown[:_MOST]}\n… the JSON of this page has all of it"
+
+
 def marked(text: str) -> Markup:
     """A message of ours as HTML, what stands between backticks in it as code."""
     code = Markup("<code>{}</code>")
@@ -78,6 +99,8 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(asset=asset, badge_types=TYPES, counted=counted, csrf=csrf, version=__version__)
-    environment.globals.update(nav=(), session=None, here="", twin="")  # of an answer that is no page
-    environment.filters.update(marked=marked, moment=moment, span=span)
+    environment.globals.update(nav=(), session=None, here="", twin="", redriven=None)  # of an answer that is no page
+    environment.filters.update(
+        marked=marked, moment=moment, moment_of=moment_of, pretty=pretty, span=span, written=written
+    )
     return environment

@@ -1,0 +1,129 @@
+"""What came of an event and what happens next, in sentences for whoever was asked why a card shows no badge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from badge_bridge.console.rendering import span
+from badge_bridge.outcomes import Outcome
+from badge_bridge.portal.reasons import parse
+from badge_bridge.rulesfile import Badge
+from badge_bridge.store.protocol import Attempt, Pause, StoredEvent
+
+__all__ = ["came_of", "ended", "latest", "next_step"]
+
+_LATE = 60.0
+"""Seconds after which what is due was forgotten by those who should work on it."""
+
+
+def came_of(stored: StoredEvent, badges: Mapping[str, Badge], *, now: float) -> str:
+    """What came of it, with a full stop; `badges` by code, `now` in unix seconds."""
+    match stored.state:
+        case "working":
+            return "Being worked on."
+        case "waiting":
+            return _waiting(stored, now)
+        case "done":
+            said = [_did(outcome, badges) for outcome in latest(stored.outcomes) if outcome.result != "ignored"]
+            return " ".join(said) or "Done."
+        case _:
+            return _sentence(stored.reason or stored.state)
+
+
+def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The outcome that counts of each rule in each of its roles."""
+    return list({(outcome.rule, outcome.role): outcome for outcome in outcomes}.values())
+
+
+def next_step(stored: StoredEvent, pause: Pause | None, *, now: float) -> str:
+    """What happens next, or what to do so that something does; empty where nothing is left to do. `pause` is that of
+    the lane it waits for.
+    """
+    match stored.state:
+        case "waiting":
+            return _until(stored, pause, now)
+        case "working":
+            return "Look again in a moment."
+        case "dead":
+            return "It is not tried again by itself. Mend what the reason says, then redrive it."
+        case "ignored":
+            return (
+                "Nothing is left to do. If a rule should have acted, see below which part of its condition failed; "
+                "change the rules file, then redrive the event."
+            )
+        case "joined":
+            return "What came of the whole call is told by the event that its legs were joined to."
+        case _:
+            return ""
+
+
+def ended(attempt: Attempt) -> str:
+    """How an attempt ended."""
+    match attempt.result:
+        case "working":
+            return "Under way."
+        case "lost":
+            return "Whoever worked on it vanished, or took too long; somebody else has taken it up."
+        case "given back":
+            return "The process that worked on it was stopped; it was due again at once."
+        case "waiting":
+            return _sentence(attempt.reason or "it is tried again")
+        case result:
+            return _sentence(f"{result}: {attempt.reason}" if attempt.reason else result)
+
+
+def _waiting(stored: StoredEvent, now: float) -> str:
+    if stored.event.leg is not None:
+        return "Waits for the rest of its call."
+    because = f": {stored.reason}" if stored.reason else ""
+    if stored.lane:
+        return _sentence(f"waits for {stored.lane}, which is paused{because}")
+    if stored.attempts == 0:
+        return "Waits for its first attempt."
+    if stored.due <= now:
+        return _sentence(f"is due again now{because}")
+    return _sentence(f"is tried again in {span(stored.due - now)}{because}")
+
+
+def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
+    if stored.event.leg is not None:
+        return f"The call is judged from all its legs, in {span(max(stored.due - now, 0.0))} at the latest."
+    if stored.lane and pause is not None:
+        portal = stored.lane.partition("/")[0]
+        rest = f" in {span(pause.until - now)}" if pause.until > now else " now"
+        return (
+            f"It goes on by itself when {stored.lane} can be used again; that is tried{rest}. Paused because: "
+            f"{_sentence(parse(pause.reason).message)} What to mend there is told by "
+            f"`badge-bridge doctor --portal {portal}`."
+        )
+    if stored.due + _LATE < now:
+        return f"It is due since {span(now - stored.due)}, and nobody has taken it up: see that `serve` runs."
+    return f"It is tried again by itself in {span(max(stored.due - now, 0.0))}."
+
+
+def _did(outcome: Outcome, badges: Mapping[str, Badge]) -> str:
+    badge = f"Badge {_named(outcome.badge, badges)}"
+    match outcome.result:
+        case "badged":
+            return f"{badge} is on {outcome.owner}." if outcome.owner else f"{badge} was put on a card."
+        case "cleared":
+            where = f" off {outcome.owner}" if outcome.owner else ""
+            return _sentence(f"{badge}: {outcome.reason}" if outcome.reason else f"{badge} was taken{where}")
+        case "ensured":
+            return f"{badge} exists in portal {outcome.portal}."
+        case _:
+            return _sentence(f"{outcome.rule} {outcome.result}: {outcome.reason}")
+
+
+def _named(code: str, badges: Mapping[str, Badge]) -> str:
+    """What people read on the card, in English or the first language; the code where the file has no such badge."""
+    badge = badges.get(code)
+    if badge is None:
+        return code
+    value = badge.value
+    return value if isinstance(value, str) else value.get("en") or next(iter(value.values()), code)
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
