@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
 
 import httpx
 from starlette.requests import Request
@@ -17,12 +20,13 @@ from badge_bridge.console.origin import Names
 from badge_bridge.console.pages import Pages
 from badge_bridge.console.paths import ENTER
 from badge_bridge.console.sessions import CSRF_FIELD, Sessions
+from badge_bridge.events import Event, customer_join
 from badge_bridge.portal.portal import Portal
 from badge_bridge.rulesfile import RulesFile, parse
 from badge_bridge.sources import OPTIONS
-from badge_bridge.store.protocol import Store
+from badge_bridge.store.protocol import Accepted, Settlement, Store
 
-__all__ = ["HERE", "RULES", "SAME", "Clock", "Console", "csrf", "read_rules"]
+__all__ = ["HERE", "RULES", "SAME", "Clock", "Console", "csrf", "read_rules", "received", "settled", "text_of"]
 
 HERE = "http://127.0.0.1:8081"
 SAME = {"Origin": HERE}
@@ -76,7 +80,7 @@ class Clock:
 
 
 class Console:
-    """The console of `serve` around this store. `rules` may be replaced, as a reload does it."""
+    """The console of `serve` around this store."""
 
     def __init__(
         self,
@@ -86,11 +90,18 @@ class Console:
         url: str = "",
         rules: str = RULES,
         portals: Mapping[str, Portal] | None = None,
+        may_change: bool = True,
     ) -> None:
         self.store = store
         self.clock = clock
         self.rules = read_rules(rules)
-        self.desk = Desk(store, rules_of_now=lambda: self.rules, portals_of_now=lambda: portals, clock=clock)
+        self.desk = Desk(
+            store,
+            rules_of_now=lambda: self.rules,
+            portals_of_now=lambda: portals,
+            clock=clock,
+            may_change=may_change,
+        )
         self.gate = Gate(
             store,
             Pages(self.desk).answer,
@@ -100,6 +111,10 @@ class Console:
             sessions=Sessions(clock),
         )
         self.app: ASGIApp = self._answer
+
+    def take(self, rules: str) -> None:
+        """Work by other rules from now on."""
+        self.rules = read_rules(rules)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (await self.gate.handle(Request(scope, receive)))(scope, receive, send)
@@ -119,6 +134,48 @@ class Console:
             answer = await client.get(await self.link(url))
             assert (answer.status_code, answer.headers["location"]) == (303, "/console")
             yield client
+
+
+async def received(
+    store: Store, key: str, *, at: float, joins: tuple[str, ...] = (), verified: str = "bearer", **fields: Any
+) -> Event:
+    """Let the store accept an event; `at` is when it happened and when it was received."""
+    given = {"id": key, "source": key.partition(":")[0], "provider": "generic", "type": "call.missed"}
+    event = Event.model_validate({**given, "time": datetime.fromtimestamp(at, UTC), **fields})
+    joins = (*joins, customer_join(event.customer)) if event.customer else joins
+    assert await store.accept([Accepted(key, event, verified, at, joins)]) == [True]
+    return event
+
+
+async def settled(store: Store, key: str, *, at: float, **settlement: Any) -> None:
+    """Let an attempt at it end."""
+    claim = await store.claim(key, now=at, lease=60)
+    assert claim is not None
+    given = {"state": "done", "ended_at": at + 0.25, **settlement}
+    assert await store.settle(claim, Settlement(**given))
+
+
+_BLOCKS = frozenset({"button", "dd", "div", "dt", "h1", "h2", "li", "option", "p", "summary", "td", "th", "tr"})
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _BLOCKS:
+            self.parts.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+
+def text_of(page: str) -> str:
+    """What a reader of the page sees, with single spaces."""
+    parser = _Text()
+    parser.feed(page)
+    return " ".join("".join(parser.parts).split())
 
 
 async def csrf(browser: httpx.AsyncClient, path: str = "/console") -> str:

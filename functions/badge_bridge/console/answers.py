@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from badge_bridge.console.paths import API
 from badge_bridge.console.rendering import render
 
-__all__ = ["HEADERS", "NotThere", "Senseless", "refused", "shielded", "wants_page"]
+__all__ = ["HEADERS", "NotThere", "Senseless", "Shown", "refused", "shielded", "wants_page"]
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -27,6 +28,14 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 """On every answer: what is shown is a customer's, and an address may hold a ticket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The data of a page with another status than 200."""
+
+    data: Mapping[str, Any]
+    status: int = 200
 
 
 class Senseless(ValueError):

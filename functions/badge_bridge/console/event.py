@@ -58,7 +58,7 @@ async def event(desk: Desk, request: Request, session: Session | None) -> Mappin
         **told,
         "age": now - stored.received_at,
         "late": stored.received_at - stored.event.time.timestamp(),
-        "came_of": came_of(stored, badges, now=now),
+        "came_of": came_of(stored, await desk.store.attachments(key), badges, now=now),
         "next": next_step(stored, pause, now=now),
         "pause": _pause(pause),
         "judged_as": event_key(stored.event.source, judged_identity(leg.call)) if leg else None,

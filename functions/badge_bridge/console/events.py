@@ -1,46 +1,102 @@
-"""The events that an operator looks for, newest first."""
+"""The events that an operator looks for, newest first, and what came of each."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, get_args
 
 from starlette.requests import Request
 
-from badge_bridge.console.answers import Senseless
+from badge_bridge.console.answers import Senseless, Shown
 from badge_bridge.console.desk import Desk
+from badge_bridge.console.rendering import iso
+from badge_bridge.console.searching import NAMES, possible_numbers, read_search
 from badge_bridge.console.sessions import Session
-from badge_bridge.life import read_state, summary
-from badge_bridge.store.wanted import Wanted
+from badge_bridge.console.telling import came_of
+from badge_bridge.events import CALL_TYPES
+from badge_bridge.life import summary
+from badge_bridge.outcomes import Result
+from badge_bridge.rulesfile import Badge, RulesFile
+from badge_bridge.store.protocol import Attachment, State, Store, StoredEvent
 
-__all__ = ["MOST", "events"]
+__all__ = ["MOST", "events", "read_place", "written_place"]
 
 MOST = 1000
 """Events on one page."""
 
-_FILTERS = ("state", "source", "type", "limit", "before")
+_SUGGESTED = 200
+"""Names of rules and types that a form suggests."""
+
+_PARAMETERS = (*NAMES, "limit", "before", "redriven", "left")
 # A page ends at a moment and a key, since several events may have come at the same moment.
 _BEFORE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?):(.+)", re.DOTALL)
 
 
-async def events(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
+async def events(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Shown:  # noqa: ARG001 - as all pages
+    """The data of `/console/events`; with the status 400 where a field of the form makes no sense.
+
+    Raises:
+        Senseless: another parameter makes no sense.
+        StoreUnavailable: the store cannot be read.
+    """
     query = request.query_params
-    unknown = [name for name in query if name not in _FILTERS]
+    unknown = [name for name in query if name not in _PARAMETERS]
     if unknown:
-        raise Senseless(f"there is no parameter {unknown[0]!r}; there are {', '.join(_FILTERS)}", unknown[0])
-    wanted = Wanted(
-        state=read_state(query.get("state") or None),
-        source=query.get("source") or None,
-        type=query.get("type") or None,
-    )
-    found = await desk.store.list(
-        wanted,
-        limit=_limit(query.get("limit") or "50"),
-        before=_before(query.get("before") or ""),
-    )
-    more = f"{found.more[0]!r}:{found.more[1]}" if found.more else None
-    return {"events": [summary(one) for one in found.events], "more": more}
+        raise Senseless(f"there is no parameter {unknown[0][:50]!r}; there are {', '.join(_PARAMETERS)}", unknown[0])
+    search, rules, now = read_search(query), desk.rules, desk.clock()
+    told: dict[str, Any] = {
+        "search": asdict(search),
+        "customer": None,
+        "events": [],
+        "more": None,
+        "reached": None,
+        "choices": _choices(rules),
+        "can_redrive": desk.may_change,
+    }
+    limit, before = _limit(query.get("limit") or "50"), read_place(query.get("before") or "")
+    try:
+        wanted = search.wanted(rules, now=now)
+    except Senseless as error:
+        numbers = possible_numbers(rules, search.phone) if error.field == "phone" else []
+        return Shown({**told, "error": str(error), "field": error.field, "numbers": numbers}, 400)
+    found = await desk.store.list(wanted, limit=limit, before=before)
+    badges = {badge.code: badge for badge in rules.badges.values()}
+    return {
+        **told,
+        "customer": wanted.customer,
+        "events": await asyncio.gather(*(_row(desk.store, one, badges, now) for one in found.events)),
+        "more": written_place(found.more) if found.more else None,
+        "reached": None if found.reached is None else iso(found.reached),
+    }
+
+
+async def _row(store: Store, one: StoredEvent, badges: Mapping[str, Badge], now: float) -> dict[str, Any]:
+    # A listing has no outcomes, and of what is done they say what.
+    whole: StoredEvent | None = None
+    rows: Sequence[Attachment] = ()
+    if one.state == "done":
+        whole, rows = await asyncio.gather(store.get(one.key), store.attachments(one.key))
+    return {
+        **summary(one),
+        "customer": one.event.customer,
+        "happened": iso(one.event.time.timestamp()),
+        "came_of": came_of(whole or one, rows, badges, now=now),
+    }
+
+
+def _choices(rules: RulesFile) -> Mapping[str, Any]:
+    """What the fields of the form may hold, as far as the rules know it."""
+    types = {type_ for rule in rules.rules for type_ in rule.on if not type_.endswith("*")}
+    return {
+        "sources": sorted(rules.sources),
+        "types": sorted({*CALL_TYPES, *types})[:_SUGGESTED],
+        "states": list(get_args(State)),
+        "results": list(get_args(Result)),
+        "rules": [rule.name for rule in rules.rules][:_SUGGESTED],
+    }
 
 
 def _limit(text: str) -> int:
@@ -49,7 +105,17 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _before(text: str) -> tuple[float, str] | None:
+def written_place(place: tuple[float, str]) -> str:
+    """Where a page ends, as the parameter `before` of the next one."""
+    return f"{place[0]!r}:{place[1]}"
+
+
+def read_place(text: str) -> tuple[float, str] | None:
+    """As `written_place` wrote it.
+
+    Raises:
+        Senseless: somebody else wrote it.
+    """
     if not text:
         return None
     found = _BEFORE.fullmatch(text)

@@ -23,28 +23,21 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from badge_bridge.console.answers import NotThere, Senseless, refused, shielded
+from badge_bridge.console.answers import NotThere, Senseless, Shown, refused, shielded
 from badge_bridge.console.assets import serve_asset
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.event import event
 from badge_bridge.console.events import events
 from badge_bridge.console.now import now
 from badge_bridge.console.paths import API, HOME, STATIC
+from badge_bridge.console.redrive import confirm, redrive, redriven
 from badge_bridge.console.rendering import render
 from badge_bridge.console.sessions import Session
 from badge_bridge.errors import SettingsError, StoreUnavailable
 
-__all__ = ["PAGES", "Page", "Pages", "Shown"]
+__all__ = ["PAGES", "Page", "Pages"]
 
 logger = logging.getLogger("badge_bridge.console")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The data of a page with another status than 200."""
-
-    data: Mapping[str, Any]
-    status: int = 200
 
 
 Data = Callable[[Desk, Request, Session | None], Awaitable[Mapping[str, Any] | Shown | Response]]
@@ -82,6 +75,8 @@ PAGES: Sequence[Page] = (
     Page("", "/now.json", now, "now.html", "Now"),
     Page("/events", "/events.json", events, "events.html", "Events"),
     Page("/events/{key}", "/events/{key}.json", event, "event.html"),
+    Page("/redrive", "/redrive.json", confirm, "redrive.html"),
+    Page("/redrive/now", None, redrive, methods=("POST",)),
 )
 """The first that fits is the one."""
 
@@ -130,6 +125,8 @@ class Pages:
             "nav": self._nav,
             "here": page.href,
             "twin": _twin_of(page, request),
+            "redriven": redriven(request.query_params),
+            "before": request.query_params.get("before", ""),
         }
         return HTMLResponse(render(page.template, values), shown.status)
 

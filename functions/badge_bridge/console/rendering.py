@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from badge_bridge import __version__
 from badge_bridge.badge_look import TYPES
 from badge_bridge.console.assets import asset
+from badge_bridge.console.paths import HOME
 from badge_bridge.console.sessions import CSRF_FIELD, Session
 from badge_bridge.plural import counted
 
-__all__ = ["csrf", "iso", "marked", "moment", "moment_of", "pretty", "render", "span", "written"]
+__all__ = [
+    "csrf",
+    "event_href",
+    "in_input",
+    "iso",
+    "linked",
+    "marked",
+    "moment",
+    "moment_of",
+    "pretty",
+    "query",
+    "render",
+    "span",
+    "written",
+]
 
 _LONGEST, _MOST = 100, 64 * 1024
 """Characters of a value in a sentence, and of one that stands by itself."""
+
+_KEY = re.compile(r"(?<![\w:.-])[A-Za-z][A-Za-z0-9_-]{0,62}:[0-9a-f]{32}(?![0-9A-Za-z])")
+"""As `events.event_key` makes them."""
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1.0, 60.0, 3600.0, 86_400.0
 
@@ -75,6 +95,31 @@ def pretty(value: Any) -> str:
     return shown if len(shown) <= _MOST else f"{shown[:_MOST]}\n… the JSON of this page has all of it"
 
 
+def query(given: Mapping[str, Any]) -> str:
+    """The query of an address, without what is empty."""
+    return urlencode({name: value for name, value in given.items() if value})
+
+
+def in_input(text: str) -> str:
+    """A time that somebody gave, as an input of the type datetime-local takes it: in UTC; as it is where it is none."""
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    given = given.astimezone(UTC) if given.tzinfo else given
+    return given.replace(tzinfo=None, microsecond=0).isoformat()
+
+
+def event_href(key: str) -> str:
+    """The address of an event's page."""
+    return f"{HOME}/events/{quote(key, safe=':')}"
+
+
+def linked(text: str) -> Markup:
+    """A sentence in which the keys of events lead to their pages."""
+    return Markup(_KEY.sub(lambda key: f'<a href="{event_href(key[0])}">{key[0]}</a>', str(escape(text))))  # noqa: S704 - escaped, and a key has nothing to escape
+
+
 def marked(text: str) -> Markup:
     """A message of ours as HTML, what stands between backticks in it as code."""
     code = Markup("<code>{}</code>")
@@ -99,8 +144,8 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(asset=asset, badge_types=TYPES, counted=counted, csrf=csrf, version=__version__)
-    environment.globals.update(nav=(), session=None, here="", twin="", redriven=None)  # of an answer that is no page
-    environment.filters.update(
-        marked=marked, moment=moment, moment_of=moment_of, pretty=pretty, span=span, written=written
-    )
+    # Of an answer that is no page.
+    environment.globals.update(nav=(), session=None, here="", twin="", redriven=None, before="", may_change=False)
+    shown = (event_href, in_input, linked, marked, moment, moment_of, pretty, query, span, written)
+    environment.filters.update({one.__name__: one for one in shown})
     return environment

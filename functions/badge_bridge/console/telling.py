@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from badge_bridge.console.rendering import span
 from badge_bridge.outcomes import Outcome
 from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import Badge
-from badge_bridge.store.protocol import Attempt, Pause, StoredEvent
+from badge_bridge.store.protocol import Attachment, Attempt, Pause, StoredEvent
 
 __all__ = ["came_of", "ended", "latest", "next_step"]
 
@@ -16,15 +16,18 @@ _LATE = 60.0
 """Seconds after which what is due was forgotten by those who should work on it."""
 
 
-def came_of(stored: StoredEvent, badges: Mapping[str, Badge], *, now: float) -> str:
-    """What came of it, with a full stop; `badges` by code, `now` in unix seconds."""
+def came_of(stored: StoredEvent, rows: Iterable[Attachment], badges: Mapping[str, Badge], *, now: float) -> str:
+    """What came of it, with a full stop. `rows` are the event's in the ledger, which say what is on a card still;
+    `badges` are by code, `now` in unix seconds.
+    """
     match stored.state:
         case "working":
             return "Being worked on."
         case "waiting":
             return _waiting(stored, now)
         case "done":
-            said = [_did(outcome, badges) for outcome in latest(stored.outcomes) if outcome.result != "ignored"]
+            closed = {row.rule for row in rows if row.closed_at is not None}
+            said = [_did(outcome, badges, closed) for outcome in latest(stored.outcomes) if outcome.result != "ignored"]
             return " ".join(said) or "Done."
         case _:
             return _sentence(stored.reason or stored.state)
@@ -101,14 +104,15 @@ def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
     return f"It is tried again by itself in {span(max(stored.due - now, 0.0))}."
 
 
-def _did(outcome: Outcome, badges: Mapping[str, Badge]) -> str:
+def _did(outcome: Outcome, badges: Mapping[str, Badge], closed: Container[str]) -> str:
     badge = f"Badge {_named(outcome.badge, badges)}"
     match outcome.result:
         case "badged":
-            return f"{badge} is on {outcome.owner}." if outcome.owner else f"{badge} was put on a card."
+            if outcome.rule in closed:
+                return f"{badge} was on {outcome.owner}, and was taken off since."
+            return f"{badge} is on {outcome.owner}."
         case "cleared":
-            where = f" off {outcome.owner}" if outcome.owner else ""
-            return _sentence(f"{badge}: {outcome.reason}" if outcome.reason else f"{badge} was taken{where}")
+            return _sentence(f"{badge}: {outcome.reason}" if outcome.reason else f"{badge} was taken off")
         case "ensured":
             return f"{badge} exists in portal {outcome.portal}."
         case _:

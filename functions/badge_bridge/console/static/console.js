@@ -12,3 +12,41 @@ const localTimes = (root) => {
   }
 };
 localTimes(document);
+
+// So are the times that he types: they are sent with the moment that they are.
+const twoDigits = (number) => String(number).padStart(2, "0");
+const inInput = (at) =>
+  `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}` +
+  `T${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}:${twoDigits(at.getSeconds())}`;
+for (const input of document.querySelectorAll("input[data-moment]")) {
+  if (input.value) input.value = inInput(new Date(`${input.value}Z`));
+  input.form.addEventListener("formdata", (sent) => {
+    if (input.value) sent.formData.set(input.name, new Date(input.value).toISOString());
+  });
+}
+for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = "(your time)";
+
+// What a form leaves empty does not stand in the address.
+for (const form of document.querySelectorAll("form[method=get]")) {
+  form.addEventListener("formdata", ({formData}) => {
+    for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
+  });
+}
+
+// A redrive of many goes on by itself once somebody has pressed its button here, and not since an address says so.
+const redrive = document.querySelector("form[data-redrive]");
+const begun = sessionStorage.getItem("redriving");
+sessionStorage.removeItem("redriving");
+if (redrive) {
+  redrive.addEventListener("submit", () => sessionStorage.setItem("redriving", "yes"));
+  if (begun && redrive.dataset.redrive === "next") redrive.requestSubmit();
+}
+
+// All on the page are ticked at once.
+for (const place of document.querySelectorAll("th.tick")) {
+  const boxes = [...place.closest("table").querySelectorAll("td.tick input")];
+  if (!boxes.length) continue;
+  const all = Object.assign(document.createElement("input"), {type: "checkbox", ariaLabel: "Tick all on this page"});
+  all.addEventListener("change", () => boxes.forEach((box) => { box.checked = all.checked; }));
+  place.replaceChildren(all);
+}

@@ -1,0 +1,188 @@
+"""Trying events again: one, some that were ticked, or all that a search finds.
+
+The first two are done at once. Of a search it is told first how many events it is about and how they ended; then each
+press of the button does the next `AT_ONCE`, and the page counts what was done. A search ends at the moment at which it
+was counted, and goes from the newest event to the oldest, so that nothing is met twice, whatever comes in meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from badge_bridge.console.answers import Senseless
+from badge_bridge.console.desk import Desk
+from badge_bridge.console.events import read_place, written_place
+from badge_bridge.console.forms import read_form
+from badge_bridge.console.paths import HOME
+from badge_bridge.console.rendering import event_href, iso
+from badge_bridge.console.searching import NAMES, WITHIN, Search, read_search
+from badge_bridge.console.sessions import Session
+from badge_bridge.plural import counted
+from badge_bridge.redriving import redrive as redrive_one
+from badge_bridge.store.protocol import State, Store, StoredEvent
+from badge_bridge.store.wanted import Wanted
+
+__all__ = ["AT_ONCE", "MOST_COUNTED", "MOST_PICKED", "confirm", "redrive", "redriven"]
+
+AT_ONCE = 1000
+"""Events of a search that one press of the button redrives."""
+
+MOST_PICKED = 1000
+"""Events that are ticked."""
+
+MOST_COUNTED = 5000
+"""Events that are looked at to say how many there are."""
+
+TAKEN: Sequence[State] = ("dead", "ignored", "done")
+"""The states of which a search redrives. What waits is tried by itself; the legs of a call are judged with it."""
+
+_SIDE_BY_SIDE = 64
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What was done: how many events are tried again, how many were left as they are, and both in words."""
+
+    count: int
+    left: int
+
+    @property
+    def text(self) -> str:
+        said = f"{counted(self.count, 'event')} will be tried again, within a second where `serve` runs."
+        if self.left:
+            said += f" {counted(self.left, 'was', 'were')} left alone: not ended yet, or forgotten."
+        return said
+
+
+def redriven(query: Mapping[str, str]) -> Redriven | None:
+    """What the address says was just done; None where it says nothing."""
+    if "redriven" not in query:
+        return None
+    return Redriven(_number(query, "redriven"), _number(query, "left"))
+
+
+async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
+    """The data of `/console/redrive?...`: how many events a search finds, by how they ended, from `before` on.
+
+    Raises:
+        Senseless: a parameter makes no sense.
+        StoreUnavailable: the store cannot be read.
+    """
+    query = request.query_params
+    search = _as_of(read_search(query), desk.clock())
+    wanted = search.wanted(desk.rules, now=desk.clock())
+    before = query.get("before", "")
+    states: Counter[State] = Counter()
+    looked, place = 0, read_place(before)
+    while looked < MOST_COUNTED:
+        page = await desk.store.list(wanted, limit=_PAGE, before=place)
+        states.update(one.state for one in page.events)
+        looked, place = looked + max(len(page.events), _PAGE if page.reached is not None else 1), page.more
+        if place is None:
+            break
+    return {
+        "search": asdict(search),
+        "before": before,
+        "so_far": {"redriven": _number(query, "so_far"), "left": _number(query, "left")},
+        "count": sum(states[state] for state in TAKEN),
+        "states": {state: states[state] for state in TAKEN if states[state]},
+        "left_alone": {state: count for state, count in sorted(states.items()) if state not in TAKEN},
+        "is_all": place is None,
+        "at_once": AT_ONCE,
+        "with": "then" if query.get("with") == "then" else "now",
+        "can_redrive": desk.may_change,
+    }
+
+
+async def redrive(desk: Desk, request: Request, session: Session | None) -> Response:  # noqa: ARG001 - as all pages
+    """Do what a form says, and lead back to where it was.
+
+    Raises:
+        Senseless: it says nothing that could be done.
+        StoreUnavailable: the store cannot be read or written; what was done until then is done.
+    """
+    if not desk.may_change:
+        raise Senseless("this console only reads; use `badge-bridge events redrive` where the store may be written")
+    form = {name: values[0] for name, values in (await read_form(request)).items()}
+    keys = (await read_form(request)).get("key", ())
+    then = form.get("with") == "then"
+    if len(keys) > MOST_PICKED:
+        raise Senseless(f"at most {MOST_PICKED:,} events are redriven at once", "key")
+    if keys:
+        told = await _each(desk, keys, then=then)
+        return _back_to(form, keys, redriven=told.count, left=told.left)
+    if form.get("all") != "1":
+        raise Senseless("no event was chosen: tick some, or redrive all that the search finds", "key")
+    return await _some_of(desk, read_search(form), form, then=then)
+
+
+async def _some_of(desk: Desk, search: Search, form: Mapping[str, str], *, then: bool) -> Response:
+    """The next events of a search."""
+    wanted = search.wanted(desk.rules, now=desk.clock())
+    if wanted.until is None:
+        raise Senseless("a search that is redriven ends at some moment: say until when", "until")
+    found, place = await _next(desk.store, wanted, read_place(form.get("before", "")))
+    told = await _each(desk, [one.key for one in found], then=then)
+    count = _number(form, "so_far") + told.count
+    left = _number(form, "left") + told.left
+    if place is None:
+        return _see(f"{HOME}/events", search.query(redriven=count, left=left))
+    go_on = {"before": written_place(place), "so_far": count, "left": left, "with": "then" if then else "now"}
+    return _see(f"{HOME}/redrive", search.query(**go_on))
+
+
+async def _next(
+    store: Store, wanted: Wanted, before: tuple[float, str] | None
+) -> tuple[Sequence[StoredEvent], tuple[float, str] | None]:
+    """Up to `AT_ONCE` events that a search redrives, and where to go on."""
+    found: list[StoredEvent] = []
+    place, pages = before, 0
+    while len(found) < AT_ONCE and pages * _PAGE < MOST_COUNTED:
+        page = await store.list(wanted, limit=AT_ONCE - len(found), before=place)
+        found += [one for one in page.events if one.state in TAKEN]
+        place, pages = page.more, pages + 1
+        if place is None:
+            break
+    return found, place
+
+
+async def _each(desk: Desk, keys: Sequence[str], *, then: bool) -> Redriven:
+    said: list[str] = []
+    for start in range(0, len(keys), _SIDE_BY_SIDE):
+        some = keys[start : start + _SIDE_BY_SIDE]
+        said += await asyncio.gather(*(redrive_one(desk.store, key, now=desk.clock(), then=then) for key in some))
+    return Redriven(said.count(""), len(said) - said.count(""))
+
+
+def _as_of(search: Search, now: float) -> Search:
+    """The search with an end, so that what comes in later is not of it, and with a beginning that stays."""
+    since = search.since or (iso(now - WITHIN[search.within]) if search.within in WITHIN else "")
+    return replace(search, since=since, within="", until=search.until or iso(now))
+
+
+def _back_to(form: Mapping[str, str], keys: Sequence[str], **told: int) -> Response:
+    """Where the form was: the event's own page, or the list with its search."""
+    if "back" not in form:
+        return _see(event_href(keys[0]), urlencode(told))
+    kept = [(name, value) for name, value in parse_qsl(form["back"]) if name in {*NAMES, "limit", "before"}]
+    return _see(f"{HOME}/events", urlencode([*kept, *told.items()]))
+
+
+def _see(path: str, query: str) -> Response:
+    return RedirectResponse(f"{path}?{query}", 303)
+
+
+def _number(given: Mapping[str, str], name: str) -> int:
+    text = given.get(name) or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Senseless(f"{name} must be a whole number", name)
+    return int(text)

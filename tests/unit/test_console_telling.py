@@ -1,0 +1,131 @@
+"""What the console says in words of an event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from badge_bridge.console.telling import came_of, ended, next_step
+from badge_bridge.events import Event, Leg
+from badge_bridge.outcomes import Outcome
+from badge_bridge.store.protocol import Attachment, Attempt, Pause, StoredEvent
+from support.operators import read_rules
+
+NOW = 1_795_345_200.0
+BADGES = {badge.code: badge for badge in read_rules().badges.values()}
+BADGED = Outcome(rule="missed call", result="badged", badge="bb_missedCall", owner="deal 41", activity=901)
+ROW = Attachment("pbx:1", "missed call", "main", "bb_missedCall", 2, 41, NOW, "", "{}", activity=901)
+
+
+def stored(state: str, **fields: Any) -> StoredEvent:
+    leg = Leg(call="7") if fields.pop("is_leg", False) else None
+    event = Event(id="1", source="pbx", provider="", type="call.missed", time=datetime.fromtimestamp(NOW, UTC), leg=leg)
+    given = {"reason": "", "attempts": 1, "failures": 0, "due": NOW, "lane": "", "settled_at": None, "rules_hash": ""}
+    return StoredEvent(
+        **{"key": "pbx:1", "event": event, "verified": "", "received_at": NOW, "state": state, **given, **fields}
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (stored("working"), "Being worked on."),
+        (stored("waiting", attempts=0), "Waits for its first attempt."),
+        (stored("waiting", is_leg=True), "Waits for the rest of its call."),
+        (stored("waiting", due=NOW + 90, reason="HTTP 500"), "Is tried again in 2 min: HTTP 500."),
+        (stored("waiting", due=NOW - 1), "Is due again now."),
+        (stored("waiting", lane="main", reason="no answer"), "Waits for main, which is paused: no answer."),
+        (stored("done", outcomes=(BADGED,)), "Badge Missed is on deal 41."),
+        (stored("done"), "Done."),
+        (stored("ignored", reason="no rule is for call.busy"), "No rule is for call.busy."),
+        (stored("dead", reason="the portal refused it"), "The portal refused it."),
+        (stored("joined", reason="judged as call.missed in pbx:2"), "Judged as call.missed in pbx:2."),
+        (stored("dead"), "Dead."),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.state,
+)
+def test_what_came_of_an_event_is_a_sentence(event: StoredEvent, said: str) -> None:
+    """Whoever was asked on the phone can read it out."""
+    assert came_of(event, [], BADGES, now=NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ({"result": "ensured"}, "Badge Missed exists in portal main."),
+        ({"result": "cleared", "reason": "activity 901 on deal 41 completed"}, "Badge Missed: activity 901 on deal 41 completed."),
+        ({"result": "cleared"}, "Badge Missed was taken off."),
+        ({"result": "badged", "badge": "bb_gone"}, "Badge bb_gone is on deal 41."),
+        ({"result": "failed", "reason": "no such card"}, "Missed call failed: no such card."),
+        ({"result": "ignored", "reason": "the condition is not true"}, "Done."),
+    ],
+)  # fmt: skip
+def test_outcome_of_a_rule_is_told_as_people_know_the_badge(outcome: dict[str, Any], said: str) -> None:
+    """By what is written on the card, or by its code where the rules file has no such badge any more."""
+    given = {"badge": "bb_missedCall", "portal": "main", "owner": "deal 41" if outcome["result"] == "badged" else ""}
+    told = Outcome(**{"rule": "missed call", **given, **outcome})
+    assert came_of(stored("done", outcomes=(told,)), [], BADGES, now=NOW) == said
+
+
+def test_badge_is_told_to_be_off_when_it_was_taken_off_since() -> None:
+    """What an attempt came to is not how the card is now."""
+    row = Attachment("pbx:1", "missed call", "main", "bb_missedCall", 2, 41, NOW, "", "{}", closed_at=NOW + 5)
+    event = stored("done", outcomes=(BADGED,))
+    assert came_of(event, [ROW], BADGES, now=NOW) == "Badge Missed is on deal 41."
+    assert came_of(event, [row], BADGES, now=NOW) == "Badge Missed was on deal 41, and was taken off since."
+
+
+def test_last_outcome_counts_when_a_rule_had_several() -> None:
+    """An event that was redriven says what came of it the last time."""
+    refused = Outcome(rule="missed call", result="failed", reason="refused", attempt=1)
+    assert came_of(stored("done", outcomes=(refused, BADGED)), [], BADGES, now=NOW) == "Badge Missed is on deal 41."
+
+
+def test_pause_tells_until_when_and_what_to_do_when_an_event_waits_for_it() -> None:
+    """The reason is the portal's, without the mark of the credential."""
+    pause = Pause("main/crm.item.list", NOW + 300, 2, "ACCESS: the right is missing [refused credential 3fa9c1d2]")
+    said = next_step(stored("waiting", lane="main/crm.item.list"), pause, now=NOW)
+    assert "that is tried in 5 min" in said
+    assert "The right is missing." in said
+    assert "`badge-bridge doctor --portal main`" in said
+    assert "3fa9c1d2" not in said
+
+
+@pytest.mark.parametrize(
+    ("event", "part"),
+    [
+        (stored("dead"), "redrive it"),
+        (stored("ignored"), "which part of its condition failed"),
+        (stored("joined"), "the event that its legs were joined to"),
+        (stored("working"), "in a moment"),
+        (stored("waiting", due=NOW + 12), "by itself in 12 s"),
+        (stored("waiting", due=NOW - 3600), "see that `serve` runs"),
+        (stored("waiting", is_leg=True, due=NOW + 40), "in 40 s at the latest"),
+        (stored("done"), ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.state,
+)
+def test_next_step_is_told_when_something_is_left_to_do(event: StoredEvent, part: str) -> None:
+    """Nobody has to know the states to know what to do."""
+    said = next_step(event, None, now=NOW)
+    assert part in said
+    assert bool(said) == bool(part)
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "said"),
+    [
+        ("done", "", "Done."),
+        ("ignored", "no rule", "Ignored: no rule."),
+        ("waiting", "HTTP 500", "HTTP 500."),
+        ("waiting", "", "It is tried again."),
+        ("working", "", "Under way."),
+        ("lost", "", "Whoever worked on it vanished, or took too long; somebody else has taken it up."),
+        ("given back", "", "The process that worked on it was stopped; it was due again at once."),
+    ],
+)
+def test_end_of_an_attempt_is_a_sentence(result: str, reason: str, said: str) -> None:
+    """Also where it has no end."""
+    assert ended(Attempt(1, NOW, None, result, reason, ())) == said
