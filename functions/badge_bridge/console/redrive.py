@@ -130,10 +130,10 @@ async def _some_of(desk: Desk, search: Search, form: Mapping[str, str], *, then:
     wanted = search.wanted(desk.rules, now=desk.clock())
     if wanted.until is None:
         raise Senseless("a search that is redriven ends at some moment: say until when", "until")
+    before = Redriven(_number(form, "so_far"), _number(form, "left"))
     found, place = await _next(desk.store, wanted, read_place(form.get("before", "")))
     told = await _each(desk, [one.key for one in found], then=then)
-    count = _number(form, "so_far") + told.count
-    left = _number(form, "left") + told.left
+    count, left = before.count + told.count, before.left + told.left
     if place is None:
         return _see(f"{HOME}/events", search.query(redriven=count, left=left))
     go_on = {"before": written_place(place), "so_far": count, "left": left, "with": "then" if then else "now"}
