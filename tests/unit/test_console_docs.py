@@ -1,0 +1,51 @@
+"""What the README says of the console's JSON is what the pages have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from badge_bridge.console.paths import API
+from badge_bridge.console.redrive import AT_ONCE, MOST_COUNTED
+from badge_bridge.console.searching import NAMES, WITHIN, Search
+from badge_bridge.store.memory import MemoryStore
+from support.operators import Clock, Console, received
+
+README = Path(__file__).parents[2] / "README.md"
+NOW = 1_795_345_200.0
+
+
+def section() -> str:
+    return README.read_text("utf-8").partition("### The JSON of its pages\n")[2].partition("\n## ")[0]
+
+
+def documented(path: str) -> str:
+    (row,) = re.findall(rf"^\| `{re.escape(path)}` \| (.*) \|$", section(), re.MULTILINE)
+    return str(row)
+
+
+async def test_readme_has_every_field_of_a_twin() -> None:
+    """Whoever writes a script against it need not look into the code."""
+    store = MemoryStore()
+    await store.open()
+    await received(store, "pbx:1", at=NOW, caller="+4930901820")
+    console = Console(store, Clock(NOW))
+    async with console.operator() as browser:
+        for path in ("/events.json", "/events/KEY.json", "/redrive.json"):
+            told = (await browser.get(f"{API}{path.replace('KEY', 'pbx:1')}")).json()
+            missing = [name for name in told if f"`{name}`" not in documented(path)]
+            assert missing == [], path
+
+
+def test_readme_has_every_parameter_of_a_search() -> None:
+    """And what each may be."""
+    assert {one.name for one in fields(Search)} == set(NAMES)
+    assert [name for name in (*NAMES, *WITHIN) if f"`{name}`" not in section()] == []
+
+
+def test_readme_has_the_bounds_of_a_redrive() -> None:
+    """How many are counted, and how many are done at once."""
+    text = README.read_text("utf-8")
+    assert f"at most {MOST_COUNTED:,} are" in text
+    assert f"does the next {AT_ONCE:,}, newest first" in text
