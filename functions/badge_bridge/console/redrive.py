@@ -38,7 +38,7 @@ AT_ONCE = 1000
 MOST_PICKED = 1000
 """Events that are ticked."""
 
-MOST_COUNTED = 5000
+MOST_COUNTED = 2000
 """Events that are looked at to say how many there are."""
 
 TAKEN: Sequence[State] = ("dead", "ignored", "done")

@@ -1,0 +1,98 @@
+"""How long the console's pages take over a long history: `python tests/bench/console_pages.py [--events 1000000]
+[--rounds 20]`.
+
+Each page and its JSON twin are asked for again and again, in this process and one at a time, of other customers and days
+each time. Printed are the median and the slowest in milliseconds, as the listener for operators would send them, and the
+size of the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import httpx
+
+from badge_bridge.console.rendering import event_href
+from badge_bridge.store.sqlite import SqliteStore
+from bench.speed.figures import percentile
+from bench.speed.history import CUSTOMERS, DAY, fill
+from support.operators import RULES, Clock, Console
+
+MOST = 300.0
+"""Milliseconds that a page may take."""
+
+
+def pages(chance: random.Random, keys: list[str], newest: float) -> Iterator[tuple[str, str]]:
+    """What an operator asks for, by name."""
+    customer = f"030 {23_000_000 + chance.randrange(CUSTOMERS)}"
+    day = datetime.fromtimestamp(newest - chance.uniform(1, 15) * DAY, UTC)
+    until = datetime.fromtimestamp(day.timestamp() + DAY, UTC)
+    yield "events", "/events"
+    yield "of a customer", f"/events?phone={customer}"
+    yield "of a customer and a rule", f"/events?phone={customer}&rule=missed+call"
+    yield "that are done, of a day", f"/events?state=done&since={day:%Y-%m-%dT%H:%M}&until={until:%Y-%m-%dT%H:%M}"
+    yield "that failed, which none is", "/events?result=failed&rule=missed+call"
+    yield "that are dead, which none is", "/events?state=dead"
+    yield "one event", event_href(chance.choice(keys)).removeprefix("/console")
+    yield "about to redrive a day", f"/redrive?since={day:%Y-%m-%dT%H:%M}&until={until:%Y-%m-%dT%H:%M}"
+    yield "about to redrive all", "/redrive"
+
+
+async def ask(browser: httpx.AsyncClient, store: SqliteStore, rounds: int, newest: float) -> None:
+    chance = random.Random(1)  # noqa: S311 - no secret
+    keys = [one.key for one in (await store.list(limit=1000)).events]
+    taken: dict[str, list[float]] = defaultdict(list)
+    size: dict[str, int] = {}
+    for _ in range(rounds):
+        for name, path in pages(chance, keys, newest):
+            place, _, query = path.partition("?")
+            for what, address in (("", f"/console{path}"), (" (JSON)", f"/console/api/v1{place}.json?{query}")):
+                since = time.perf_counter()
+                answer = await browser.get(address)
+                taken[name + what].append((time.perf_counter() - since) * 1000)
+                answer.raise_for_status()
+                size[name + what] = len(answer.content)
+    print(f"{'page':40}{'median ms':>10}{'slowest ms':>12}{'KB':>8}")
+    for name, values in taken.items():
+        slow = "" if max(values) < MOST else "   slower than it may be"
+        print(f"{name:40}{percentile(values, 50):10.1f}{max(values):12.1f}{size[name] / 1000:8.1f}{slow}")
+
+
+async def run(path: Path, events: int, rounds: int) -> None:
+    since = time.perf_counter()
+    await fill(path, events, customers=min(CUSTOMERS, events))
+    print(f"{events:,} events, {path.stat().st_size / 1e6:,.0f} MB, made in {time.perf_counter() - since:.0f} s")
+    store = SqliteStore(path)
+    await store.open()
+    try:
+        (latest,) = (await store.list(limit=1)).events
+        console = Console(store, Clock(latest.received_at + 60), rules=RULES)
+        async with console.operator() as browser:
+            await ask(browser, store, rounds, latest.received_at)
+    finally:
+        await store.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000, help="a multiple of 20,000, or fewer")
+    parser.add_argument("--rounds", type=int, default=20, help="how often each page is asked for")
+    parser.add_argument("--folder", type=Path, help="where to put the file; the disk that is measured")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        asyncio.run(run(Path(folder, "state.db"), arguments.events, arguments.rounds))
+
+
+if __name__ == "__main__":
+    main()
