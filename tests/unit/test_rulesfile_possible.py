@@ -165,7 +165,7 @@ conditions = st.recursive(
 def made_up(number: int) -> Event:
     """An event of values that conditions name, and of others."""
     chosen = Random(number)  # noqa: S311 - test data
-    found = {
+    found: dict[str, object] = {
         name: chosen.choice([*TEXTS, *NUMBERS, 1.5, 2.5, 7.25, True, False, None, [], {}, "z", "+49301"])
         for name in ("x", "y")
         if chosen.random() < 0.8
