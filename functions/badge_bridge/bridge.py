@@ -212,7 +212,7 @@ async def open_bridge(
 
 def _lasting(clock: Callable[[], float], steady: Callable[[], float], stopwatch: Callable[[], float]) -> Lasting:
     return Lasting(
-        meters=Meters(),
+        meters=Meters(clock),
         precedence=Precedence(clock=stopwatch),
         doubts=Doubts(clock=clock, steady=steady, budget=BUDGET),
         bodies=BodyBudget(),

@@ -4,18 +4,25 @@ Passed in as clocks are, and touched in one event loop only, so nothing is locke
 library's takes twice to five times as long, and a function that shows no metrics imports nothing for them. A label is a
 name of the rules file or a word of ours, never what came over the wire, so that nobody outside can add series.
 
+Of what a person asks "when?" about, the latest is kept beside the counts (`Answer`, `Refusal`); that is for pages, and
+shown by no metric.
+
 Names are what Prometheus shows, without the prefix and, of counters, without `_total`.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-__all__ = ["Counter", "Histogram", "Labels", "Meters", "Series", "kind"]
+from badge_bridge.errors import NotFound
+
+__all__ = ["Answer", "Counter", "Histogram", "Labels", "Meters", "Refusal", "Series", "kind"]
 
 Labels = tuple[str, ...]
 
@@ -102,10 +109,47 @@ REFUSALS = ("unauthenticated", "malformed", "body_too_large", "store_unavailable
 """Why a source may refuse deliveries, as far as somebody is woken by it or looks for it; there are more."""
 
 
-class Meters:
-    """All of them."""
+LATEST = 20
+"""Answers of a portal that are remembered."""
 
-    def __init__(self) -> None:
+_LONGEST = 500
+"""Characters of what is said of a refusal: a sender may have put anything into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one request to a portal came to: `ok` or the kind of error, with what it says."""
+
+    at: float
+    """Unix seconds."""
+    result: str
+    seconds: float
+    commands: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a delivery was not accepted: the kind of error, and what our log says."""
+
+    at: float
+    kind: str
+    reason: str
+
+
+class Meters:
+    """All of them. `clock` returns unix seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.since = clock()
+        """When counting began, in unix seconds."""
+        self.answers: dict[str, deque[Answer]] = {}
+        """The latest of each portal, oldest first."""
+        self.errors: dict[str, Answer] = {}
+        """The latest of each portal that somebody should know about."""
+        self.refusals: dict[str, Refusal] = {}
+        """The latest of each source; of those that are not configured under an empty name."""
         self.received = Counter(
             "events_received",
             "Events by what became of them: accepted, duplicate, or fetched where no delivery had told of them.",
@@ -162,6 +206,24 @@ class Meters:
             "Times that the rules file was read again: reloaded, unchanged, or refused for its mistakes.",
             ("result",),
         )
+
+    def answered(self, portal: str, methods: Sequence[str], *, seconds: float, error: BaseException | None) -> None:
+        """Count a request with the methods that it called, and what it came to."""
+        result = "ok" if error is None else kind(error)
+        self.requests.add(portal, result)
+        self.answering.observe(seconds, portal)
+        self.together.observe(len(methods), portal)
+        for method in methods:
+            self.commands.add(portal, method)
+        answer = Answer(self._clock(), result, seconds, len(methods), "" if error is None else str(error))
+        self.answers.setdefault(portal, deque(maxlen=LATEST)).append(answer)
+        if error is not None and not isinstance(error, NotFound):  # whoever asks whether there is a badge hears that
+            self.errors[portal] = answer
+
+    def refuse(self, source: str, error: BaseException) -> None:
+        """Count a delivery that was not accepted; `source` is empty where it is not configured."""
+        self.refused.add(source, kind(error))
+        self.refusals[source] = Refusal(self._clock(), kind(error), str(error)[:_LONGEST])
 
     def counters(self) -> Iterable[Counter]:
         return [one for one in vars(self).values() if isinstance(one, Counter)]

@@ -32,7 +32,6 @@ from badge_bridge.errors import (
     UnknownSource,
     UnsupportedMediaType,
 )
-from badge_bridge.meters import kind
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.observability.trace import bind_request
 from badge_bridge.probes import HEALTH, PROBES, Probed, health, probe
@@ -129,11 +128,11 @@ async def _refusing(name: str, answer: Awaitable[Response], bridge: Front) -> Re
     except DeliveryRefused as refusal:
         # A source that is not configured has a name that only its sender knows: it is nothing for our log.
         known = "" if isinstance(refusal, UnknownSource) else name
-        bridge.accepting.meters.refused.add(known, kind(refusal))
+        bridge.accepting.meters.refuse(known, refusal)
         log_accept(source=known, result="refused", status=refusal.status, reason=str(refusal))
         return _refusal(refusal)
     except StoreUnavailable as error:
-        bridge.accepting.meters.refused.add(name, kind(error))
+        bridge.accepting.meters.refuse(name, error)
         log_accept(source=name, result="refused", status=503, reason=str(error))
         return _come_back("cannot store anything now, please send again")
 

@@ -15,6 +15,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -66,6 +67,18 @@ async def test_draw_lets_no_more_than_burst_through_when_nobody_asked_for_long(s
     await draws(store, 3)
 
     assert await draws(store, 7, now=NOW + 86_400) == [0.0] * 5 + [0.5, 0.5]
+
+
+async def test_level_says_what_has_not_drained_when_somebody_looks(store: Store) -> None:
+    """A look at a bucket counts nothing in it, finds it emptier the later it comes, and never fuller than it is."""
+    limit: dict[str, Any] = {"rate": 2.0, "burst": 5}
+    assert await store.level("main", now=NOW, **limit) == 0.0
+    await draws(store, 4)
+
+    assert [await store.level("main", now=NOW + seconds, **limit) for seconds in (0, 0.5, 60)] == [4.0, 3.0, 0.0]
+    assert await store.level("other", now=NOW, **limit) == 0.0
+    assert await store.level("main", now=NOW - 1, **limit) == 4.0
+    assert await draws(store, 2) == [0.0, 0.5]
 
 
 async def test_draw_keeps_buckets_apart_when_names_differ(store: Store) -> None:

@@ -37,6 +37,10 @@ class LeakyBuckets:
         self.drawn += 1
         return 0.0
 
+    async def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        level, at = self.levels.get(bucket, (0.0, now))
+        return min(float(burst), max(0.0, level - max(0.0, now - at) * rate))
+
 
 def fullest_bucket(arrivals: Iterable[float], rate: float = 2.0) -> float:
     """The most requests that a portal's bucket held that were to arrive at these seconds, as the portal counts them."""

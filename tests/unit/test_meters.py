@@ -7,8 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from badge_bridge.errors import BodyTooLarge, OutcomeUnknownAndPaused
-from badge_bridge.meters import Histogram, Meters, kind
+from badge_bridge.errors import BodyTooLarge, NotFound, OutcomeUnknownAndPaused, PortalUnreachable, Unauthenticated
+from badge_bridge.meters import LATEST, Histogram, Meters, Refusal, kind
 from badge_bridge.portal import InboundWebhook, Portal, open_portal
 from badge_bridge.portal.limits import Limiter
 from badge_bridge.store.memory import MemoryStore
@@ -76,3 +76,30 @@ def test_portal_requests_are_counted_with_what_they_carry_and_wait_for() -> None
     # Room for two at once; the third finds what 0.4 s have let out.
     assert meters.waiting.series["main",].cumulative[-1] == 3
     assert meters.waiting.series["main",].sum == pytest.approx(0.6, abs=0.01)
+
+
+def test_latest_answers_of_a_portal_are_remembered_with_when_they_came() -> None:
+    """So many and no more; and of errors the last, however many good answers came after it, and none that is usual."""
+    moments = iter(range(1000))
+    meters = Meters(lambda: float(next(moments)))
+    said = PortalUnreachable("portal main: no connection", portal="main", method="crm.item.list")
+    missing = NotFound("there is no such badge", portal="main", method="crm.activity.badge.get")
+    meters.answered("main", ["crm.item.list"], seconds=0.5, error=said)
+    for _ in range(LATEST):
+        meters.answered("main", ["crm.item.list"] * 3, seconds=0.1, error=None)
+    meters.answered("main", ["crm.activity.badge.get"], seconds=0.1, error=missing)
+    answers = meters.answers["main"]
+    assert len(answers) == LATEST
+    assert (answers[0].result, answers[0].commands, answers[-1].result) == ("ok", 3, "not_found")
+    assert meters.errors["main"].error == "portal main: no connection"
+    assert (meters.since, meters.errors["main"].at) == (0.0, 1.0)
+
+
+def test_latest_refusal_of_a_source_is_remembered_and_not_without_end() -> None:
+    """Somebody who looks learns why the last delivery was refused; a sender who says much is cut short."""
+    meters = Meters(lambda: 7.0)
+    meters.refuse("pbx", BodyTooLarge("x" * 1000))
+    assert len(meters.refusals["pbx"].reason) == 500
+    meters.refuse("pbx", Unauthenticated("the signature is another one"))
+    assert meters.refusals["pbx"] == Refusal(7.0, "unauthenticated", "the signature is another one")
+    assert meters.refused.values == {("pbx", "body_too_large"): 1, ("pbx", "unauthenticated"): 1}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.portal.limits import Limiter, usable
+from badge_bridge.portal.limits import Filled, Limiter, usable
+from badge_bridge.store.memory import MemoryStore
 from support.portals import LeakyBuckets
 
 
@@ -91,6 +92,17 @@ async def test_nobody_is_admitted_when_the_store_is_unavailable() -> None:
 
     with pytest.raises(StoreUnavailable):
         await limiter(Broken(), Time()).admitted()
+
+
+async def test_limit_says_how_full_it_is_when_somebody_looks() -> None:
+    """What was drawn shows, drains, and is shown together with what fits."""
+    time, store = Time(), MemoryStore()
+    await store.open()
+    ours = limiter(store, time)
+    for _ in range(4):
+        await ours.admitted()
+    time.now += 1
+    assert await ours.filled() == Filled(requests=2.0, burst=50, rate=2)
 
 
 @pytest.mark.parametrize(("burst", "used"), [(1, 1), (2, 1), (50, 48), (250, 240)])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.errors import AccessRefused, PortalError, PortalUnreachable, StoreUnavailable
-from badge_bridge.meters import Meters, kind
+from badge_bridge.meters import Meters
 from badge_bridge.portal.answers import Reply, read
 from badge_bridge.portal.commands import Departure
 from badge_bridge.portal.credentials import Credential
@@ -110,7 +110,7 @@ class Courier:
         except PortalError as error:
             seconds = departure.returns()
             departure.record(said_by(error), seconds)
-            self._count(departure, kind(error), seconds)
+            self._count(departure, error, seconds)
             raise
         seconds = departure.returns()
         meaning: Reply | PortalError
@@ -118,15 +118,12 @@ class Courier:
             meaning = read(answer, portal=self._portal, method=method, credential=credential)
         except PortalError as error:
             meaning = error
-        self._count(departure, "ok" if isinstance(meaning, Reply) else kind(meaning), seconds)
+        self._count(departure, None if isinstance(meaning, Reply) else meaning, seconds)
         return Carried(answer, credential, meaning, seconds)
 
-    def _count(self, departure: Departure, result: str, seconds: float) -> None:
-        self._meters.requests.add(self._portal, result)
-        self._meters.answering.observe(seconds, self._portal)
-        self._meters.together.observe(len(departure.commands), self._portal)
-        for command in departure.commands:
-            self._meters.commands.add(self._portal, command.method)
+    def _count(self, departure: Departure, error: PortalError | None, seconds: float) -> None:
+        methods = [command.method for command in departure.commands]
+        self._meters.answered(self._portal, methods, seconds=seconds, error=error)
 
     async def _current(self, method: str) -> Credential:
         try:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["BURST", "RATE", "Buckets", "Limiter", "usable"]
+__all__ = ["BURST", "RATE", "Buckets", "Filled", "Limiter", "usable"]
 
 RATE = 2.0
 """Requests a second that leave the bucket of every plan but Enterprise, which has 5 (Bitrix24 docs, "Limits")."""
@@ -31,11 +32,21 @@ class Buckets(Protocol):
     """The part of the store that counts; see `store/protocol.py`."""
 
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float: ...
+    async def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float: ...
 
 
 def usable(burst: int) -> int:
     """How much of a portal's burst is used, so that the time that requests take on their way does no harm."""
     return max(1, burst - -(-burst // _UNUSED))
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """How a bucket stands: how many requests it holds, how many of them fit, and how many leave it a second."""
+
+    requests: float
+    burst: int
+    rate: float
 
 
 class Limiter:
@@ -74,3 +85,13 @@ class Limiter:
                 return
             # A full bucket is empty after this time, whatever a clock that jumped has made of the level.
             await self._sleep(max(_SHORTEST_SLEEP, min(wait, self._burst / self._rate)))
+
+    async def filled(self) -> Filled:
+        """How the bucket stands, with what other processes have counted; counts nothing.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        now = self._clock()
+        requests = await self._store.level(self._bucket, now=now, rate=self._rate, burst=self._burst)
+        return Filled(requests, self._burst, self._rate)

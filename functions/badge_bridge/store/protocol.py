@@ -435,6 +435,9 @@ class Store(Forgetting, Protocol):
         drain a full bucket.
         """
 
+    async def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        """How many requests the bucket holds now, for those who look and draw nothing."""
+
     async def note(self, name: str) -> Note | None:
         """A note, or None where nothing was ever written under this name."""
 

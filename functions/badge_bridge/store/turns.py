@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from badge_bridge.store.clock import reached
 from badge_bridge.store.protocol import LONGEST_LEASE
 
-__all__ = ["EMPTY", "Hold", "Level", "drawn", "held"]
+__all__ = ["EMPTY", "Hold", "Level", "drawn", "held", "left_in"]
 
 _SHORTEST_WAIT = 0.001
 """Seconds. Adding less to a moment of today may not change it, and whoever waits would ask again at the same moment."""
@@ -39,13 +39,23 @@ def drawn(level: Level, *, now: float, rate: float, burst: int) -> tuple[Level, 
     has to be written down as well: it corrects a moment that is further ahead than a full bucket takes to drain, and
     corrected anew each time, that moment would never come.
     """
-    # Where the clock was set back, what it has shown twice drains once: no limit is exceeded by setting a clock.
-    start = min(level.at, now + burst / rate)
-    left = max(0.0, level.requests - max(0.0, now - start) * rate)
+    start = _drains_from(level, now=now, rate=rate, burst=burst)
+    left = left_in(level, now=now, rate=rate, burst=burst)
     if left + 1 <= burst:
         return Level(left + 1, max(start, now)), 0.0
     wait = max(0.0, start - now) + (left + 1 - burst) / rate
     return Level(level.requests, start), max(wait, _SHORTEST_WAIT)
+
+
+def left_in(level: Level, *, now: float, rate: float, burst: int) -> float:
+    """How many requests have not drained by `now`."""
+    start = _drains_from(level, now=now, rate=rate, burst=burst)
+    return max(0.0, level.requests - max(0.0, now - start) * rate)
+
+
+def _drains_from(level: Level, *, now: float, rate: float, burst: int) -> float:
+    # Where the clock was set back, what it has shown twice drains once: no limit is exceeded by setting a clock.
+    return min(level.at, now + burst / rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from badge_bridge.store.firestore.database import Database
 from badge_bridge.store.firestore.documents import BUCKETS, HOLDS, NOTES, document_id
 from badge_bridge.store.records import plain
-from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held
+from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held, left_in
 
 __all__ = ["Shared"]
 
@@ -22,11 +22,15 @@ class Shared:
 
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
         def decide(before: _Fields) -> tuple[_Fields, float]:
-            level = Level(before["requests"], before["at"]) if before else EMPTY
-            after, wait = drawn(level, now=now, rate=rate, burst=burst)
+            after, wait = drawn(_level(before), now=now, rate=rate, burst=burst)
             return {"requests": float(after.requests), "at": float(after.at)}, wait
 
         return await self._database.change(self._database.document(BUCKETS, document_id(plain(bucket))), decide)
+
+    async def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        document = self._database.document(BUCKETS, document_id(plain(bucket)))
+        found = await self._database.read([document])
+        return left_in(_level(found.get(document.path)), now=now, rate=rate, burst=burst)
 
     async def write_note(self, name: str, text: str, *, version: int) -> bool:
         after = {"name": plain(name), "text": plain(text), "version": version + 1}
@@ -57,3 +61,7 @@ class Shared:
             return (None, True) if is_his else (before, False)
 
         return await self._database.change(self._database.document(HOLDS, document_id(plain(name))), decide)
+
+
+def _level(fields: _Fields) -> Level:
+    return Level(fields["requests"], fields["at"]) if fields else EMPTY

@@ -205,6 +205,9 @@ class FirestoreStore:
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
         return await (await self._loaded()).shared.draw(bucket, now=now, rate=rate, burst=burst)
 
+    async def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        return await (await self._loaded()).shared.level(bucket, now=now, rate=rate, burst=burst)
+
     async def note(self, name: str) -> Note | None:
         return await self._inbox.note(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from badge_bridge.holding import LASTING
 from badge_bridge.store.protocol import Note
 from badge_bridge.store.records import plain
-from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held
+from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held, left_in
 
 __all__ = ["Shared"]
 
@@ -23,6 +23,9 @@ class Shared:
         level = self._levels.get(bucket, EMPTY)
         self._levels[bucket], wait = drawn(level, now=now, rate=rate, burst=burst)
         return wait
+
+    def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        return left_in(self._levels.get(plain(bucket), EMPTY), now=now, rate=rate, burst=burst)
 
     def note(self, name: str) -> Note | None:
         return self._notes.get(plain(name))

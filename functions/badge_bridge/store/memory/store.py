@@ -321,6 +321,10 @@ class MemoryStore:
         self._must_be_open()
         return self._shared.draw(bucket, now=now, rate=rate, burst=burst)
 
+    async def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        self._must_be_open()
+        return self._shared.level(bucket, now=now, rate=rate, burst=burst)
+
     async def note(self, name: str) -> Note | None:
         self._must_be_open()
         return self._shared.note(name)

@@ -11,9 +11,9 @@ import sqlite3
 from badge_bridge.holding import LASTING
 from badge_bridge.store.protocol import Note
 from badge_bridge.store.sqlite import sql
-from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held
+from badge_bridge.store.turns import EMPTY, Hold, Level, drawn, held, left_in
 
-__all__ = ["draw", "hold", "let_all_go", "let_go", "note", "write_note"]
+__all__ = ["draw", "hold", "let_all_go", "let_go", "level", "note", "write_note"]
 
 
 _BEHIND_LASTING = LASTING[:-1] + chr(ord(LASTING[-1]) + 1)
@@ -21,12 +21,20 @@ _BEHIND_LASTING = LASTING[:-1] + chr(ord(LASTING[-1]) + 1)
 
 
 def draw(connection: sqlite3.Connection, bucket: str, now: float, rate: float, burst: int) -> float:
-    row = connection.execute(sql.LEVEL, (bucket,)).fetchone()
-    before = Level(*row) if row else EMPTY
-    level, wait = drawn(before, now=now, rate=rate, burst=burst)
-    if level != before:  # a refusal seldom changes anything, and what changes nothing waits for no disk
-        connection.execute(sql.SET_LEVEL, (bucket, level.requests, level.at))
+    before = _stored_level(connection, bucket)
+    after, wait = drawn(before, now=now, rate=rate, burst=burst)
+    if after != before:  # a refusal seldom changes anything, and what changes nothing waits for no disk
+        connection.execute(sql.SET_LEVEL, (bucket, after.requests, after.at))
     return wait
+
+
+def level(connection: sqlite3.Connection, bucket: str, now: float, rate: float, burst: int) -> float:
+    return left_in(_stored_level(connection, bucket), now=now, rate=rate, burst=burst)
+
+
+def _stored_level(connection: sqlite3.Connection, bucket: str) -> Level:
+    row = connection.execute(sql.LEVEL, (bucket,)).fetchone()
+    return Level(*row) if row else EMPTY
 
 
 def note(connection: sqlite3.Connection, name: str) -> Note | None:

@@ -244,6 +244,9 @@ class SqliteStore:
     async def draw(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
         return await self._write(lambda connection: shared.draw(connection, plain(bucket), now, rate, burst))
 
+    async def level(self, bucket: str, *, now: float, rate: float, burst: int) -> float:
+        return await self._read(lambda connection: shared.level(connection, plain(bucket), now, rate, burst))
+
     async def note(self, name: str) -> Note | None:
         return await self._read(lambda connection: shared.note(connection, plain(name)))
 
