@@ -24,7 +24,18 @@ from badge_bridge.sources.legs import MOST_LEGS, judged_identity
 from badge_bridge.sources.receiving import find, read
 from badge_bridge.store.protocol import Store, StoredEvent
 
-__all__ = ["DeliveryExplained", "EventExplained", "Explanation", "Made", "explain_deliveries", "explain_stored"]
+__all__ = [
+    "DeliveryExplained",
+    "EventExplained",
+    "Explanation",
+    "Made",
+    "explain_deliveries",
+    "explain_stored",
+    "judge_deliveries",
+    "judge_stored",
+    "known_among",
+    "legs_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,32 +109,67 @@ async def explain_deliveries(
     """Explain deliveries, each with the name of its source. Those that tell of one call are judged together. `weighed`
     as in `explain_rules`.
     """
+    explanation = judge_deliveries(rules, sources, deliveries, weighed=weighed)
+    return explanation if store is None else replace(explanation, known=await known_among(explanation, store))
+
+
+def judge_deliveries(
+    rules: RulesFile,
+    sources: Mapping[str, Source[Any]],
+    deliveries: Sequence[tuple[str, Delivery]],
+    *,
+    weighed: int | None = None,
+) -> Explanation:
+    """As `explain_deliveries`, without a look at what is stored: nothing is waited for, so that a thread may do it."""
     seen: set[str] = set()
     told = [_explain_delivery(sources, name, delivery, seen) for name, delivery in deliveries]
     events = _judged([(one.delivery.received_at, made) for one in told for made in one.made], rules, weighed)
-    known = None
-    if store is not None:
-        keys = {made.key for one in told for made in one.made} | {one.key for one in events}
-        known = {key: stored for key in keys if (stored := await store.get(key)) is not None}
-    return Explanation(rules, deliveries=told, events=events, known=known)
+    return Explanation(rules, deliveries=told, events=events)
+
+
+async def known_among(explanation: Explanation, store: Store) -> Mapping[str, StoredEvent]:
+    """Which of the events that were made the store has already, by key.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    keys = {made.key for one in explanation.deliveries for made in one.made}
+    keys |= {one.key for one in explanation.events}
+    return {key: stored for key in keys if (stored := await store.get(key)) is not None}
 
 
 async def explain_stored(
     rules: RulesFile, stored: StoredEvent, *, store: Store, weighed: int | None = None
 ) -> Explanation:
     """Explain a stored event by the rules of now. Of a leg, the whole call is explained, as far as it is told yet."""
+    explanation = judge_stored(rules, stored, legs=await legs_of(stored, store), weighed=weighed)
+    (explained,) = explanation.events
+    return replace(explanation, events=[replace(explained, cards=await on_cards(store, explained.key))])
+
+
+async def legs_of(stored: StoredEvent, store: Store) -> Sequence[LegEvent]:
+    """The legs of a stored event's call, as far as it is told yet; none where it is no call of legs.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
     event = stored.event
-    legs: Sequence[LegEvent] = ()
-    if event.leg is not None or "legs" in event.data:
-        one = event if event.leg else event.model_copy(update={"leg": Leg(call=event.id)})
-        found = await store.related(call_join(one), limit=MOST_LEGS)
-        told = sorted(found, key=lambda leg: leg.received_at)
-        legs = [LegEvent(leg.key, leg.received_at, leg.event) for leg in told if leg.event.leg is not None]
-    if event.leg is not None:
+    if event.leg is None and "legs" not in event.data:
+        return ()
+    one = event if event.leg else event.model_copy(update={"leg": Leg(call=event.id)})
+    found = await store.related(call_join(one), limit=MOST_LEGS)
+    told = sorted(found, key=lambda leg: leg.received_at)
+    return [LegEvent(leg.key, leg.received_at, leg.event) for leg in told if leg.event.leg is not None]
+
+
+def judge_stored(
+    rules: RulesFile, stored: StoredEvent, *, legs: Sequence[LegEvent], weighed: int | None = None
+) -> Explanation:
+    """As `explain_stored`, with the `legs_of` it, and without its cards: nothing is waited for."""
+    if stored.event.leg is not None:
         (explained,) = _judged([(leg.received_at, Made(leg.key, leg.event)) for leg in legs], rules, weighed)
     else:
-        explained = _explained(stored.key, event, rules, weighed, legs)
-    explained = replace(explained, cards=await on_cards(store, explained.key))
+        explained = _explained(stored.key, stored.event, rules, weighed, legs)
     return Explanation(rules, stored=stored, events=[explained])
 
 

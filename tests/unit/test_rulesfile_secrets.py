@@ -12,10 +12,12 @@ from badge_bridge.errors import BridgeError, RulesError
 from badge_bridge.rulesfile import Draft, RulesFile, parse, read_file
 from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.rulesfile.secrets import Known
+from badge_bridge.sources import OPTIONS
 from support.option_models import ENVIRON, PROVIDERS
 
 DATA = Path(__file__).parents[1] / "data" / "rules"
 SMALLEST = (DATA / "smallest.yaml").read_text("utf-8")
+HOOK = "https://acme.bitrix24.com/rest/7/s3cr3tw0rd/"
 
 
 def rules(text: str, **environ: str) -> RulesFile:
@@ -226,3 +228,38 @@ def test_name_of_a_source_is_checked_when_secrets_are_not_known(name: str) -> No
     text = SMALLEST.replace("  reception:\n", f"  {name}:\n")
     with pytest.raises(RulesError, match="a source's name is part of a URL"):
         parse(text, "r", providers=PROVIDERS, environ=None)
+
+
+SHOP = """
+portals:
+  main: {webhook: "${WEBHOOK}"}
+sources:
+  shop:
+    provider: generic
+    verify: {scheme: bearer}
+    secrets: ["${SECRET}"]
+    event: {type: body.type, id: body.id}
+    country: "${COUNTRY}"
+badges:
+  sold: {title: Shop, value: Sold, type: success}
+rules:
+  - {name: sold, on: order.paid, badge: sold}
+"""
+
+
+def test_other_options_of_a_source_are_as_written_when_a_placeholder_is_no_value_of_one() -> None:
+    """A country from the environment is not known without it; the source can still be looked at, and warns as ever."""
+    loaded = parse(SHOP, "r", providers=OPTIONS, environ=None)
+    options = loaded.sources["shop"]
+    assert isinstance(options, OPTIONS["generic"])
+    assert (options.country, options.secrets[0].get_secret_value()) == (None, "${UNKNOWN}")  # type: ignore[attr-defined]
+    known = parse(SHOP, "r", providers=OPTIONS, environ={"WEBHOOK": HOOK, "SECRET": "s" * 20, "COUNTRY": "DE"})
+    assert [str(one) for one in loaded.cautions] == [str(one) for one in known.cautions]
+
+
+def test_source_is_named_and_no_more_when_a_placeholder_stands_where_a_value_must() -> None:
+    """What says how a source verifies cannot be made up, and nothing is concluded from it."""
+    text = SHOP.replace("verify: {scheme: bearer}", 'verify: "${VERIFY}"')
+    loaded = parse(text, "r", providers=OPTIONS, environ=None)
+    assert list(loaded.sources) == ["shop"]
+    assert loaded.cautions == ()

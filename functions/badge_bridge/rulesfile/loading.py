@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -44,6 +45,12 @@ class Draft:
             self.document: Document = read(self._content, filename)
         except RulesError as error:
             raise RulesError(with_unread_excerpts(error.findings, self._content)) from error
+
+    @property
+    def sources(self) -> Mapping[str, Any]:
+        """What is written under `sources`, by name: as it stands there, whether it is any good or not."""
+        written = self._document.data.get("sources") if isinstance(self._document.data, dict) else None
+        return written if isinstance(written, dict) else {}
 
     def wanted(self, environ: Mapping[str, str]) -> frozenset[str]:
         """The references to Secret Manager whose values `checked` needs with this environment."""
