@@ -63,6 +63,16 @@ class Accepting:
         """The source behind `/hooks/{name}`, as `sources.receiving.find`."""
         return find(self._sources, name, method, path)
 
+    async def tokens(self, source: str) -> Sequence[str]:
+        """What a source may verify deliveries by beside its own secrets: what installing an application has brought.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        if self._application_tokens is None or not self._sources[source].late_secrets:
+            return ()
+        return await self._application_tokens(self._rules.portal_of[source])
+
     async def accept(self, source: Source[Any], delivery: Delivery) -> Reply:
         """Check, read and store one delivery; the reply is what its provider expects.
 

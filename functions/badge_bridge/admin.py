@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from badge_bridge.accepting import Accepting
 from badge_bridge.connections import ConnectionLimits
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.gate import Gate
@@ -57,6 +58,8 @@ class Run(Probed, Protocol):
     def portals(self) -> Mapping[str, Portal]: ...
     @property
     def rules(self) -> RulesFile: ...
+    @property
+    def accepting(self) -> Accepting: ...
     @property
     def meters(self) -> Meters: ...
     @property
@@ -170,6 +173,7 @@ def _desk(bridge: Run) -> Desk:
         portals_of_now=lambda: bridge.portals,
         meters=bridge.meters,
         clock=bridge.clock,
+        tokens=lambda source: bridge.accepting.tokens(source),  # noqa: PLW0108 - it may be another one by then
     )
 
 

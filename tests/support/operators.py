@@ -67,8 +67,8 @@ rules:
 """
 
 
-def read_rules(text: str = RULES) -> RulesFile:
-    return parse(text, "rules.yaml", providers=OPTIONS, environ=None)
+def read_rules(text: str = RULES, environ: Mapping[str, str] | None = None) -> RulesFile:
+    return parse(text, "rules.yaml", providers=OPTIONS, environ=environ)
 
 
 class Clock:
@@ -80,7 +80,9 @@ class Clock:
 
 
 class Console:
-    """The console of `serve` around this store."""
+    """The console of `serve` around this store. `rules` may be replaced, as a reload does it; `environ` has its secrets,
+    and `others` are further fields of the desk.
+    """
 
     def __init__(
         self,
@@ -89,19 +91,14 @@ class Console:
         *,
         url: str = "",
         rules: str = RULES,
+        environ: Mapping[str, str] | None = None,
         portals: Mapping[str, Portal] | None = None,
-        may_change: bool = True,
+        **others: Any,
     ) -> None:
         self.store = store
         self.clock = clock
-        self.rules = read_rules(rules)
-        self.desk = Desk(
-            store,
-            rules_of_now=lambda: self.rules,
-            portals_of_now=lambda: portals,
-            clock=clock,
-            may_change=may_change,
-        )
+        self.rules = read_rules(rules, environ)
+        self.desk = Desk(store, rules_of_now=lambda: self.rules, portals_of_now=lambda: portals, clock=clock, **others)
         self.gate = Gate(
             store,
             Pages(self.desk).answer,

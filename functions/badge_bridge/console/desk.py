@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+from badge_bridge.console.apart import Apart
+from badge_bridge.errors import Finding
 from badge_bridge.meters import Meters
 from badge_bridge.portal.portal import Portal
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "NotReloaded"]
 
 
 def _no_portals() -> None:
+    return None
+
+
+async def _no_tokens(source: str) -> Sequence[str]:  # noqa: ARG001 - none has any
+    return ()
+
+
+class NotReloaded(Protocol):
+    """Why the newest rules file is not in use: since when (unix seconds), in words, and its mistakes if it has some."""
+
+    @property
+    def at(self) -> float: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+
+
+def _reloaded() -> None:
     return None
 
 
@@ -32,6 +53,13 @@ class Desk:
     """Returns unix seconds."""
     may_change: bool = True
     """Whether pages may write to the store; a function of Google Cloud may only read it."""
+    knows_secrets: bool = True
+    """Whether the rules were loaded with their secrets, so that a delivery can be verified."""
+    not_reloaded_of_now: Callable[[], NotReloaded | None] = _reloaded
+    """None while the newest rules file is the one in use."""
+    tokens: Callable[[str], Awaitable[Sequence[str]]] = _no_tokens
+    """What a source may verify deliveries by beside its own secrets (`Accepting.tokens`)."""
+    apart: Apart = field(default_factory=Apart)
 
     @property
     def rules(self) -> RulesFile:
@@ -46,3 +74,8 @@ class Desk:
     def sources(self) -> Mapping[str, Any]:
         """What the rules file says of each source, by name."""
         return self.rules.sources
+
+    @property
+    def not_reloaded(self) -> NotReloaded | None:
+        """Why the rules in use are not the newest ones."""
+        return self.not_reloaded_of_now()

@@ -33,6 +33,7 @@ from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive, redriven
 from badge_bridge.console.rendering import render
 from badge_bridge.console.sessions import Session
+from badge_bridge.console.trying import try_rules
 from badge_bridge.errors import SettingsError, StoreUnavailable
 
 __all__ = ["PAGES", "Page", "Pages"]
@@ -77,6 +78,7 @@ PAGES: Sequence[Page] = (
     Page("/events/{key}", "/events/{key}.json", event, "event.html"),
     Page("/redrive", "/redrive.json", confirm, "redrive.html"),
     Page("/redrive/now", None, redrive, methods=("POST",)),
+    Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),
 )
 """The first that fits is the one."""
 

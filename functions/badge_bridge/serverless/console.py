@@ -34,7 +34,7 @@ async def _handle(request: Request, desk: Desk) -> Response:
 async def _open(stack: AsyncExitStack, settings: Settings) -> Desk:
     rules = await read_rules_alone(settings)
     store = await stack.enter_async_context(opened_store(settings.state))
-    return Desk(store, rules_of_now=lambda: rules, may_change=False)
+    return Desk(store, rules_of_now=lambda: rules, may_change=False, knows_secrets=False)
 
 
 _opening = Opening(_open)

@@ -1,0 +1,119 @@
+"""Rules as somebody has just written them, over a delivery or a stored event. Nothing is stored and nothing is sent.
+
+Secrets stay out of it: the rules that are tried are checked with placeholders, and a delivery is verified by the source
+of now wherever its entry is still the same. One whose entry was changed is not verified, but for that judged all the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from badge_bridge.console.previews import preview
+from badge_bridge.errors import RulesError
+from badge_bridge.explain import Explanation
+from badge_bridge.explain_json import as_json
+from badge_bridge.rulesfile import Draft, RulesFile
+from badge_bridge.sources import OPTIONS, Source, build_all
+
+__all__ = ["WEIGHED", "Tried", "findings", "judgement", "tried_rules", "written"]
+
+WEIGHED = 20
+"""Rules that do not match of which it is said which part of the condition failed."""
+
+_CHANGED = "not verified: the entry of its source is another one here, and secrets are not known to this page"
+_UNKNOWN = "not verified: this process takes no deliveries, and does not know the secrets of sources"
+_SECRET = 8
+"""Characters of a secret that is looked for; a shorter one may stand in the text by chance."""
+_SHOWN = 200
+"""Characters of a line with a mistake that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Rules that can be tried, and what takes deliveries for them. `unverified` are sources that cannot check any."""
+
+    rules: RulesFile
+    sources: Mapping[str, Source[Any]]
+    unverified: Mapping[str, str] = field(default_factory=dict)
+    """Sources that can check nothing, with why."""
+
+
+def tried_rules(text: str, now: RulesFile, *, tokens: Mapping[str, Sequence[str]], knows_secrets: bool = True) -> Tried:
+    """The rules that are written in `text`; it takes about a millisecond a rule. `tokens` are those of each source that
+    its portal's application brings; the rules of now may have been loaded without their secrets.
+
+    Raises:
+        RulesError: with every mistake.
+    """
+    live = build_all(now.sources)
+    for name, offered in tokens.items():
+        if offered:
+            live[name].offer_secrets(offered)
+    if text == written(now):
+        return Tried(now, live, {} if knows_secrets else dict.fromkeys(live, _UNKNOWN))
+    draft = Draft(text.encode("utf-8", "replace"), now.filename)
+    rules = draft.checked(providers=OPTIONS, environ=None)
+    before = Draft(now.content, now.filename).sources
+    same = {name for name, entry in draft.sources.items() if name in live and before[name] == entry}
+    sources, unverified = {}, {}
+    for name, options in rules.sources.items():
+        if name in same:
+            sources[name] = live[name]
+        else:
+            unverified[name] = _CHANGED
+            sources |= _with_placeholders(name, options)
+    return Tried(rules, sources, unverified if knows_secrets else dict.fromkeys(rules.sources, _UNKNOWN))
+
+
+def _with_placeholders(name: str, options: BaseModel) -> Mapping[str, Source[Any]]:
+    """A source that can read deliveries; none where a placeholder stands for what it cannot do without."""
+    try:
+        return build_all({name: options})
+    except Exception:  # noqa: BLE001 - no provider promises anything for a placeholder
+        return {}
+
+
+def written(rules: RulesFile) -> str:
+    """The text of a rules file, as somebody may see it who is not to know its secrets.
+
+    They do not belong into the file, but one may stand in a comment all the same.
+    """
+    text = rules.content.decode("utf-8-sig").replace("\r\n", "\n")
+    for secret in sorted(rules.secrets, key=len, reverse=True):
+        if len(secret) >= _SECRET:
+            text = text.replace(secret, "***")
+    return text
+
+
+def judgement(explanation: Explanation, tried: Tried) -> dict[str, Any]:
+    """What is told of it: the explanation, and what the badges of the rules that matched look like."""
+    told = [
+        replace(one, verified="", refused=tried.unverified[one.source], status=0)
+        if one.source in tried.unverified and one.handshake is None
+        else one
+        for one in explanation.deliveries
+    ]
+    matched = {rule.rule.badge for event in explanation.events for rule in event.rules if rule.result == "matched"}
+    return {
+        **as_json(replace(explanation, deliveries=told)),
+        "badges": {name: preview(badge) for name, badge in tried.rules.badges.items() if name in matched},
+    }
+
+
+def findings(error: RulesError, text: str) -> list[dict[str, Any]]:
+    """Every mistake, with the line that it is in."""
+    lines = text.split("\n")
+    return [
+        {
+            "line": one.line,
+            "column": one.column,
+            "message": one.message,
+            "text": lines[one.line - 1][:_SHOWN] if 0 < one.line <= len(lines) else "",
+        }
+        for one in error.findings
+    ]

@@ -1,0 +1,169 @@
+"""The page on which rules are tried: what is pasted or taken is judged by them, and that is all that happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+
+from badge_bridge.console.answers import Senseless
+from badge_bridge.console.apart import Busy
+from badge_bridge.console.desk import Desk
+from badge_bridge.console.forms import MAX_FORM, read_form
+from badge_bridge.console.pasted import read_pasted
+from badge_bridge.console.sessions import Session
+from badge_bridge.console.trial import WEIGHED, Tried, findings, judgement, tried_rules, written
+from badge_bridge.errors import BridgeError, RulesError
+from badge_bridge.explain import Explanation, judge_deliveries, judge_stored, known_among, legs_of
+from badge_bridge.on_cards import on_cards
+from badge_bridge.signing import made_up, samples
+from badge_bridge.sources.base import Delivery
+
+__all__ = ["try_rules"]
+
+FIELDS = ("delivery", "source", "event", "sample", "at", "rules")
+
+CALLER, LINE = "+4930901820", "+4989654321"
+"""Of a made-up call; numbers that are nobody's."""
+
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to see judged: one of a delivery, a stored event and a sample."""
+
+    delivery: str = ""
+    """As `read_pasted` takes it."""
+    source: str = ""
+    """Whose body `delivery` is, where it is no whole request."""
+    event: str = ""
+    """The key of a stored event."""
+    sample: str = ""
+    """`missed` or `answered`, a space, and the name of a source that a call is made up for."""
+    at: str = ""
+    """When the delivery was received; empty: now."""
+    rules: str = ""
+    """The text of the rules; empty: those of now."""
+
+    @property
+    def is_for_something(self) -> bool:
+        return bool(self.delivery.strip() or self.event or self.sample)
+
+
+async def try_rules(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
+    """The data of `/console/try`: what was asked for, the mistakes in the rules, and the judgement.
+
+    Raises:
+        Senseless: what is to be judged is none, or cannot be worked out now.
+        StoreUnavailable: the store cannot be read.
+    """
+    wish = await _wish(request)
+    text_of_now = written(desk.rules)
+    text = wish.rules or text_of_now
+    told: dict[str, Any] = {
+        "wish": {**{name: getattr(wish, name) for name in FIELDS if name != "rules"}},
+        "rules": {
+            "file": desk.rules.filename,
+            "hash": desk.rules.hash,
+            "text": text,
+            "is_of_now": text == text_of_now,
+        },
+        "sources": [
+            {"source": name, "provider": getattr(options, "provider", "")} for name, options in desk.sources.items()
+        ],
+        "findings": [],
+        "problem": None,
+        "judgement": None,
+    }
+    try:
+        tried = await _tried(desk, text)
+        if wish.is_for_something:
+            told["judgement"] = judgement(await _judged(desk, wish, tried), tried)
+    except RulesError as error:
+        told["findings"] = findings(error, text)
+    except Senseless as error:
+        told["problem"] = {"field": error.field, "text": str(error)}
+    except Busy as error:
+        told["problem"] = {"field": "", "text": str(error)}
+    return told
+
+
+async def _wish(request: Request) -> Wish:
+    """From the address where it is asked for, else from a form or JSON."""
+    if request.method in {"GET", "HEAD"}:
+        given: Mapping[str, Any] = {name: request.query_params.get(name, "") for name in ("event", "sample", "source")}
+    elif request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+        given = await _from_json(request)
+    else:
+        form = await read_form(request)
+        given = {name: form[name][0] for name in FIELDS if name in form}
+    unknown = [name for name in given if name not in FIELDS]
+    if unknown:
+        raise Senseless(f"there is no field {unknown[0]!r}; there are {', '.join(FIELDS)}", field=str(unknown[0])[:100])
+    # A browser ends the lines of a text as a form of 1995 did.
+    return Wish(**{name: str(value).replace("\r\n", "\n") for name, value in given.items()})
+
+
+async def _from_json(request: Request) -> Mapping[str, Any]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            raise Senseless(f"this is larger than {MAX_FORM:,} bytes")
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise Senseless(f"send an object of texts: {', '.join(FIELDS)}")
+    return given
+
+
+async def _tried(desk: Desk, text: str) -> Tried:
+    tokens = {name: await desk.tokens(name) for name in desk.sources}
+    now, knows_secrets = desk.rules, desk.knows_secrets
+    return await desk.apart.do(lambda: tried_rules(text, now, tokens=tokens, knows_secrets=knows_secrets))
+
+
+async def _judged(desk: Desk, wish: Wish, tried: Tried) -> Explanation:
+    if wish.event:
+        stored = await desk.store.get(wish.event)
+        if stored is None:
+            raise Senseless("there is no event with this key; the page Events has the keys", field="event")
+        legs = await legs_of(stored, desk.store)
+        explanation = await desk.apart.do(lambda: judge_stored(tried.rules, stored, legs=legs, weighed=WEIGHED))
+        (one,) = explanation.events
+        return replace(explanation, events=[replace(one, cards=await on_cards(desk.store, one.key))])
+    deliveries = _deliveries(desk, wish, tried)
+    explanation = await desk.apart.do(lambda: judge_deliveries(tried.rules, tried.sources, deliveries, weighed=WEIGHED))
+    return replace(explanation, known=await known_among(explanation, desk.store))
+
+
+def _deliveries(desk: Desk, wish: Wish, tried: Tried) -> list[tuple[str, Delivery]]:
+    now = _moment(wish.at) if wish.at else desk.clock()
+    if not wish.sample:
+        return list(read_pasted(wish.delivery, source=wish.source, at=now))
+    outcome, _, source = wish.sample.partition(" ")
+    if outcome not in ("missed", "answered"):
+        raise Senseless("a sample is missed or answered, a space, and the name of a source", field="sample")
+    call = made_up(outcome=outcome, now=now, caller=CALLER, line=LINE)  # type: ignore[arg-type]  # one of the two
+    try:
+        return [(source, one) for one in samples(tried.sources, source, call)]
+    except BridgeError as error:
+        raise Senseless(str(error), field="sample") from error
+
+
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < _LATEST:
+        raise Senseless(f"{text[:100]} is no time; write it such as 2026-01-31T12:00:00Z", field="at")
+    return seconds

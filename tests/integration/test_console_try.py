@@ -1,0 +1,313 @@
+"""The page Try: what would become of a delivery, by rules that somebody has just written; and nothing comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from badge_bridge.console.apart import Apart
+from badge_bridge.console.pasted import MOST
+from badge_bridge.events import Event
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Accepted
+from support.operators import RULES, SAME, Clock, Console, csrf
+
+NOW = 1_795_345_200.0
+TRY, TWIN = "/console/try", "/console/api/v1/try.json"
+SECRET = "s3cr3t-0123456789"
+ENVIRON = {"CLIENT_ID": "app.1", "CLIENT_SECRET": "another-secret-987", "SECRET": SECRET}
+BROWSER = {"Accept": "text/html"}
+
+
+class Watched(MemoryStore):
+    """Counts what is asked of it; whatever writes has a name that is not among the readings."""
+
+    READINGS = frozenset({"get", "related", "attachments", "joined", "note", "paused", "list"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+        self.watching = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and name not in {"asked", "watching", "READINGS"} and self.watching:
+            self.asked.add(name)
+        return super().__getattribute__(name)
+
+
+async def opened(store: MemoryStore | None = None, **given: Any) -> Console:
+    store = store or MemoryStore()
+    await store.open()
+    event = Event(
+        id="1",
+        source="pbx",
+        provider="generic",
+        type="call.missed",
+        time=datetime.fromtimestamp(NOW, UTC),
+        caller="+4930901820",
+        data={"note": "<script>alert(1)</script>"},
+    )
+    await store.accept([Accepted("pbx:1", event, "bearer", NOW)])
+    return Console(store, Clock(NOW), environ=ENVIRON, **given)
+
+
+def delivery(secret: str = SECRET, caller: str = "+4930901820", number: int = 7) -> str:
+    body = json.dumps({"id": number, "from": caller})
+    return f"POST /hooks/pbx HTTP/1.1\nAuthorization: Bearer {secret}\nContent-Type: application/json\n\n{body}"
+
+
+async def post(browser: httpx.AsyncClient, path: str = TRY, **fields: str) -> httpx.Response:
+    token = await csrf(browser, TRY)
+    return await browser.post(path, data={"csrf_token": token, **fields}, headers={**SAME, **BROWSER})
+
+
+async def tried(console: Console, **fields: str) -> dict[str, Any]:
+    """What the twin tells."""
+    async with console.operator() as browser:
+        token = await csrf(browser, TRY)
+        answer = await browser.post(TWIN, json=fields, headers={**SAME, "x-csrf-token": token})
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def rule_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    (event,) = told["judgement"]["events"]
+    (rule,) = event["rules"]
+    return dict(rule)
+
+
+async def test_page_begins_with_the_rules_of_now_and_no_secret() -> None:
+    """The text of the rules is there to be changed, with the names of its secrets and nothing of their values."""
+    console = await opened(rules=f"# once it was {SECRET}, in plain text\r\n{RULES}")
+    async with console.operator() as browser:
+        page = (await browser.get(TRY, headers=BROWSER)).text
+        told = (await browser.get(TWIN)).json()
+    assert "Nothing is stored and nothing is sent" in page
+    assert "secrets: [&#34;${SECRET}&#34;]" in page
+    assert told["rules"]["text"] == f"# once it was ***, in plain text\n{RULES}"
+    assert told["judgement"] is None
+    assert not any(secret in page + json.dumps(told) for secret in ENVIRON.values())
+
+
+async def test_delivery_is_judged_by_the_rules_of_now() -> None:
+    """Verified how, read as what, which rule matched and why, and what the badge would look like."""
+    told = await tried(await opened(), delivery=delivery())
+    (one,) = told["judgement"]["deliveries"]
+    assert (one["verified"], one["refused"]) == ("bearer token", "")
+    rule = rule_of(told)
+    assert (rule["result"], rule["condition"]["value"]) == ("matched", True)
+    assert rule["condition"]["reads"] == [{"field": "event.caller", "there": True, "value": "+4930901820"}]
+    assert told["judgement"]["badges"]["missedCall"] == {
+        "code": "bb_missedCall",
+        "type": "failure",
+        "texts": [{"language": "", "title": "Call status", "value": "Missed"}],
+    }
+
+
+async def test_page_and_twin_tell_the_same() -> None:
+    """What the page shows of a judgement is what a program reads."""
+    console = await opened()
+    told = await tried(console, delivery=delivery(caller="+431234567"))
+    rule = rule_of(told)
+    async with console.operator() as browser:
+        page = (await post(browser, delivery=delivery(caller="+431234567"))).text
+    assert rule["result"] == "not matched"
+    for text in (rule["rule"], rule["result"], ">false<", "+431234567", told["judgement"]["events"][0]["key"][:40]):
+        assert text in page
+    assert "0 of 1 rule matched" in page
+
+
+async def test_rules_are_tried_as_they_were_changed() -> None:
+    """A changed condition decides, and the source of now still verifies, since its entry is as it was."""
+    changed = RULES.replace("'+4930'", "'+43'")
+    console = await opened()
+    told = await tried(console, delivery=delivery(caller="+431234567"), rules=changed.replace("\n", "\r\n"))
+    assert rule_of(told)["result"] == "matched"
+    assert told["judgement"]["deliveries"][0]["verified"] == "bearer token"
+    assert told["rules"]["is_of_now"] is False
+    assert told["judgement"]["rules_hash"] != console.rules.hash
+
+
+async def test_delivery_is_not_verified_when_the_entry_of_its_source_was_changed() -> None:
+    """Rules that somebody has written into a browser get no secret of ours, whatever name they call it by."""
+    stolen = RULES.replace("country: DE", 'country: "${CLIENT_SECRET}"', 1)
+    told = await tried(await opened(), delivery=delivery(), rules=stolen)
+    assert "another-secret" not in json.dumps(told)
+    other = RULES.replace('"${SECRET}"', '"${CLIENT_SECRET}"', 1)
+    told = await tried(await opened(), delivery=delivery(), rules=other)
+    (one,) = told["judgement"]["deliveries"]
+    assert (one["verified"], one["status"]) == ("", 0)
+    assert "not verified: the entry of its source is another one here" in one["refused"]
+    assert rule_of(told)["result"] == "matched"
+
+
+async def test_try_goes_on_when_a_placeholder_stands_where_a_source_needs_a_value() -> None:
+    """What cannot be tried without the environment is told of the deliveries that it concerns."""
+    text = RULES.replace("verify: {scheme: bearer}", 'verify: "${SECRET}"', 1)
+    told = await tried(await opened(), delivery=delivery(), rules=text)
+    (one,) = told["judgement"]["deliveries"]
+    assert (one["events"], one["verified"]) == ([], "")
+    assert "not verified" in one["refused"]
+
+
+async def test_nothing_is_verified_when_the_process_knows_no_secrets() -> None:
+    """A function that only shows says so, instead of calling every delivery a forgery."""
+    told = await tried(await opened(knows_secrets=False), delivery=delivery())
+    assert "takes no deliveries" in told["judgement"]["deliveries"][0]["refused"]
+    assert rule_of(told)["result"] == "matched"
+
+
+async def test_forgery_is_told_with_its_reason_and_what_it_would_mean() -> None:
+    """The operator hears why, as no sender does."""
+    told = await tried(await opened(), delivery=delivery(secret="another"))
+    (one,) = told["judgement"]["deliveries"]
+    assert one["status"] == 401
+    assert one["refused"]
+    assert rule_of(told)["result"] == "matched"
+
+
+async def test_mistakes_are_told_at_their_place_when_rules_have_some() -> None:
+    """Every mistake has its line, its column and the line's text with a caret, in the page as in the twin."""
+    wrong = RULES.replace("event.caller.", "event.callr.").replace("type: failure", "type: <b>red</b>")
+    console = await opened()
+    told = await tried(console, delivery=delivery(), rules=wrong)
+    assert told["judgement"] is None
+    lines = wrong.split("\n")
+    for finding in told["findings"]:
+        assert lines[finding["line"] - 1] == finding["text"]
+    places = {finding["text"][finding["column"] - 1 :].split()[0] for finding in told["findings"]}
+    assert places == {"<b>red</b>", "callr.startsWith('+4930')\""} or len(places) == 2
+    async with console.operator() as browser:
+        page = (await post(browser, delivery=delivery(), rules=wrong)).text
+    for finding in told["findings"]:
+        assert f'data-line="{finding["line"]}" data-column="{finding["column"]}"' in page
+        assert f"\n{' ' * (finding['column'] - 1)}^</pre>" in page
+    assert "<b>red</b>" not in page
+    assert "did you mean" in page
+
+
+async def test_stored_event_is_judged_when_its_key_is_given() -> None:
+    """From the page of an event, one look by the rules of now, and then by others; what it says is shown as text."""
+    console = await opened()
+    async with console.operator() as browser:
+        page = (await browser.get(f"{TRY}?event=pbx:1", headers=BROWSER)).text
+        twin = (await browser.get(f"{TWIN}?event=pbx:1")).json()
+    assert rule_of(twin)["result"] == "matched"
+    assert "1 of 1 rule matched" in page
+    assert "<script>alert" not in page
+    told = await tried(console, event="pbx:1", rules=RULES.replace("'+4930'", "'+43'"))
+    assert rule_of(told)["result"] == "not matched"
+    assert told["judgement"]["stored"]["key"] == "pbx:1"
+
+
+async def test_duplicate_is_told_when_the_store_has_the_event() -> None:
+    """Who sends the same again hears that nothing would come of it."""
+    console = await opened()
+    first = await tried(console, delivery=delivery())
+    ((made,),) = [one["events"] for one in first["judgement"]["deliveries"]]
+    assert made["stored_as"] is None
+    event = Event.model_validate(made["event"])
+    await console.store.accept([Accepted(made["key"], event, "bearer", NOW)])
+    again = await tried(console, delivery=delivery())
+    assert again["judgement"]["deliveries"][0]["events"][0]["stored_as"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"delivery": "hello"}, "delivery"),
+        ({"event": "pbx:nobody"}, "event"),
+        ({"sample": "missed nobody"}, "sample"),
+        ({"sample": "lost pbx"}, "sample"),
+        ({"delivery": "curl https://x.example.com/hooks/pbx", "at": "yesterday"}, "at"),
+        ({"delivery": delivery() * 2_000, "at": "99999-01-01T00:00:00Z"}, "at"),
+        ({"delivery": f"{'curl https://x.example.com/hooks/pbx' + chr(10)}" * (MOST + 1)}, "delivery"),
+    ],
+)
+async def test_page_says_what_is_wrong_when_there_is_nothing_to_judge(fields: dict[str, str], field: str) -> None:
+    """The field that is wrong is marked and explained, and what was typed is still there."""
+    console = await opened()
+    told = await tried(console, **fields)
+    assert told["problem"]["field"] == field
+    async with console.operator() as browser:
+        answer = await post(browser, **fields)
+    assert answer.status_code == 200
+    assert f'id="wrong-{field}"' in answer.text
+    assert f'aria-describedby="wrong-{field}"' in answer.text
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'"x"', b'{"delivery": 7}', b'{"nothing": ""}', b"{" * 100_000, b"\xff", b'{"at": null}']
+)
+async def test_twin_refuses_what_is_no_wish(body: bytes) -> None:
+    """A program hears 400 and which fields there are."""
+    console = await opened()
+    async with console.operator() as browser:
+        headers = {**SAME, "x-csrf-token": await csrf(browser, TRY), "content-type": "application/json"}
+        answer = await browser.post(TWIN, content=body, headers=headers)
+        large = await browser.post(TWIN, content=b" " * (4 * 1024 * 1024 + 1), headers=headers)
+    assert answer.status_code == 400
+    assert "delivery, source, event" in answer.json()["error"]
+    assert large.status_code == 400
+    assert "larger than" in large.json()["error"]
+
+
+async def test_nothing_is_judged_without_the_token_of_the_session() -> None:
+    """Another page of the browser cannot have anything tried."""
+    console = await opened()
+    async with console.operator() as browser:
+        for path in (TRY, TWIN):
+            assert (await browser.post(path, data={"event": "pbx:1"}, headers=SAME)).status_code == 403
+            assert (
+                await browser.post(path, data={"event": "pbx:1"}, headers={"Origin": "https://evil.example"})
+            ).status_code == 403
+
+
+async def test_nothing_is_stored_and_nothing_sent_when_something_is_tried() -> None:
+    """All that a try asks of the store is reading, and it has no way to a portal: none is given to it here."""
+    store = Watched()
+    console = await opened(store)
+    before = {key: await store.get(key) for key in ("pbx:1",)}
+    async with console.operator() as browser:
+        token = await csrf(browser, TRY)
+        store.watching = True
+        for fields in ({"delivery": delivery()}, {"event": "pbx:1"}, {"delivery": delivery(), "rules": RULES + "\n"}):
+            answer = await browser.post(TWIN, json=fields, headers={**SAME, "x-csrf-token": token})
+            assert answer.json()["judgement"]["events"]
+        store.watching = False
+    assert store.asked <= Watched.READINGS
+    assert store.asked
+    assert {key: await store.get(key) for key in before} == before
+    assert console.desk.portals is None
+
+
+async def test_try_is_refused_when_another_one_does_not_end() -> None:
+    """Who tries while another try keeps the processor busy hears so after a while, and the rest of the console answers."""
+    console = await opened(apart=Apart(patience=0.01))
+    may_end = threading.Event()
+    busy = asyncio.create_task(console.desk.apart.do(lambda: may_end.wait(60)))
+    await asyncio.sleep(0)
+    told = await tried(console, delivery=delivery())
+    assert told["judgement"] is None
+    assert "try again in a minute" in told["problem"]["text"]
+    async with console.operator() as browser:
+        assert (await browser.get("/console/api/v1/events.json")).status_code == 200
+    may_end.set()
+    await busy
+
+
+async def test_hostile_rules_cost_little_and_change_nothing() -> None:
+    """A file that is too large or too deep is refused by the loader as at any other place."""
+    console = await opened()
+    for rules in ("x" * (1024 * 1024 + 1), "[" * 2_000, "a: &a [*a, *a]", "\x00", "{" * 40 + "}" * 40):
+        told = await tried(console, delivery=delivery(), rules=rules)
+        assert told["findings"]
+        assert told["judgement"] is None
