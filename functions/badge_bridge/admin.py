@@ -29,10 +29,10 @@ from badge_bridge.console.links import announce
 from badge_bridge.console.origin import Names
 from badge_bridge.console.pages import Pages
 from badge_bridge.console.paths import HOME
+from badge_bridge.console.stream import Streams
 from badge_bridge.meters import Meters
 from badge_bridge.metrics import Metrics
-from badge_bridge.portal.lanes import lane_of
-from badge_bridge.portal.portal import METHODS, Portal
+from badge_bridge.portal.portal import Portal, lanes_of
 from badge_bridge.probes import PROBES, Probed, Probes
 from badge_bridge.reading import refused_unless_read
 from badge_bridge.reloading import NotReloaded
@@ -70,11 +70,20 @@ class Run(Probed, Protocol):
 
 class Admin:
     """Answers these pages. `url` is where operators find them, without a slash at the end; metrics are told to who
-    sends `token`; where it is empty, to everybody who uses one of the listener's `names`.
+    sends `token`; where it is empty, to everybody who uses one of the listener's `names`. `streams` are answers
+    that have no end of their own.
     """
 
     def __init__(
-        self, url: str, gate: Gate, probes: Probes, metrics: Metrics, *, names: Names, token: str = ""
+        self,
+        url: str,
+        gate: Gate,
+        probes: Probes,
+        metrics: Metrics,
+        *,
+        names: Names,
+        token: str = "",
+        streams: Streams | None = None,
     ) -> None:
         self.url = url
         self.probes = probes
@@ -82,6 +91,12 @@ class Admin:
         self._metrics = metrics
         self._names = names
         self._token = token
+        self._streams = streams or Streams()
+
+    def stop(self) -> None:
+        """Say that the process is stopping: probes tell it, and no answer keeps the listener open."""
+        self.probes.stopping = True
+        self._streams.end()
 
     def serves(self, path: str) -> bool:
         """Whether there is a page at this path, probes aside."""
@@ -144,26 +159,31 @@ async def opened_admin(
     url = settings.admin_url or _local_url(names.host, port)
 
     def lanes() -> Sequence[str]:
-        return [lane for name in bridge.portals for lane in _lanes(name)]
+        return [lane for name in bridge.portals for lane in lanes_of(name)]
 
     def notes() -> Sequence[str]:
         kept = bridge.not_reloaded
-        return [f"rules of before in use: {finding}" for finding in kept.findings] if kept is not None else []
+        return [f"rules of before in use: {one}" for one in kept.findings or [kept.reason]] if kept is not None else []
 
+    desk = _desk(bridge)
     admin = Admin(
         url,
-        Gate(bridge.store, Pages(_desk(bridge)).answer, names=names, port=port),
+        Gate(bridge.store, Pages(desk).answer, names=names, port=port),
         Probes(bridge, lanes=lanes, notes=notes),
         Metrics(bridge.meters, bridge.store, lambda: bridge.rules.hash, bridge.clock, lanes),
         names=names,
         token=settings.metrics_token,
+        streams=desk.streams,
     )
     await announce(bridge.store, url)
     if own is None:
         yield admin
         return
     async with Server(create_admin_app(admin), listener, limits=LIMITS):
-        yield admin
+        try:
+            yield admin
+        finally:
+            admin.stop()
 
 
 def _desk(bridge: Run) -> Desk:
@@ -173,6 +193,7 @@ def _desk(bridge: Run) -> Desk:
         portals_of_now=lambda: bridge.portals,
         meters=bridge.meters,
         clock=bridge.clock,
+        not_reloaded_of_now=lambda: bridge.not_reloaded,
         tokens=lambda source: bridge.accepting.tokens(source),  # noqa: PLW0108 - it may be another one by then
     )
 
@@ -181,8 +202,3 @@ def _local_url(host: str, port: int) -> str:
     """How the listener is reached on this machine. Every address of it is none to write into a browser."""
     host = _EVERYWHERE.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _lanes(portal: str) -> list[str]:
-    """What of a portal may be paused."""
-    return [lane_of(portal, "", "portal"), *(lane_of(portal, method, "method") for method in METHODS)]

@@ -146,7 +146,7 @@ async def _serve(
             await until_signal()
             logger.info("stopping")
             if admin is not None:
-                admin.probes.stopping = True
+                admin.stop()
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)

@@ -22,11 +22,12 @@ from badge_bridge.accepting import Accepting
 from badge_bridge.body_budget import BodyBudget
 from badge_bridge.bridge import Bridge, open_bridge
 from badge_bridge.dispatch.local import LocalWorker
-from badge_bridge.errors import BridgeError, RulesError, StoreUnavailable
+from badge_bridge.errors import BridgeError, Finding, RulesError, StoreUnavailable
 from badge_bridge.meters import Meters
 from badge_bridge.observability.reload_line import log_reloaded, log_unchanged
 from badge_bridge.observability.start_line import log_rules_refused
 from badge_bridge.pipeline import LEASE
+from badge_bridge.plural import counted
 from badge_bridge.portal import Portal
 from badge_bridge.portal.oauth import Installer
 from badge_bridge.rules_watch import RulesWatch
@@ -44,12 +45,13 @@ EVERY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NotReloaded:
-    """Why the rules of before are still in use: each mistake of the file, or what else went wrong; `at` is when it was
-    found, in unix seconds.
+    """Why the rules of before are still in use, in words, and the mistakes of the file where it has some; `at` is when it
+    was found, in unix seconds.
     """
 
     at: float
-    findings: tuple[str, ...]
+    reason: str
+    findings: tuple[Finding, ...] = ()
 
 
 class LiveBridge:
@@ -180,8 +182,11 @@ class LiveBridge:
 
     def _keep(self, error: BridgeError) -> str:
         rules = self.rules
-        findings = map(str, error.findings) if isinstance(error, RulesError) else [str(error)]
-        self.not_reloaded = NotReloaded(self.clock(), tuple(findings))
+        if isinstance(error, RulesError):
+            reason = f"it has {counted(len(error.findings), 'mistake')}"
+            self.not_reloaded = NotReloaded(self.clock(), reason, tuple(error.findings))
+        else:
+            self.not_reloaded = NotReloaded(self.clock(), str(error))
         log_rules_refused(
             f"{rules.filename} was not taken up, the rules of before ({rules.hash}) stay in use; mend what "
             f"`badge-bridge check {rules.filename}` shows",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from badge_bridge.console.apart import Apart
+from badge_bridge.console.registry import Registry
+from badge_bridge.console.stream import Streams
 from badge_bridge.errors import Finding
 from badge_bridge.meters import Meters
 from badge_bridge.portal.portal import Portal
@@ -60,6 +62,8 @@ class Desk:
     tokens: Callable[[str], Awaitable[Sequence[str]]] = _no_tokens
     """What a source may verify deliveries by beside its own secrets (`Accepting.tokens`)."""
     apart: Apart = field(default_factory=Apart)
+    registry: Registry = field(default_factory=Registry)
+    streams: Streams = field(default_factory=Streams)
 
     @property
     def rules(self) -> RulesFile:

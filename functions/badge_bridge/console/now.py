@@ -1,17 +1,151 @@
-"""How things stand now."""
+"""How things stand now: what came in the last hour, what waits and for what, and how portals and sources are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from starlette.requests import Request
+from starlette.responses import Response
 
-from badge_bridge.console.desk import Desk
+from badge_bridge import __version__
+from badge_bridge.console.answers import NotThere, refused
+from badge_bridge.console.bars import ORDER
+from badge_bridge.console.desk import Desk, NotReloaded
+from badge_bridge.console.portal_health import portal_health
+from badge_bridge.console.rendering import iso, span
 from badge_bridge.console.sessions import Session
+from badge_bridge.console.source_health import source_health, strangers
+from badge_bridge.plural import counted
+from badge_bridge.store.backlog import Backlog, Counted
 
-__all__ = ["now"]
+__all__ = ["live", "look", "now"]
+
+MINUTE = 60.0
+SHOWN = 60
+"""Minutes of the chart."""
+
+LONG = 120.0
+"""Seconds that an event may wait for nothing in particular before somebody should look: sweeps are a minute apart."""
+
+
+class _Tally(Protocol):
+    @property
+    def start(self) -> float: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def count(self) -> int: ...
 
 
 async def now(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
-    return {"rules": desk.rules.hash}
+    """The data of `/console`."""
+    return await look(desk)
+
+
+async def live(desk: Desk, request: Request, session: Session | None) -> Response:
+    """The same again and again, as events, while the session lasts; not where other processes do the work."""
+    if desk.meters is None:
+        raise NotThere("there are no live figures here; load the page again to see what has changed")
+    stream = desk.streams.open(lambda: look(desk), lambda: session is None or session.lasts())
+    if stream is None:
+        return refused(request, 503, "as many watch as can; load the page again to see what has changed")
+    return stream
+
+
+async def look(desk: Desk) -> dict[str, Any]:
+    """Everything at one moment.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    at, rules = desk.clock(), desk.rules
+    until = math.floor(at / MINUTE) * MINUTE + MINUTE
+    since = until - SHOWN * MINUTE
+    tallied = await desk.store.tally(since=since, until=until, width=MINUTE)
+    backlog = await desk.store.backlog() if isinstance(desk.store, Counted) else None
+    minutes = _minutes(tallied, since)
+    told: dict[str, Any] = {
+        "at": iso(at),
+        "version": __version__,
+        "live": desk.meters is not None,
+        "minutes": minutes,
+        "hour": {state: count for state in ORDER if (count := sum(one["events"].get(state, 0) for one in minutes))},
+        "backlog": None if backlog is None else _backlog(backlog, at),
+        "portals": await portal_health(rules, desk.store, portals=desk.portals, meters=desk.meters, now=at),
+        "sources": await source_health(rules, desk.store, meters=desk.meters, now=at),
+        "strangers": strangers(desk.meters),
+        "counted_since": None if desk.meters is None else iso(desk.meters.since),
+        "rules": {
+            "file": rules.filename,
+            "hash": rules.hash,
+            "sources": len(rules.sources),
+            "badges": len(rules.badges),
+            "rules": len(rules.rules),
+            "kept": _kept(desk.not_reloaded),
+        },
+    }
+    return {**told, "troubles": list(_troubles(told))}
+
+
+def _minutes(tallied: Sequence[_Tally], since: float) -> list[dict[str, Any]]:
+    """Every minute of the chart, those without events included."""
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for one in tallied:
+        found[round((one.start - since) / MINUTE)][one.state] = one.count
+    return [
+        {
+            "start": iso(since + number * MINUTE),
+            "events": {state: found[number][state] for state in ORDER if state in found[number]},
+        }
+        for number in range(SHOWN)
+    ]
+
+
+def _backlog(backlog: Backlog, at: float) -> dict[str, Any]:
+    oldest = backlog.oldest
+    return {
+        "waiting": sum(backlog.waiting.values()),
+        "lanes": [{"lane": lane, "waiting": count} for lane, count in sorted(backlog.waiting.items())],
+        "working": backlog.working,
+        "dead": backlog.dead,
+        "oldest": None if oldest is None else iso(oldest),
+        "oldest_seconds": None if oldest is None else round(max(at - oldest, 0.0), 1),
+    }
+
+
+def _kept(not_reloaded: NotReloaded | None) -> dict[str, Any] | None:
+    """Why the newest rules file is not in use; None where it is."""
+    if not_reloaded is None:
+        return None
+    return {
+        "at": iso(not_reloaded.at),
+        "reason": not_reloaded.reason,
+        "findings": [{"line": one.line, "column": one.column, "message": one.message} for one in not_reloaded.findings],
+    }
+
+
+def _troubles(told: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """What somebody should look at, in words; the worst first. `href` is where, within the console."""
+    backlog = told["backlog"]
+    if told["rules"]["kept"]:
+        yield _trouble("the newest rules file cannot be used; the rules of before are still at work", "#rules")
+    if backlog and backlog["dead"]:
+        what = counted(backlog["dead"], "dead letter")
+        yield _trouble(f"{what}: given up, and tried again only when redriven", "/console/events?state=dead")
+    for portal in told["portals"]:
+        for pause in portal["paused"]:
+            if not pause["is_over"]:
+                yield _trouble(f"portal {portal['portal']}: {pause['lane']} is paused: {pause['code']}", "#portals")
+    if backlog and backlog["oldest_seconds"] is not None and backlog["oldest_seconds"] > LONG:
+        waited = span(backlog["oldest_seconds"])
+        yield _trouble(f"the oldest event has waited for {waited}", "/console/events?state=waiting")
+    for source in told["sources"]:
+        for warning in source["warnings"]:
+            yield _trouble(f"source {source['source']}: {warning}", "#sources")
+
+
+def _trouble(text: str, href: str) -> dict[str, str]:
+    return {"text": text, "href": href}

@@ -28,7 +28,7 @@ from badge_bridge.console.assets import serve_asset
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.event import event
 from badge_bridge.console.events import events
-from badge_bridge.console.now import now
+from badge_bridge.console.now import live, now
 from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive, redriven
 from badge_bridge.console.rendering import render
@@ -78,6 +78,7 @@ PAGES: Sequence[Page] = (
     Page("/events/{key}", "/events/{key}.json", event, "event.html"),
     Page("/redrive", "/redrive.json", confirm, "redrive.html"),
     Page("/redrive/now", None, redrive, methods=("POST",)),
+    Page(None, "/now/stream", live, methods=("GET",)),
     Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),
 )
 """The first that fits is the one."""

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from badge_bridge import __version__
 from badge_bridge.badge_look import TYPES
 from badge_bridge.console.assets import asset
+from badge_bridge.console.bars import bars, ceiling
 from badge_bridge.console.paths import HOME
 from badge_bridge.console.sessions import CSRF_FIELD, Session
 from badge_bridge.plural import counted
@@ -144,6 +145,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(asset=asset, badge_types=TYPES, counted=counted, csrf=csrf, version=__version__)
+    environment.globals.update(bars=bars, ceiling=ceiling)
     # Of an answer that is no page.
     environment.globals.update(nav=(), session=None, here="", twin="", redriven=None, before="", may_change=False)
     shown = (event_href, in_input, linked, marked, moment, moment_of, pretty, query, span, written)

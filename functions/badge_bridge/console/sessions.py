@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["CSRF_FIELD", "CSRF_HEADER", "LASTS", "MOST", "Session", "Sessions"]
 
@@ -28,6 +28,8 @@ class Session:
 
     csrf: str
     until: float
+    lasts: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
+    """Whether it has not ended meanwhile: for answers that go on."""
 
     def sent(self, token: str) -> bool:
         """Whether a request with this CSRF token comes from a page of the session."""
@@ -50,7 +52,9 @@ class Sessions:
         self._sessions = {one: session for one, session in self._sessions.items() if session.until > now}
         while len(self._sessions) >= MOST:
             del self._sessions[next(iter(self._sessions))]
-        self._sessions[_hash(token)] = Session(self._new_token(), now + LASTS)
+        self._sessions[_hash(token)] = Session(
+            self._new_token(), now + LASTS, lasts=lambda: self.find(token) is not None
+        )
         return token
 
     def find(self, token: str) -> Session | None:

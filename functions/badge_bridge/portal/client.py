@@ -64,7 +64,8 @@ class PortalClient:
     ) -> None:
         self.name = name
         self._lanes = lanes
-        self._limiter = limiter
+        self.limiter = limiter
+        """What counts its requests; None where the portal has no limit that is known."""
         self._timer = timer
         self._wire = Wire(name, transport=transport, deadline=deadline)
         self._meters = meters or Meters()
@@ -143,9 +144,9 @@ class PortalClient:
             self._abandon(command)
 
     async def _admitted(self) -> None:
-        if self._limiter is not None:
+        if self.limiter is not None:
             since = asyncio.get_running_loop().time()
-            await self._limiter.admitted()
+            await self.limiter.admitted()
             self._meters.waiting.observe(asyncio.get_running_loop().time() - since, self.name)
 
     async def _send(self, commands: Sequence[Command]) -> None:

@@ -16,17 +16,22 @@ from badge_bridge.portal.calling import Holds
 from badge_bridge.portal.client import PortalClient
 from badge_bridge.portal.credentials import Credential
 from badge_bridge.portal.keyring import FixedKeyring, Keyring
-from badge_bridge.portal.lanes import Lanes, Pauses
+from badge_bridge.portal.lanes import Lanes, Pauses, lane_of
 from badge_bridge.portal.limits import Limiter
 from badge_bridge.portal.owners import Owners
 from badge_bridge.portal.reasons import mark_of
 from badge_bridge.portal.sizing import LARGEST
 from badge_bridge.portal.wire import DEADLINE
 
-__all__ = ["METHODS", "Portal", "open_portal"]
+__all__ = ["METHODS", "Portal", "lanes_of", "open_portal"]
 
 METHODS = (*badges.METHODS, *owners.METHODS, *activities.METHODS)
 """The methods that events lead to, and which may each be paused."""
+
+
+def lanes_of(portal: str) -> list[str]:
+    """What of a portal may be paused: the whole, and each of `METHODS`."""
+    return [lane_of(portal, "", "portal"), *(lane_of(portal, method, "method") for method in METHODS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Draft:
     @property
     def sources(self) -> Mapping[str, Any]:
         """What is written under `sources`, by name: as it stands there, whether it is any good or not."""
-        written = self._document.data.get("sources") if isinstance(self._document.data, dict) else None
+        written = self.document.data.get("sources") if isinstance(self.document.data, dict) else None
         return written if isinstance(written, dict) else {}
 
     def wanted(self, environ: Mapping[str, str]) -> frozenset[str]:

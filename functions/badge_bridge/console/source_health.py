@@ -1,0 +1,71 @@
+"""How each source is: when something last came, what was taken and refused, and what looks wrong about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from badge_bridge.console.rendering import iso, span
+from badge_bridge.meters import Meters, Refusal
+from badge_bridge.rulesfile import RulesFile
+from badge_bridge.store.protocol import Store
+from badge_bridge.store.wanted import Wanted
+
+__all__ = ["QUIET", "source_health", "strangers"]
+
+QUIET = 3 * 86_400.0
+"""Seconds without a delivery after which somebody should look: longer than a weekend, shorter than a week."""
+
+
+async def source_health(rules: RulesFile, store: Store, *, meters: Meters | None, now: float) -> list[dict[str, Any]]:
+    """Each source of the rules file; what a process counts is None where others take the deliveries.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    return [await _source(name, rules, store, meters, now) for name in rules.sources]
+
+
+def strangers(meters: Meters | None) -> dict[str, Any] | None:
+    """What was sent to sources that are not configured; None where nothing was."""
+    if meters is None or "" not in meters.refusals:
+        return None
+    return {"refused": _refused(meters, ""), "refusal": _refusal(meters.refusals[""])}
+
+
+async def _source(name: str, rules: RulesFile, store: Store, meters: Meters | None, now: float) -> dict[str, Any]:
+    found = await store.list(Wanted(source=name), limit=1)
+    last = found.events[0].received_at if found.events else None
+    refusal = None if meters is None else meters.refusals.get(name)
+    return {
+        "source": name,
+        "provider": getattr(rules.sources[name], "provider", ""),
+        "path": f"/hooks/{name}",
+        "last": None if last is None else iso(last),
+        "received": None if meters is None else _received(meters, name),
+        "refused": None if meters is None else _refused(meters, name),
+        "refusal": None if refusal is None else _refusal(refusal),
+        "warnings": _warnings(last, refusal, now),
+    }
+
+
+def _received(meters: Meters, source: str) -> dict[str, int]:
+    return {result: count for (name, result), count in meters.received.values.items() if name == source}
+
+
+def _refused(meters: Meters, source: str) -> dict[str, int]:
+    return {kind: count for (name, kind), count in meters.refused.values.items() if name == source and count}
+
+
+def _refusal(one: Refusal) -> dict[str, Any]:
+    return {"at": iso(one.at), "kind": one.kind, "reason": one.reason}
+
+
+def _warnings(last: float | None, refusal: Refusal | None, now: float) -> list[str]:
+    found = []
+    if refusal is not None and (last is None or refusal.at > last):
+        found.append(f"the latest delivery was refused: {refusal.reason}")
+    if last is None:
+        found.append("nothing has come yet; enter its URL at the provider, or send a sample with badge-bridge sign")
+    elif now - last > QUIET:
+        found.append(f"nothing for {span(now - last)}; see whether the provider still has its URL")
+    return found

@@ -1,0 +1,280 @@
+"""The page Now: what came in the last hour, what waits, and how portals, sources and rules are."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from badge_bridge.console.now import LONG
+from badge_bridge.console.source_health import QUIET
+from badge_bridge.errors import Finding, OutcomeUnknown, StoreUnavailable, Unauthenticated
+from badge_bridge.events import Event
+from badge_bridge.meters import Meters
+from badge_bridge.portal import InboundWebhook, Portal, open_portal
+from badge_bridge.portal.limits import Limiter
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Accepted, Settlement
+from badge_bridge.store.wanted import Tally
+from support.operators import Clock, Console
+
+NOW = 1_795_345_200.0
+MINUTE = 60.0
+PAGE, TWIN = "/console", "/console/api/v1/now.json"
+BROWSER = {"Accept": "text/html"}
+EVIL = "<script>alert(1)</script>"
+
+
+async def opened(store: MemoryStore | None = None, **given: Any) -> Console:
+    store = store or MemoryStore()
+    await store.open()
+    return Console(store, Clock(NOW), **given)
+
+
+async def add(
+    console: Console, number: int, at: float, state: str = "", *, source: str = "pbx", lane: str = "", due: float = 0.0
+) -> None:
+    """An event that was received at a moment, and is in this state since."""
+    key, moment = f"{source}:{number:032x}", datetime.fromtimestamp(at, UTC)
+    event = Event(id=str(number), source=source, provider="generic", type="call.missed", time=moment, caller=EVIL)
+    await console.store.accept([Accepted(key, event, "bearer", at)])
+    if state:
+        claim = await console.store.claim(key, now=at, lease=60)
+        assert claim is not None
+        await console.store.settle(claim, Settlement(state, at, reason=EVIL, due=due, lane=lane))  # type: ignore[arg-type]
+
+
+async def looked(console: Console) -> tuple[str, dict[str, Any]]:
+    """The page and its twin."""
+    async with console.operator() as browser:
+        page = await browser.get(PAGE, headers=BROWSER)
+        twin = await browser.get(TWIN)
+    assert (page.status_code, twin.status_code) == (200, 200), page.text + twin.text
+    return page.text, twin.json()
+
+
+async def test_page_says_what_to_do_when_nothing_has_ever_come() -> None:
+    """A bridge that was set up a minute ago has an empty chart, and says of each source how to begin."""
+    page, told = await looked(await opened())
+    assert len(told["minutes"]) == 60
+    assert told["hour"] == {}
+    assert told["backlog"] == {
+        "waiting": 0,
+        "lanes": [],
+        "working": 0,
+        "dead": 0,
+        "oldest": None,
+        "oldest_seconds": None,
+    }
+    assert "Nothing has come in the last hour" in page
+    assert page.count("enter its URL at the provider") == 2 * len(told["sources"])
+
+
+async def test_events_are_counted_by_the_minute_in_which_they_came() -> None:
+    """The hour that ends with the minute of now, each minute by state; what is older is left out."""
+    console = await opened()
+    await add(console, 1, NOW - 3600, "done")
+    await add(console, 2, NOW - 59 * MINUTE, "done")
+    await add(console, 3, NOW, "dead")
+    await add(console, 4, NOW + 1, "ignored")
+    await add(console, 5, NOW + 1, "ignored")
+    console.clock.now = NOW + 30
+    page, told = await looked(console)
+    assert told["minutes"][0] == {"start": "2026-11-22T10:01:00.000Z", "events": {"done": 1}}
+    assert told["minutes"][-1] == {"start": "2026-11-22T11:00:00.000Z", "events": {"ignored": 2, "dead": 1}}
+    assert told["hour"] == {"done": 1, "ignored": 2, "dead": 1}
+    assert "<title>11:00 UTC: 2 ignored, 1 dead</title>" in page
+    assert page.count("<rect") == 3
+    assert '<td class="number">2</td>' in page
+
+
+async def test_page_and_twin_tell_the_same_when_there_is_trouble() -> None:
+    """Dead letters, what waits for which lane, the oldest and paused lanes are in both, and hostile words are words."""
+    console = await opened()
+    await add(console, 1, NOW - 900, "dead")
+    await add(console, 2, NOW - 900, "waiting", lane="main/crm.item.list", due=NOW)
+    await add(console, 3, NOW - 400, "waiting", due=NOW + 60)
+    await console.store.pause("main/crm.item.list", until=NOW + 300, reason=f"OVERLOAD_LIMIT: portal main: {EVIL}")
+    await console.store.pause("main", until=NOW - 1, reason="timeout: portal main: it did not answer")
+    page, told = await looked(console)
+    assert told["backlog"] == {
+        "waiting": 2,
+        "lanes": [{"lane": "", "waiting": 1}, {"lane": "main/crm.item.list", "waiting": 1}],
+        "working": 0,
+        "dead": 1,
+        "oldest": "2026-11-22T10:45:00.000Z",
+        "oldest_seconds": 900.0,
+    }
+    (portal,) = told["portals"]
+    assert [(one["lane"], one["is_over"], one["code"]) for one in portal["paused"]] == [
+        ("main", True, "timeout"),
+        ("main/crm.item.list", False, "OVERLOAD_LIMIT"),
+    ]
+    troubles = [trouble["text"] for trouble in told["troubles"]]
+    assert troubles[:3] == [
+        "1 dead letter: given up, and tried again only when redriven",
+        "portal main: main/crm.item.list is paused: OVERLOAD_LIMIT",
+        "the oldest event has waited for 15 min",
+    ]
+    for trouble in told["troubles"]:
+        assert trouble["text"][1:] in page
+        assert trouble["href"] in page
+    for text in ("15 min", "main/crm.item.list", "To be tried", 'href="/console/events?state=dead"'):
+        assert text in page
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+
+
+async def test_all_is_well_when_nothing_is_wrong() -> None:
+    """Who looks at nine in the evening and finds nothing is told so in a sentence."""
+    console = await opened()
+    for source in ("pbx", "shop"):
+        await add(console, 1, NOW - 60, "done", source=source)
+    await add(console, 2, NOW - LONG + 1)
+    page, told = await looked(console)
+    assert told["troubles"] == []
+    assert "All is well" in page
+
+
+async def test_source_is_warned_of_when_nothing_came_for_days() -> None:
+    """The last event counts whoever took it; after some days of silence somebody should look."""
+    console = await opened()
+    await add(console, 1, NOW - QUIET, "done")
+    await add(console, 2, NOW - QUIET - 1, "done", source="shop")
+    _, told = await looked(console)
+    pbx, shop = told["sources"]
+    assert (pbx["last"], pbx["warnings"]) == ("2026-11-19T11:00:00.000Z", [])
+    assert shop["warnings"] == ["nothing for 3 days; see whether the provider still has its URL"]
+
+
+async def test_figures_of_the_process_are_told_when_it_does_the_work() -> None:
+    """What was taken and refused, the latest refusal where nothing good has come since, and what portals answered."""
+    clock = Clock(NOW)
+    meters = Meters(clock)
+    meters.received.add("pbx", "accepted", by=3)
+    meters.received.add("pbx", "duplicate")
+    meters.refuse("shop", Unauthenticated(f"the token is {EVIL}"))
+    meters.refuse("", Unauthenticated("there is no such source"))
+    error = OutcomeUnknown(f"portal main: {EVIL}", portal="main", method="crm.item.list", code="timeout")
+    meters.answered("main", ["crm.item.list"], seconds=30.0, error=error)
+    meters.answered("main", ["crm.item.list"] * 2, seconds=0.25, error=None)
+    console = await opened(meters=meters)
+    page, told = await looked(console)
+    pbx, shop = told["sources"]
+    assert (pbx["received"], pbx["refused"]) == ({"accepted": 3, "duplicate": 1}, {})
+    assert shop["refusal"]["kind"] == "unauthenticated"
+    assert shop["warnings"][0] == f"the latest delivery was refused: the token is {EVIL}"
+    assert told["strangers"]["refused"] == {"unauthenticated": 1}
+    (portal,) = told["portals"]
+    assert [(one["result"], one["commands"]) for one in portal["answers"]] == [("outcome_unknown", 1), ("ok", 2)]
+    assert portal["error"]["error"] == f"portal main: {EVIL}"
+    assert portal["results"] == {"outcome_unknown": 1, "ok": 1}
+    for text in ("1 unauthenticated", "and 1 again", "1 outcome unknown", "1 request went to sources"):
+        assert text in page.replace('<span class="faint">', "")
+    assert EVIL not in page
+
+
+def portal_of(store: MemoryStore, meters: Meters, clock: Clock) -> Portal:
+    return open_portal(
+        "main",
+        InboundWebhook("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/"),
+        pauses=store,
+        limiter=Limiter("acme", store, rate=2.0, burst=48, clock=clock),
+        transport=httpx.MockTransport(lambda _: httpx.Response(500)),
+        clock=clock,
+        meters=meters,
+    )
+
+
+async def test_limit_is_told_with_what_other_processes_have_counted() -> None:
+    """The bucket is that of the store, and a request that found it full is counted among those that waited."""
+    store, clock = MemoryStore(), Clock(NOW)
+    meters = Meters(clock)
+    console = await opened(store, meters=meters, portals={"main": portal_of(store, meters, clock)})
+    for _ in range(6):
+        await store.draw("acme", now=NOW, rate=2.0, burst=48)
+    meters.waiting.observe(0.0, "main")
+    meters.waiting.observe(12.0, "main")
+    clock.now = console.clock.now = NOW + 1
+    page, told = await looked(console)
+    limit = {"requests": 4.0, "burst": 48, "rate": 2.0, "waited": 1, "waited_seconds": 12.0}
+    assert told["portals"][0]["limit"] == limit
+    assert "4 of 48 requests, 2 leave it a second" in page
+    assert "1 request had to wait, 12 s in all" in page
+    assert "s3cr3tw0rd" not in page
+
+
+@dataclass(frozen=True)
+class Kept:
+    at: float
+    reason: str
+    findings: Sequence[Finding]
+
+
+async def test_newest_rules_are_told_to_be_no_good_when_they_are() -> None:
+    """The mistakes of the file that was not taken up are there with their places; the hash is that of what is in use."""
+    kept = Kept(NOW - 60, f"1 mistake: {EVIL}", [Finding("rules.yaml", 7, 3, f"there is no {EVIL}")])
+    console = await opened(not_reloaded_of_now=lambda: kept)
+    page, told = await looked(console)
+    assert told["rules"]["hash"] == console.rules.hash
+    assert told["rules"]["kept"]["findings"] == [{"line": 7, "column": 3, "message": f"there is no {EVIL}"}]
+    assert told["troubles"][0]["href"] == "#rules"
+    assert "<code>7:3</code>" in page
+    assert EVIL not in page
+
+
+async def test_page_shows_what_the_store_knows_when_others_do_the_work() -> None:
+    """A function that only shows has no figures of a process, says so, and offers no stream."""
+    console = await opened()
+    async with console.operator() as browser:
+        page = (await browser.get(PAGE, headers=BROWSER)).text
+        told = (await browser.get(TWIN)).json()
+        stream = await browser.get("/console/api/v1/now/stream")
+    assert (told["live"], told["counted_since"], told["portals"][0]["answers"]) == (False, None, None)
+    assert "static/now.js" not in page
+    assert "data-stream" not in page
+    assert stream.status_code == 404
+    assert "load the page again" in stream.json()["error"]
+
+
+class Uncounted(MemoryStore):
+    """A store that does not know what waits."""
+
+    backlog = None  # type: ignore[assignment]
+
+
+async def test_page_is_shown_without_what_a_store_cannot_count() -> None:
+    """Where no backlog is known, its figures are left out, and no trouble is made of that."""
+    page, told = await looked(await opened(Uncounted()))
+    assert told["backlog"] is None
+    assert "Dead letters" not in page
+
+
+class Away(MemoryStore):
+    async def tally(self, **_: object) -> Sequence[Tally]:
+        raise StoreUnavailable("the disk is full")
+
+
+@pytest.mark.parametrize("path", [PAGE, TWIN])
+async def test_page_says_so_when_the_store_cannot_be_read(path: str) -> None:
+    """It answers 503 and does not show half of the truth."""
+    console = await opened(Away())
+    async with console.operator() as browser:
+        assert (await browser.get(path, headers=BROWSER)).status_code == 503
+
+
+async def test_chart_has_every_minute_also_over_midnight() -> None:
+    """Minutes follow one another without a gap."""
+    console = await opened()
+    console.clock.now = datetime(2026, 11, 28, 0, 20, 30, tzinfo=UTC).timestamp()
+    async with console.operator() as browser:
+        told = (await browser.get(TWIN)).json()
+    starts = deque(datetime.fromisoformat(minute["start"]) for minute in told["minutes"])
+    assert starts[-1] == datetime(2026, 11, 28, 0, 20, tzinfo=UTC)
+    first = starts[0]
+    assert list(starts) == [first + number * timedelta(minutes=1) for number in range(60)]
