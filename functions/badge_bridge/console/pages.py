@@ -25,6 +25,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from badge_bridge.console.answers import NotThere, Senseless, Shown, refused, shielded
 from badge_bridge.console.assets import serve_asset
+from badge_bridge.console.badges import badges
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.event import event
 from badge_bridge.console.events import events
@@ -80,6 +81,7 @@ PAGES: Sequence[Page] = (
     Page("/redrive/now", None, redrive, methods=("POST",)),
     Page(None, "/now/stream", live, methods=("GET",)),
     Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),
+    Page("/badges", "/badges.json", badges, "badges.html", "Badges"),
 )
 """The first that fits is the one."""
 

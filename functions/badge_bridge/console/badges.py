@@ -1,0 +1,80 @@
+"""The badges of the rules file: what they look like, which rules use them, and how often, and whether portals agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from badge_bridge.console.desk import Desk
+from badge_bridge.console.previews import preview
+from badge_bridge.console.registry import Look, as_json
+from badge_bridge.console.rendering import iso
+from badge_bridge.console.sessions import Session
+from badge_bridge.rulesfile import Badge, RulesFile
+from badge_bridge.rulesfile.usage import usage
+
+__all__ = ["DAYS", "badges"]
+
+DAYS = 30
+"""Days of which uses are counted."""
+
+_DAY = 86_400.0
+
+
+async def badges(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
+    """The data of `/console/badges`. With `?check=1` the portals are asked what they have.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    rules, portals, now = desk.rules, desk.portals, desk.clock()
+    if portals is not None and request.query_params.get("check") == "1":
+        await desk.registry.look(rules, portals, now=now)
+    looks = desk.registry.latest(rules)
+    since = now - DAYS * _DAY
+    used: dict[str, dict[str, Any]] = defaultdict(dict)
+    for one in await desk.store.uses(since=since):
+        used[one.badge][one.portal] = {"count": one.count, "latest": iso(one.latest)}
+    return {
+        "at": iso(now),
+        "since": iso(since),
+        "days": DAYS,
+        "can_check": portals is not None,
+        "looks": {name: as_json(look) for name, look in looks.items()},
+        "badges": [_badge(badge, rules, used[badge.code], looks) for badge in rules.badges.values()],
+        # Uses of badges that were taken out of the file since, which cards may still carry.
+        "others": [
+            {"code": code, "uses": uses}
+            for code, uses in sorted(used.items())
+            if uses and code not in {badge.code for badge in rules.badges.values()}
+        ],
+    }
+
+
+def _badge(badge: Badge, rules: RulesFile, used: Mapping[str, Any], looks: Mapping[str, Look]) -> dict[str, Any]:
+    wanted_in = [portal for portal, one in usage(rules).items() if badge in one.badges]
+    return {
+        "name": badge.name,
+        **preview(badge),
+        "rules": [
+            {
+                "rule": rule.name,
+                "line": rule.line,
+                "attaches": rule.attach is not None,
+                "clears": rule.clear is not None,
+            }
+            for rule in rules.rules
+            if rule.badge == badge.name
+        ],
+        "portals": [
+            {"portal": name, "uses": used.get(name), **(looks[name].of(badge.code) if name in looks else _UNASKED)}
+            for name in dict.fromkeys([*wanted_in, *used])
+        ],
+        "uses": sum(one["count"] for one in used.values()),
+    }
+
+
+_UNASKED: Mapping[str, Any] = {"state": "not asked", "differences": []}
