@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from badge_bridge.console.apart import Apart
+from badge_bridge.console.event import LISTED
 from badge_bridge.console.pasted import MOST
 from badge_bridge.events import Event
 from badge_bridge.store.memory import MemoryStore
@@ -302,6 +303,36 @@ async def test_try_is_refused_when_another_one_does_not_end() -> None:
         assert (await browser.get("/console/api/v1/events.json")).status_code == 200
     may_end.set()
     await busy
+
+
+async def test_rules_for_other_events_are_counted_and_not_all_listed_when_they_are_many() -> None:
+    """Of five hundred rules for something else some are listed, and the others are a number."""
+    many = "".join(f"  - {{name: order {number}, on: order.paid, badge: missedCall}}\n" for number in range(500))
+    console = await opened()
+    told = await tried(console, delivery=delivery(), rules=RULES + many)
+    (event,) = told["judgement"]["events"]
+    assert (len(event["rules"]), event["left_out"]) == (1 + LISTED, 500 - LISTED)
+    async with console.operator() as browser:
+        page = (await post(browser, delivery=delivery(), rules=RULES + many)).text
+    assert "1 of 501 rules matched" in page
+    assert f"and {500 - LISTED} more" in page
+
+
+async def test_token_of_an_installed_application_verifies_and_is_not_shown() -> None:
+    """A source whose secret came with the installation is tried with it; nobody sees the token."""
+    telephony = RULES.replace("badges:\n", "  office: {provider: bitrix24}\nbadges:\n")
+
+    async def tokens(source: str) -> tuple[str, ...]:
+        return ("t0ken-of-the-application",) if source == "office" else ()
+
+    console = await opened(rules=telephony, tokens=tokens)
+    told = await tried(console, sample="missed office")
+    (one,) = told["judgement"]["deliveries"]
+    assert one["verified"]
+    assert told["judgement"]["events"][0]["event"]["type"] == "call.missed"
+    assert "t0ken" not in json.dumps(told)
+    without = await tried(await opened(rules=telephony), sample="missed office")
+    assert "not known before the application is installed" in without["problem"]["text"]
 
 
 async def test_hostile_rules_cost_little_and_change_nothing() -> None:

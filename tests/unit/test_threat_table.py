@@ -25,6 +25,7 @@ THREATS = {
     "malicious rules file",
     "console without a session",
     "request forged by another page (CSRF)",
+    "rules tried in the console",
     "leaked database file",
 }
 

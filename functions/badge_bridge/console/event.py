@@ -24,7 +24,7 @@ from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.legs import judged_identity
 from badge_bridge.store.protocol import Attempt, Pause, State, StoredEvent
 
-__all__ = ["ENDED", "LISTED", "WEIGHED", "event"]
+__all__ = ["ENDED", "LISTED", "WEIGHED", "event", "listed"]
 
 WEIGHED = 20
 """Rules that do not match of which it is told which part of the condition failed."""
@@ -76,8 +76,8 @@ async def event(desk: Desk, request: Request, session: Session | None) -> Mappin
 def _judgement(explanation: Explanation) -> Mapping[str, Any]:
     """What each rule says, as `explain --json` has it; of rules for other events there may be very many."""
     (one,) = explanation.events
-    listed, left_out = _listed(one)
-    shown = as_json(replace(explanation, events=[listed]))
+    kept, left_out = listed(one)
+    shown = as_json(replace(explanation, events=[kept]))
     return {
         "rules_file": shown["rules_file"],
         "rules_hash": shown["rules_hash"],
@@ -87,7 +87,8 @@ def _judgement(explanation: Explanation) -> Mapping[str, Any]:
     }
 
 
-def _listed(one: EventExplained) -> tuple[EventExplained, int]:
+def listed(one: EventExplained) -> tuple[EventExplained, int]:
+    """The same with no more than `LISTED` of the rules that are for other events, and how many were left out."""
     others = [rule for rule in one.rules if rule.result in {"other type", "other source"} and not rule.clears]
     dropped = {rule.rule.name for rule in others[LISTED:]}
     return replace(one, rules=[rule for rule in one.rules if rule.rule.name not in dropped]), len(dropped)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from badge_bridge.console.event import listed
 from badge_bridge.console.previews import preview
 from badge_bridge.errors import RulesError
 from badge_bridge.explain import Explanation
@@ -44,8 +45,8 @@ class Tried:
 
 
 def tried_rules(text: str, now: RulesFile, *, tokens: Mapping[str, Sequence[str]], knows_secrets: bool = True) -> Tried:
-    """The rules that are written in `text`; it takes about a millisecond a rule. `tokens` are those of each source that
-    its portal's application brings; the rules of now may have been loaded without their secrets.
+    """The rules that are written in `text`; it takes about two milliseconds a rule. `tokens` are what the
+    installation of an application has brought for each source; the rules of now may be without their secrets.
 
     Raises:
         RulesError: with every mistake.
@@ -99,8 +100,11 @@ def judgement(explanation: Explanation, tried: Tried) -> dict[str, Any]:
         for one in explanation.deliveries
     ]
     matched = {rule.rule.badge for event in explanation.events for rule in event.rules if rule.result == "matched"}
+    kept = [listed(event) for event in explanation.events]
+    shown = as_json(replace(explanation, deliveries=told, events=[event for event, _ in kept]))
     return {
-        **as_json(replace(explanation, deliveries=told)),
+        **shown,
+        "events": [{**event, "left_out": left} for event, (_, left) in zip(shown["events"], kept, strict=True)],
         "badges": {name: preview(badge) for name, badge in tried.rules.badges.items() if name in matched},
     }
 

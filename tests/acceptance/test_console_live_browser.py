@@ -1,0 +1,165 @@
+"""The console's pages Now, Try and Badges in Debian's chromium: what their scripts do, how they look, who can use them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from playwright.async_api import Browser, expect
+from starlette.types import Receive, Scope, Send
+
+from badge_bridge.console.stream import Streams
+from badge_bridge.events import Event
+from badge_bridge.meters import Meters
+from badge_bridge.portal import InboundWebhook, open_portal
+from badge_bridge.serving import Server, bind
+from badge_bridge.store.memory import MemoryStore
+from badge_bridge.store.protocol import Accepted, Settlement
+from support.browser import Watched, chromium, look
+from support.operators import RULES, Clock, Console
+
+pytestmark = pytest.mark.slow
+
+NOW = 1_795_345_200.0
+BADGES = RULES.replace("title: Call status\n", "title: {en: Call status, de: Anruf}\n").replace(
+    "value: Missed\n", "value: {en: Missed, de: Verpasst}\n"
+)
+MISTAKES = BADGES.replace("type: failure", "type: failur").replace("event.caller.", "event.callr.")
+
+
+@pytest.fixture
+async def browser(optional_program: Callable[[str], str]) -> AsyncIterator[Browser]:
+    async with chromium(optional_program("chromium")) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def opened(browser: Browser) -> AsyncIterator[tuple[Console, Server, Watched]]:
+    """The console on a socket with a short pulse, and a page with a session."""
+    store, clock = MemoryStore(), Clock(NOW)
+    await store.open()
+    meters = Meters(clock)
+    portal = open_portal(
+        "main",
+        InboundWebhook("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/"),
+        pauses=store,
+        clock=clock,
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"result": {"badges": []}})),
+        meters=meters,
+    )
+    console = Console(store, clock, rules=BADGES, portals={"main": portal}, meters=meters, streams=Streams(every=0.05))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await console.app(scope, receive, send)
+
+    async with Server(app, bind("127.0.0.1", 0)) as server:
+        try:
+            yield console, server, await Watched.opened(browser, await console.link(server.url))
+        finally:
+            console.desk.streams.end()
+
+
+async def add(console: Console, number: int, state: str, reason: str = "") -> None:
+    key, moment = f"pbx:{number:032x}", datetime.fromtimestamp(NOW, UTC)
+    event = Event(
+        id=str(number), source="pbx", provider="generic", type="call.missed", time=moment, caller="+4930901820"
+    )
+    await console.store.accept([Accepted(key, event, "bearer", NOW)])
+    claim = await console.store.claim(key, now=NOW, lease=60)
+    assert claim is not None
+    await console.store.settle(claim, Settlement(state, NOW, reason=reason))  # type: ignore[arg-type]
+
+
+async def test_page_draws_itself_anew_and_keeps_what_the_reader_has_opened(browser: Browser) -> None:
+    """A dead letter shows while the page is open; the table that was opened stays so, and so does the focus."""
+    async with opened(browser) as (console, _, watched):
+        page = watched.page
+        await add(console, 1, "done")
+        await expect(page.locator("#live")).to_have_text("live")
+        dead = page.locator(".figure", has_text="Dead letters").locator("dd")
+        await expect(dead).to_have_text("0")
+        summary = page.locator("details summary")
+        await summary.click()
+        await summary.focus()
+        await add(console, 2, "dead", "<img src=x onerror=alert(1)>")
+        await console.store.pause("main", until=NOW + 60, reason="timeout: <img src=x onerror=alert(1)>")
+        await expect(dead).to_have_text("1")
+        await expect(page.locator(".troubles")).to_contain_text("1 dead letter")
+        await expect(page.locator("[data-part=portals]")).to_contain_text("<img src=x onerror=alert(1)>")
+        await expect(page.locator("details table td.number")).to_have_text(["1", "1"])
+        await expect(page.locator("details")).to_have_attribute("open", "")
+        await expect(summary).to_be_focused()
+        assert watched.complaints == []
+        await look(page, "now")
+
+
+async def test_page_says_so_when_it_is_not_live_any_more(browser: Browser) -> None:
+    """Who looks at old figures knows it: the connection is lost, and comes back by itself or does not."""
+    async with opened(browser) as (console, _, watched):
+        live = watched.page.locator("#live")
+        await expect(live).to_have_text("live")
+        console.desk.streams.end()
+        await expect(live).to_contain_text("refresh the page", timeout=20_000)
+
+
+async def test_mistake_leads_to_its_place_in_the_text(browser: Browser) -> None:
+    """The caret stands at the first mistake, at another one where that is chosen, and says where it is."""
+    async with opened(browser) as (_, server, watched):
+        page = watched.page
+        await page.goto(f"{server.url}/console/try")
+        rules = page.get_by_label("Their text")
+        await expect(rules).to_have_value(BADGES)
+        await rules.fill(MISTAKES)
+        await page.get_by_label("A made-up call").select_option("missed pbx")
+        await page.get_by_role("button", name="Judge").click()
+        links = page.locator("a[data-line]")
+        await expect(links).to_have_count(2)
+        for number, word in ((0, "failur"), (1, "callr")):
+            if number:
+                await links.nth(number).click()
+            await expect(rules).to_be_focused()
+            at = int(await rules.evaluate("area => area.selectionStart"))
+            assert MISTAKES[at:].startswith(word)
+            line, column = MISTAKES.count("\n", 0, at) + 1, at - MISTAKES.rfind("\n", 0, at)
+            await expect(page.locator("#where")).to_have_text(f"line {line}, column {column}")
+        assert watched.complaints == []
+        await look(page, "try-mistakes")
+
+
+async def test_judgement_is_read_without_a_script(browser: Browser) -> None:
+    """Forms, mistakes with their carets, and the judgement need none."""
+    async with opened(browser) as (console, server, _):
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        await page.goto(await console.link(server.url))
+        await expect(page.get_by_role("link", name="Refresh")).to_be_visible()
+        await page.goto(f"{server.url}/console/try")
+        await page.get_by_label("A delivery").fill('{"id": 7, "from": "+4930901820"}')
+        await page.get_by_label("Source of a body alone").select_option("pbx")
+        await page.get_by_role("button", name="Judge").click()
+        await expect(page.locator("#judgement")).to_be_visible()
+        await expect(page.locator("main")).to_contain_text("1 of 1 rule matched")
+        await page.get_by_label("Their text").fill(MISTAKES)
+        await page.get_by_role("button", name="Judge").click()
+        await expect(page.locator("pre.line").first).to_have_text("    type: failur\n          ^")
+
+
+async def test_pages_can_be_used_by_everybody_on_every_screen(browser: Browser) -> None:
+    """Try with a judgement, and Badges with what a portal lacks: light and dark, on a desk and on a phone."""
+    async with opened(browser) as (_, server, watched):
+        page = watched.page
+        await page.goto(f"{server.url}/console/try?sample=missed+pbx")
+        await page.get_by_label("A delivery").fill('{"id": 7, "from": "+4930901820"}')
+        await page.get_by_label("A made-up call").select_option("")
+        await page.get_by_label("Source of a body alone").select_option("pbx")
+        await page.get_by_role("button", name="Judge").click()
+        await expect(page.locator("#judgement")).to_be_visible()
+        await look(page, "try")
+        await page.goto(f"{server.url}/console/badges")
+        await page.get_by_role("button", name="Compare with the portals").click()
+        await expect(page.locator("main")).to_contain_text("1 badge differs or is missing")
+        await look(page, "badges")
+        assert watched.complaints == []
