@@ -45,8 +45,8 @@ EVERY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NotReloaded:
-    """Why the rules of before are still in use, in words, and the mistakes of the file where it has some; `at` is when it
-    was found, in unix seconds.
+    """Why the rules of before are still in use, in words, and the mistakes of the file where it has some; `at` is when
+    that was found, in unix seconds.
     """
 
     at: float
