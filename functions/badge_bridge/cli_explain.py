@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import time
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +35,6 @@ from badge_bridge.cli_samples import (
     only_for,
     sources_at_work,
 )
-from badge_bridge.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +51,6 @@ __all__ = ["register"]
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*:[0-9a-f]{32}")
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a file: a delivery has at most one mebibyte, as JSON perhaps twice that."""
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 _MADE_UP = ("outcome", "caller", "line", "body", "key_file")
 """Options of a call that is made up."""
 
@@ -77,7 +74,8 @@ def explain(
     at: Annotated[
         str | None,
         typer.Option(
-            help="When the delivery was received, such as 2026-01-31T12:00:00Z: signatures have an age. Default: now.",
+            help="When the delivery was received, such as 2h (ago), yesterday 18:00 or 2026-01-31T12:00Z: signatures "
+            "have an age. Default: now.",
             show_default=False,
         ),
     ] = None,
@@ -94,6 +92,7 @@ def explain(
     """Show the whole judgement of a delivery or a stored event: verified how, read as what, and what each rule says."""
     from badge_bridge.explain_json import as_json as in_json
     from badge_bridge.terminal_explain import WEIGHED, print_explanation
+    from badge_bridge.typed_times import read_time
 
     settings = read_settings(rules, state)
     weighed = None if as_json or every_rule else WEIGHED
@@ -101,7 +100,8 @@ def explain(
         only_for("deliveries, and this is a stored event", context, ["at", *_MADE_UP])
         explanation = run(_stored(settings, what, weighed))
     else:
-        (settings, loaded), now = load_rules(settings), _moment(at)
+        now = time.time() if at is None else read_time(at, now=time.time())
+        settings, loaded = load_rules(settings)
         quiet(loaded)
         if what not in loaded.sources:
             only_for("samples, which are made up where a source is named", context, _MADE_UP)
@@ -162,16 +162,3 @@ def _from_file(what: str, rules: RulesFile, at: float) -> _Made:
     except NotADelivery as error:
         fail(f"{where}: {error}", 1)
     return lambda _: deliveries
-
-
-def _moment(text: str | None) -> float:
-    if text is None:
-        return time.time()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"--at {text!r} is no time; write it such as 2026-01-31T12:00:00Z") from None
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= seconds < _LATEST:
-        raise SettingsError(f"--at {text} is not between 1970 and 9998")
-    return seconds

@@ -27,6 +27,7 @@ LEAVES = {
     "plural",
     "portal_address",
     "secret_references",
+    "typed_times",
     "__init__",
 }
 # What each room may know besides itself.
