@@ -65,6 +65,7 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
     await store.claim_due(now=NOW + 900, lease=60, limit=5)
     await store.joined("+49301234", after=0)
     await store.related("+49301234", limit=5)
+    await store.keys("s:", limit=5)
     await store.attach(Attachment("s:0", "r", "main", "b", 2, 1, NOW, "+49301234", "{}", activity=1))
     await store.attachments("s:0")
     await store.open_attachments("+49301234")

@@ -40,6 +40,7 @@ __all__ = [
     "LONGEST_LEASE",
     "LONGEST_PAUSE",
     "LONGEST_WAIT",
+    "NEWEST_BY_KEY",
     "Accepted",
     "Attachment",
     "Attempt",
@@ -69,6 +70,9 @@ LONGEST_LEASE = 600.0
 
 It is a length for all, not the one that a caller asks for: two processes read their clocks in one order and reach the
 store in the other, and the later clock's lease must not look to the earlier one like a lease from the future."""
+
+NEWEST_BY_KEY = 1000
+"""How many events a store without an index of keys looks at for what a key begins with."""
 
 State = Literal["waiting", "working", "done", "ignored", "joined", "dead"]
 
@@ -371,6 +375,13 @@ class Store(Forgetting, Protocol):
 
     async def get(self, key: str) -> StoredEvent | None:
         """One event with outcomes and history."""
+
+    async def keys(self, beginning: str, *, limit: int) -> Sequence[str]:
+        """Keys that begin with a text, in their order; at most `limit` of them.
+
+        Firestore has no index of keys, which would bound its writes: there it is those among the newest
+        `NEWEST_BY_KEY` events of the source that the text names, up to its colon.
+        """
 
     async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
         """Make a terminal event due again, its failures forgotten; False where it is unknown or not terminal.

@@ -7,9 +7,9 @@ from typing import Any
 from badge_bridge.events import Event
 from badge_bridge.store.firestore.database import AsyncQuery, Database, Reference, in_turn, where
 from badge_bridge.store.firestore.documents import is_gone, what_is_readable
-from badge_bridge.store.firestore.queries import by_join
+from badge_bridge.store.firestore.queries import by_join, newest_first
 from badge_bridge.store.firestore.rows import Rows
-from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.store.protocol import NEWEST_BY_KEY, StoredEvent
 from badge_bridge.store.records import Unreadable, plain, readable
 from badge_bridge.store.rows import Row, shown, shown_whole
 
@@ -28,6 +28,14 @@ class Reading:
         reference = self._rows.reference(plain(key))
         fields = (await self._database.read([reference])).get(reference.path)
         return shown_whole(await self._row(reference, fields)) if fields and not is_gone(fields) else None
+
+    async def keys(self, beginning: str, *, limit: int) -> list[str]:
+        """As `Store.keys`."""
+        source, colon, _ = plain(beginning).partition(":")
+        query = newest_first(self._database, **({"source": source} if colon else {}))
+        newest = await self._database.find(query.select(["key"]).limit(NEWEST_BY_KEY))
+        found = (fields["key"] for _, fields in newest)
+        return sorted(key for key in found if key.startswith(plain(beginning)))[: max(limit, 0)]
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         """As `Store.related`."""

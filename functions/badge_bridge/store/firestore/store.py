@@ -162,6 +162,9 @@ class FirestoreStore:
     async def get(self, key: str) -> StoredEvent | None:
         return await (await self._loaded()).reading.get(key)
 
+    async def keys(self, beginning: str, *, limit: int) -> Sequence[str]:
+        return await (await self._loaded()).reading.keys(beginning, limit=limit)
+
     async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
         rows = (await self._loaded()).rows
         return await rows.change(plain(key), lambda row: transitions.redrive(row, now, rules))

@@ -228,6 +228,10 @@ class MemoryStore:
         row = self._rows.get(plain(key))
         return shown_whole(row) if row is not None else None
 
+    async def keys(self, beginning: str, *, limit: int) -> Sequence[str]:
+        self._must_be_open()
+        return sorted(key for key in self._rows if key.startswith(plain(beginning)))[: max(limit, 0)]
+
     async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
         self._must_be_open()
         row = self._rows.get(plain(key))

@@ -24,7 +24,10 @@ from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.rows import DAY
 from badge_bridge.store.sqlite.writes import read_gate
 
-__all__ = ["backlog", "find", "joined", "next_due", "paused", "ping", "related", "stored"]
+__all__ = ["backlog", "find", "joined", "keys", "next_due", "paused", "ping", "related", "stored"]
+
+_BEHIND_ALL = "\U0010ffff"
+"""Sorts behind every character that a key has."""
 
 
 def ping(connection: sqlite3.Connection) -> None:
@@ -38,6 +41,11 @@ def find(connection: sqlite3.Connection, key: str) -> StoredEvent | None:
     attempts = connection.execute(sql.FIND_ATTEMPTS, (row[0],)).fetchall()
     outcomes = tuple(outcome for attempt in attempts for outcome in show_outcomes(attempt[6], attempt=attempt[0]))
     return stored(row[1:], outcomes=outcomes, history=tuple(_attempt(attempt) for attempt in attempts))
+
+
+def keys(connection: sqlite3.Connection, beginning: str, limit: int) -> list[str]:
+    values = (beginning, f"{beginning}{_BEHIND_ALL}", max(limit, 0))
+    return [key for (key,) in connection.execute(sql.KEYS, values)]
 
 
 def joined(connection: sqlite3.Connection, join: str, after: float, limit: int) -> list[tuple[str, Event]]:

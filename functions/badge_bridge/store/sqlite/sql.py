@@ -52,6 +52,7 @@ __all__ = [
     "JOINS_ON",
     "JOIN_ATTEMPT",
     "JUDGED",
+    "KEYS",
     "LANES_LATER",
     "LANES_READY",
     "LATER_DUE",
@@ -396,6 +397,7 @@ COUNT_BETWEEN = "SELECT count(*) FROM events WHERE state = ? AND received_at >= 
 # Reading
 
 FIND = f"SELECT id, {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
+KEYS = "SELECT key FROM events WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
 FIND_ATTEMPTS = """
 SELECT number, started_at, ended_at, result, reason, asked, outcomes, rules_hash
 FROM attempts WHERE event = ? ORDER BY number

@@ -198,6 +198,9 @@ class SqliteStore:
     async def get(self, key: str) -> StoredEvent | None:
         return await self._read(lambda connection: reads.find(connection, plain(key)))
 
+    async def keys(self, beginning: str, *, limit: int) -> Sequence[str]:
+        return await self._read(lambda connection: reads.keys(connection, plain(beginning), limit))
+
     async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
         return await self._write(lambda connection: writes.redrive(connection, plain(key), now, plain(rules)))
 
