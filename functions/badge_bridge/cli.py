@@ -1,7 +1,7 @@
-"""The command line: `badge-bridge demo | sandbox | schema | events`.
+"""The command line: `badge-bridge demo | sandbox | schema`.
 
-Others are in modules of their own: `serve`, `key | authorize`, `console`, `doctor | sync | clear | erase`, `sign`,
-`explain`, `check`, `backup | restore`.
+Others are in modules of their own: `serve`, `events`, `key | authorize`, `console`, `doctor | sync | clear | erase`,
+`sign`, `explain`, `check`, `backup | restore`; what a shell completes is in `cli_completion`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
@@ -12,9 +12,6 @@ import io
 import json
 import os
 import sys
-import time
-from collections.abc import Awaitable, Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -23,22 +20,25 @@ try:
 except ImportError:
     sys.exit('badge-bridge: the command line needs the extra "cli": pip install "badge-bridge[cli]"')
 
-from badge_bridge import cli_backup, cli_check, cli_console, cli_explain, cli_oauth, cli_portal, cli_serve, cli_sign
-from badge_bridge.cli_group import Commands
-from badge_bridge.cli_options import (
-    JsonOption,
-    StateOption,
-    fail,
-    opened_store,
-    read_settings,
-    run,
+from badge_bridge import (
+    __version__,
+    cli_backup,
+    cli_check,
+    cli_completion,
+    cli_console,
+    cli_events,
+    cli_explain,
+    cli_oauth,
+    cli_portal,
+    cli_serve,
+    cli_sign,
 )
+from badge_bridge.cli_group import Commands
+from badge_bridge.cli_options import fail, run
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 
 if TYPE_CHECKING:
-    from badge_bridge.on_cards import OnCard
     from badge_bridge.sandbox.portal import SandboxPortal
-    from badge_bridge.store.protocol import Pause, Store, StoredEvent
 
 __all__ = ["app", "main"]
 
@@ -47,14 +47,12 @@ T = TypeVar("T")
 app = typer.Typer(
     name="badge-bridge",
     cls=Commands,
-    help="Turn signed webhooks, such as a missed call, into badges on Bitrix24 CRM cards.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-events = typer.Typer(cls=Commands, no_args_is_help=True, help="Look at what was received, and try it again.")
-app.add_typer(events, name="events")
+app.add_typer(cli_events.commands, name="events")
 app.add_typer(cli_oauth.commands)
 app.add_typer(cli_console.commands)
 
@@ -66,6 +64,21 @@ cli_backup.register(app)
 cli_check.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"badge-bridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def badge_bridge(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Turn signed webhooks, such as a missed call, into badges on Bitrix24 CRM cards."""
+
+
 def main(**clocks: Any) -> NoReturn:
     """Run the command line. Every error of ours is one message and an exit code, never a traceback.
 
@@ -74,8 +87,9 @@ def main(**clocks: Any) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ✓ gets a ?
+    cli_completion.as_bash_splits(os.environ)
     try:
-        app(obj=clocks)
+        app(obj=clocks, prog_name="badge-bridge")
     except RulesError as error:
         from badge_bridge.terminal_findings import print_findings
 
@@ -171,95 +185,6 @@ def schema() -> None:
     from badge_bridge.sources import OPTIONS
 
     print(json.dumps(json_schema(OPTIONS), indent=2))
-
-
-@events.command("list")
-def events_list(
-    state: StateOption = None,
-    in_state: Annotated[
-        str | None, typer.Option("--in", help="Only events that are waiting, working, done, ignored, joined or dead.")
-    ] = None,
-    source: Annotated[str | None, typer.Option(help="Only events of this source.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Only events of this type, such as call.missed.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
-    as_json: JsonOption = False,
-) -> None:
-    """List events, newest first."""
-    from badge_bridge.life import read_state, summary
-    from badge_bridge.store.wanted import Wanted
-    from badge_bridge.terminal import print_table
-
-    wanted = Wanted(state=read_state(in_state), source=source, type=type_)
-    found = run(
-        _with_store(
-            state,
-            lambda store: store.list(wanted, limit=limit),
-            to_read=True,
-        )
-    )
-    if as_json:
-        print(json.dumps([summary(event) for event in found.events], indent=2))
-    else:
-        print_table(found.events)
-
-
-@events.command("show")
-def events_show(
-    key: Annotated[str, typer.Argument(help="The event's key, as the list prints it.")],
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show all that is known of one event: what was received, each attempt, what each rule came to."""
-    from badge_bridge.life import life
-    from badge_bridge.on_cards import on_cards
-    from badge_bridge.terminal import print_life
-
-    async def look(store: Store) -> tuple[StoredEvent | None, Pause | None, list[OnCard]]:
-        event = await store.get(key)
-        pauses = await store.paused([event.lane]) if event is not None and event.lane else []
-        return event, next(iter(pauses), None), await on_cards(store, key)
-
-    event, pause, cards = run(_with_store(state, look, to_read=True))
-    if event is None:
-        fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
-    if as_json:
-        print(json.dumps(life(event, cards), indent=2))
-    else:
-        print_life(event, pause, cards)
-
-
-class Which(StrEnum):
-    """Which rules file judges an event that is tried again."""
-
-    THEN = "then"
-    NOW = "now"
-
-
-@events.command("redrive")
-def events_redrive(
-    keys: Annotated[list[str], typer.Argument(help="Keys of events that are done, ignored, joined or dead.")],
-    which: Annotated[
-        Which,
-        typer.Option("--with", help="Judge them by the rules file of now, or by that of their last ended attempt."),
-    ] = Which.NOW,
-    state: StateOption = None,
-) -> None:
-    """Try ended events again, with the rules of now or of then; a running serve takes them up within a second."""
-    from badge_bridge.redriving import redrive
-
-    async def all_of_them(store: Store) -> dict[str, str]:
-        return {key: await redrive(store, key, now=time.time(), then=which == Which.THEN) for key in keys}
-
-    said = run(_with_store(state, all_of_them))
-    for key, refusal in said.items():
-        print(f"{key}: {refusal or f'will be tried again, with the rules of {which}'}")
-    if any(said.values()):
-        sys.exit(1)
-
-
-async def _with_store(state: str | None, work: Callable[[Store], Awaitable[T]], *, to_read: bool = False) -> T:
-    async with opened_store(read_settings(None, state), to_read=to_read) as store:
-        return await work(store)
 
 
 if __name__ == "__main__":

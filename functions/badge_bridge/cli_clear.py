@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from badge_bridge import cli_completion
 from badge_bridge.cli_options import RulesOption, StateOption, load_rules, opened_store, quiet, read_settings, run
 from badge_bridge.errors import BridgeError, SettingsError
 
@@ -27,7 +28,11 @@ _ALL = 100_000
 
 def clear(
     keys: Annotated[
-        list[str] | None, typer.Argument(help="Keys of events whose badges to take away, as events list prints them.")
+        list[str] | None,
+        typer.Argument(
+            help="Keys of events whose badges to take away, as events list prints them.",
+            autocompletion=cli_completion.keys,
+        ),
     ] = None,
     phone: Annotated[
         str | None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from badge_bridge import cli_completion
 from badge_bridge.cli_options import (
     JsonOption,
     RulesOption,
@@ -67,6 +68,7 @@ def explain(
             help="A stored event's key; a source, of which a sample is made up; a file with a delivery, as sign "
             "prints it or as it goes over the wire; or - for such a file on standard input.",
             show_default=False,
+            autocompletion=cli_completion.sources_and_keys,
         ),
     ],
     rules: RulesOption = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from badge_bridge import cli_completion
 from badge_bridge.cli_options import RulesOption, load_rules, read_settings
 from badge_bridge.errors import SettingsError
 
@@ -31,7 +32,10 @@ def key() -> None:
 @commands.command()
 def authorize(
     portal: Annotated[
-        str | None, typer.Argument(help="The portal's name in the rules file, where there are several.")
+        str | None,
+        typer.Argument(
+            help="The portal's name in the rules file, where there are several.", autocompletion=cli_completion.portals
+        ),
     ] = None,
     rules: RulesOption = None,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from badge_bridge import cli_completion
 from badge_bridge.closeness import closest
 from badge_bridge.errors import SettingsError, StoreUnavailable
 
@@ -30,6 +31,7 @@ __all__ = [
     "missing_store",
     "no_store",
     "opened_store",
+    "opened_to_read",
     "quiet",
     "read_settings",
     "run",
@@ -51,7 +53,13 @@ StateOption = Annotated[
     ),
 ]
 PortalOption = Annotated[
-    str | None, typer.Option("--portal", help="Only this portal of the rules file. Default: all.", show_default=False)
+    str | None,
+    typer.Option(
+        "--portal",
+        help="Only this portal of the rules file. Default: all.",
+        show_default=False,
+        autocompletion=cli_completion.portals,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -144,6 +152,39 @@ async def opened_store(settings: Settings, *, to_read: bool = False) -> AsyncIte
         SettingsError: there is none yet, or it is one of an older version, which only `serve` brings up to date.
         StoreUnavailable: it cannot be opened.
     """
+    from badge_bridge.store.sqlite import SqliteStore
+
+    store = _store_of_now(settings)
+    try:
+        await store.open()
+    except StoreUnavailable as error:
+        if not to_read or not isinstance(store, SqliteStore):
+            raise
+        await _read_at_least(store, error)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def opened_to_read(settings: Settings) -> AsyncIterator[Store]:
+    """The store for a moment and for reading alone, so that nothing else notices: a file is not held, nor written.
+
+    Raises:
+        SettingsError, StoreUnavailable: as `opened_store`.
+    """
+    from badge_bridge.store.sqlite import SqliteStore
+
+    store = _store_of_now(settings)
+    await (store.open_to_read() if isinstance(store, SqliteStore) else store.open())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _store_of_now(settings: Settings) -> Store:
     from badge_bridge.store import open_store
     from badge_bridge.store.sqlite import SqliteStore
 
@@ -156,16 +197,7 @@ async def opened_store(settings: Settings, *, to_read: bool = False) -> AsyncIte
             f"{store.path} was written by an older version of Badge Bridge: end what runs on it and start serve once, "
             "which brings it up to date"
         )
-    try:
-        await store.open()
-    except StoreUnavailable as error:
-        if not to_read or not isinstance(store, SqliteStore):
-            raise
-        await _read_at_least(store, error)
-    try:
-        yield store
-    finally:
-        await store.close()
+    return store
 
 
 async def _read_at_least(store: SqliteStore, error: StoreUnavailable) -> None:

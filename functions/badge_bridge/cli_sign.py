@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from badge_bridge import cli_completion
 from badge_bridge.cli_options import JsonOption, RulesOption, StateOption, load_rules, read_settings, run
 from badge_bridge.cli_samples import (
     BodyOption,
@@ -36,7 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def sign(
-    source: Annotated[str, typer.Argument(help="The source, as the rules file calls it.")],
+    source: Annotated[
+        str, typer.Argument(help="The source, as the rules file calls it.", autocompletion=cli_completion.sources)
+    ],
     rules: RulesOption = None,
     state: StateOption = None,
     outcome: OutcomeOption = Outcome.missed,

@@ -10,7 +10,7 @@ from badge_bridge.on_cards import as_json as as_dict
 from badge_bridge.rulesfile.deciding import Read, Weighed
 from badge_bridge.rulesfile.explaining import RuleExplained
 
-__all__ = ["as_json"]
+__all__ = ["as_json", "rule_as_json"]
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
@@ -65,11 +65,12 @@ def _event(one: EventExplained, explanation: Explanation) -> dict[str, Any]:
         "cards": [as_dict(card) for card in one.cards],
         "customer": one.event.customer,
         "event": one.event.model_dump(mode="json"),
-        "rules": [_rule(rule) for rule in one.rules],
+        "rules": [rule_as_json(rule) for rule in one.rules],
     }
 
 
-def _rule(one: RuleExplained) -> dict[str, Any]:
+def rule_as_json(one: RuleExplained) -> dict[str, Any]:
+    """What one rule says to an event."""
     rule = one.rule
     return {
         "rule": rule.name,

@@ -20,7 +20,7 @@ from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.terminal import card_line, clock, outcome_line
 from badge_bridge.terminal_text import plain
 
-__all__ = ["WEIGHED", "print_explanation"]
+__all__ = ["WEIGHED", "print_explanation", "print_rules"]
 
 _PARTIES = {
     "": "",
@@ -51,7 +51,7 @@ def print_explanation(explanation: Explanation, *, every_rule: bool = False) -> 
         _print_stored(console, explanation.stored, explanation)
     for event in explanation.events:
         _print_event(console, event, explanation)
-        _print_rules(console, event, explanation.rules, every_rule=every_rule)
+        print_rules(console, event, explanation.rules, every_rule=every_rule)
 
 
 def _line(console: Console, name: str, value: str, style: str = "") -> None:
@@ -151,7 +151,8 @@ def _judged_from(one: EventExplained) -> Sequence[Text]:
     return (plain(f"judged from {counted(len(one.legs), 'leg')}"),)
 
 
-def _print_rules(console: Console, event: EventExplained, rules: RulesFile, *, every_rule: bool) -> None:
+def print_rules(console: Console, event: EventExplained, rules: RulesFile, *, every_rule: bool) -> None:
+    """What each rule of a file says to an event."""
     results: Counter[str] = Counter(one.result for one in event.rules)
     told = f"{results['matched']} of {counted(len(event.rules), 'rule')} matched"
     console.print(Text("rules", style="bold"), plain(f"{rules.filename} (hash {rules.hash}): {told}"))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from badge_bridge import __version__
 from badge_bridge.archive import note_of
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
@@ -165,6 +166,70 @@ def test_events_show_says_when_there_is_no_such_event(run: Run, stored: list[str
     code, _, err = run("events", "show", "reception:9")
     assert code == 1
     assert "there is no event reception:9" in err
+
+
+def test_events_show_tells_what_each_rule_says_and_how_the_badge_looks(
+    run: Run, stored: list[str], tmp_path: Path
+) -> None:
+    """By the rules of now: the part of a condition that failed, with its place; a change of the rules is told."""
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    code, out, _ = run("events", "show", "reception:1")
+    assert code == 0
+    assert "✓ missed call (line " in out
+    assert "others then (hash 0123456789abcdef)" in out
+    assert "badge-bridge events redrive reception:1" in out
+    shown = json.loads(run("events", "show", "reception:1", "--json")[1])
+    rules = {one["rule"]: one["result"] for one in shown["rules_now"]["rules"]}
+    assert rules["missed call"] == "matched"
+    assert shown["next"].endswith("badge-bridge events redrive reception:1")
+    (tmp_path / "rules.yaml").write_text(RULES.replace("+49800", "+4930"), "utf-8")
+    out = run("events", "show", "reception:1")[1]
+    assert "!event.caller.startsWith('+4930')  is false: event.caller is \"+4930901820\"" in out
+
+
+def test_events_show_goes_without_rules_where_there_are_none(run: Run, stored: list[str]) -> None:
+    """The life of the event is shown all the same, and which file is missing."""
+    code, out, _ = run("events", "show", "reception:0")
+    assert code == 0
+    assert "the rules file cannot be read" in out
+    assert "rules.yaml" in out
+    shown = json.loads(run("events", "show", "reception:0", "--json")[1])
+    assert shown["rules_now"] is None
+    assert "rules.yaml" in shown["rules_now_unknown"]
+
+
+def test_events_are_found_by_what_only_their_keys_begin_with(run: Run, stored: list[str]) -> None:
+    """A key need not be typed to its end; where several begin so, they are named and nothing is done."""
+    code, _, err = run("events", "show", "recep")
+    assert code == 1
+    assert "recep is the beginning of several keys: reception:0, reception:1, reception:2;" in err
+    code, _, err = run("events", "redrive", "reception:")
+    assert code == 1
+    assert "several keys" in err
+    code, out, _ = run("events", "redrive", "reception:1")
+    assert code == 0
+    assert out.startswith("reception:1: will be tried again")
+
+
+def test_events_show_takes_the_beginning_of_a_key(run: Run, stored: list[str]) -> None:
+    """The whole key is shown."""
+
+    async def add() -> None:
+        store = open_store("sqlite:///state.db")
+        await store.open()
+        event = Event(
+            id="1", source="shop", provider="generic", type="order.paid", time=datetime.fromtimestamp(NOW, UTC)
+        )
+        await store.accept([Accepted("shop:4f0c2d", event, "bearer", NOW)])
+        await store.close()
+
+    asyncio.run(add())
+    assert run("events", "show", "shop:4f")[1].startswith("shop:4f0c2d waiting")
+
+
+def test_version_is_that_of_the_package(run: Run) -> None:
+    """As it is asked for in a report of a trouble."""
+    assert run("--version")[:2] == (0, f"badge-bridge {__version__}\n")
 
 
 def test_events_redrive_makes_ended_events_due_again(run: Run, stored: list[str]) -> None:

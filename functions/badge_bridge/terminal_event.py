@@ -1,0 +1,128 @@
+"""The life of one event as text for a terminal, in the order in which it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from badge_bridge.explain import EventExplained
+from badge_bridge.on_cards import OnCard
+from badge_bridge.outcomes import Exchange
+from badge_bridge.rulesfile import Badge, RulesFile
+from badge_bridge.store.protocol import Attempt, StoredEvent
+from badge_bridge.terminal import card_line, clock, outcome_line, state_shown, zone_name
+from badge_bridge.terminal_explain import print_rules
+from badge_bridge.terminal_text import json_shown, plain
+
+__all__ = ["pill", "print_event"]
+
+_PILLS = {
+    "success": "white on green",
+    "failure": "white on red",
+    "warning": "black on yellow",
+    "primary": "black on bright_cyan",
+    "secondary": "white on bright_black",
+}
+
+
+def print_event(
+    stored: StoredEvent,
+    cards: Sequence[OnCard],
+    judged: tuple[RulesFile, EventExplained] | str,
+    *,
+    next_step: str,
+    every_rule: bool = False,
+) -> None:
+    """One event with all that is known of it. `judged` is what the rules of now say to it, or why that is not told;
+    `cards` tell where its badges are.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text(stored.key, style="bold"), state_shown(stored), Text(f"(times in {zone_name()})"))
+    for name, value in _facts(stored):
+        console.print(Text(f"  {name:<10}"), plain(value), sep="")
+    if isinstance(judged, str):
+        console.print(Text("rules", style="bold"), plain(judged, "yellow"))
+    else:
+        rules, explained = judged
+        print_rules(console, explained, rules, every_rule=every_rule)
+        if stored.rules_hash and stored.rules_hash != rules.hash:
+            console.print(
+                plain(f"  others then (hash {stored.rules_hash}); redrive tries it with those of now", "yellow")
+            )
+    for attempt in stored.history:
+        _print_attempt(console, stored, attempt)
+    looks = {} if isinstance(judged, str) else {badge.code: badge for badge in judged[0].badges.values()}
+    for card in cards:
+        console.print(plain(f"card      {card_line(card)}"))
+        if card.badge in looks:
+            console.print(Text("          "), pill(looks[card.badge]), sep="")
+    if next_step:
+        console.print(Text("next", style="bold"), plain(f"     {next_step}"), sep="")
+    if stored.event.data:
+        console.print(Text("data", style="bold"))
+        console.print(json_shown(dict(stored.event.data)))
+
+
+def pill(badge: Badge) -> Text:
+    """A badge as it looks on a card, its caption and its text in its colour, in each language that it is written in."""
+    languages = dict.fromkeys(
+        language for text in (badge.title, badge.value) if not isinstance(text, str) for language in text
+    )
+    shown = Text()
+    for language in languages or {"": None}:
+        if shown:
+            shown.append("   ")
+        shown.append_text(plain(f"{_in(badge.title, language)} "))
+        shown.append_text(plain(f" {_in(badge.value, language)} ", _PILLS[badge.type]))
+        if language:
+            shown.append_text(plain(f" ({language})", "bright_black"))
+    return shown
+
+
+def _in(text: object, language: str) -> str:
+    return str(text.get(language, "")) if isinstance(text, dict) else str(text)
+
+
+def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt) -> None:
+    console.print(Text(f"attempt {attempt.number}", style="bold"), Text(_when(attempt)))
+    for exchange in attempt.asked:
+        console.print(plain(f"  asked     {_exchange(exchange)}"))
+    for outcome in stored.outcomes:
+        if outcome.attempt == attempt.number:
+            console.print(plain(f"  rule      {outcome_line(outcome)}"))
+    console.print(plain(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
+
+
+def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
+    event = stored.event
+    facts = [
+        ("received", clock(stored.received_at)),
+        ("verified", stored.verified),
+        ("source", f"{event.source} ({event.provider})"),
+        ("type", event.type),
+        ("direction", event.direction),
+        ("reason", event.reason),
+        ("happened", clock(event.time.timestamp())),
+        ("id", event.id),
+        ("caller", event.caller),
+        ("callee", event.callee),
+        ("line", event.line),
+        ("email", event.email),
+        ("customer", event.customer),
+        ("rules", stored.rules_hash),
+        ("redriven", stored.redriven_with and f"with the rules {stored.redriven_with}"),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _when(attempt: Attempt) -> str:
+    if attempt.ended_at is None:
+        return f"{clock(attempt.started_at)}"
+    return f"{clock(attempt.started_at)}, {(attempt.ended_at - attempt.started_at) * 1000:.0f} ms"
+
+
+def _exchange(exchange: Exchange) -> str:
+    together = f", {exchange.together} together" if exchange.together > 1 else ""
+    return f"{exchange.method} -> {exchange.answer} ({exchange.milliseconds:.0f} ms{together})"

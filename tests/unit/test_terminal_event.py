@@ -1,0 +1,60 @@
+"""The life of one event in a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from badge_bridge.customers import card_of
+from badge_bridge.explain import EventExplained
+from badge_bridge.on_cards import OnCard
+from badge_bridge.rulesfile import Badge, parse
+from badge_bridge.rulesfile.explaining import explain_rules
+from badge_bridge.sources import OPTIONS
+from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.terminal_event import pill, print_event
+from support.stores import NOW, item
+
+RULES = """
+portals: {main: {webhook: "${HOOK}"}}
+sources: {reception: {provider: zoom, secrets: ["${TOKEN}"]}}
+badges: {missed: {title: {en: Call, de: Anruf}, value: {en: Missed, de: Verpasst}, type: failure}}
+rules: [{name: r, on: call.missed, badge: missed}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("title", "value", "shown"),
+    [
+        ("Call", "Missed", "Call  Missed "),
+        (
+            {"en": "Call", "de": "Anruf"},
+            {"en": "Missed", "de": "Verpasst"},
+            "Call  Missed  (en)   Anruf  Verpasst  (de)",
+        ),
+        ("Call", {"en": "Missed"}, "Call  Missed  (en)"),
+        ("\x1b[2J", "a\nb", "?[2J  a b "),
+    ],
+)
+def test_pill_has_the_badge_in_each_of_its_languages(title: str, value: str, shown: str) -> None:
+    """Its caption and its text, in which nothing is obeyed by the terminal."""
+    assert pill(Badge("missed", "bb_missed", title, value, "failure")).plain == shown
+
+
+def test_pill_has_the_colour_of_its_type() -> None:
+    """As the portal paints it."""
+    assert [str(span.style) for span in pill(Badge("m", "m", "Call", "Missed", "failure")).spans] == ["white on red"]
+
+
+def test_life_shows_the_badge_as_the_card_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Below the card that it is on; what to do next stands before what was received as it came."""
+    event = item(data={"a": 1}).event
+    stored = StoredEvent("s:1", event, "hmac-sha1", NOW, "done", "", 1, 0, NOW, "", NOW, "")
+    rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=None)
+    explained = EventExplained("s:1", event, explain_rules(rules, event, card_of=card_of))
+    card = OnCard("r", "bb_missed", "main", "deal 41", 7, "there")
+    print_event(stored, [card], (rules, explained), next_step="Nothing.")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    at = lines.index("card      r: bb_missed on deal 41, activity 7: it is there")
+    assert lines[at + 1] == "Call  Missed  (en)   Anruf  Verpasst  (de)"
+    assert lines[at + 2] == "next     Nothing."
+    assert lines[at + 3] == "data"
