@@ -19,6 +19,7 @@ from badge_bridge.errors import SettingsError
 from badge_bridge.plural import counted
 
 if TYPE_CHECKING:
+    from badge_bridge.store.sqlite.backup import Copying
     from badge_bridge.store.sqlite.contents import Contents, Stopping
 
 __all__ = ["register"]
@@ -58,8 +59,8 @@ def backup(
     if not Path(path).exists():
         raise no_store(path)
     begun, since = datetime.now(UTC), time.monotonic()
-    with _stoppable() as stopping:
-        found = work(path, file, force=force, stopping=stopping)
+    with _stoppable() as stopping, _copying() as copying:
+        found = work(path, file, force=force, stopping=stopping, copying=copying)
     taken = {"taken_at": begun.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - since, 1)}
     said = {"file": file, **_facts(Path(file), found), **taken}
     if as_json:
@@ -79,8 +80,8 @@ def restore(file: FileArgument, state: StateOption = None, as_json: JsonOption =
     from badge_bridge.store.sqlite.restore import restore as work
 
     path = _path(state, "restore")
-    with _stoppable() as stopping:
-        done = work(file, path, now=time.time(), newer_notes=NOTES, stopping=stopping)
+    with _stoppable() as stopping, _copying() as copying:
+        done = work(file, path, now=time.time(), newer_notes=NOTES, stopping=stopping, copying=copying)
     tokens = [name.removeprefix(NOTES) for name in done.notes]
     said = {
         "file": file,
@@ -116,6 +117,27 @@ def _path(state: str | None, command: str) -> str:
     if isinstance(store, FirestoreStore):
         raise SettingsError(_OF_FIRESTORE[command].format(project=store.project, database=store.database))
     raise SettingsError(f"{command} is for a store in a file; {settings.state} is kept nowhere")
+
+
+@contextmanager
+def _copying() -> Iterator[Copying]:
+    """Shows how many pages are copied, and then that they are checked."""
+    from badge_bridge.terminal_progress import progress
+
+    with progress("looking at it") as bar:
+        began = False
+
+        def copying(done: int, of: int) -> None:
+            nonlocal began
+            if done >= of:
+                bar.begin("checking")
+            elif not began:
+                began = True
+                bar.begin("copying", of)
+            else:
+                bar.at(done, of)
+
+        yield copying
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -45,6 +46,8 @@ _NAMES = {
     "pause": "reasons_of_pauses",
     "note": "rules_files",
 }
+_TOLD = 100
+"""Texts between two looks at the bar."""
 _INTERRUPTED = "interrupted; what was erased is gone, erase again for the rest"
 
 
@@ -100,14 +103,36 @@ async def _look(settings: Settings, rules: RulesFile, spellings: Spellings) -> H
     from badge_bridge.erasure import held
 
     async with opened_store(settings) as store:
-        return await held(store, rules, spellings)
+        with _searching(spellings, "searching") as sought:
+            return await held(store, rules, sought)
 
 
 async def _erase(settings: Settings, rules: RulesFile, spellings: Spellings, there: Held) -> Erased:
     from badge_bridge.erasure import erase
 
     async with opened_store(settings) as store:
-        return await erase(store, rules, spellings, there)
+        with _searching(spellings, "erasing, and searching again") as sought:
+            return await erase(store, rules, sought, there)
+
+
+@contextmanager
+def _searching(spellings: Spellings, what: str) -> Iterator[Spellings]:
+    """The same number, sought while it is shown how many texts, or pieces of files, were looked at."""
+    from badge_bridge.spellings import Spellings as Sought
+    from badge_bridge.terminal_progress import progress
+
+    with progress(what) as bar:
+
+        class Shown(Sought):
+            looked_at = 0
+
+            def in_bytes(self, content: bytes) -> int | None:
+                self.looked_at += 1
+                if self.looked_at % _TOLD == 0:
+                    bar.at(self.looked_at)
+                return super().in_bytes(content)
+
+        yield Shown(spellings.number)
 
 
 def _refuse(there: Held, number: str) -> None:

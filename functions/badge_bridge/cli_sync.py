@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,10 +85,16 @@ class _Wishes:
     def any(self) -> bool:
         return self.add or self.replace or self.prune
 
+    def count(self, plan: Plan) -> int:
+        """How many badges something is to be done about."""
+        return sum(len(found) for wanted, found in self._differences(plan) if wanted)
+
     def leave_out(self, plan: Plan) -> bool:
         """Whether there are differences about which nothing is to be done."""
-        left = ((self.add, plan.missing), (self.replace, plan.different), (self.prune, plan.unused))
-        return any(found and not wanted for wanted, found in left)
+        return any(found and not wanted for wanted, found in self._differences(plan))
+
+    def _differences(self, plan: Plan) -> Sequence[tuple[bool, Sequence[Any]]]:
+        return ((self.add, plan.missing), (self.replace, plan.different), (self.prune, plan.unused))
 
 
 @dataclass(slots=True)
@@ -128,6 +135,7 @@ async def _look(rules: RulesFile, name: str, settings: Settings) -> _Report:
 async def _carry_out(rules: RulesFile, report: _Report, wishes: _Wishes, settings: Settings, *, as_json: bool) -> None:
     """Do what was agreed to, where that is still what there is to do: whoever was asked may have taken his time."""
     from badge_bridge.portal.sync import Sync
+    from badge_bridge.terminal_progress import progress
 
     name = report.portal
     async with opened_subjects(rules, (name,), settings, must_exist=True) as subjects:
@@ -138,9 +146,11 @@ async def _carry_out(rules: RulesFile, report: _Report, wishes: _Wishes, setting
             print(f"badge-bridge: {now.error or changed}", file=sys.stderr)
             return
         working = Sync(subjects[name].client, clock=time.time)
-        async for done in working.carry_out(now.plan, add=wishes.add, replace=wishes.replace, prune=wishes.prune):
-            report.done.append(done)
-            _tell_done(done, as_json=as_json)
+        with progress(f"portal {name}", wishes.count(now.plan)) as bar:
+            async for done in working.carry_out(now.plan, add=wishes.add, replace=wishes.replace, prune=wishes.prune):
+                report.done.append(done)
+                _tell_done(done, as_json=as_json)
+                bar.step()
 
 
 async def _compare(rules: RulesFile, name: str, subject: Subject) -> _Report:

@@ -57,6 +57,7 @@ ALLOWED = {
     "delivery_files": {*LEAVES, "curl_commands", "sources"},
     "explain_json": {*LEAVES, "explain", "life", "on_cards", "rulesfile"},
     "terminal_findings": {*LEAVES, "terminal_text"},
+    "terminal_progress": LEAVES,
     "terminal_text": LEAVES,
     "terminal": {*LEAVES, "on_cards", "store", "terminal_text"},
     "terminal_event": {
@@ -191,6 +192,7 @@ def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
         "terminal_explain",
         "terminal_findings",
         "terminal_portal",
+        "terminal_progress",
         "terminal_startup",
         "terminal_text",
         "demo",

@@ -14,7 +14,7 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,7 +23,10 @@ from badge_bridge.store.sqlite.contents import BackupFailed, Contents, Stopped, 
 from badge_bridge.store.sqlite.file import COMPANIONS, LOCKED_SECONDS, unavailable
 from badge_bridge.store.sqlite.read_only import read_only
 
-__all__ = ["backup", "copy_store", "part_of", "put_in_place"]
+__all__ = ["Copying", "backup", "copy_store", "part_of", "put_in_place"]
+
+Copying = Callable[[int, int], None]
+"""Hears how many pages are copied, and of how many."""
 
 _STEP = 256
 """Pages that are copied between two looks whether to stop: 1 MiB."""
@@ -32,10 +35,12 @@ _SYNC_EVERY = 16
 """Steps between two syncs. All at the end would be one burst for which the commits of others have to wait."""
 
 
-def backup(store: str, target: str, *, force: bool, stopping: Stopping) -> Contents:
+def backup(
+    store: str, target: str, *, force: bool, stopping: Stopping, copying: Copying = lambda _done, _of: None
+) -> Contents:
     """Write what the store holds now into `target`, which is there whole or not at all, and for its owner only.
 
-    `force` lets it replace an earlier file.
+    `force` lets it replace an earlier file; `copying` hears how far it has come, until what was copied is checked.
 
     Raises:
         SettingsError: `target` names something that must not be written.
@@ -46,7 +51,7 @@ def backup(store: str, target: str, *, force: bool, stopping: Stopping) -> Conte
     wanted = Path(os.path.realpath(target))
     _refuse(wanted, store, force=force)
     with part_of(wanted) as part:
-        there = copy_store(store, part, stopping=stopping)
+        there = copy_store(store, part, stopping=stopping, copying=copying)
         found = examine(part, stopping=stopping)
         if found != there:
             raise BackupFailed(f"the copy of {store} is not what the store held; try again")
@@ -125,7 +130,7 @@ def _is_at(path: Path, opened: int) -> bool:
         return False
 
 
-def copy_store(store: str, part: Path, *, stopping: Stopping) -> Contents:
+def copy_store(store: str, part: Path, *, stopping: Stopping, copying: Copying = lambda _done, _of: None) -> Contents:
     """Copy one moment of a store, with what is in its log, into an empty file that then needs no companions."""
     with closing(_source(store)) as source:
         try:
@@ -137,7 +142,7 @@ def copy_store(store: str, part: Path, *, stopping: Stopping) -> Contents:
                 f"the store {store} cannot be read ({error})"
             ) from error
         try:
-            _copy(source, part, stopping)
+            _copy(source, part, stopping, copying)
         except sqlite3.Error as error:
             raise _not_copied(part, error) from error
     return there
@@ -174,7 +179,7 @@ def _tidy_source(store: str) -> sqlite3.Connection:
     return connection
 
 
-def _copy(source: sqlite3.Connection, part: Path, stopping: Stopping) -> None:
+def _copy(source: sqlite3.Connection, part: Path, stopping: Stopping, copying: Copying) -> None:
     steps = 0
     # Opened for as long as SQLite has it open: closing any of a process's files ends all its locks on that file.
     with part.open("rb") as file, closing(sqlite3.connect(part, isolation_level=None)) as copy:
@@ -183,10 +188,11 @@ def _copy(source: sqlite3.Connection, part: Path, stopping: Stopping) -> None:
         copy.execute("PRAGMA synchronous = OFF")
         copy.execute("PRAGMA locking_mode = EXCLUSIVE")
 
-        def step(_status: int, _left: int, _total: int) -> None:
+        def step(_status: int, left: int, total: int) -> None:
             nonlocal steps
             if stopping():
                 raise Stopped("stopped")
+            copying(total - left, total)
             steps += 1
             if steps % _SYNC_EVERY == 0:
                 os.fdatasync(file.fileno())

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from badge_bridge.errors import BridgeError, SettingsError
 from badge_bridge.store.sqlite import sql
-from badge_bridge.store.sqlite.backup import copy_store, part_of, put_in_place
+from badge_bridge.store.sqlite.backup import Copying, copy_store, part_of, put_in_place
 from badge_bridge.store.sqlite.contents import BackupFailed, Contents, Stopping, count, examine, stoppable
 from badge_bridge.store.sqlite.file import COMPANIONS, LOCKED_SECONDS
 from badge_bridge.store.sqlite.schema import migrate
@@ -47,11 +47,19 @@ class Restored:
     notes: tuple[str, ...]
 
 
-def restore(source: str, store: str, *, now: float, newer_notes: str, stopping: Stopping) -> Restored:
+def restore(
+    source: str,
+    store: str,
+    *,
+    now: float,
+    newer_notes: str,
+    stopping: Stopping,
+    copying: Copying = lambda _done, _of: None,
+) -> Restored:
     """Make the backup `source` the store at the path `store`, and keep what is there under another name.
 
     Notes whose names begin with `newer_notes` are taken over from the present store where it can be read: they change
-    with use, so that those of the backup may be of no use any more.
+    with use, so that those of the backup may be of no use any more. `copying` as for `backup`.
 
     Raises:
         SettingsError: a process has the store open, or one of the names cannot be meant.
@@ -63,7 +71,7 @@ def restore(source: str, store: str, *, now: float, newer_notes: str, stopping: 
     _refuse(given, path)
     with _alone(path), part_of(path) as part:
         contents = _look_at(given, stopping)
-        copy_store(str(given), part, stopping=stopping)
+        copy_store(str(given), part, stopping=stopping, copying=copying)
         notes = _notes(path, newer_notes)
         _prepare(part, now=now, notes=notes, stopping=stopping)
         examine(part, stopping=stopping)
