@@ -66,6 +66,8 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
     await store.joined("+49301234", after=0)
     await store.related("+49301234", limit=5)
     await store.keys("s:", limit=5)
+    await store.census(since=NOW, until=NOW + 5)
+    await store.ended(since=NOW, limit=5)
     await store.attach(Attachment("s:0", "r", "main", "b", 2, 1, NOW, "+49301234", "{}", activity=1))
     await store.attachments("s:0")
     await store.open_attachments("+49301234")

@@ -33,6 +33,7 @@ from typing import Literal, Protocol
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.census import Census
 from badge_bridge.store.forgetting import Forgetting
 from badge_bridge.store.wanted import Place, Tally, Uses, Wanted
 
@@ -474,6 +475,16 @@ class Store(Forgetting, Protocol):
 
         Raises:
             ValueError: as for `wanted.stretches`.
+        """
+
+    async def census(self, *, since: float, until: float) -> Census:
+        """What the events came to that were received from `since` (inclusive) to `until` (exclusive). Each of them is
+        looked at, if only at what is short of it.
+        """
+
+    async def ended(self, *, since: float, limit: int) -> Sequence[StoredEvent]:
+        """Events that ended then or later and were not taken up again, without `outcomes` and `history`; those that
+        ended first first, and at most `limit` of them.
         """
 
     async def uses(self, *, since: float) -> Sequence[Uses]:

@@ -10,11 +10,12 @@ import builtins
 from collections.abc import Sequence
 from typing import get_args
 
+from badge_bridge.store.census import Census
 from badge_bridge.store.firestore.database import AsyncQuery, Database, in_turn, where
 from badge_bridge.store.firestore.documents import found_by
-from badge_bridge.store.firestore.queries import newest_first, of_customer
+from badge_bridge.store.firestore.queries import ended_since, newest_first, of_customer
 from badge_bridge.store.firestore.reading import Reading
-from badge_bridge.store.protocol import Listing, State
+from badge_bridge.store.protocol import Listing, State, StoredEvent
 from badge_bridge.store.records import plain
 from badge_bridge.store.rows import Row, is_wanted, shown
 from badge_bridge.store.wanted import Place, Tally, Wanted, joins_of, stretches
@@ -82,6 +83,23 @@ class Lists:
         ]
         counts = await in_turn(self._count(state, start, end) for start, state, end in wanted)
         return [Tally(start, state, count) for (start, state, _), count in zip(wanted, counts, strict=True) if count]
+
+    async def census(self, *, since: float, until: float) -> Census:
+        """As `Store.census`; each event is a read."""
+        query = where(newest_first(self._database), received_at=(">=", since))
+        query = where(query, received_at=("<", until)).select(["source", "type", "state", "attempts", "found"])
+        found = Census()
+        for _, fields in await self._database.find(query):
+            reached = (value.rpartition("\n")[::2] for value in fields.get("found", ()))
+            both = [(rule, result) for rule, result in reached if rule and result]
+            found.add(fields["source"], fields["type"], fields["state"], fields["attempts"], both)
+        return found
+
+    async def ended(self, *, since: float, limit: int) -> Sequence[StoredEvent]:
+        """As `Store.ended`."""
+        if limit < 1:
+            return []
+        return [shown(row) for row in await self._reading.rows(ended_since(self._database, since).limit(limit))]
 
     async def _count(self, state: State, since: float, until: float) -> int:
         query = where(newest_first(self._database, state=state), received_at=(">=", since))

@@ -17,6 +17,7 @@ __all__ = [
     "by_join",
     "by_name",
     "ended_before",
+    "ended_since",
     "gone",
     "left_behind",
     "newest_first",
@@ -74,6 +75,11 @@ def by_join(database: Database, join: str) -> AsyncQuery:
 def ended_before(database: Database, time: float) -> AsyncQuery:
     """Events that ended before then and were not taken up again, those that ended first first."""
     return where(_all(database), settled_at=("<", time)).order_by("settled_at").select(["key", "type", "joins"])
+
+
+def ended_since(database: Database, time: float) -> AsyncQuery:
+    """Events that ended then or later and were not taken up again, those that ended first first."""
+    return where(_all(database), settled_at=(">=", time)).order_by("settled_at")
 
 
 def put_on_cards(database: Database) -> AsyncQuery:

@@ -17,6 +17,7 @@ from badge_bridge.gcp.rest import GoogleApi
 from badge_bridge.gcp.tokens import access_tokens
 from badge_bridge.store import transitions
 from badge_bridge.store.backlog import Backlog
+from badge_bridge.store.census import Census
 from badge_bridge.store.firestore.inbox import Inbox
 from badge_bridge.store.forgetting import Forgotten, Remains, Trace
 from badge_bridge.store.protocol import (
@@ -244,6 +245,12 @@ class FirestoreStore:
 
     async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
         return await (await self._loaded()).listing.tally(since=since, until=until, width=width)
+
+    async def census(self, *, since: float, until: float) -> Census:
+        return await (await self._loaded()).listing.census(since=since, until=until)
+
+    async def ended(self, *, since: float, limit: int) -> Sequence[StoredEvent]:
+        return await (await self._loaded()).listing.ended(since=since, limit=limit)
 
     async def uses(self, *, since: float) -> Sequence[Uses]:
         return await (await self._loaded()).ledger.uses(since=since)

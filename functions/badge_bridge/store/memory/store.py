@@ -5,6 +5,7 @@ It keeps what the durable ones would keep, in the form they would keep it, and l
 
 from __future__ import annotations
 
+import math
 import secrets
 from bisect import bisect_left
 from collections import Counter
@@ -16,6 +17,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store import transitions
 from badge_bridge.store.backlog import Backlog
+from badge_bridge.store.census import Census
 from badge_bridge.store.clock import counted
 from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.forgetting import Forgotten, Place, Remains, Trace
@@ -457,6 +459,19 @@ class MemoryStore:
             counts = Counter(row.state for row in rows[low:high])
             found += [Tally(start, state, count) for state, count in sorted(counts.items())]
         return found
+
+    async def census(self, *, since: float, until: float) -> Census:
+        self._must_be_open()
+        found = Census()
+        for row in self._rows.values():
+            if since <= row.received_at < until:
+                found.add(row.source, row.type, row.state, len(row.history), row.reached())
+        return found
+
+    async def ended(self, *, since: float, limit: int) -> Sequence[StoredEvent]:
+        self._must_be_open()
+        over = [(row.settled_at, row) for row in self._rows.values() if (row.settled_at or -math.inf) >= since]
+        return [shown(row) for _, row in sorted(over, key=lambda one: one[0] or 0.0)[: max(limit, 0)]]
 
     async def uses(self, *, since: float) -> Sequence[Uses]:
         self._must_be_open()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, get_args
 
 from badge_bridge.outcomes import Result
+from badge_bridge.store.census import Census
 from badge_bridge.store.protocol import Listing, State, StoredEvent
 from badge_bridge.store.records import plain
 from badge_bridge.store.sqlite import sql
@@ -17,7 +19,7 @@ from badge_bridge.store.sqlite.rows import DAY
 from badge_bridge.store.walking import Seek, any_of, in_all, listed
 from badge_bridge.store.wanted import MOST_PASSED_OVER, Place, Tally, Uses, Wanted, joins_of, stretches
 
-__all__ = ["listing", "tally", "uses"]
+__all__ = ["census", "ended", "listing", "tally", "uses"]
 
 _AHEAD = 300.0
 """Seconds by which an event may have happened after it was received: senders' clocks are ahead. For customers with more
@@ -149,6 +151,22 @@ def _latest(connection: sqlite3.Connection, state: State, until: float) -> float
     """When the last event of those in this state was received before then."""
     place = _newest(connection, sql.BEFORE_OF_STATE, (state,), (until, ""))
     return place[0] if place else -math.inf
+
+
+def census(connection: sqlite3.Connection, since: float, until: float) -> Census:
+    found = Census()
+    for row in connection.execute(sql.RECEIVED_BETWEEN, (since, until)):
+        found.add(*row)
+    for rule in _rules(connection):
+        for result in get_args(Result):
+            (count,) = connection.execute(sql.COUNT_REACHED, (rule, result, since, until)).fetchone()
+            found.reached[rule, result] = count
+    found.reached += Counter()  # without those that there are none of
+    return found
+
+
+def ended(connection: sqlite3.Connection, since: float, limit: int) -> list[StoredEvent]:
+    return [stored(row) for row in connection.execute(sql.ENDED_SINCE, (since, max(limit, 0)))]
 
 
 def uses(connection: sqlite3.Connection, since: float) -> list[Uses]:

@@ -20,6 +20,7 @@ __all__ = [
     "CORRECT_PAUSE",
     "COUNT_BETWEEN",
     "COUNT_DEAD",
+    "COUNT_REACHED",
     "COUNT_WAITING",
     "COUNT_WORKING",
     "DAYS",
@@ -27,6 +28,7 @@ __all__ = [
     "DO_AGAIN",
     "DROP_REMEMBERED",
     "ENDED_BEFORE",
+    "ENDED_SINCE",
     "END_ATTEMPT",
     "ERASE_ATTACHMENTS",
     "ERASE_EVENT",
@@ -84,6 +86,7 @@ __all__ = [
     "PROMOTE",
     "REACH",
     "READY",
+    "RECEIVED_BETWEEN",
     "RELATED",
     "REMEMBERED_SOURCES",
     "REMEMBERS",
@@ -393,6 +396,9 @@ COUNT_DEAD = "SELECT count(*) FROM events WHERE state = 'dead'"
 OLDEST_WAITING = "SELECT min(received_at) FROM events WHERE state = 'waiting'"
 COUNT_BETWEEN = "SELECT count(*) FROM events WHERE state = ? AND received_at >= ? AND received_at < ?"
 
+COUNT_REACHED = "SELECT count(*) FROM outcomes WHERE rule = ? AND result = ? AND received_at >= ? AND received_at < ?"
+RECEIVED_BETWEEN = "SELECT source, type, state, attempts FROM events WHERE received_at >= ? AND received_at < ?"
+
 
 # Reading
 
@@ -460,6 +466,7 @@ SELECT joins.time, received_at, key FROM joins JOIN events USING (key)
 WHERE day = ? AND value = ? AND joins.time <= ? AND (received_at, key) < (?, ?)
 ORDER BY joins.time DESC, joins.key DESC LIMIT ?
 """
+ENDED_SINCE = f"SELECT {_STORED} FROM events WHERE settled_at >= ? ORDER BY settled_at LIMIT ?"  # noqa: S608
 FIND_STORED = f"SELECT {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
 
 

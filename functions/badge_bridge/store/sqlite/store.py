@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.store.backlog import Backlog
+from badge_bridge.store.census import Census
 from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.forgetting import Forgotten, Remains, Trace
 from badge_bridge.store.leases import SetAside, hand_out
@@ -355,6 +356,12 @@ class SqliteStore:
 
     async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
         return await self._read(lambda connection: listing.tally(connection, since, until, width))
+
+    async def census(self, *, since: float, until: float) -> Census:
+        return await self._read(lambda connection: listing.census(connection, since, until))
+
+    async def ended(self, *, since: float, limit: int) -> Sequence[StoredEvent]:
+        return await self._read(lambda connection: listing.ended(connection, since, limit))
 
     async def uses(self, *, since: float) -> Sequence[Uses]:
         return await self._read(lambda connection: listing.uses(connection, since))
