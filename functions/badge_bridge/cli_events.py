@@ -6,14 +6,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from badge_bridge import cli_completion
+from badge_bridge.cli_filters import (
+    InOption,
+    KeyArgument,
+    OutcomeOption,
+    PhoneOption,
+    RuleOption,
+    SinceOption,
+    SourceOption,
+    TypeOption,
+    UntilOption,
+    wanted,
+    whole_key,
+)
 from badge_bridge.cli_group import Commands
 from badge_bridge.cli_options import (
     JsonOption,
@@ -25,6 +36,8 @@ from badge_bridge.cli_options import (
     read_settings,
     run,
 )
+from badge_bridge.cli_redrive import redrive
+from badge_bridge.cli_tail import tail
 from badge_bridge.errors import GoogleError, RulesError
 
 if TYPE_CHECKING:
@@ -32,7 +45,8 @@ if TYPE_CHECKING:
     from badge_bridge.on_cards import OnCard
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.store.protocol import Pause, Store, StoredEvent
+    from badge_bridge.store.protocol import Attachment, Listing, Pause, Store, StoredEvent
+    from badge_bridge.store.wanted import Place, Wanted
 
 __all__ = ["commands"]
 
@@ -40,66 +54,80 @@ T = TypeVar("T")
 
 commands = typer.Typer(cls=Commands, no_args_is_help=True, help="Look at what was received, and try it again.")
 
-_SHOWN = 5
-"""Keys that are listed where what was typed is the beginning of several."""
+_LOOKS = 10
+"""Pages that one list is made of, where much is looked at in vain."""
 
 
-class Which(StrEnum):
-    """Which rules file judges an event that is tried again."""
-
-    THEN = "then"
-    NOW = "now"
+commands.command("tail")(tail)
 
 
 @commands.command("list")
 def list_(
-    state: StateOption = None,
-    in_state: Annotated[
-        str | None,
-        typer.Option(
-            "--in",
-            help="Only events that are waiting, working, done, ignored, joined or dead.",
-            autocompletion=cli_completion.states,
-        ),
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Only events of this source.", autocompletion=cli_completion.sources)
-    ] = None,
-    type_: Annotated[
-        str | None,
-        typer.Option(
-            "--type", help="Only events of this type, such as call.missed.", autocompletion=cli_completion.types
-        ),
-    ] = None,
+    phone: PhoneOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    source: SourceOption = None,
+    type_: TypeOption = None,
+    in_state: InOption = None,
+    rule: RuleOption = None,
+    outcome: OutcomeOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    before: Annotated[
+        str | None, typer.Option(help="Where to go on: what the page before has told at its end.", show_default=False)
+    ] = None,
+    rules: RulesOption = None,
+    state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List events, newest first."""
-    from badge_bridge.life import read_state, summary
-    from badge_bridge.store.wanted import Wanted
+    from badge_bridge.life import read_place, summary, write_place
     from badge_bridge.terminal import print_table
+    from badge_bridge.typed_times import in_words
 
-    wanted = Wanted(state=read_state(in_state), source=source, type=type_)
-    found = run(
-        _with_store(
-            read_settings(None, state),
-            lambda store: store.list(wanted, limit=limit),
-            to_read=True,
-        )
+    settings, place = read_settings(rules, state), read_place(before)
+    looked_for = wanted(
+        settings,
+        phone=phone,
+        since=since,
+        until=until,
+        source=source,
+        type_=type_,
+        state=in_state,
+        rule=rule,
+        outcome=outcome,
     )
+    page = run(_with_store(settings, lambda store: _page(store, looked_for, limit, place), to_read=True))
     if as_json:
-        print(json.dumps([summary(event) for event in found.events], indent=2))
+        print(json.dumps([summary(event) for event in page.events], indent=2))
     else:
-        print_table(found.events)
+        if looked_for.since is not None or looked_for.until is not None:
+            print(", ".join(_stretch(looked_for.since, looked_for.until, in_words)))
+        print_table(page.events)
+    if page.more is not None:
+        # Not among what scripts read.
+        looked = "" if page.reached is None else f"looked back to {in_words(page.reached)}; "
+        print(f"{looked}older ones: the same with --before {write_place(page.more)}", file=sys.stderr)
 
 
-KeyArgument = Annotated[
-    str,
-    typer.Argument(
-        help="The event's key, as the list prints it, or what no other key begins with.",
-        autocompletion=cli_completion.keys,
-    ),
-]
+def _stretch(since: float | None, until: float | None, said: Callable[[float], str]) -> Iterator[str]:
+    if since is not None:
+        yield f"received since {said(since)}"
+    if until is not None:
+        yield f"{'' if since is not None else 'received '}before {said(until)}"
+
+
+async def _page(store: Store, looked_for: Wanted, limit: int, before: Place | None) -> Listing:
+    """A page that is full, as far as that does not take too long."""
+    found: list[StoredEvent] = []
+    page = await store.list(looked_for, limit=limit, before=before)
+    for _ in range(_LOOKS):
+        found += page.events
+        if page.more is None or len(found) == limit:
+            break
+        page = await store.list(looked_for, limit=limit - len(found), before=page.more)
+    else:
+        found += page.events
+    return replace(page, events=tuple(found))
 
 
 @commands.command()
@@ -116,58 +144,50 @@ def show(
 
     Where the rules file cannot be read, the rest is shown all the same.
     """
+    from badge_bridge.console.previews import preview
+    from badge_bridge.console.telling import came_of, next_step
     from badge_bridge.life import life
-    from badge_bridge.next_steps import next_step
-    from badge_bridge.terminal import clock, zone_name
     from badge_bridge.terminal_event import print_event
 
-    settings = read_settings(rules, state)
+    settings, now = read_settings(rules, state), time.time()
     seen = run(_with_store(settings, lambda store: _look(store, key), to_read=True))
     judged: tuple[RulesFile, EventExplained] | str
     if seen.stored.event.leg is not None:
         judged = "no rule meets a leg of a call: they meet what the call was judged as"
     else:
         judged = run(_judged(settings, seen.stored, every_rule=every_rule or as_json))
+    badges = {} if isinstance(judged, str) else {badge.code: badge for badge in judged[0].badges.values()}
+    came, after = came_of(seen.stored, seen.rows, badges, now=now), next_step(seen.stored, seen.pause, now=now)
+    looks = {card.badge: preview(badges[card.badge]) for card in seen.cards if card.badge in badges}
     if as_json:
         told = {
             **life(seen.stored, seen.cards),
-            "next": next_step(seen.stored, seen.pause, now=time.time()),
+            "came_of": came,
+            "next": after,
+            "badges": looks,
             "rules_now": None if isinstance(judged, str) else _as_json(*judged),
             "rules_now_unknown": judged if isinstance(judged, str) else "",
         }
         print(json.dumps(told, indent=2))
     else:
-        after = next_step(seen.stored, seen.pause, now=time.time(), clock=lambda unix: f"{clock(unix)} {zone_name()}")
-        print_event(seen.stored, seen.cards, judged, next_step=after, every_rule=every_rule)
+        # What it waits for is told by what comes next, and by its attempts.
+        came = "" if seen.stored.state == "waiting" else came
+        said = [after.replace("`", ""), _command(seen.stored)]
+        print_event(seen.stored, seen.cards, judged, came=came, after=said, looks=looks, every_rule=every_rule)
 
 
-@commands.command()
-def redrive(
-    keys: Annotated[
-        list[str],
-        typer.Argument(
-            help="Keys of events that are done, ignored, joined or dead, or what no other key begins with.",
-            autocompletion=cli_completion.keys,
-        ),
-    ],
-    which: Annotated[
-        Which,
-        typer.Option("--with", help="Judge them by the rules file of now, or by that of their last ended attempt."),
-    ] = Which.NOW,
-    state: StateOption = None,
-) -> None:
-    """Try ended events again, with the rules of now or of then; a running serve takes them up within a second."""
-    from badge_bridge.redriving import redrive as try_again
+def _command(stored: StoredEvent) -> str:
+    """What to type next; empty where nothing helps, or where it was named already."""
+    from badge_bridge.events import event_key
+    from badge_bridge.sources.legs import judged_identity
 
-    async def again(store: Store) -> dict[str, str]:
-        whole = [await _whole(store, typed) for typed in keys]
-        return {key: await try_again(store, key, now=time.time(), then=which == Which.THEN) for key in whole}
+    if stored.event.leg is not None:
+        judged = event_key(stored.event.source, judged_identity(stored.event.leg.call))
+        return f"badge-bridge events show {judged}"
+    return f"badge-bridge events redrive {stored.key}" if stored.state in ("dead", "ignored") else ""
 
-    said = run(_with_store(read_settings(None, state), again))
-    for key, refusal in said.items():
-        print(f"{key}: {refusal or f'will be tried again, with the rules of {which}'}")
-    if any(said.values()):
-        sys.exit(1)
+
+commands.command("redrive")(redrive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,28 +198,19 @@ class _Seen:
     pause: Pause | None
     """That of the lane it waits for."""
     cards: Sequence[OnCard]
+    rows: Sequence[Attachment]
+    """The event's in the ledger."""
 
 
 async def _look(store: Store, typed: str) -> _Seen:
     from badge_bridge.on_cards import on_cards
 
-    key = await _whole(store, typed)
+    key = await whole_key(store, typed)
     stored = await store.get(key)
     if stored is None:
         fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
     pauses = await store.paused([stored.lane]) if stored.lane else []
-    return _Seen(stored, next(iter(pauses), None), await on_cards(store, key))
-
-
-async def _whole(store: Store, typed: str) -> str:
-    """The one key that begins with what was typed; that itself where there is none."""
-    if await store.get(typed) is not None:
-        return typed
-    found = await store.keys(typed, limit=_SHOWN + 1)
-    if len(found) > 1:
-        listed = ", ".join(found[:_SHOWN]) + (" and more" if len(found) > _SHOWN else "")
-        fail(f"{typed} is the beginning of several keys: {listed}; type more of the one that is meant", 1)
-    return found[0] if found else typed
+    return _Seen(stored, next(iter(pauses), None), await on_cards(store, key), await store.attachments(key))
 
 
 async def _judged(

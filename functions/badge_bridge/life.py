@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -9,8 +10,9 @@ from typing import Any, cast, get_args
 from badge_bridge.errors import SettingsError
 from badge_bridge.on_cards import OnCard, as_json
 from badge_bridge.store.protocol import Attempt, State, StoredEvent
+from badge_bridge.store.wanted import Place
 
-__all__ = ["life", "read_state", "summary"]
+__all__ = ["iso", "life", "read_place", "read_state", "summary", "write_place"]
 
 
 def read_state(text: str | None) -> State | None:
@@ -24,11 +26,34 @@ def read_state(text: str | None) -> State | None:
     return cast("State | None", text)
 
 
+_BEFORE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?):(.+)", re.DOTALL)
+
+
+def read_place(text: str | None) -> Place | None:
+    """Where a page of events begins, as `write_place` has written the end of the one before.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if text is None:
+        return None
+    found = _BEFORE.fullmatch(text)
+    if found is None:
+        raise SettingsError(f"{text!r} is no place in the list; give what the page before told")
+    return float(found[1]), found[2]
+
+
+def write_place(place: Place) -> str:
+    """A page ends at a moment and a key, since several events may have come at the same moment."""
+    received_at, key = place
+    return f"{received_at!r}:{key}"
+
+
 def summary(stored: StoredEvent) -> dict[str, Any]:
     """One event as a row."""
     return {
         "key": stored.key,
-        "received": _iso(stored.received_at),
+        "received": iso(stored.received_at),
         "source": stored.event.source,
         "type": stored.event.type,
         "caller": stored.event.caller,
@@ -44,9 +69,9 @@ def life(stored: StoredEvent, cards: Sequence[OnCard]) -> dict[str, Any]:
         **summary(stored),
         "verified": stored.verified,
         "failures": stored.failures,
-        "due": _iso(stored.due) if stored.state == "waiting" else None,
+        "due": iso(stored.due) if stored.state == "waiting" else None,
         "lane": stored.lane,
-        "settled": None if stored.settled_at is None else _iso(stored.settled_at),
+        "settled": None if stored.settled_at is None else iso(stored.settled_at),
         "rules_hash": stored.rules_hash,
         "redriven_with": stored.redriven_with,
         "event": stored.event.model_dump(mode="json"),
@@ -59,8 +84,8 @@ def life(stored: StoredEvent, cards: Sequence[OnCard]) -> dict[str, Any]:
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
-        "started": _iso(attempt.started_at),
-        "ended": None if attempt.ended_at is None else _iso(attempt.ended_at),
+        "started": iso(attempt.started_at),
+        "ended": None if attempt.ended_at is None else iso(attempt.ended_at),
         "result": attempt.result,
         "reason": attempt.reason,
         "asked": [exchange.model_dump() for exchange in attempt.asked],
@@ -68,5 +93,6 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _iso(unix: float) -> str:
+def iso(unix: float) -> str:
+    """A moment in UTC, to the millisecond."""
     return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

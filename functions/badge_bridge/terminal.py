@@ -14,7 +14,7 @@ from badge_bridge.outcomes import Outcome
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.terminal_text import plain
 
-__all__ = ["card_line", "clock", "outcome_line", "print_table", "state_shown", "zone_name"]
+__all__ = ["card_line", "change_line", "clock", "outcome_line", "print_table", "state_shown", "zone_name"]
 
 _ROW = 180
 """Characters: a source's name may have 63, its key 96."""
@@ -30,12 +30,12 @@ _COLOURS = {
 
 
 def print_table(found: Sequence[StoredEvent]) -> None:
-    """A table for a terminal; one line that says so where there is nothing."""
+    """A table of events; one line that says so where there is nothing."""
     console = Console()
     # Wide enough for a row: a narrow terminal wraps it, and a key that was cut off would be of no use.
     console.width = max(console.width, _ROW)
     if not found:
-        console.print("No events.")
+        console.print("No events. (badge-bridge events list without filters shows the latest)")
         return
     table = Table(box=None, pad_edge=False)
     for heading in (f"received ({zone_name()})", "key", "type", "caller", "state", "tries", "reason"):
@@ -51,6 +51,20 @@ def print_table(found: Sequence[StoredEvent]) -> None:
             plain(stored.reason),
         )
     console.print(table)
+
+
+def change_line(stored: StoredEvent) -> Text:
+    """One event as it has just become: when, which, what it is now, and what its rules came to or why."""
+    attempt = stored.history[-1] if stored.history else None
+    at = stored.received_at
+    if attempt is not None:
+        at = attempt.started_at if attempt.ended_at is None else attempt.ended_at
+    latest = [outcome for outcome in stored.outcomes if attempt is not None and outcome.attempt == attempt.number]
+    told = "; ".join(outcome_line(outcome) for outcome in latest) or stored.reason
+    line = Text(f"{clock(at)}  {stored.key}  ")
+    line.append_text(plain(f"{stored.event.type}  {stored.event.caller or '-'}  "))
+    line.append_text(state_shown(stored))
+    return line.append_text(plain(f"  {told}")) if told else line
 
 
 def state_shown(stored: StoredEvent) -> Text:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -10,7 +11,7 @@ from rich.text import Text
 from badge_bridge.explain import EventExplained
 from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Exchange
-from badge_bridge.rulesfile import Badge, RulesFile
+from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Attempt, StoredEvent
 from badge_bridge.terminal import card_line, clock, outcome_line, state_shown, zone_name
 from badge_bridge.terminal_explain import print_rules
@@ -32,14 +33,19 @@ def print_event(
     cards: Sequence[OnCard],
     judged: tuple[RulesFile, EventExplained] | str,
     *,
-    next_step: str,
+    came: str,
+    after: Sequence[str],
+    looks: Mapping[str, Mapping[str, Any]],
     every_rule: bool = False,
 ) -> None:
-    """One event with all that is known of it. `judged` is what the rules of now say to it, or why that is not told;
-    `cards` tell where its badges are.
+    """One event with all that is known of it: what `came` of it, and at the end what to do `after`, each in sentences.
+    `judged` is what the rules of now say to it, or why that is not told; `cards` tell where its badges are, `looks` how
+    these look, by code (`console.previews`).
     """
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(stored.key, style="bold"), state_shown(stored), Text(f"(times in {zone_name()})"))
+    if came:
+        console.print(plain(f"  {came}"))
     for name, value in _facts(stored):
         console.print(Text(f"  {name:<10}"), plain(value), sep="")
     if isinstance(judged, str):
@@ -53,36 +59,28 @@ def print_event(
             )
     for attempt in stored.history:
         _print_attempt(console, stored, attempt)
-    looks = {} if isinstance(judged, str) else {badge.code: badge for badge in judged[0].badges.values()}
     for card in cards:
         console.print(plain(f"card      {card_line(card)}"))
         if card.badge in looks:
             console.print(Text("          "), pill(looks[card.badge]), sep="")
-    if next_step:
-        console.print(Text("next", style="bold"), plain(f"     {next_step}"), sep="")
+    for name, sentence in zip(("next", ""), [one for one in after if one], strict=False):
+        console.print(Text(f"{name:<10}", style="bold"), plain(sentence), sep="")
     if stored.event.data:
         console.print(Text("data", style="bold"))
         console.print(json_shown(dict(stored.event.data)))
 
 
-def pill(badge: Badge) -> Text:
+def pill(look: Mapping[str, Any]) -> Text:
     """A badge as it looks on a card, its caption and its text in its colour, in each language that it is written in."""
-    languages = dict.fromkeys(
-        language for text in (badge.title, badge.value) if not isinstance(text, str) for language in text
-    )
     shown = Text()
-    for language in languages or {"": None}:
+    for text in look["texts"]:
         if shown:
             shown.append("   ")
-        shown.append_text(plain(f"{_in(badge.title, language)} "))
-        shown.append_text(plain(f" {_in(badge.value, language)} ", _PILLS[badge.type]))
-        if language:
-            shown.append_text(plain(f" ({language})", "bright_black"))
+        shown.append_text(plain(f"{text['title']} "))
+        shown.append_text(plain(f" {text['value']} ", _PILLS[look["type"]]))
+        if text["language"]:
+            shown.append_text(plain(f" ({text['language']})", "bright_black"))
     return shown
-
-
-def _in(text: object, language: str) -> str:
-    return str(text.get(language, "")) if isinstance(text, dict) else str(text)
 
 
 def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt) -> None:

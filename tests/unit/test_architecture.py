@@ -59,6 +59,7 @@ ALLOWED = {
     "terminal_findings": {*LEAVES, "terminal_text"},
     "terminal_progress": LEAVES,
     "terminal_text": LEAVES,
+    "following": {*LEAVES, "store"},
     "terminal": {*LEAVES, "on_cards", "store", "terminal_text"},
     "terminal_event": {
         *LEAVES,
@@ -70,7 +71,6 @@ ALLOWED = {
         "terminal_explain",
         "terminal_text",
     },
-    "next_steps": {*LEAVES, "portal", "sources", "store"},
     "terminal_explain": {*LEAVES, "explain", "on_cards", "rulesfile", "store", "terminal", "terminal_text"},
     "terminal_portal": {*LEAVES, "portal", "terminal_text"},
     "terminal_startup": {*LEAVES, "startup", "store", "terminal_text"},
@@ -119,15 +119,18 @@ CLI = {
     "cli_erase",
     "cli_events",
     "cli_explain",
+    "cli_filters",
     "cli_group",
     "cli_oauth",
     "cli_options",
     "cli_portal",
+    "cli_redrive",
     "cli_samples",
     "cli_serve",
     "cli_sign",
     "cli_subjects",
     "cli_sync",
+    "cli_tail",
 }
 TOP = {"__main__", *CLI, "admin", "server", "serverless", "demo", "console"}
 MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from badge_bridge.console.previews import preview
 from badge_bridge.customers import card_of
 from badge_bridge.explain import EventExplained
 from badge_bridge.on_cards import OnCard
@@ -32,17 +35,20 @@ rules: [{name: r, on: call.missed, badge: missed}]
             "Call  Missed  (en)   Anruf  Verpasst  (de)",
         ),
         ("Call", {"en": "Missed"}, "Call  Missed  (en)"),
+        ({"en": "Call"}, {"en": "Missed", "de": "Verpasst"}, "Call  Missed  (en)   Call  Verpasst  (de)"),
         ("\x1b[2J", "a\nb", "?[2J  a b "),
     ],
 )
-def test_pill_has_the_badge_in_each_of_its_languages(title: str, value: str, shown: str) -> None:
+def test_pill_has_the_badge_in_each_of_its_languages(title: Any, value: Any, shown: str) -> None:
     """Its caption and its text, in which nothing is obeyed by the terminal."""
-    assert pill(Badge("missed", "bb_missed", title, value, "failure")).plain == shown
+    assert pill(preview(Badge("missed", "bb_missed", title, value, "failure"))).plain == shown
 
 
 def test_pill_has_the_colour_of_its_type() -> None:
     """As the portal paints it."""
-    assert [str(span.style) for span in pill(Badge("m", "m", "Call", "Missed", "failure")).spans] == ["white on red"]
+    assert [str(span.style) for span in pill(preview(Badge("m", "m", "Call", "Missed", "failure"))).spans] == [
+        "white on red"
+    ]
 
 
 def test_life_shows_the_badge_as_the_card_has_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,9 +58,10 @@ def test_life_shows_the_badge_as_the_card_has_it(capsys: pytest.CaptureFixture[s
     rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=None)
     explained = EventExplained("s:1", event, explain_rules(rules, event, card_of=card_of))
     card = OnCard("r", "bb_missed", "main", "deal 41", 7, "there")
-    print_event(stored, [card], (rules, explained), next_step="Nothing.")
+    looks = {"bb_missed": preview(rules.badges["missed"])}
+    print_event(stored, [card], (rules, explained), came="Fine.", after=["", "redrive it"], looks=looks)
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     at = lines.index("card      r: bb_missed on deal 41, activity 7: it is there")
     assert lines[at + 1] == "Call  Missed  (en)   Anruf  Verpasst  (de)"
-    assert lines[at + 2] == "next     Nothing."
-    assert lines[at + 3] == "data"
+    assert lines[at + 2 : at + 4] == ["next      redrive it", "data"]
+    assert lines[1] == "Fine."

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
 from starlette.requests import Request
 
+from badge_bridge import life
 from badge_bridge.console.answers import Senseless, Shown
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.rendering import iso
 from badge_bridge.console.searching import NAMES, possible_numbers, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.console.telling import came_of
+from badge_bridge.errors import SettingsError
 from badge_bridge.events import CALL_TYPES
-from badge_bridge.life import summary
+from badge_bridge.life import summary, write_place
 from badge_bridge.outcomes import Result
 from badge_bridge.rulesfile import Badge, RulesFile
 from badge_bridge.store.protocol import Attachment, State, Store, StoredEvent
 
-__all__ = ["MOST", "events", "read_place", "written_place"]
+__all__ = ["MOST", "events", "read_place"]
 
 MOST = 1000
 """Events on one page."""
@@ -32,7 +33,6 @@ _SUGGESTED = 200
 
 _PARAMETERS = (*NAMES, "limit", "before", "redriven", "left")
 # A page ends at a moment and a key, since several events may have come at the same moment.
-_BEFORE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?):(.+)", re.DOTALL)
 
 
 async def events(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Shown:  # noqa: ARG001 - as all pages
@@ -68,7 +68,7 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
         **told,
         "customer": wanted.customer,
         "events": await asyncio.gather(*(_row(desk.store, one, badges, now) for one in found.events)),
-        "more": written_place(found.more) if found.more else None,
+        "more": write_place(found.more) if found.more else None,
         "reached": None if found.reached is None else iso(found.reached),
     }
 
@@ -105,20 +105,13 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def written_place(place: tuple[float, str]) -> str:
-    """Where a page ends, as the parameter `before` of the next one."""
-    return f"{place[0]!r}:{place[1]}"
-
-
 def read_place(text: str) -> tuple[float, str] | None:
-    """As `written_place` wrote it.
+    """As `life.read_place`, of a parameter.
 
     Raises:
-        Senseless: somebody else wrote it.
+        Senseless: nobody has written it so.
     """
-    if not text:
-        return None
-    found = _BEFORE.fullmatch(text)
-    if found is None:
-        raise Senseless("before must be what the page before gave as more", "before")
-    return float(found[1]), found[2]
+    try:
+        return life.read_place(text or None)
+    except SettingsError as error:
+        raise Senseless("before must be what the page before gave as more", "before") from error

@@ -19,12 +19,13 @@ from starlette.responses import RedirectResponse, Response
 
 from badge_bridge.console.answers import Senseless
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.events import read_place, written_place
+from badge_bridge.console.events import read_place
 from badge_bridge.console.forms import read_form
 from badge_bridge.console.paths import HOME
 from badge_bridge.console.rendering import event_href, iso
 from badge_bridge.console.searching import NAMES, WITHIN, Search, read_search
 from badge_bridge.console.sessions import Session
+from badge_bridge.life import write_place
 from badge_bridge.plural import counted
 from badge_bridge.redriving import redrive as redrive_one
 from badge_bridge.store.protocol import State, Store, StoredEvent
@@ -136,7 +137,7 @@ async def _some_of(desk: Desk, search: Search, form: Mapping[str, str], *, then:
     count, left = before.count + told.count, before.left + told.left
     if place is None:
         return _see(f"{HOME}/events", search.query(redriven=count, left=left))
-    go_on = {"before": written_place(place), "so_far": count, "left": left, "with": "then" if then else "now"}
+    go_on = {"before": write_place(place), "so_far": count, "left": left, "with": "then" if then else "now"}
     return _see(f"{HOME}/redrive", search.query(**go_on))
 
 

@@ -51,7 +51,7 @@ def next_step(stored: StoredEvent, pause: Pause | None, *, now: float) -> str:
             return "It is not tried again by itself. Mend what the reason says, then redrive it."
         case "ignored":
             return (
-                "Nothing is left to do. If a rule should have acted, see below which part of its condition failed; "
+                "Nothing is left to do. If a rule should have acted, see which part of its condition failed; "
                 "change the rules file, then redrive the event."
             )
         case "joined":
@@ -94,10 +94,13 @@ def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
     if stored.lane and pause is not None:
         portal = stored.lane.partition("/")[0]
         rest = f" in {span(pause.until - now)}" if pause.until > now else " now"
+        reason = parse(pause.reason).message
+        # The event that met the trouble has told of it, those that came later have not.
+        met = any(attempt.reason == reason for attempt in stored.history)
+        why = "" if met else f"Paused because: {_sentence(reason)} "
         return (
-            f"It goes on by itself when {stored.lane} can be used again; that is tried{rest}. Paused because: "
-            f"{_sentence(parse(pause.reason).message)} What to mend there is told by "
-            f"`badge-bridge doctor --portal {portal}`."
+            f"It goes on by itself when {stored.lane} can be used again; that is tried{rest}. {why}"
+            f"What to mend there is told by `badge-bridge doctor --portal {portal}`."
         )
     if stored.due + _LATE < now:
         return f"It is due since {span(now - stored.due)}, and nobody has taken it up: see that `serve` runs."

@@ -1,0 +1,167 @@
+"""Which events an operator means: the options by which they are looked for, the same for each command."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+from badge_bridge import cli_completion
+from badge_bridge.cli_options import fail, run
+from badge_bridge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from badge_bridge.outcomes import Result
+    from badge_bridge.settings import Settings
+    from badge_bridge.store.protocol import Listing, Store
+    from badge_bridge.store.wanted import Place, Wanted
+
+__all__ = [
+    "InOption",
+    "KeyArgument",
+    "OutcomeOption",
+    "PhoneOption",
+    "RuleOption",
+    "SinceOption",
+    "SourceOption",
+    "TypeOption",
+    "UntilOption",
+    "pages",
+    "wanted",
+    "whole_key",
+]
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_PAGE = 500
+_SHOWN = 5
+"""Keys that are listed where what was typed is the beginning of several."""
+
+KeyArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The event's key, as the list prints it, or what no other key begins with.",
+        autocompletion=cli_completion.keys,
+    ),
+]
+PhoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--phone", help="Only events of the customer with this number, also as it is written in a source's country."
+    ),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="Only events received then or later: 2h (ago), today, yesterday 18:00, 2026-01-31T18:00Z; local time "
+        "where no offset says otherwise.",
+    ),
+]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Only events received before then, as --since.")]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", help="Only events of this source.", autocompletion=cli_completion.sources)
+]
+TypeOption = Annotated[
+    str | None,
+    typer.Option("--type", help="Only events of this type, such as call.missed.", autocompletion=cli_completion.types),
+]
+InOption = Annotated[
+    str | None,
+    typer.Option(
+        "--in",
+        help="Only events that are waiting, working, done, ignored, joined or dead.",
+        autocompletion=cli_completion.states,
+    ),
+]
+RuleOption = Annotated[
+    str | None,
+    typer.Option("--rule", help="Only events that this rule has an outcome for.", autocompletion=cli_completion.rules),
+]
+OutcomeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--outcome",
+        help="Only events for which a rule (--rule, or any) came to this: ensured, badged, cleared, ignored or failed.",
+        autocompletion=cli_completion.results,
+    ),
+]
+
+
+def wanted(
+    settings: Settings,
+    *,
+    phone: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    source: str | None = None,
+    type_: str | None = None,
+    state: str | None = None,
+    rule: str | None = None,
+    outcome: str | None = None,
+) -> Wanted:
+    """What the options mean, each as it was typed.
+
+    Raises:
+        SettingsError: one of them makes no sense.
+        RulesError: the number is to be read as in a source's country, and the rules file cannot be read.
+    """
+    from badge_bridge.life import read_state
+    from badge_bridge.outcomes import Result
+    from badge_bridge.store.wanted import Wanted
+    from badge_bridge.typed_times import read_time
+
+    now = time.time()
+    if outcome is not None and outcome not in get_args(Result):
+        raise SettingsError(f"there is no outcome {outcome!r}; a rule comes to {', '.join(get_args(Result))}")
+    found = Wanted(
+        state=read_state(state),
+        source=source,
+        type=type_,
+        customer=None if phone is None else _number(settings, phone),
+        rule=rule,
+        result=cast("Result | None", outcome),
+        since=None if since is None else read_time(since, now=now),
+        until=None if until is None else read_time(until, now=now),
+    )
+    if found.since is not None and found.until is not None and found.until <= found.since:
+        raise SettingsError(f"--until {until} is not later than --since {since}")
+    return found
+
+
+def _number(settings: Settings, phone: str) -> str:
+    from badge_bridge.configuration import without_secrets
+    from badge_bridge.spellings import one_number
+
+    if _E164.fullmatch(phone):
+        return phone  # it needs no rules file to be understood
+    return one_number(run(without_secrets(settings, os.environ)), phone)
+
+
+async def pages(
+    store: Store, looked_for: Wanted, *, limit: int = _PAGE, before: Place | None = None
+) -> AsyncIterator[Listing]:
+    """The pages of all events that are wanted, newest first."""
+    more: Place | None = before
+    while True:
+        page = await store.list(looked_for, limit=limit, before=more)
+        yield page
+        more = page.more
+        if more is None:
+            return
+
+
+async def whole_key(store: Store, typed: str) -> str:
+    """The one key that begins with what was typed; that itself where there is none. Where there are several, they are
+    named, and the command ends.
+    """
+    if await store.get(typed) is not None:
+        return typed
+    found = await store.keys(typed, limit=_SHOWN + 1)
+    if len(found) > 1:
+        listed = ", ".join(found[:_SHOWN]) + (" and more" if len(found) > _SHOWN else "")
+        fail(f"{typed} is the beginning of several keys: {listed}; type more of the one that is meant", 1)
+    return found[0] if found else typed

@@ -1,0 +1,186 @@
+"""`badge-bridge events redrive`: trying ended events again, by their keys or by what they have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from badge_bridge import cli_completion
+from badge_bridge.cli_filters import (
+    InOption,
+    OutcomeOption,
+    PhoneOption,
+    RuleOption,
+    SinceOption,
+    SourceOption,
+    TypeOption,
+    UntilOption,
+    pages,
+    wanted,
+    whole_key,
+)
+from badge_bridge.cli_options import RulesOption, StateOption, opened_store, read_settings, run
+from badge_bridge.errors import SettingsError
+from badge_bridge.plural import counted
+
+if TYPE_CHECKING:
+    from badge_bridge.settings import Settings
+    from badge_bridge.store.protocol import State
+    from badge_bridge.store.wanted import Wanted
+
+__all__ = ["redrive"]
+
+_ENDED: tuple[State, ...] = ("dead", "ignored", "done")
+"""What is tried again where no state is named. Not the legs of calls: it is the event of the whole call that counts."""
+
+_SIDE_BY_SIDE = 50
+"""Events that are written together."""
+
+_SHOWN = 10
+"""Refusals that are listed; the others are counted."""
+
+
+class Which(StrEnum):
+    """Which rules file judges an event that is tried again."""
+
+    THEN = "then"
+    NOW = "now"
+
+
+def redrive(
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Keys of events that are done, ignored, joined or dead, or what no other key begins with.",
+            autocompletion=cli_completion.keys,
+            show_default=False,
+        ),
+    ] = None,
+    phone: PhoneOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    source: SourceOption = None,
+    type_: TypeOption = None,
+    in_state: InOption = None,
+    rule: RuleOption = None,
+    outcome: OutcomeOption = None,
+    which: Annotated[
+        Which,
+        typer.Option("--with", help="Judge them by the rules file of now, or by that of their last ended attempt."),
+    ] = Which.NOW,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before, where no keys are given.")] = False,
+    rules: RulesOption = None,
+    state: StateOption = None,
+) -> None:
+    """Try ended events again, by key or all that the filters mean; a running serve takes them up within a second."""
+    settings = read_settings(rules, state)
+    filters = {
+        "phone": phone,
+        "since": since,
+        "until": until,
+        "source": source,
+        "type_": type_,
+        "state": in_state,
+        "rule": rule,
+        "outcome": outcome,
+    }
+    filtered = any(value is not None for value in filters.values())
+    if bool(keys) == filtered:
+        raise SettingsError("say which events: either keys of some, or filters, such as --in dead --since 2h")
+    if keys:
+        said = run(_named(settings, keys, then=which == Which.THEN))
+        for key, refusal in said.items():
+            print(f"{key}: {refusal or f'will be tried again, with the rules of {which}'}")
+        if any(said.values()):
+            sys.exit(1)
+        return
+    if not yes and not sys.stdin.isatty():
+        raise SettingsError("redrive asks before it tries many events again; without a terminal, add --yes")
+    found = run(_found(settings, _ended_ones(wanted(settings, **filters))))
+    if not found:
+        print("No ended events are meant by that; badge-bridge events list with the same filters shows what there is.")
+        return
+    # Outside of the event loop, which takes Ctrl-C for itself: an answer that is typed after it would count.
+    if not yes:
+        _ask(found, which)
+    interrupted = "interrupted; those before are tried again, the same once more does the rest"
+    said = run(_all(settings, [*found], then=which == Which.THEN), interrupted=interrupted)
+    _tell(said, which)
+
+
+def _ended_ones(looked_for: Wanted) -> Sequence[Wanted]:
+    if looked_for.state in ("waiting", "working"):
+        raise SettingsError(f"an event that is {looked_for.state} has not ended, so that it cannot be tried again")
+    return [looked_for] if looked_for.state else [replace(looked_for, state=state) for state in _ENDED]
+
+
+async def _named(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, str]:
+    """What was said of each key; nothing of those that are tried again."""
+    from badge_bridge.redriving import redrive as again
+
+    async with opened_store(settings) as store:
+        whole = [await whole_key(store, typed) for typed in keys]
+        return {key: await again(store, key, now=time.time(), then=then) for key in whole}
+
+
+async def _found(settings: Settings, queries: Sequence[Wanted]) -> Mapping[str, State]:
+    """Keys of the events that are meant, with their states; those that came first are the first."""
+    from badge_bridge.terminal_progress import progress
+
+    found: dict[tuple[float, str], State] = {}
+    async with opened_store(settings) as store:
+        with progress("looking for them") as bar:
+            for query in queries:
+                async for page in pages(store, query):
+                    found.update({(event.received_at, event.key): event.state for event in page.events})
+                    bar.at(len(found))
+    return {key: found[received_at, key] for received_at, key in sorted(found)}
+
+
+def _ask(found: Mapping[str, State], which: Which) -> None:
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(Counter(found.values()).items()))
+    question = f"Try {counted(len(found), 'event')} again ({states}), with the rules of {which}?"
+    try:
+        if typer.confirm(question, err=True):
+            return
+    except typer.Abort:
+        print("\nNothing was changed.", file=sys.stderr)
+        sys.exit(130)
+    print("Nothing was changed.", file=sys.stderr)
+    sys.exit(1)
+
+
+async def _all(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, str]:
+    """As `_named`, of whole keys."""
+    from badge_bridge.redriving import redrive as again
+    from badge_bridge.terminal_progress import progress
+
+    said: dict[str, str] = {}
+    async with opened_store(settings) as store:
+        with progress("trying again", len(keys)) as bar:
+            for start in range(0, len(keys), _SIDE_BY_SIDE):
+                some = keys[start : start + _SIDE_BY_SIDE]
+                came = await asyncio.gather(*(again(store, key, now=time.time(), then=then) for key in some))
+                said.update(zip(some, came, strict=True))
+                bar.at(len(said), len(keys))
+    return said
+
+
+def _tell(said: Mapping[str, str], which: Which) -> None:
+    refused = {key: why for key, why in said.items() if why}
+    for key, why in [*refused.items()][:_SHOWN]:
+        print(f"{key}: {why}")
+    if len(refused) > _SHOWN:
+        print(f"and {len(refused) - _SHOWN:,} more that were left as they are")
+    count = len(said) - len(refused)
+    print(f"{counted(count, 'event')} will be tried again, with the rules of {which}")
+    if refused:
+        sys.exit(1)

@@ -1,0 +1,210 @@
+"""`events list` and `events redrive` over a store that has something of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from badge_bridge.events import Event, customer_join
+from badge_bridge.outcomes import Outcome
+from badge_bridge.store import open_store
+from badge_bridge.store.protocol import Accepted, Attachment, Settlement, Store
+from support.commands import Run, commands
+
+ANN, BOB = "+4930901820", "+4930901821"
+RULES = """
+portals: {main: {webhook: "${HOOK}"}}
+sources:
+  reception: {provider: zoom, secrets: ["${TOKEN}"], country: DE}
+  shop: {provider: zoom, secrets: ["${TOKEN}"]}
+badges: {missed: {title: Call, value: Missed, type: failure}}
+rules: [{name: missed call, on: call.missed, badge: missed}]
+"""
+# Key, source, type, hours ago, customer, state, outcome.
+EVENTS: Sequence[tuple[str, str, str, float, str, str, str]] = [
+    ("reception:1", "reception", "call.missed", 30, ANN, "dead", "failed"),
+    ("reception:2", "reception", "call.missed", 3, ANN, "done", "badged"),
+    ("reception:3", "reception", "call.answered", 2.5, BOB, "ignored", ""),
+    ("shop:4", "shop", "order.paid", 1.5, "", "dead", "failed"),
+    ("reception:5", "reception", "call.missed", 1, BOB, "dead", "failed"),
+    ("reception:6", "reception", "call.missed", 0.5, ANN, "waiting", ""),
+]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    asyncio.run(fill(tmp_path / "state.db"))
+    with commands(monkeypatch, capsys, tmp_path, {"STATE": "sqlite:///state.db"}) as run:
+        yield run
+
+
+async def fill(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    await store.open()
+    now = time.time()
+    for key, source, kind, hours, customer, state, result in EVENTS:
+        at = now - hours * 3600
+        event = Event(
+            id=key, source=source, provider="zoom", type=kind, time=datetime.fromtimestamp(at, UTC), caller=customer
+        )
+        joins = (customer_join(customer),) if customer else ()
+        await store.accept([Accepted(key, event, "token", at, joins)])
+        if state != "waiting":
+            await settle(store, key, at, state, result)
+    await store.attach(
+        Attachment("reception:2", "missed call", "main", "bb_missed", 2, 41, now - 10_800, "", "{}", activity=7)
+    )
+    await store.close()
+
+
+async def settle(store: Store, key: str, at: float, state: Any, result: Any) -> None:
+    claim = await store.claim(key, now=at, lease=60)
+    assert claim is not None
+    outcomes = (Outcome(rule="missed call", result=result, badge="bb_missed"),) if result else ()
+    reason = "the portal refuses the title" if state == "dead" else ""
+    await store.settle(claim, Settlement(state=state, ended_at=at + 1, reason=reason, outcomes=outcomes))
+
+
+def listed(run: Run, *filters: str) -> list[str]:
+    code, out, err = run("events", "list", "--json", *filters)
+    assert code == 0, err
+    return [row["key"].partition(":")[2] for row in json.loads(out)]
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ([], "654321"),
+        (["--phone", ANN], "621"),
+        (["--phone", "030 / 90 18 20"], "621"),
+        (["--phone", "0049 30 901821"], "53"),
+        (["--since", "2h"], "654"),
+        (["--since", "4h", "--until", "2 hours ago"], "32"),
+        (["--source", "shop"], "4"),
+        (["--type", "call.missed"], "6521"),
+        (["--in", "dead"], "541"),
+        (["--rule", "missed call"], "5421"),
+        (["--outcome", "failed"], "541"),
+        (["--rule", "missed call", "--outcome", "badged"], "2"),
+        (["--phone", BOB, "--in", "dead", "--since", "2h", "--outcome", "failed"], "5"),
+        (["--phone", "+4930999999"], ""),
+    ],
+    ids=lambda one: " ".join(one) or "all",
+)
+def test_list_has_the_events_that_all_filters_mean(run: Run, filters: list[str], found: str) -> None:
+    """The newest first; a number may be written as at home, and a time as people say it."""
+    assert "".join(listed(run, *filters)) == found
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        (["--outcome", "lost"], "there is no outcome 'lost'; a rule comes to ensured, badged"),
+        (["--since", "soon"], "'soon' is no time; write it such as 2h"),
+        (["--since", "1h", "--until", "2h"], "--until 2h is not later than --since 1h"),
+        (["--phone", "nobody"], "'nobody' is no telephone number"),
+        (["--before", "yesterday"], "'yesterday' is no place in the list"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else None,
+)
+def test_filter_that_makes_no_sense_is_refused(run: Run, filters: list[str], said: str) -> None:
+    """With what can be written instead, and exit code 2."""
+    code, out, err = run("events", "list", *filters)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_list_goes_on_where_the_page_before_ended(run: Run) -> None:
+    """What to add is told beside the list, so that scripts do not read it; the last page tells nothing."""
+    found = ""
+    options: list[str] = []
+    for _ in range(len(EVENTS)):
+        code, out, err = run("events", "list", "--limit", "4", "--json", *options)
+        assert code == 0
+        found += "".join(row["key"].partition(":")[2] for row in json.loads(out))
+        told = re.search(r"older ones: the same with (--before) (\S+)", err)
+        if told is None:
+            break
+        options = [told[1], told[2]]
+    assert found == "654321"
+
+
+def test_list_says_which_time_was_understood(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In local time, which the table has as well, and in UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        out = run("events", "list", "--since", "2026-01-31 18:00")[1]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert out.startswith("received since 2026-01-31 18:00:00 JST (09:00:00 UTC)\n")
+    assert "received (JST)" in out
+
+
+def test_redrive_of_a_query_asks_and_tries_all_of_it_again(run: Run) -> None:
+    """How many and in which states is shown before; what has not ended is not meant."""
+    code, _, err = run("events", "redrive", "--since", "2h", typed="y\n")
+    assert code == 0
+    assert "Try 2 events again (2 dead), with the rules of now?" in err
+    assert listed(run, "--in", "waiting") == ["6", "5", "4"]
+    assert listed(run, "--in", "dead") == ["1"]
+
+
+@pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("", 130)])
+def test_redrive_of_a_query_changes_nothing_when_it_is_declined(run: Run, typed: str, code: int) -> None:
+    """An end of input is no yes."""
+    ended, _, err = run("events", "redrive", "--in", "dead", typed=typed)
+    assert ended == code
+    assert "Nothing was changed." in err
+    assert listed(run, "--in", "dead") == ["5", "4", "1"]
+
+
+def test_redrive_of_a_query_needs_a_yes_where_nobody_can_be_asked(run: Run) -> None:
+    """A script says so beforehand."""
+    code, _, err = run("events", "redrive", "--in", "dead")
+    assert code == 2
+    assert "add --yes" in err
+    code, out, _ = run("events", "redrive", "--in", "dead", "--yes")
+    assert (code, out) == (0, "3 events will be tried again, with the rules of now\n")
+    assert listed(run, "--in", "dead") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "say which events"),
+        (["reception:1", "--in", "dead"], "say which events"),
+        (["--in", "waiting", "--yes"], "an event that is waiting has not ended"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else None,
+)
+def test_redrive_says_what_it_needs(run: Run, arguments: list[str], said: str) -> None:
+    """Keys or filters, and events that have ended; with exit code 2 nothing was done."""
+    code, _, err = run("events", "redrive", *arguments)
+    assert code == 2
+    assert said in err
+
+
+def test_redrive_says_so_where_a_query_means_nothing(run: Run) -> None:
+    """There is nothing to ask, and nothing wrong."""
+    code, out, _ = run("events", "redrive", "--source", "nobody", "--yes")
+    assert code == 0
+    assert "No ended events are meant by that" in out
+
+
+def test_redrive_of_a_query_counts_what_it_had_to_leave(run: Run) -> None:
+    """Their rules of then were never kept, so each says so, and the exit code is 1."""
+    code, out, _ = run("events", "redrive", "--in", "dead", "--yes", "--with", "then")
+    assert code == 1
+    assert "reception:5: no attempt at it was judged by rules" in out
+    assert "0 events will be tried again, with the rules of then" in out
