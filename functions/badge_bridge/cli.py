@@ -1,7 +1,7 @@
 """The command line: `badge-bridge demo | sandbox | schema`.
 
 Others are in modules of their own: `serve`, `events`, `key | authorize`, `console`, `doctor | sync | clear | erase`,
-`sign`, `explain`, `check`, `backup | restore`; what a shell completes is in `cli_completion`.
+`sign`, `explain`, `check`, `backup | restore`, `stats`; what a shell completes is in `cli_completion`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """
@@ -32,6 +32,7 @@ from badge_bridge import (
     cli_portal,
     cli_serve,
     cli_sign,
+    cli_stats,
 )
 from badge_bridge.cli_group import Commands
 from badge_bridge.cli_options import fail, run
@@ -60,6 +61,7 @@ cli_sign.register(app)
 cli_explain.register(app)
 cli_backup.register(app)
 cli_check.register(app)
+cli_stats.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`events list` and `events redrive` over a store that has something of everything."""
+"""`events list`, `events redrive` and `stats` over a store that has something of everything."""
 
 from __future__ import annotations
 
@@ -208,3 +208,50 @@ def test_redrive_of_a_query_counts_what_it_had_to_leave(run: Run) -> None:
     assert code == 1
     assert "reception:5: no attempt at it was judged by rules" in out
     assert "0 events will be tried again, with the rules of then" in out
+
+
+def test_stats_count_what_came_and_what_is_left(run: Run) -> None:
+    """By source and state, by rule and outcome, badges on cards; and beside the period what waits and is dead."""
+    code, out, _ = run("stats", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert (told["events"], told["attempts"]) == (5, 4)
+    assert told["sources"] == [
+        {"source": "reception", "type": "call.answered", "states": {"ignored": 1}},
+        {"source": "reception", "type": "call.missed", "states": {"dead": 1, "done": 1, "waiting": 1}},
+        {"source": "shop", "type": "order.paid", "states": {"dead": 1}},
+    ]
+    assert told["rules"] == [{"rule": "missed call", "results": {"badged": 1, "failed": 2}}]
+    assert told["badges"] == [{"portal": "main", "badge": "bb_missed", "count": 1}]
+    now = told["now"]
+    assert (now["waiting"], now["working"], now["dead"]) == (1, 0, 3)
+    waited = time.time() - datetime.fromisoformat(now["oldest_waiting"]).timestamp()
+    assert 1800 <= waited < 2400
+
+
+def test_stats_are_of_the_period_that_is_asked_for(run: Run) -> None:
+    """Badges too; what waits is told of now, whatever the period."""
+    told = json.loads(run("stats", "--since", "2d", "--until", "4h", "--json")[1])
+    assert told["events"] == 1
+    assert told["badges"] == []
+    assert told["now"]["waiting"] == 1
+    assert run("stats", "--since", "1h", "--until", "2h")[0] == 2
+
+
+def test_stats_are_shown_as_tables(run: Run) -> None:
+    """With what to do about the dead, and since when the oldest waits."""
+    code, out, _ = run("stats")
+    assert code == 0
+    assert out.startswith("5 events received since ")
+    assert re.search(r"reception +call\.missed +1 +- +1 +- +- +1 +3\n", out)
+    assert re.search(r"missed call +- +1 +- +- +2 +3\n", out)
+    assert re.search(r"main +bb_missed +1\n", out)
+    assert "1 waiting, the oldest for 30 min" in out
+    assert "3 dead: badge-bridge events list --in dead shows them" in out
+
+
+def test_stats_of_nothing_say_so(run: Run) -> None:
+    """A quiet minute is no table of nothing."""
+    out = run("stats", "--since", "1s")[1]
+    assert "0 events received since" in out
+    assert "No events." in out

@@ -58,6 +58,7 @@ ALLOWED = {
     "explain_json": {*LEAVES, "explain", "life", "on_cards", "rulesfile"},
     "terminal_findings": {*LEAVES, "terminal_text"},
     "terminal_progress": LEAVES,
+    "terminal_stats": {*LEAVES, "store", "terminal_text"},
     "terminal_text": LEAVES,
     "following": {*LEAVES, "store"},
     "terminal": {*LEAVES, "on_cards", "store", "terminal_text"},
@@ -128,6 +129,7 @@ CLI = {
     "cli_samples",
     "cli_serve",
     "cli_sign",
+    "cli_stats",
     "cli_subjects",
     "cli_sync",
     "cli_tail",
@@ -197,6 +199,7 @@ def test_terminal_libraries_are_imported_by_the_command_line_alone() -> None:
         "terminal_portal",
         "terminal_progress",
         "terminal_startup",
+        "terminal_stats",
         "terminal_text",
         "demo",
     }
