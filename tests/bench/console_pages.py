@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import httpx
 
 from badge_bridge.console.rendering import event_href
+from badge_bridge.meters import Meters
 from badge_bridge.store.sqlite import SqliteStore
 from bench.speed.figures import percentile
 from bench.speed.history import CUSTOMERS, DAY, fill
@@ -38,6 +39,7 @@ def pages(chance: random.Random, keys: list[str], newest: float) -> Iterator[tup
     customer = f"030 {23_000_000 + chance.randrange(CUSTOMERS)}"
     day = datetime.fromtimestamp(newest - chance.uniform(1, 15) * DAY, UTC)
     until = datetime.fromtimestamp(day.timestamp() + DAY, UTC)
+    yield "now", ""
     yield "events", "/events"
     yield "of a customer", f"/events?phone={customer}"
     yield "of a customer and a rule", f"/events?phone={customer}&rule=missed+call"
@@ -45,6 +47,8 @@ def pages(chance: random.Random, keys: list[str], newest: float) -> Iterator[tup
     yield "that failed, which none is", "/events?result=failed&rule=missed+call"
     yield "that are dead, which none is", "/events?state=dead"
     yield "one event", event_href(chance.choice(keys)).removeprefix("/console")
+    yield "one event, tried by the rules of now", f"/try?event={chance.choice(keys)}"
+    yield "badges", "/badges"
     yield "about to redrive a day", f"/redrive?since={day:%Y-%m-%dT%H:%M}&until={until:%Y-%m-%dT%H:%M}"
     yield "about to redrive all", "/redrive"
 
@@ -57,7 +61,10 @@ async def ask(browser: httpx.AsyncClient, store: SqliteStore, rounds: int, newes
     for _ in range(rounds):
         for name, path in pages(chance, keys, newest):
             place, _, query = path.partition("?")
-            for what, address in (("", f"/console{path}"), (" (JSON)", f"/console/api/v1{place}.json?{query}")):
+            for what, address in (
+                ("", f"/console{path}"),
+                (" (JSON)", f"/console/api/v1{place or '/now'}.json?{query}"),
+            ):
                 since = time.perf_counter()
                 answer = await browser.get(address)
                 taken[name + what].append((time.perf_counter() - since) * 1000)
@@ -77,7 +84,8 @@ async def run(path: Path, events: int, rounds: int) -> None:
     await store.open()
     try:
         (latest,) = (await store.list(limit=1)).events
-        console = Console(store, Clock(latest.received_at + 60), rules=RULES)
+        clock = Clock(latest.received_at + 60)
+        console = Console(store, clock, rules=RULES, meters=Meters(clock))
         async with console.operator() as browser:
             await ask(browser, store, rounds, latest.received_at)
     finally:

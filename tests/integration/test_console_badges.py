@@ -159,26 +159,29 @@ async def test_look_is_forgotten_when_the_rules_are_others() -> None:
     assert told["looks"] == {}
 
 
+async def used(console: Console, number: int, badge: str, days_ago: float) -> None:
+    """A badge that was put on a card then."""
+    row = Attachment(
+        key=f"pbx:{number}",
+        rule="missed call",
+        portal="main",
+        badge=badge,
+        owner_type=2,
+        owner_id=number,
+        time=NOW - days_ago * DAY,
+        join="",
+        content="{}",
+        activity=number,
+    )
+    await console.store.attach(row)
+
+
 async def test_uses_of_the_last_days_are_counted_by_portal() -> None:
     """Badges that were put on cards in thirty days, those of a badge that the file has no longer apart."""
     console = await opened()
-    for number, (badge, age) in enumerate(
-        [("bb_missedCall", 1), ("bb_missedCall", 29), ("bb_missedCall", 31), ("bb_gone", 2)]
-    ):
-        await console.store.attach(
-            Attachment(
-                key=f"pbx:{number}",
-                rule="missed call",
-                portal="main",
-                badge=badge,
-                owner_type=2,
-                owner_id=number,
-                time=NOW - age * DAY,
-                join="",
-                content="{}",
-                activity=number,
-            )
-        )
+    ages = [("bb_missedCall", 1), ("bb_missedCall", 29), ("bb_missedCall", 31), ("bb_gone", 2)]
+    for number, (badge, age) in enumerate(ages):
+        await used(console, number, badge, age)
     page, told = await looked(console)
     missed = told["badges"][0]
     assert missed["uses"] == 2
@@ -186,6 +189,19 @@ async def test_uses_of_the_last_days_are_counted_by_portal() -> None:
     assert told["others"] == [{"code": "bb_gone", "uses": {"main": {"count": 1, "latest": "2026-11-20T11:00:00.000Z"}}}]
     assert "2 in 30 days" in page
     assert "Not in the file any more" in page
+
+
+async def test_uses_are_counted_anew_after_a_minute() -> None:
+    """Views within a minute share one count, which says when it was made."""
+    console = await opened()
+    _, before = await looked(console)
+    await used(console, 1, "bb_missedCall", 0)
+    console.clock.now += 59
+    _, told = await looked(console)
+    assert (told["badges"][0]["uses"], told["counted"]) == (0, before["at"])
+    console.clock.now += 1
+    _, told = await looked(console)
+    assert (told["badges"][0]["uses"], told["counted"]) == (1, told["at"])
 
 
 async def test_page_says_where_to_compare_when_the_process_speaks_to_no_portal() -> None:

@@ -10,18 +10,14 @@ from starlette.requests import Request
 
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.previews import preview
+from badge_bridge.console.recent_uses import DAYS
 from badge_bridge.console.registry import Look, as_json
 from badge_bridge.console.rendering import iso
 from badge_bridge.console.sessions import Session
 from badge_bridge.rulesfile import Badge, RulesFile
 from badge_bridge.rulesfile.usage import usage
 
-__all__ = ["DAYS", "badges"]
-
-DAYS = 30
-"""Days of which uses are counted."""
-
-_DAY = 86_400.0
+__all__ = ["badges"]
 
 
 async def badges(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
@@ -34,13 +30,13 @@ async def badges(desk: Desk, request: Request, session: Session | None) -> Mappi
     if portals is not None and request.query_params.get("check") == "1":
         await desk.registry.look(rules, portals, now=now)
     looks = desk.registry.latest(rules)
-    since = now - DAYS * _DAY
+    counted_at, uses = await desk.uses.count(desk.store, now=now)
     used: dict[str, dict[str, Any]] = defaultdict(dict)
-    for one in await desk.store.uses(since=since):
+    for one in uses:
         used[one.badge][one.portal] = {"count": one.count, "latest": iso(one.latest)}
     return {
         "at": iso(now),
-        "since": iso(since),
+        "counted": iso(counted_at),
         "days": DAYS,
         "can_check": portals is not None,
         "looks": {name: as_json(look) for name, look in looks.items()},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from badge_bridge.console.apart import Apart
+from badge_bridge.console.recent_uses import RecentUses
 from badge_bridge.console.registry import Registry
 from badge_bridge.console.stream import Streams
 from badge_bridge.errors import Finding
@@ -63,6 +64,7 @@ class Desk:
     """What a source may verify deliveries by beside its own secrets (`Accepting.tokens`)."""
     apart: Apart = field(default_factory=Apart)
     registry: Registry = field(default_factory=Registry)
+    uses: RecentUses = field(default_factory=RecentUses)
     streams: Streams = field(default_factory=Streams)
 
     @property
