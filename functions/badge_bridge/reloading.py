@@ -200,6 +200,7 @@ class LiveBridge:
             after = await opening.enter_async_context(
                 open_bridge(rules, self.store, **self._given, at_work=False, wake=self._wake, before=before)
             )
+            await after.pipeline.archive.keep(rules)
             if before is not None:
                 # These are for one at a time; the worker goes on until the next one has begun.
                 await before.work.leave_off()

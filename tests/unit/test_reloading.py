@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from badge_bridge.archive import is_kept
 from badge_bridge.bridge import Bridge
 from badge_bridge.errors import Finding, RulesError, StoreUnavailable
 from badge_bridge.reloading import LiveBridge, open_live
@@ -177,6 +178,14 @@ async def test_next_event_meets_the_new_rules_when_they_were_reloaded() -> None:
     assert [one.rule for one in after.outcomes] == ["new"]
     assert (before.rules_hash, after.rules_hash) == (loaded(RULES).hash, loaded(NEW_RULE).hash)
     assert world.reloads() == {"reloaded": 1, "unchanged": 0, "refused": 0}
+
+
+async def test_rules_are_kept_for_those_who_redrive_when_they_come_into_use() -> None:
+    """Those of the start and those of each reload, before an event has met them."""
+    async with running(loaded(RULES)) as world:
+        assert await is_kept(world.live.store, loaded(RULES).hash)
+        await world.reload(loaded(NEW_RULE))
+        assert await is_kept(world.live.store, loaded(NEW_RULE).hash)
 
 
 async def test_attempt_ends_with_the_rules_that_it_began_with() -> None:
