@@ -115,7 +115,7 @@ def test_a_rules_name_stands_for_itself_when_it_is_the_heading() -> None:
         ("{text: 7}", "r:13:20: this must be a text or texts by language; write 'Missed' or {en: Missed, de: Verpasst}"),
         ("{text: 'a {'}", "r:13:23: this { belongs to no placeholder; write {caller} for a field, {{ for a brace"),
         ("{icon: ' '}", "r:13:20: this must not be empty; write a text"),
-        ("{button: yes}", "r:13:22: 'button' must be true or false, without quotes"),
+        ("{button: yes}", "r:13:22: 'button' must be true or false; write one of these without quotes"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_reported_with_its_position(written: str, found: str) -> None:

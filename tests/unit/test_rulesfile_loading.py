@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
         ("  missedCall:\n", "  aBadgeWithAVeryLongNameOfIts:\n", "r:9:3: with bb_ before it this name is longer than the 30 characters that a portal takes as a code; shorten it, or add code: with a shorter one|r:16:12: there is no badge 'missedCall'; known are aBadgeWithAVeryLongNameOfIts"),
         ("  missedCall:\n", "  missed call:\n", "r:9:3: a name has at most 63 letters, digits, - and _; write it so|r:16:12: there is no badge 'missedCall'; did you mean 'missed call'?"),
         ("    provider: phone\n", "", "r:5:3: 'provider' is missing here; add one of form, phone"),
-        ("    provider: phone\n", "    provider: phone\n    timeout: '5'\n", "r:7:14: 'timeout' must be a whole number, without quotes"),
+        ("    provider: phone\n", "    provider: phone\n    timeout: '5'\n", "r:7:14: 'timeout' must be a whole number; write it without quotes"),
         ("    provider: phone\n", "    provider: phone\n    time_out: 5\n", "r:7:5: there is no key 'time_out' here; did you mean 'timeout'?"),
         ('  reception:\n    provider: phone\n    secrets: ["${PHONE_SECRET}"]\n', "  reception: phone\n", "r:5:3: 'reception' must hold keys and values; write provider: and its options below it"),
         ('sources:\n  reception:\n    provider: phone\n    secrets: ["${PHONE_SECRET}"]\n', "sources: {}\n", "r:4:1: 'sources' must not be empty; add at least one"),

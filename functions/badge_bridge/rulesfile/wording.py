@@ -92,10 +92,10 @@ _ALL_DEFAULTS = frozenset({"'attach'", "'clear'"})
 
 _SENTENCES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
     "string_type": lambda name, _: f"{name} must be a text; put quotes around it",
-    "int_type": lambda name, _: f"{name} must be a whole number, without quotes",
+    "int_type": lambda name, _: f"{name} must be a whole number; write it without quotes",
     "int_from_float": lambda name, _: f"{name} must be a whole number; remove the decimals",
-    "float_type": lambda name, _: f"{name} must be a number, without quotes",
-    "bool_type": lambda name, _: f"{name} must be true or false, without quotes",
+    "float_type": lambda name, _: f"{name} must be a number; write it without quotes",
+    "bool_type": lambda name, _: f"{name} must be true or false; write one of these without quotes",
     "list_type": lambda name, _: f"{name} must be a list; write [a, b], or each below it after a dash",
     "tuple_type": lambda name, _: f"{name} must be a list; write [a, b], or each below it after a dash",
     "dict_type": _not_mapping,
