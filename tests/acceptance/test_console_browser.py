@@ -1,0 +1,171 @@
+"""The console as an operator uses it: in Debian's chromium, against a bridge and a sandbox portal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, expect
+
+from badge_bridge.admin import opened_admin
+from badge_bridge.cli_console import link_into
+from badge_bridge.console import redrive
+from badge_bridge.demo.stage import ANNA, ANNAS_DEAL, Stage, open_stage
+from badge_bridge.serving import bind
+from badge_bridge.settings import Settings
+from support.browser import Watched, chromium, look
+from support.operators import received, settled
+
+pytestmark = pytest.mark.slow
+
+CALL = "CA00000000000000000000000000000001"
+ANNA_AS_TYPED = "0171 / 392 000-11"
+
+
+@pytest.fixture
+async def browser(optional_program: Callable[[str], str]) -> AsyncIterator[Browser]:
+    async with chromium(optional_program("chromium")) as browser:
+        yield browser
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A stage with its console, and how to get into it."""
+
+    stage: Stage
+    url: str
+
+    async def enter(self, context: Browser | BrowserContext) -> Watched:
+        """A page of somebody who has followed a link."""
+        return await Watched.opened(context, await link_into(self.stage.bridge.store, self.url))
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Desk]:
+    async with open_stage() as stage:
+        assert await stage.install() == 200
+        listener = bind("127.0.0.1", 0)
+        settings = Settings.from_environ({"ADMIN": "127.0.0.1:0"})
+        async with opened_admin(stage.bridge, settings, listener, host="127.0.0.1") as admin:
+            assert admin is not None
+            yield Desk(stage, admin.url)
+
+
+async def test_call_is_found_from_its_number_and_redriven(browser: Browser) -> None:
+    """Anna says that her call never showed up: her number as she says it leads to the badge, and to another try."""
+    async with opened() as desk:
+        assert (await desk.stage.send_twilio(CALL)).status_code == 200
+        watched = await desk.enter(browser)
+        page = watched.page
+        await expect(page.locator("body")).to_contain_text("End session")
+        await page.get_by_role("link", name="Events").click()
+        await page.get_by_label("Phone or e-mail").fill(ANNA_AS_TYPED)
+        await page.get_by_label("Received").select_option("hour")
+        await page.get_by_role("button", name="Search").click()
+        assert "state=" not in page.url, "what is left empty does not stand in the address"
+        await expect(page.locator("form.search")).to_contain_text(f"Events of {ANNA}")
+        row = page.locator("table.events tr", has_text="call.missed")
+        await expect(row).to_contain_text(f"Badge Missed is on deal {ANNAS_DEAL}.", timeout=10_000)
+        await look(page, "events")
+        await row.locator(".when a").click()
+        line = page.locator("ol.life")
+        await expect(line).to_contain_text("hmac-sha1 over url and form")
+        await expect(line.locator(".card")).to_have_text(re.compile(rf"Deal {ANNAS_DEAL}\s+Call status\s+MISSED"))
+        await expect(line).to_contain_text("crm.activity.configurable.add")
+        await look(page, "event")
+        await page.get_by_role("button", name="Redrive this event").click()
+        await expect(page.get_by_role("status")).to_contain_text("1 event will be tried again")
+        await expect(page.locator("ol.life")).to_contain_text("Attempt 1")
+        assert watched.complaints == []
+
+
+async def test_times_are_the_readers_own_and_what_he_types_too(browser: Browser) -> None:
+    """Shown where he is, sent as the moment that he means, and shown again as he typed it."""
+    async with opened() as desk:
+        await received(desk.stage.bridge.store, "reception:1", at=1_795_345_200.0, caller=ANNA)
+        context = await browser.new_context(timezone_id="Asia/Tokyo")
+        page = (await desk.enter(context)).page
+        await page.goto(f"{desk.url}/console/events")
+        await expect(page.locator("td.when")).to_have_text("2026-11-22 20:00:00")
+        assert await page.locator("td.when time").get_attribute("title") == "2026-11-22 11:00:00 UTC"
+        await page.get_by_label("From").fill("2026-11-22T19:59:30")
+        await page.get_by_role("button", name="Search").click()
+        await expect(page.locator("td.when")).to_have_count(1)
+        assert "since=2026-11-22T10%3A59%3A30.000Z" in page.url
+        await expect(page.get_by_label("From")).to_have_value("2026-11-22T19:59:30")
+        await page.get_by_label("From").fill("2026-11-22T20:00:01")
+        await page.get_by_role("button", name="Search").click()
+        await expect(page.locator("main")).to_contain_text("No event matches")
+        await context.close()
+
+
+async def test_redrive_of_many_goes_on_by_itself_when_it_was_begun(browser: Browser) -> None:
+    """One press of the button, and not since an address says that some were done."""
+    count = redrive.AT_ONCE + 5
+    async with opened() as desk:
+        store = desk.stage.bridge.store
+        for number in range(count):
+            key = f"reception:{number}"
+            await received(store, key, at=1_795_345_200.0 + number, type="call.busy", caller=ANNA)
+        watched = await desk.enter(browser)
+        page = watched.page
+        await page.goto(f"{desk.url}/console/events?state=ignored&type=call.busy")
+        await page.get_by_role("link", name="Redrive all that match").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(rf"Redrive {count:,} events\?"))
+        await look(page, "redrive")
+        await page.goto(f"{page.url}&so_far=5")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("more?")
+        await page.get_by_role("button", name="Redrive the next").click()
+        await expect(page.get_by_role("status")).to_contain_text(
+            f"{count + 5:,} events will be tried again", timeout=60_000
+        )
+        assert watched.complaints == []
+
+
+async def test_events_are_searched_ticked_and_redriven_without_a_script(browser: Browser) -> None:
+    """All that is read, and all that is changed, works by links and forms."""
+    async with opened() as desk:
+        store = desk.stage.bridge.store
+        for number in range(3):
+            key = f"reception:{number}"
+            await received(store, key, at=1_795_345_200.0 + number, caller="+4930999")
+            await settled(store, key, at=1_795_345_200.0 + number, state="dead", reason="refused")
+        context = await browser.new_context(java_script_enabled=False)
+        page = (await desk.enter(context)).page
+        await page.goto(f"{desk.url}/console/events?state=dead")
+        await expect(page.locator("label[for=since]")).to_contain_text("(UTC)")
+        boxes = page.get_by_role("checkbox")
+        await expect(boxes).to_have_count(3)
+        await boxes.nth(0).check()
+        await boxes.nth(2).check()
+        await page.get_by_role("button", name="Redrive what is ticked").click()
+        await expect(page.get_by_role("status")).to_contain_text("2 events will be tried again")
+        await page.goto(f"{desk.url}/console/events?phone=1")
+        await expect(page.get_by_role("alert")).to_contain_text("is no telephone number")
+        await context.close()
+
+
+async def test_all_on_a_page_are_ticked_at_once_with_the_keyboard(browser: Browser) -> None:
+    """The script adds one box for all."""
+    async with opened() as desk:
+        store = desk.stage.bridge.store
+        for number in range(3):
+            key = f"reception:{number}"
+            await received(store, key, at=1_795_345_200.0 + number, caller="+4930999")
+            await settled(store, key, at=1_795_345_200.0 + number, state="dead", reason="refused")
+        page = (await desk.enter(browser)).page
+        await page.goto(f"{desk.url}/console/events?state=dead")
+        await page.get_by_label("Tick all on this page").press("Space")
+        await expect(page.locator("td.tick input:checked")).to_have_count(3)
+
+
+@pytest.mark.parametrize("path", ["/console/events?phone=1", "/console/events?phone=%2B4930", "/console/nothing"])
+async def test_page_with_nothing_to_show_is_no_obstacle(browser: Browser, path: str) -> None:
+    """What went wrong is told to everybody, too."""
+    async with opened() as desk:
+        page = (await desk.enter(browser)).page
+        await page.goto(f"{desk.url}{path}")
+        await look(page, re.sub(r"\W+", "-", path.removeprefix("/console/")))
