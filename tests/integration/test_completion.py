@@ -117,10 +117,11 @@ def test_nothing_is_asked_over_the_network_while_somebody_types(folder: Path) ->
         ("events show rec\tb\t", f"events show {KEYS[1]}"),
         ("explain reception:b\t", f"explain {KEYS[1]}"),
         ("sign rec\t", "sign reception"),
+        ("events list --rule mis\t", r"events list --rule missed\\ call"),
     ],
 )
 def test_bash_completes_the_line_once_completion_is_installed(folder: Path, typed: str, line: str) -> None:
-    """A key has a colon, at which bash splits words: it is completed as a whole all the same."""
+    """A key has a colon, at which bash splits words: it is completed as a whole all the same. A blank is quoted."""
     bash = shutil.which("bash")
     if bash is None:
         if os.environ.get("REQUIRE_OPTIONAL") == "1":
