@@ -96,6 +96,11 @@ class Bridge:
         return self.lasting.meters
 
     @property
+    def not_reloaded(self) -> None:
+        """Nobody gives it other rules; who does (`reloading.LiveBridge`) makes another bridge of them."""
+        return
+
+    @property
     def accepting(self) -> Accepting:
         return self.pipeline.accepting
 

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 
-from badge_bridge.admin import opened_admin
-from badge_bridge.cli_console import link_into
 from badge_bridge.console import redrive
 from badge_bridge.demo.stage import ANNA, ANNAS_DEAL, Stage, open_stage
-from badge_bridge.serving import bind
-from badge_bridge.settings import Settings
 from support.browser import Watched, chromium, look
 from support.operators import received, settled
 
@@ -36,22 +32,21 @@ class Desk:
     """A stage with its console, and how to get into it."""
 
     stage: Stage
-    url: str
+
+    @property
+    def url(self) -> str:
+        return self.stage.console_url
 
     async def enter(self, context: Browser | BrowserContext) -> Watched:
         """A page of somebody who has followed a link."""
-        return await Watched.opened(context, await link_into(self.stage.bridge.store, self.url))
+        return await Watched.opened(context, await self.stage.console_link())
 
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[Desk]:
     async with open_stage() as stage:
         assert await stage.install() == 200
-        listener = bind("127.0.0.1", 0)
-        settings = Settings.from_environ({"ADMIN": "127.0.0.1:0"})
-        async with opened_admin(stage.bridge, settings, listener, host="127.0.0.1") as admin:
-            assert admin is not None
-            yield Desk(stage, admin.url)
+        yield Desk(stage)
 
 
 async def test_call_is_found_from_its_number_and_redriven(browser: Browser) -> None:

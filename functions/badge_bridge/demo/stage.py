@@ -14,7 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
+from badge_bridge.admin import opened_admin
 from badge_bridge.bridge import Bridge, open_bridge
+from badge_bridge.console.links import issue
+from badge_bridge.console.paths import ENTER
 from badge_bridge.http import AsyncClient, Response
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import parse
@@ -23,6 +26,7 @@ from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.sandbox.serving import SandboxServer
 from badge_bridge.server import create_app
 from badge_bridge.serving import Server, bind
+from badge_bridge.settings import Settings
 from badge_bridge.sources import OPTIONS
 from badge_bridge.sources.twilio import sign
 from badge_bridge.store import opened_store
@@ -35,6 +39,8 @@ GRACE, GRACES_DEAL = "+12025550143", 45
 
 OUR_LINE = "+493023125099"
 
+ADMIN = Settings.from_environ({"ADMIN": "127.0.0.1:0"})
+
 CALLED_AGO = 60
 """Seconds since the calls that were missed; who is called back is called now."""
 
@@ -46,8 +52,14 @@ class Stage:
     bridge: Bridge
     bridge_url: str
     sandbox_url: str
+    console_url: str
+    """Of the listener with the console, without a slash at the end."""
     client: AsyncClient
     twilio_token: str
+
+    async def console_link(self) -> str:
+        """A link into the console, good once."""
+        return f"{self.console_url}{ENTER}?ticket={await issue(self.bridge.store, now=self.bridge.clock())}"
 
     async def install(self) -> int:
         """Let the portal install the application; the status that the portal hears from the bridge."""
@@ -150,7 +162,9 @@ async def open_stage(prepare: Callable[[SandboxPortal], None] | None = None) -> 
             async with (
                 opened_store(state) as store,
                 open_bridge(rules, store, concurrency=64, keys=(new_key(),)) as bridge,
+                opened_admin(bridge, ADMIN, bind("127.0.0.1", 0), host="127.0.0.1") as admin,
                 Server(create_app(bridge), listener),
                 AsyncClient(trust_env=False, timeout=20) as client,
             ):
-                yield Stage(bridge, bridge_url, sandbox.url, client, twilio_token)
+                assert admin is not None, "it has a listener of its own"
+                yield Stage(bridge, bridge_url, sandbox.url, admin.url, client, twilio_token)

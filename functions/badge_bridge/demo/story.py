@@ -81,7 +81,8 @@ async def play(
         teller.say(f"  sandbox portal  {stage.sandbox_url}/_sandbox/state and /_sandbox/requests")
         teller.say(f"  bridge          {stage.bridge_url}/healthz, takes POST {stage.bridge_url}/hooks/reception")
         if not once:
-            teller.say("\nBoth stay up; Ctrl-C ends them.")
+            teller.say(f"  console         {await stage.console_link()}, good once and for 10 minutes")
+            teller.say("\nAll stay up; Ctrl-C ends them.")
             await until_signal()
     return teller.fine
 
