@@ -105,12 +105,13 @@ def look_as_operator(site: Installation, log: Program) -> None:
         assert browser.get(site.run("console").stdout.strip()).status_code == 303
         for page in CONSOLE:
             answer = browser.get(f"{admin}{page}")
-            assert answer.status_code == 200, page
+            assert answer.status_code == (400 if "phone=1" in page else 200), page
             site.show(f"with a session: {page}", f"{answer.headers}\n{answer.text}", numbers_too=False)
         (event, *_) = browser.get(f"{admin}{LIST}").json()["events"]
-        one = browser.get(f"{admin}/console/api/v1/events/{event['key']}.json")
-    assert event["key"] in one.text
-    site.show("with a session: an event", one.text, numbers_too=False)
+        for page in (f"/console/api/v1/events/{event['key']}.json", f"/console/events/{event['key']}"):
+            one = browser.get(f"{admin}{page}")
+            assert event["key"] in one.text
+            site.show("with a session: an event", one.text, numbers_too=False)
 
 
 def ended(site: Installation, log: Program) -> None:

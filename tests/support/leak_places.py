@@ -126,7 +126,15 @@ PAGES = (
 """Pages that anybody may ask for, whether or not they are there."""
 
 LIST = "/console/api/v1/events.json"
-CONSOLE = ("/console", LIST, f"{LIST}?state=dead&limit=1000")
+CONSOLE = (
+    "/console",
+    LIST,
+    f"{LIST}?state=dead&limit=1000",
+    "/console/events",
+    "/console/events?phone=1&source=x",
+    "/console/redrive",
+    "/console/api/v1/redrive.json",
+)
 """Pages of a session."""
 
 COMMANDS: Mapping[str, tuple[list[str], bool]] = {
