@@ -89,7 +89,7 @@ WIRED_WRONGLY = [
     Mistake(
         "the_plan_names_who_does_what",
         "plan/main.tf",
-        'publishes   = ["receive", "process"]',
+        'publishes     = ["receive", "process"]',
         'publishes = ["process"]',
     ),
     Mistake(
