@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).resolve().parents[2]
 IGNORED = ["__pycache__", "*.py[cod]", "*.db", "*.env"]
@@ -160,3 +161,12 @@ def test_package_of_this_checkout_is_what_git_would_ship() -> None:
     ignored = packaging.ignored_names((ROOT / ".gitignore").read_text("utf-8"))
     with zipfile.ZipFile(io.BytesIO(packaging.package(ROOT / "functions", ignored))) as archive:
         assert set(archive.namelist()) == there
+
+
+def test_wheel_has_the_pages_of_the_console() -> None:
+    """What is installed with pip shows the same pages as a checkout."""
+    shipped = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    console = ROOT / "functions" / "badge_bridge" / "console"
+    files = [path for folder in ("templates", "static") for path in sorted((console / folder).iterdir())]
+    assert files
+    assert [path.name for path in files if path.relative_to(ROOT / "functions").as_posix() not in shipped] == []

@@ -26,6 +26,7 @@ THREATS = {
     "console without a session",
     "request forged by another page (CSRF)",
     "rules tried in the console",
+    "page in a delivery (XSS)",
     "leaked database file",
 }
 
