@@ -83,6 +83,18 @@ async def test_file_is_not_found_when_it_is_none_of_the_pages(name: str) -> None
         assert (await browser.get(f"/console/static/{name}")).status_code in {404, 405}
 
 
+@pytest.mark.parametrize("path", ["/console/events", "/console/redrive"])
+@pytest.mark.parametrize("name", ["phone", "source", "type", "rule", "since", "state", "before"])
+async def test_what_an_address_says_is_text_when_it_looks_like_html(path: str, name: str) -> None:
+    """A link cannot put tags into a page, nor can an answer that refuses it."""
+    console = await opened()
+    async with console.operator() as browser:
+        page = await browser.get(path, params={name: '"><script>alert(1)</script>'}, headers=BROWSER)
+    assert page.status_code in {200, 400}
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<script>alert" not in page.text
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [("/console/nothing", 404), ("/console/events/no:body", 404), ("/console/events?colour=red", 400)],

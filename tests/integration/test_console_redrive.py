@@ -100,6 +100,16 @@ async def test_search_is_counted_before_anything_is_tried_again() -> None:
         assert part in text
 
 
+async def test_time_of_a_search_is_kept_as_a_moment_when_it_is_confirmed() -> None:
+    """What was typed in UTC is not taken for the reader's own time, and an hour ago stays the hour of then."""
+    async with operated() as (_, browser, _):
+        for given in ({"since": "2026-11-22T10:01"}, {"within": "hour"}):
+            told = (await browser.get("/console/api/v1/redrive.json", params=given)).json()
+            assert told["search"]["since"] == "2026-11-22T10:01:00.000Z"
+            assert told["search"]["until"] == "2026-11-22T11:01:00.000Z"
+            assert told["search"]["within"] == ""
+
+
 async def test_all_that_a_search_finds_are_tried_again_when_it_is_confirmed() -> None:
     """And none that came in after it was counted."""
     async with operated() as (console, browser, _):

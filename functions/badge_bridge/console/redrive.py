@@ -23,11 +23,12 @@ from badge_bridge.console.events import read_place
 from badge_bridge.console.forms import read_form
 from badge_bridge.console.paths import HOME
 from badge_bridge.console.rendering import event_href, iso
-from badge_bridge.console.searching import NAMES, WITHIN, Search, read_search
+from badge_bridge.console.searching import NAMES, Search, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.life import write_place
 from badge_bridge.plural import counted
 from badge_bridge.redriving import redrive as redrive_one
+from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
 
@@ -79,8 +80,7 @@ async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapp
         StoreUnavailable: the store cannot be read.
     """
     query = request.query_params
-    search = _as_of(read_search(query), desk.clock())
-    wanted = search.wanted(desk.rules, now=desk.clock())
+    search, wanted = _as_of(read_search(query), desk.rules, desk.clock())
     before = query.get("before", "")
     states: Counter[State] = Counter()
     looked, place = 0, read_place(before)
@@ -164,10 +164,12 @@ async def _each(desk: Desk, keys: Sequence[str], *, then: bool) -> Redriven:
     return Redriven(said.count(""), len(said) - said.count(""))
 
 
-def _as_of(search: Search, now: float) -> Search:
+def _as_of(search: Search, rules: RulesFile, now: float) -> tuple[Search, Wanted]:
     """The search with an end, so that what comes in later is not of it, and with a beginning that stays."""
-    since = search.since or (iso(now - WITHIN[search.within]) if search.within in WITHIN else "")
-    return replace(search, since=since, within="", until=search.until or iso(now))
+    wanted = search.wanted(rules, now=now)
+    wanted = wanted if wanted.until is not None else replace(wanted, until=now)
+    since, until = ("" if at is None else iso(at) for at in (wanted.since, wanted.until))
+    return replace(search, since=since, until=until, within=""), wanted
 
 
 def _back_to(form: Mapping[str, str], keys: Sequence[str], **told: int) -> Response:
