@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -22,6 +22,7 @@ from badge_bridge.cli_filters import (
     SourceOption,
     TypeOption,
     UntilOption,
+    full_page,
     wanted,
     whole_key,
 )
@@ -45,17 +46,13 @@ if TYPE_CHECKING:
     from badge_bridge.on_cards import OnCard
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.store.protocol import Attachment, Listing, Pause, Store, StoredEvent
-    from badge_bridge.store.wanted import Place, Wanted
+    from badge_bridge.store.protocol import Attachment, Pause, Store, StoredEvent
 
 __all__ = ["commands"]
 
 T = TypeVar("T")
 
 commands = typer.Typer(cls=Commands, no_args_is_help=True, help="Look at what was received, and try it again.")
-
-_LOOKS = 10
-"""Pages that one list is made of, where much is looked at in vain."""
 
 
 commands.command("tail")(tail)
@@ -96,7 +93,9 @@ def list_(
         rule=rule,
         outcome=outcome,
     )
-    page = run(_with_store(settings, lambda store: _page(store, looked_for, limit, place), to_read=True))
+    page = run(
+        _with_store(settings, lambda store: full_page(store, looked_for, limit=limit, before=place), to_read=True)
+    )
     if as_json:
         print(json.dumps([summary(event) for event in page.events], indent=2))
     else:
@@ -114,20 +113,6 @@ def _stretch(since: float | None, until: float | None, said: Callable[[float], s
         yield f"received since {said(since)}"
     if until is not None:
         yield f"{'' if since is not None else 'received '}before {said(until)}"
-
-
-async def _page(store: Store, looked_for: Wanted, limit: int, before: Place | None) -> Listing:
-    """A page that is full, as far as that does not take too long."""
-    found: list[StoredEvent] = []
-    page = await store.list(looked_for, limit=limit, before=before)
-    for _ in range(_LOOKS):
-        found += page.events
-        if page.more is None or len(found) == limit:
-            break
-        page = await store.list(looked_for, limit=limit - len(found), before=page.more)
-    else:
-        found += page.events
-    return replace(page, events=tuple(found))
 
 
 @commands.command()

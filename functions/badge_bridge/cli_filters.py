@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -30,6 +31,7 @@ __all__ = [
     "SourceOption",
     "TypeOption",
     "UntilOption",
+    "full_page",
     "pages",
     "wanted",
     "whole_key",
@@ -37,6 +39,8 @@ __all__ = [
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _PAGE = 500
+_LOOKS = 10
+"""Pages of a store that one page for a reader is made of, where much is looked at in vain."""
 _SHOWN = 5
 """Keys that are listed where what was typed is the beginning of several."""
 
@@ -141,17 +145,24 @@ def _number(settings: Settings, phone: str) -> str:
     return one_number(run(without_secrets(settings, os.environ)), phone)
 
 
-async def pages(
-    store: Store, looked_for: Wanted, *, limit: int = _PAGE, before: Place | None = None
-) -> AsyncIterator[Listing]:
+async def pages(store: Store, looked_for: Wanted) -> AsyncIterator[Listing]:
     """The pages of all events that are wanted, newest first."""
-    more: Place | None = before
-    while True:
-        page = await store.list(looked_for, limit=limit, before=more)
+    page = await store.list(looked_for, limit=_PAGE)
+    yield page
+    while page.more is not None:
+        page = await store.list(looked_for, limit=_PAGE, before=page.more)
         yield page
-        more = page.more
-        if more is None:
-            return
+
+
+async def full_page(store: Store, looked_for: Wanted, *, limit: int, before: Place | None) -> Listing:
+    """A page that is full, where there are so many and it does not take too long to find them."""
+    page = await store.list(looked_for, limit=limit, before=before)
+    for _ in range(_LOOKS - 1):
+        if page.more is None or len(page.events) == limit:
+            break
+        rest = await store.list(looked_for, limit=limit - len(page.events), before=page.more)
+        page = replace(rest, events=(*page.events, *rest.events))
+    return page
 
 
 async def whole_key(store: Store, typed: str) -> str:
