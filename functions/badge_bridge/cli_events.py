@@ -55,9 +55,6 @@ T = TypeVar("T")
 commands = typer.Typer(cls=Commands, no_args_is_help=True, help="Look at what was received, and try it again.")
 
 
-commands.command("tail")(tail)
-
-
 @commands.command("list")
 def list_(
     phone: PhoneOption = None,
@@ -172,6 +169,7 @@ def _command(stored: StoredEvent) -> str:
     return f"badge-bridge events redrive {stored.key}" if stored.state in ("dead", "ignored") else ""
 
 
+commands.command("tail")(tail)
 commands.command("redrive")(redrive)
 
 
