@@ -11,8 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 
-__all__ = ["closest"]
+__all__ = ["closest", "suggest"]
+
+MOST_LISTED = 20
+"""Names in one message."""
 
 LONGEST = 100
 """Characters: comparing takes time by their square, and nobody mistypes a longer name."""
@@ -81,6 +85,20 @@ _MEANT: Mapping[str, Sequence[str]] = {
     "why": ("explain",),
 }
 """By the letters of a word that is written elsewhere: what it is called here, where there is such a name."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or which names there are."""
+    return _suggestion(name, tuple(known))
+
+
+@lru_cache(maxsize=1000)
+def _suggestion(name: str, known: tuple[str, ...]) -> str:
+    """Remembered, since a renamed badge is missed by every rule that used it, and comparing is slow."""
+    if close := closest(name, known):
+        return f"did you mean '{close}'?"
+    listed = ", ".join(known[:MOST_LISTED]) + (", ..." if len(known) > MOST_LISTED else "")
+    return f"known are {listed}" if known else "there is none yet"
 
 
 def closest(name: str, known: Iterable[str]) -> str:

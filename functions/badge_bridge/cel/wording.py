@@ -8,13 +8,13 @@ write instead. What is not recognised is passed on as the engine says it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from re import Match, Pattern
 from typing import Any
 
 from badge_bridge.cel.errors import CelFinding
-from badge_bridge.closeness import closest
+from badge_bridge.closeness import suggest
 
 __all__ = [
     "FUNCTIONS",
@@ -218,7 +218,7 @@ def _unknown_field(match: Match[str], place: _Place) -> CelFinding:
     name = match[1]
     if name == "data":
         return place.says_of(place.start_of(name), "the data of an event is written event.data, in full")
-    message = f"an event has no field '{name}'; {_suggestion(name, place.known.fields)}"
+    message = f"an event has no field '{name}'; {suggest(name, sorted(place.known.fields))}"
     return place.says_of(place.start_of(name), message)
 
 
@@ -233,7 +233,7 @@ def _undeclared(match: Match[str], place: _Place) -> CelFinding:
     if root in place.known.fields:
         return place.says_of(start, f"there is no '{root}'; did you mean 'event.{root}'?")
     names = [*place.known.variables, *(f"event.{field}" for field in place.known.fields)]
-    return place.says_of(start, f"there is no '{root}'; {_suggestion(root, names)}")
+    return place.says_of(start, f"there is no '{root}'; {suggest(root, sorted(names))}")
 
 
 def _unknown_function(name: str) -> str:
@@ -241,13 +241,7 @@ def _unknown_function(name: str) -> str:
         return f"{name}() cannot be written like this; write {FUNCTIONS[name]}"
     if name in _OTHER_FUNCTIONS:
         return f"there is no function '{name}'; write {FUNCTIONS[_OTHER_FUNCTIONS[name]]}"
-    return f"there is no function '{name}'; {_suggestion(name, FUNCTIONS)}"
-
-
-def _suggestion(name: str, names: Iterable[str]) -> str:
-    known = sorted(names)
-    close = closest(name, known)
-    return f"did you mean '{close}'?" if close else f"known are {', '.join(known)}"
+    return f"there is no function '{name}'; {suggest(name, sorted(FUNCTIONS))}"
 
 
 def _unreadable(match: Match[str], place: _Place) -> CelFinding:

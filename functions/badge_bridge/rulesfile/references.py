@@ -11,12 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from badge_bridge.closeness import closest
+from badge_bridge.closeness import closest, suggest
 from badge_bridge.errors import Finding
 from badge_bridge.events import CALL_TYPES, EXACT_TYPE
 from badge_bridge.rulesfile import acting
 from badge_bridge.rulesfile.document import Document, Path
-from badge_bridge.rulesfile.wording import suggest
 
 __all__ = ["CODE_PREFIX", "check"]
 

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from badge_bridge.closeness import suggest
 from badge_bridge.errors import Finding
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.findings import Explaining
 from badge_bridge.rulesfile.model import Badge, DocumentModel, Rule
 from badge_bridge.rulesfile.portal_model import Portal
 from badge_bridge.rulesfile.secrets import Resolution
-from badge_bridge.rulesfile.wording import suggest
 
 __all__ = ["Shape", "check"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from badge_bridge.cel import EVENT_FIELDS
+from badge_bridge.closeness import suggest
 from badge_bridge.events import Event
-from badge_bridge.rulesfile.wording import suggest
 
 __all__ = ["MAX_FILLED", "PLACEHOLDERS", "Template", "TemplateMistake", "literal", "mistakes", "position"]
 

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from badge_bridge.closeness import closest
+from badge_bridge.closeness import closest, suggest
 from badge_bridge.rulesfile.document import Path
 from badge_bridge.rulesfile.entry import PATTERNS
 
-__all__ = ["explain", "suggest", "unknown_key"]
-
-MAX_LISTED = 20
-"""Names in one message."""
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?`, or which names there are."""
-    return _suggestion(name, tuple(known))
-
-
-@lru_cache(maxsize=1000)
-def _suggestion(name: str, known: tuple[str, ...]) -> str:
-    """Remembered, since a renamed badge is missed by every rule that used it, and comparing is slow."""
-    if close := closest(name, known):
-        return f"did you mean '{close}'?"
-    listed = ", ".join(known[:MAX_LISTED]) + (", ..." if len(known) > MAX_LISTED else "")
-    return f"known are {listed}" if known else "there is none yet"
+__all__ = ["explain", "unknown_key"]
 
 
 def unknown_key(path: Path, known: Iterable[str]) -> str:
