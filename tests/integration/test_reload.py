@@ -22,7 +22,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.deliveries import RULES, pbx
+from support.deliveries import RULES, pbx, twilio
+from support.google import FakeGoogle
 from support.programs import DEADLINE, ROOT, Program, badge_bridge, sandbox, send, serve, serving_environ, until
 
 pytestmark = pytest.mark.slow
@@ -275,3 +276,35 @@ def test_serve_ends_with_the_terminal_that_it_was_started_in(tmp_path: Path, *, 
         else:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(2)
+
+
+def test_rules_and_secrets_at_google_are_read_anew_on_sighup(tmp_path: Path) -> None:
+    """A new version of a secret is good from then on, and is masked in the log; a new object is taken up."""
+    old, new = "1" * 32, "2" * 32
+    google = FakeGoogle()
+    google.objects["acme-rules", "rules.yaml"] = RULES.replace('"${TWILIO_TOKEN}"', '"sm://twilio"').encode()
+    google.add("twilio", old)
+    with google.served() as address:
+        env = {
+            "GOOGLE_CLOUD_PROJECT": "acme",
+            "STORAGE_EMULATOR_HOST": f"http://{address}",
+            "SECRET_MANAGER_EMULATOR_HOST": address,
+        }
+        options = ["--rules", "gs://acme-rules/rules.yaml"]
+        with serve(tmp_path, PORTAL, options=options, **env) as (running, url):
+            assert send(url, twilio("CA1", token=old)).status_code == 200
+            assert send(url, twilio("CA2", token=new)).status_code == 401
+            google.add("twilio", new)
+            running.process.send_signal(signal.SIGHUP)
+            running.find("rules reloaded.*changed source reception")
+            assert send(url, twilio("CA2", token=new)).status_code == 200
+            google.objects["acme-rules", "rules.yaml"] = OTHER_BADGE.encode()
+            running.process.send_signal(signal.SIGHUP)
+            running.find("rules reloaded.*changed source reception, rule missed call")
+            google.down = True
+            running.process.send_signal(signal.SIGHUP)
+            running.find("was not taken up.*UNAVAILABLE")
+            assert running.stop() == 0
+            log = running.drain()
+    assert old not in log
+    assert new not in log
