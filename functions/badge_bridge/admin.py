@@ -163,7 +163,7 @@ async def opened_admin(
 
     def notes() -> Sequence[str]:
         kept = bridge.not_reloaded
-        return [f"rules of before in use: {one}" for one in kept.findings or [kept.reason]] if kept is not None else []
+        return [f"rules of before in use: {why}" for why in kept.said] if kept is not None else []
 
     desk = _desk(bridge)
     admin = Admin(

@@ -45,13 +45,18 @@ EVERY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NotReloaded:
-    """Why the rules of before are still in use, in words, and the mistakes of the file where it has some; `at` is when
-    that was found, in unix seconds.
+    """Why the rules of before are still in use: `findings` are the mistakes of the file, and none where something else
+    went wrong; `at` is when that was found, in unix seconds.
     """
 
     at: float
     reason: str
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def said(self) -> Sequence[str]:
+        """Each mistake with its place, or the reason."""
+        return [str(finding) for finding in self.findings] or [self.reason]
 
 
 class LiveBridge:
@@ -182,11 +187,9 @@ class LiveBridge:
 
     def _keep(self, error: BridgeError) -> str:
         rules = self.rules
-        if isinstance(error, RulesError):
-            reason = f"it has {counted(len(error.findings), 'mistake')}"
-            self.not_reloaded = NotReloaded(self.clock(), reason, tuple(error.findings))
-        else:
-            self.not_reloaded = NotReloaded(self.clock(), str(error))
+        findings = tuple(error.findings) if isinstance(error, RulesError) else ()
+        reason = counted(len(findings), "mistake") if findings else str(error)
+        self.not_reloaded = NotReloaded(self.clock(), reason, findings)
         log_rules_refused(
             f"{rules.filename} was not taken up, the rules of before ({rules.hash}) stay in use; mend what "
             f"`badge-bridge check {rules.filename}` shows",

@@ -349,10 +349,11 @@ async def test_old_rules_stay_when_the_new_ones_cannot_be_had(
         kept = world.live.not_reloaded
         assert kept is not None
         (line,) = [one for one in caplog.records if one.name == "badge_bridge.start"]
-        assert vars(line)["json_fields"]["findings"] == ([*map(str, kept.findings)] or [kept.reason])
+        assert vars(line)["json_fields"]["findings"] == kept.said
         assert "badge-bridge check rules.yaml" in line.getMessage()
         if isinstance(error, RulesError):
-            assert [*map(str, kept.findings)] == ["rules.yaml:3:5: there is no badge", "rules.yaml:9:1: no portal"]
+            assert kept.said == ["rules.yaml:3:5: there is no badge", "rules.yaml:9:1: no portal"]
+            assert (kept.reason, kept.findings) == ("2 mistakes", tuple(error.findings))
         await world.send("1")
         assert [one.rule for one in (await world.done("1")).outcomes] == ["old"]
         await world.reload(loaded(NEW_RULE))
