@@ -3,7 +3,7 @@
 
 Each question is asked again and again, half of the times for the newest and else from anywhere in the history, of other
 customers and days each time. Printed are the median and the 99th percentile in milliseconds, as whoever awaits the store
-sees them, and how many events the last page had. Some ask for what hardly any event is, or none: such a page ends early
+sees them, the median of the processor, and how many events the last page had. Some ask for what hardly any event is, or none: such a page ends early
 and says how far back it has looked. Ends with 1 where a page is not what reading the whole table gives.
 """
 
@@ -90,11 +90,11 @@ def counts(store: SqliteStore, newest: float) -> Iterator[tuple[str, Awaitable[A
     yield "backlog", store.backlog()
 
 
-async def timed(asked: Awaitable[Any]) -> tuple[float, Any]:
-    """Milliseconds, and the answer."""
-    since = time.perf_counter()
+async def timed(asked: Awaitable[Any]) -> tuple[tuple[float, float], Any]:
+    """Milliseconds as they pass and of the processor, and the answer."""
+    since, used = time.perf_counter(), time.process_time()
     answer = await asked
-    return (time.perf_counter() - since) * 1000, answer
+    return ((time.perf_counter() - since) * 1000, (time.process_time() - used) * 1000), answer
 
 
 def expected(connection: sqlite3.Connection, wanted: Wanted, page: Listing) -> Sequence[str]:
@@ -126,20 +126,22 @@ async def check(store: SqliteStore, oldest: float, newest: float) -> list[str]:
 
 async def ask(store: SqliteStore, rounds: int, oldest: float, newest: float) -> None:
     chance = random.Random(1)  # noqa: S311 - no secret
-    taken: dict[str, list[float]] = defaultdict(list)
+    taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
     said: dict[str, str] = {}
     for number in range(rounds):
         place: Place | None = (chance.uniform(oldest, newest), "") if number % 2 else None
         for name, wanted in lists(chance, oldest, newest):
-            milliseconds, page = await timed(store.list(wanted, limit=LIMIT, before=place))
-            taken[name].append(milliseconds)
+            taking, page = await timed(store.list(wanted, limit=LIMIT, before=place))
+            taken[name].append(taking)
             said[name] = f"{len(page.events)} events{'' if page.reached is None else ', ended early'}"
         for name, counted in counts(store, newest):
-            milliseconds, _ = await timed(counted)
-            taken[name].append(milliseconds)
-    print(f"{'':36}{'median ms':>11}{'p99 ms':>11}   of the last page")
+            taking, _ = await timed(counted)
+            taken[name].append(taking)
+    print(f"{'':36}{'median ms':>11}{'p99 ms':>11}{'processor':>11}   of the last page")
     for name, values in taken.items():
-        print(f"{name:36}{percentile(values, 50):11.1f}{percentile(values, 99):11.1f}   {said.get(name, '')}")
+        awaited, used = zip(*values, strict=True)
+        figures = (percentile(awaited, 50), percentile(awaited, 99), percentile(used, 50))
+        print(f"{name:36}{''.join(f'{figure:11.1f}' for figure in figures)}   {said.get(name, '')}")
 
 
 async def run(path: Path, events: int, rounds: int) -> list[str]:

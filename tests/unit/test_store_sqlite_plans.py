@@ -171,5 +171,8 @@ def test_counts_are_made_of_indexes_alone(connection: sqlite3.Connection) -> Non
         "SEARCH attachments USING COVERING INDEX attachments_by_badge (portal=? AND badge=? AND time>?)"
     ]
     assert plan(connection, sql.NEXT_BADGE) == [
-        "SEARCH attachments USING COVERING INDEX attachments_by_badge ((portal,badge)>(?,?))"
+        "SEARCH attachments USING COVERING INDEX attachments_by_badge (portal=? AND badge>?)"
+    ]
+    assert plan(connection, sql.NEXT_PORTAL) == [
+        "SEARCH attachments USING COVERING INDEX attachments_by_badge (portal>?)"
     ]

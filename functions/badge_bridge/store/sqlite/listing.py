@@ -109,9 +109,13 @@ def _of_customer(connection: sqlite3.Connection, customer: str, start: Place, mo
     """A customer's events. They are kept by when they happened, so that all have to be looked at; where there are more
     than `most`, those older than `start` that happened last, as far back as none of the others was received.
     """
-    rows = _joined(connection, customer, (math.inf, ""), math.inf, most)
-    if len(rows) > most:
-        rows = _joined(connection, customer, start, start[0] + _AHEAD, most)
+    joins = joins_of(customer)
+    if not joins:
+        return _OfCustomer((), None)
+    found = connection.execute(sql.OF_CUSTOMER, (math.inf, *joins, most + 1)).fetchall()
+    if len(found) <= most:
+        return _OfCustomer(sorted(set(found)), None)
+    rows = _latest_of(connection, joins, start, most)
     places = sorted({(received_at, key) for _, received_at, key in rows})
     if len(rows) <= most:
         return _OfCustomer(places, None)
@@ -120,16 +124,17 @@ def _of_customer(connection: sqlite3.Connection, customer: str, start: Place, mo
     return _OfCustomer(places, ends if ends < start else places[0])
 
 
-def _joined(
-    connection: sqlite3.Connection, customer: str, start: Place, until: float, most: int
+def _latest_of(
+    connection: sqlite3.Connection, joins: Sequence[str], start: Place, most: int
 ) -> list[tuple[float, float, str]]:
     """When each happened and was received, and its key; the latest first, and one more than `most` where there are."""
     rows: list[tuple[float, float, str]] = []
+    until = start[0] + _AHEAD
     for (day,) in connection.execute(sql.DAYS_BACK, (until / DAY,)):
         some: list[tuple[float, float, str]] = []
-        for join in joins_of(customer):
+        for join in joins:
             values = (day, join, until, *start, most + 1 - len(rows))
-            some += connection.execute(sql.OF_CUSTOMER, values).fetchall()
+            some += connection.execute(sql.OF_CUSTOMER_ON, values).fetchall()
         rows += sorted(some, reverse=True)
         if len(rows) > most:
             break
@@ -172,9 +177,15 @@ def ended(connection: sqlite3.Connection, since: float, limit: int) -> list[Stor
 def uses(connection: sqlite3.Connection, since: float) -> list[Uses]:
     found: list[Uses] = []
     badge: tuple[str, str] = ("", "")
-    while (row := connection.execute(sql.NEXT_BADGE, badge).fetchone()) is not None:
+    while (row := _next_badge(connection, *badge)) is not None:
         badge = row
         count, latest = connection.execute(sql.USES_OF, (*badge, since)).fetchone()
         if count:
             found.append(Uses(badge[0], badge[1], count, latest))
     return found
+
+
+def _next_badge(connection: sqlite3.Connection, portal: str, badge: str) -> tuple[str, str] | None:
+    """The one after this one, by portal and badge."""
+    row: tuple[str, str] | None = connection.execute(sql.NEXT_BADGE, (portal, badge)).fetchone()
+    return row or connection.execute(sql.NEXT_PORTAL, (portal,)).fetchone()

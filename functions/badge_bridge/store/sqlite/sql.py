@@ -72,10 +72,12 @@ __all__ = [
     "NEW_NOTE",
     "NEXT_BADGE",
     "NEXT_NOTE",
+    "NEXT_PORTAL",
     "NEXT_RULE",
     "NOTE",
     "NO_CALL",
     "OF_CUSTOMER",
+    "OF_CUSTOMER_ON",
     "OLDEST_WAITING",
     "OPEN_ATTACHMENTS",
     "OUTCOMES_OF",
@@ -347,10 +349,13 @@ SELECT {_ATTACHMENT} FROM attachments
 WHERE closed_at IS NULL AND activity IS NOT NULL AND join_value <> '' AND join_value = :join AND time < :before
 ORDER BY time, key, rule
 """  # noqa: S608 - column names, written above
-# Those whose activity is not known were perhaps not put on a card.
+# Those whose activity is not known were perhaps not put on a card. From one badge to the next by two statements: for
+# (portal, badge) > (?, ?) SQLite would go through all rows of the badge that it comes from.
 NEXT_BADGE = """
-SELECT portal, badge FROM attachments WHERE activity IS NOT NULL AND (portal, badge) > (?, ?)
-ORDER BY portal, badge LIMIT 1
+SELECT portal, badge FROM attachments WHERE activity IS NOT NULL AND portal = ? AND badge > ? ORDER BY badge LIMIT 1
+"""
+NEXT_PORTAL = """
+SELECT portal, badge FROM attachments WHERE activity IS NOT NULL AND portal > ? ORDER BY portal, badge LIMIT 1
 """
 USES_OF = """
 SELECT count(*), max(time) FROM attachments WHERE activity IS NOT NULL AND portal = ? AND badge = ? AND time >= ?
@@ -452,16 +457,22 @@ BEFORE_OF_SOURCE = _behind("events", "source = ? AND ")
 BEFORE_OF_TYPE = _behind("events", "type = ? AND ")
 BEFORE_OF_RESULT = _behind("outcomes", "rule = ? AND result = ? AND ")
 NEXT_RULE = "SELECT rule FROM outcomes WHERE rule > ? ORDER BY rule LIMIT 1"
-# As DAYS, the latest first.
-DAYS_BACK = """
+_DAYS_BACK = """
 WITH RECURSIVE days (day) AS (
     SELECT (SELECT max(day) FROM joins WHERE day <= ?)
     UNION ALL
     SELECT (SELECT max(day) FROM joins WHERE joins.day < days.day) FROM days WHERE days.day IS NOT NULL
 )
-SELECT day FROM days WHERE day IS NOT NULL
 """
-OF_CUSTOMER = """
+# As DAYS, the latest first.
+DAYS_BACK = f"{_DAYS_BACK} SELECT day FROM days WHERE day IS NOT NULL"  # noqa: S608 - written above
+# In one statement, because there are some thousand days; in no order.
+OF_CUSTOMER = f"""
+{_DAYS_BACK}
+SELECT received_at, events.key FROM days CROSS JOIN joins CROSS JOIN events
+WHERE joins.day = days.day AND value IN (?, ?) AND events.key = joins.key LIMIT ?
+"""  # noqa: S608 - written above
+OF_CUSTOMER_ON = """
 SELECT joins.time, received_at, key FROM joins JOIN events USING (key)
 WHERE day = ? AND value = ? AND joins.time <= ? AND (received_at, key) < (?, ?)
 ORDER BY joins.time DESC, joins.key DESC LIMIT ?
