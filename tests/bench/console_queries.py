@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -97,17 +97,19 @@ async def timed(asked: Awaitable[Any]) -> tuple[tuple[float, float], Any]:
     return ((time.perf_counter() - since) * 1000, (time.process_time() - used) * 1000), answer
 
 
-def expected(connection: sqlite3.Connection, wanted: Wanted, page: Listing) -> Sequence[str]:
-    """The keys of the first page, by reading all events."""
+def is_right(connection: sqlite3.Connection, wanted: Wanted, page: Listing) -> bool:
+    """Whether the first page is what reading all events gives."""
     said = asdict(wanted)
     where = " AND ".join(PLAIN[name] for name, value in said.items() if value is not None) or "1"
     rows = connection.execute(
-        f"SELECT received_at, key FROM events NOT INDEXED WHERE {where} ORDER BY received_at DESC, key DESC LIMIT {LIMIT}",  # noqa: S608 - written above
+        f"SELECT received_at, key FROM events NOT INDEXED WHERE {where} ORDER BY received_at DESC, key DESC LIMIT {LIMIT + 1}",  # noqa: S608 - written above
         said,
     ).fetchall()
-    # Where it has looked at too many in vain, it holds those that it has come to.
-    end: Place = (0.0, "") if page.more is None else page.more
-    return [key for received_at, key in rows if (received_at, key) >= end]
+    found = [(event.received_at, event.key) for event in page.events]
+    if page.more is not None and page.reached is not None:
+        # It has looked at too many in vain, and holds those that it has come to.
+        return found == [row for row in rows if row >= page.more]
+    return found == rows[:LIMIT] and page.more == (rows[LIMIT - 1] if len(rows) > LIMIT else None)
 
 
 async def check(store: SqliteStore, oldest: float, newest: float) -> list[str]:
@@ -116,9 +118,8 @@ async def check(store: SqliteStore, oldest: float, newest: float) -> list[str]:
     with closing(sqlite3.connect(store.path)) as connection:
         for name, wanted in lists(random.Random(0), oldest, newest):  # noqa: S311 - no secret
             page = await store.list(wanted, limit=LIMIT)
-            keys = expected(connection, wanted, page)
-            if [event.key for event in page.events] != keys or (page.more is None and len(keys) == LIMIT):
-                wrong.append(f"{name}: {len(page.events)} events, which are not the {len(keys)} that there are")
+            if not is_right(connection, wanted, page):
+                wrong.append(f"{name}: these {len(page.events)} events are not those that there are")
         (events,) = connection.execute("SELECT count(*) FROM events WHERE received_at >= ?", (newest - DAY,)).fetchone()
     tallied = sum(one.count for one in await store.tally(since=newest - DAY, until=newest + 1, width=60))
     return wrong if tallied == events else [*wrong, f"tally: {tallied} events of {events}"]

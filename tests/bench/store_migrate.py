@@ -17,14 +17,21 @@ from itertools import islice
 from pathlib import Path
 
 from badge_bridge.events import LEG, Event, Leg
-from badge_bridge.store.records import write_event
+from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.records import write_asked, write_event, write_outcomes
 from badge_bridge.store.sqlite.file import StateFile
+from badge_bridge.store.sqlite.rows import day_of
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 PORTION = 10_000
+ASKED = write_asked([Exchange(method="crm.activity.configurable.add", answer="ok", milliseconds=51.5)])
+OUTCOMES = write_outcomes(
+    [Outcome(rule="missed call", result="badged", badge="bb_missedCall", portal="main")], attempt=1
+)
 EVENT = "INSERT INTO events (key, source, type, verified, received_at, due, state, ready, event) VALUES "
-KNOWS_JOINS, KNOWS_LEGS = 3, 4
+ATTEMPT = "INSERT INTO attempts (event, number, started_at, ended_at, result, asked, outcomes) VALUES "
+KNOWS_JOINS, KNOWS_LEGS, KNOWS_DAYS = 3, 4, 7
 
 
 def event(number: int, *, is_leg: bool) -> Event:
@@ -54,17 +61,23 @@ def fill(connection: sqlite3.Connection, count: int, schema: int) -> None:
     """All have ended but the last hundred, as in a store that has been at work for long."""
     made, given = 0, events(count, schema)
     while some := list(islice(given, PORTION)):
-        rows, joins = [], []
+        rows, joins, attempts = [], [], []
         for key, one in some:
             state, ready = ("waiting", 0) if made >= count - 100 else ("done", None)
             rows.append((key, one.source, one.type, "hmac", 1e9 + made, 1e9 + made, state, ready, write_event(one)))
             value = f"customer\n{one.customer}" if one.leg is None else f"call\n{one.source}\n{one.leg.call}"
-            joins.append((value, one.time.timestamp(), key))
+            time = one.time.timestamp()
+            joins.append((value, time, key) if schema < KNOWS_DAYS else (value, time, key, day_of(time)))
             made += 1
+            if one.leg is None and state == "done":
+                attempts.append((made, 1, 1e9 + made, 1e9 + made, state, ASKED, OUTCOMES))
         connection.execute("BEGIN")
         connection.executemany(f"{EVENT}(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany(f"{ATTEMPT}(?, ?, ?, ?, ?, ?, ?)", attempts)
         if schema >= KNOWS_JOINS:
-            connection.executemany("INSERT INTO joins (value, time, key) VALUES (?, ?, ?)", joins)
+            columns = ("value, time, key", "value, time, key, day")[schema >= KNOWS_DAYS]
+            marks = ", ".join("?" * len(joins[0]))
+            connection.executemany(f"INSERT INTO joins ({columns}) VALUES ({marks})", joins)  # noqa: S608 - written above
         connection.execute("COMMIT")
 
 

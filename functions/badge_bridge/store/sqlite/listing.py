@@ -60,7 +60,8 @@ def listing(
         else:
             vain += 1
             if vain == most:
-                return Listing(tuple(found), more=step.place, reached=step.place[0])
+                reached = None if len(found) == limit else step.place[0]
+                return Listing(tuple(found), more=step.place, reached=reached)
     if ends is not None and ends > oldest:
         return Listing(tuple(found), more=ends, reached=ends[0])
     return Listing(tuple(found), more=None)
