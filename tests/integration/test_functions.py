@@ -213,6 +213,14 @@ def test_console_shows_what_the_other_functions_have_stored(cloud: Cloud, deaf: 
     (event,) = listed["events"]
     shown = httpx.get(f"{url}/console/api/v1/events/{event['key']}.json", trust_env=False).json()
     assert shown["event"]["id"] == "call-shown"
+    now = httpx.get(f"{url}/console/api/v1/now.json", trust_env=False).raise_for_status().json()
+    assert sum(now["hour"].values()) >= 1
+    assert (now["live"], now["portals"][0]["answers"]) == (False, None)
+    judged = httpx.get(f"{url}/console/api/v1/try.json", params={"event": event["key"]}, trust_env=False).json()
+    assert judged["judgement"]["stored"]["key"] == event["key"]
+    for page in ("/console", "/console/try", "/console/badges?check=1"):
+        shown = httpx.get(f"{url}{page}", headers={"Accept": "text/html"}, trust_env=False)
+        assert (shown.status_code, shown.headers["content-type"]) == (200, "text/html; charset=utf-8"), shown.text
 
 
 @pytest.mark.usefixtures("process")

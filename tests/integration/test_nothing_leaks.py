@@ -26,7 +26,7 @@ from badge_bridge.sources.base import Delivery
 from badge_bridge.store import opened_store
 from badge_bridge.store.memory import MemoryStore
 from support.commands import commands
-from support.leak_places import COMMANDS, CONSOLE, LIST, PAGES, STARTS, odd_requests
+from support.leak_places import COMMANDS, CONSOLE, LIST, PAGES, STARTS, TRY, odd_requests
 from support.leak_run import Installation, installation
 from support.planted import NUMBERS, NUMBERS_IN_A_TEXT
 from support.programs import Program, functions_framework
@@ -107,6 +107,10 @@ def look_as_operator(site: Installation, log: Program) -> None:
             answer = browser.get(f"{admin}{page}")
             assert answer.status_code == (400 if "phone=1" in page else 200), page
             site.show(f"with a session: {page}", f"{answer.headers}\n{answer.text}", numbers_too=False)
+        for source in browser.get(f"{admin}{TRY}").json()["sources"]:
+            tried = browser.get(f"{admin}{TRY}", params={"sample": f"missed {source['source']}"})
+            assert tried.status_code == 200
+            site.show(f"a try of {source['source']}", tried.text, numbers_too=False)
         (event, *_) = browser.get(f"{admin}{LIST}").json()["events"]
         for page in (f"/console/api/v1/events/{event['key']}.json", f"/console/events/{event['key']}"):
             one = browser.get(f"{admin}{page}")

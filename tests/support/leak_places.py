@@ -9,7 +9,19 @@ from urllib.parse import quote, urlencode
 
 from support.planted import NUMBERS, NUMBERS_IN_A_TEXT, Planted
 
-__all__ = ["COMMANDS", "CONDITIONS", "CONSOLE", "FORM", "LIST", "NAME", "PAGES", "STARTS", "Request", "odd_requests"]
+__all__ = [
+    "COMMANDS",
+    "CONDITIONS",
+    "CONSOLE",
+    "FORM",
+    "LIST",
+    "NAME",
+    "PAGES",
+    "STARTS",
+    "TRY",
+    "Request",
+    "odd_requests",
+]
 
 NAME = f"Anna Berger ({NUMBERS_IN_A_TEXT})"
 FORM = "application/x-www-form-urlencoded"
@@ -126,10 +138,16 @@ PAGES = (
 """Pages that anybody may ask for, whether or not they are there."""
 
 LIST = "/console/api/v1/events.json"
+TRY = "/console/api/v1/try.json"
 CONSOLE = (
     "/console",
+    "/console/api/v1/now.json",
     LIST,
     f"{LIST}?state=dead&limit=1000",
+    "/console/try",
+    TRY,
+    "/console/badges?check=1",
+    "/console/api/v1/badges.json?check=1",
     "/console/events",
     "/console/events?phone=1&source=x",
     "/console/redrive",
