@@ -84,6 +84,7 @@ async def test_page_draws_itself_anew_and_keeps_what_the_reader_has_opened(brows
         summary = page.locator("details summary")
         await summary.click()
         await summary.focus()
+        told = [await page.locator(at).element_handle() for at in ("#live", "[data-part=troubles]")]
         await add(console, 2, "dead", "<img src=x onerror=alert(1)>")
         await console.store.pause("main", until=NOW + 60, reason="timeout: <img src=x onerror=alert(1)>")
         await expect(dead).to_have_text("1")
@@ -92,6 +93,8 @@ async def test_page_draws_itself_anew_and_keeps_what_the_reader_has_opened(brows
         await expect(page.locator("details table td.number")).to_have_text(["1", "1"])
         await expect(page.locator("details")).to_have_attribute("open", "")
         await expect(summary).to_be_focused()
+        # What is read aloud when it changes has to be the same place.
+        assert [await place.evaluate("node => node.isConnected") for place in told] == [True, True]
         assert watched.complaints == []
         await look(page, "now")
 

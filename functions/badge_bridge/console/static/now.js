@@ -1,62 +1,56 @@
 // The page Now draws itself anew while it is open: the server says when (server-sent events), and what the parts look
 // like then (the page itself, so that nothing is drawn in two ways).
 "use strict";
-
-const sign = document.getElementById("live");
-const parts = new Map();
-const remember = (root) => {
-  for (const part of root.querySelectorAll("[data-part]")) parts.set(part.dataset.part, part.outerHTML);
-};
-
-const say = (state, text) => {
-  const now = document.getElementById("live");
-  now.dataset.state = state;
-  if (now.textContent !== text) now.textContent = text;
-};
-
-// What the reader has opened stays open, and where he is he stays.
-const replaced = (shown, fresh) => {
-  const open = [...shown.querySelectorAll("details")].map((one) => one.open);
-  [...fresh.querySelectorAll("details")].forEach((one, at) => { one.open = open[at] ?? false; });
-  const focused = shown.contains(document.activeElement) ? document.activeElement : null;
+{
+  const live = document.getElementById("live");
+  const drawn = new Map();
   const focusable = "a[href], summary";
-  const at = focused ? [...shown.querySelectorAll(focusable)].indexOf(focused) : -1;
-  shown.replaceWith(fresh);
-  localTimes(fresh);
-  if (at >= 0) fresh.querySelectorAll(focusable)[at]?.focus({preventScroll: true});
-};
 
-const redraw = async () => {
-  const answer = await fetch(location.pathname, {cache: "no-store", headers: {accept: "text/html"}});
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const fresh of page.querySelectorAll("[data-part]")) {
-    const name = fresh.dataset.part;
-    const written = fresh.outerHTML;
-    const shown = document.querySelector(`[data-part="${name}"]`);
-    if (shown === null || written === parts.get(name)) continue;
-    parts.set(name, written);
-    replaced(shown, document.importNode(fresh, true));
-  }
-  say("on", "live");
-};
+  const say = (state, text) => {
+    live.dataset.state = state;
+    if (live.textContent !== text) live.textContent = text;  // else it would be read aloud each time
+  };
 
-if (sign.dataset.stream) {
-  let drawing = false;
-  const stream = new EventSource(sign.dataset.stream);
-  stream.onmessage = async () => {
-    if (drawing || document.hidden) return;
-    drawing = true;
-    try {
-      await redraw();
-    } catch {
-      say("off", "the connection is lost");
-    } finally {
-      drawing = false;
+  // What the reader has opened stays open, and where he is he stays.
+  const fill = (part, fresh) => {
+    const open = [...part.querySelectorAll("details")].map((one) => one.open);
+    [...fresh.querySelectorAll("details")].forEach((one, at) => { one.open = open[at] ?? false; });
+    const at = [...part.querySelectorAll(focusable)].indexOf(document.activeElement);
+    part.replaceChildren(...fresh.childNodes);
+    localTimes(part);
+    if (at >= 0) part.querySelectorAll(focusable)[at]?.focus({preventScroll: true});
+  };
+
+  const redraw = async () => {
+    const answer = await fetch(location.pathname, {cache: "no-store", headers: {accept: "text/html"}});
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+      if (fresh === null || fresh.innerHTML === drawn.get(part)) continue;
+      drawn.set(part, fresh.innerHTML);
+      fill(part, document.importNode(fresh, true));
     }
+    say("on", "live");
   };
-  stream.onerror = () => {
-    const over = stream.readyState === EventSource.CLOSED;
-    say("off", over ? "not live any more: refresh the page" : "the connection is lost, trying again");
-  };
+
+  if (live.dataset.stream) {
+    let isDrawing = false;
+    const stream = new EventSource(live.dataset.stream);
+    stream.onmessage = async () => {
+      if (isDrawing || document.hidden) return;
+      isDrawing = true;
+      try {
+        await redraw();
+      } catch {
+        say("off", "the connection is lost");
+      } finally {
+        isDrawing = false;
+      }
+    };
+    stream.onerror = () => {
+      const isOver = stream.readyState === EventSource.CLOSED;
+      say("off", isOver ? "not live any more: refresh the page" : "the connection is lost, trying again");
+    };
+  }
 }

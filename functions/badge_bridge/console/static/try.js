@@ -1,40 +1,41 @@
 // The page Try: a mistake leads to its place in the rules, and the place of the caret is told.
 "use strict";
+{
+  const rules = document.getElementById("rules");
+  const where = document.getElementById("where");
 
-const rules = document.getElementById("rules");
-const where = document.getElementById("where");
+  const offsetOf = (line, column) => {
+    const lines = rules.value.split("\n");
+    const before = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
+    // Columns count characters, and a text area counts halves of those beyond the first 65,536.
+    const units = [...(lines[line - 1] ?? "")].slice(0, column - 1).join("").length;
+    return Math.min(before + units, rules.value.length);
+  };
 
-const offsetOf = (line, column) => {
-  const lines = rules.value.split("\n");
-  const before = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
-  // Columns count characters, and a text area counts halves of those beyond the first 65,536.
-  const units = [...(lines[line - 1] ?? "")].slice(0, column - 1).join("").length;
-  return Math.min(before + units, rules.value.length);
-};
+  const jumpTo = (line, column) => {
+    const at = offsetOf(line, column);
+    rules.focus();
+    rules.setSelectionRange(at, at);
+    const height = rules.scrollHeight / rules.value.split("\n").length;
+    rules.scrollTop = Math.max((line - 1) * height - rules.clientHeight / 3, 0);
+    tellPlace();
+  };
 
-const jumpTo = (line, column) => {
-  const at = offsetOf(line, column);
-  rules.focus();
-  rules.setSelectionRange(at, at);
-  const height = rules.scrollHeight / rules.value.split("\n").length;
-  rules.scrollTop = Math.max((line - 1) * height - rules.clientHeight / 3, 0);
-  tellPlace();
-};
+  const tellPlace = () => {
+    const lines = rules.value.slice(0, rules.selectionStart).split("\n");
+    where.textContent = `line ${lines.length}, column ${[...lines.at(-1)].length + 1}`;
+  };
 
-const tellPlace = () => {
-  const lines = rules.value.slice(0, rules.selectionStart).split("\n");
-  where.textContent = `line ${lines.length}, column ${[...lines.at(-1)].length + 1}`;
-};
+  for (const link of document.querySelectorAll("a[data-line]")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      jumpTo(Number(link.dataset.line), Number(link.dataset.column));
+    });
+  }
+  for (const name of ["keyup", "click", "input"]) rules.addEventListener(name, tellPlace);
 
-for (const link of document.querySelectorAll("a[data-line]")) {
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    jumpTo(Number(link.dataset.line), Number(link.dataset.column));
-  });
+  // After a judgement that is what the reader waits for; after a mistake its place is.
+  const mistake = document.querySelector("a[data-line]");
+  if (mistake) jumpTo(Number(mistake.dataset.line), Number(mistake.dataset.column));
+  else document.getElementById("judgement")?.scrollIntoView();
 }
-for (const name of ["keyup", "click", "input"]) rules.addEventListener(name, tellPlace);
-
-// After a judgement that is what the reader waits for; after a mistake its place is.
-const mistake = document.querySelector("a[data-line]");
-if (mistake) jumpTo(Number(mistake.dataset.line), Number(mistake.dataset.column));
-else document.getElementById("judgement")?.scrollIntoView();
