@@ -166,6 +166,19 @@ async def test_nothing_is_verified_when_the_process_knows_no_secrets() -> None:
     assert rule_of(told)["result"] == "matched"
 
 
+async def test_program_sends_every_byte_of_a_body_and_a_browser_no_line_ends_of_its_own() -> None:
+    """A signature covers a body as it was sent; what a form makes of the ends of lines was nobody's."""
+    console, text = await opened(), delivery().replace("{", "{\r\n").replace("HTTP/1.1\n", "HTTP/1.1\r\n")
+    told = await tried(console, delivery=text)
+    assert told["wish"]["delivery"] == text
+    assert told["judgement"]["deliveries"][0]["bytes"] == len(text.partition("\n\n")[2])
+    async with console.operator() as browser:
+        token = await csrf(browser, TRY)
+        form = {"csrf_token": token, "delivery": delivery().replace("\n", "\r\n")}
+        answer = await browser.post(TWIN, data=form, headers=SAME)
+    assert answer.json()["wish"]["delivery"] == delivery()
+
+
 async def test_forgery_is_told_with_its_reason_and_what_it_would_mean() -> None:
     """The operator hears why, as no sender does."""
     told = await tried(await opened(), delivery=delivery(secret="another"))

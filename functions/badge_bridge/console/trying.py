@@ -66,7 +66,7 @@ async def try_rules(desk: Desk, request: Request, session: Session | None) -> Ma
     text_of_now = written(desk.rules)
     text = wish.rules or text_of_now
     told: dict[str, Any] = {
-        "wish": {**{name: getattr(wish, name) for name in FIELDS if name != "rules"}},
+        "wish": {name: getattr(wish, name) for name in FIELDS if name != "rules"},
         "rules": {
             "file": desk.rules.filename,
             "hash": desk.rules.hash,
@@ -101,12 +101,13 @@ async def _wish(request: Request) -> Wish:
         given = await _from_json(request)
     else:
         form = await read_form(request)
-        given = {name: form[name][0] for name in FIELDS if name in form}
+        # A browser ends the lines of a text with \r\n, however they ended where it was copied from.
+        given = {name: form[name][0].replace("\r\n", "\n") for name in FIELDS if name in form}
     unknown = [name for name in given if name not in FIELDS]
     if unknown:
         raise Senseless(f"there is no field {unknown[0]!r}; there are {', '.join(FIELDS)}", field=str(unknown[0])[:100])
-    # A browser ends the lines of a text as a form of 1995 did.
-    return Wish(**{name: str(value).replace("\r\n", "\n") for name, value in given.items()})
+    wish = Wish(**given)
+    return replace(wish, rules=wish.rules.replace("\r\n", "\n"))
 
 
 async def _from_json(request: Request) -> Mapping[str, Any]:
