@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import lru_cache
 from itertools import combinations, islice
 
 from badge_bridge.cel import Activation, CelError, CelType, EvaluationError, compile_expression
@@ -42,7 +42,7 @@ def cautions(document: Document, rules: RulesFile) -> list[Finding]:
     ]
 
 
-@cache
+@lru_cache(maxsize=1000)
 def _constant(text: str) -> frozenset[Outcome] | None:
     """What an expression gives that reads nothing of an event."""
     try:
