@@ -27,7 +27,7 @@ NEAR = 0.65
 NEAR_IF_SHORT = 0.74
 """Of names with at most four letters: one of four differs, or two have changed places."""
 
-SURE = 0.8
+SURE = 0.9
 """What is as near as this counts before what a word means."""
 
 _SHORT = 4
