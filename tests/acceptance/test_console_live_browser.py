@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -97,6 +98,24 @@ async def test_page_draws_itself_anew_and_keeps_what_the_reader_has_opened(brows
         assert [await place.evaluate("node => node.isConnected") for place in told] == [True, True]
         assert watched.complaints == []
         await look(page, "now")
+
+
+async def test_page_that_nobody_looks_at_keeps_no_connection(browser: Browser) -> None:
+    """A tab in the background has no stream, and one again when it is looked at."""
+    async with opened(browser) as (console, _, watched):
+        page = watched.page
+        await expect(page.locator("#live")).to_have_text("live")
+        hide = """hidden => {
+            Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+        await page.evaluate(hide, True)
+        async with asyncio.timeout(20):
+            while console.desk.streams.open_now:  # noqa: ASYNC110 - the browser tells nobody when it has closed one
+                await asyncio.sleep(0.02)
+        await add(console, 1, "dead")
+        await page.evaluate(hide, False)
+        await expect(page.locator(".troubles")).to_contain_text("1 dead letter")
 
 
 async def test_page_says_so_when_it_is_not_live_any_more(browser: Browser) -> None:

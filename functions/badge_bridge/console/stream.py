@@ -36,9 +36,10 @@ class Streams:
     """Opens streams and ends them."""
 
     def __init__(self, *, most: int = MOST, every: float = EVERY) -> None:
+        self.open_now = 0
+        """How many there are."""
         self._most = most
         self._every = every
-        self._open = 0
         self._ending = asyncio.Event()
 
     def end(self) -> None:
@@ -49,13 +50,13 @@ class Streams:
         self, look: Callable[[], Awaitable[Mapping[str, Any]]], lasts: Callable[[], bool]
     ) -> StreamingResponse | None:
         """A stream of what `look` returns, while the session `lasts`; None where there is no room for one more."""
-        if self._open >= self._most or self._ending.is_set():
+        if self.open_now >= self._most or self._ending.is_set():
             return None
-        self._open += 1
+        self.open_now += 1
         return _Stream(self._messages(look, lasts), self._closed)
 
     def _closed(self) -> None:
-        self._open -= 1
+        self.open_now -= 1
 
     async def _messages(
         self, look: Callable[[], Awaitable[Mapping[str, Any]]], lasts: Callable[[], bool]

@@ -34,23 +34,37 @@
     say("on", "live");
   };
 
+  let isDrawing = false;
+  const draw = async () => {
+    if (isDrawing) return;
+    isDrawing = true;
+    try {
+      await redraw();
+    } catch {
+      say("off", "the connection is lost");
+    } finally {
+      isDrawing = false;
+    }
+  };
+
+  // A browser has six connections to a host for all its tabs: one that nobody looks at must not keep one.
+  let stream = null;
+  const follow = () => {
+    if (document.hidden) {
+      stream?.close();
+      stream = null;
+    } else if (stream === null) {
+      const opened = stream = new EventSource(live.dataset.stream);
+      opened.onmessage = draw;
+      opened.onerror = () => {
+        const isOver = opened.readyState === EventSource.CLOSED;
+        say("off", isOver ? "not live any more: refresh the page" : "the connection is lost, trying again");
+      };
+    }
+  };
+
   if (live.dataset.stream) {
-    let isDrawing = false;
-    const stream = new EventSource(live.dataset.stream);
-    stream.onmessage = async () => {
-      if (isDrawing || document.hidden) return;
-      isDrawing = true;
-      try {
-        await redraw();
-      } catch {
-        say("off", "the connection is lost");
-      } finally {
-        isDrawing = false;
-      }
-    };
-    stream.onerror = () => {
-      const isOver = stream.readyState === EventSource.CLOSED;
-      say("off", isOver ? "not live any more: refresh the page" : "the connection is lost, trying again");
-    };
+    document.addEventListener("visibilitychange", follow);
+    follow();
   }
 }
