@@ -10,6 +10,7 @@ import pytest
 
 from badge_bridge.errors import BridgeError, RulesError
 from badge_bridge.rulesfile import Draft, RulesFile, parse, read_file
+from badge_bridge.rulesfile.examining import examine_text
 from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.rulesfile.secrets import Known
 from badge_bridge.sources import OPTIONS
@@ -263,3 +264,4 @@ def test_source_is_named_and_no_more_when_a_placeholder_stands_where_a_value_mus
     loaded = parse(text, "r", providers=OPTIONS, environ=None)
     assert list(loaded.sources) == ["shop"]
     assert loaded.cautions == ()
+    assert examine_text(text, "r", providers=OPTIONS).rules is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from pydantic import BaseModel
+
 from badge_bridge.errors import Finding
 from badge_bridge.rulesfile import model, portal_model, references
 from badge_bridge.rulesfile.compiling import Compiled
@@ -49,16 +51,14 @@ def assemble(
         bound=Bound(rules, portal_of),
         content=content,
         secrets=secrets,
-        cautions=tuple(_cautions(document, checked)),
+        cautions=tuple(_cautions(document, checked.sources)),
         decides=decides,
         retention=checked.retention,
     )
 
 
-def _cautions(document: Document, checked: Shape) -> Iterator[Finding]:
-    for name, options in checked.sources.items():
-        if name in checked.unsound:
-            continue
+def _cautions(document: Document, sources: Mapping[str, BaseModel]) -> Iterator[Finding]:
+    for name, options in sources.items():
         # The options are a provider's, which this room knows by its shape only.
         said: Sequence[str] = getattr(options, "cautions", tuple)()
         for sentence in said:

@@ -33,8 +33,13 @@ class Shape:
     retention: float | None = None
     """Seconds; None: for ever."""
     findings: list[Finding] = field(default_factory=list)
-    unsound: frozenset[str] = frozenset()
-    """Sources whose options are not those of their model, since placeholders stand where a real value must."""
+
+
+class _Named(BaseModel):
+    """A source of which no more is known than whose it is and where it leads."""
+
+    provider: str
+    portal: Any = None
 
 
 def check(document: Document, resolution: Resolution, providers: Mapping[str, type[BaseModel]]) -> Shape:
@@ -42,7 +47,6 @@ def check(document: Document, resolution: Resolution, providers: Mapping[str, ty
     checking = _Checking(document, resolution, providers)
     shape = checking.sections()
     shape.sources = dict(checking.sources())
-    shape.unsound = frozenset(checking.unsound)
     shape.findings = checking.findings
     return shape
 
@@ -54,7 +58,6 @@ class _Checking:
         self._providers = providers
         self._data = resolution.data
         self.findings: list[Finding] = []
-        self.unsound: set[str] = set()
 
     def sections(self) -> Shape:
         """Everything but what is inside of the sources, whose models depend on their providers."""
@@ -82,19 +85,17 @@ class _Checking:
             except ValidationError as error:
                 found = self._explain(error, model, path)
                 if not found:
-                    yield name, self._as_far_as_known(name, model, entry, error)
+                    yield name, self._as_far_as_known(model, entry, error)
 
-    def _as_far_as_known(
-        self, name: str, model: type[BaseModel], entry: dict[str, Any], error: ValidationError
-    ) -> BaseModel:
+    @staticmethod
+    def _as_far_as_known(model: type[BaseModel], entry: dict[str, Any], error: ValidationError) -> BaseModel:
         """An entry that is unsound only because a placeholder is no real value: without what that concerns."""
         unknown = {one["loc"][0] for one in error.errors(include_url=False, include_input=False) if one["loc"]}
         try:
             return _validate(model, {option: value for option, value in entry.items() if option not in unknown})
         except ValidationError:
-            # One of them has to be there: good enough to be counted and named, and for nothing else.
-            self.unsound.add(name)
-            return model.model_construct(**entry)
+            # One of them has to be there. What is asked of options that tell of their kind, these do not know.
+            return _Named.model_validate(entry)
 
     def _model_of(self, entry: Any, path: Path) -> type[BaseModel] | None:
         if path in self._document.unreadable:
