@@ -166,7 +166,7 @@ async def test_judgement_is_read_without_a_script(browser: Browser) -> None:
         await expect(page.locator("main")).to_contain_text("1 of 1 rule matched")
         await page.get_by_label("Their text").fill(MISTAKES)
         await page.get_by_role("button", name="Judge").click()
-        await expect(page.locator("pre.line").first).to_have_text("    type: failur\n          ^")
+        await expect(page.locator("pre.line").first).to_have_text("    type: failur\n          ^^^^^^")
 
 
 async def test_pages_can_be_used_by_everybody_on_every_screen(browser: Browser) -> None:

@@ -195,17 +195,35 @@ async def test_mistakes_are_told_at_their_place_when_rules_have_some() -> None:
     told = await tried(console, delivery=delivery(), rules=wrong)
     assert told["judgement"] is None
     lines = wrong.split("\n")
+    marked = []
     for finding in told["findings"]:
-        assert lines[finding["line"] - 1] == finding["text"]
-    places = {finding["text"][finding["column"] - 1 :].split()[0] for finding in told["findings"]}
-    assert places == {"<b>red</b>", "callr.startsWith('+4930')\""} or len(places) == 2
+        excerpt = finding["excerpt"]
+        assert lines[finding["line"] - 1] == excerpt["text"]
+        assert finding["column"] == excerpt["start"] + 1
+        marked.append(excerpt["text"][excerpt["start"] : excerpt["stop"]])
+    assert marked == ["<b>red</b>", "callr"]
     async with console.operator() as browser:
         page = (await post(browser, delivery=delivery(), rules=wrong)).text
-    for finding in told["findings"]:
+    for finding, what in zip(told["findings"], marked, strict=True):
         assert f'data-line="{finding["line"]}" data-column="{finding["column"]}"' in page
-        assert f"\n{' ' * (finding['column'] - 1)}^</pre>" in page
+        assert f"\n{' ' * (finding['column'] - 1)}{'^' * len(what)}</pre>" in page
     assert "<b>red</b>" not in page
     assert "did you mean" in page
+
+
+async def test_warnings_are_told_and_the_rules_are_judged_all_the_same() -> None:
+    """What is probably not meant is no mistake: it stands beside the judgement."""
+    spare = RULES.replace("rules:\n", "  spare: {title: Nobody, value: uses it, type: secondary}\nrules:\n")
+    console = await opened()
+    told = await tried(console, delivery=delivery(), rules=spare)
+    warnings = [finding["message"] for finding in told["findings"] if finding["severity"] == "warning"]
+    assert any("spare" in message for message in warnings)
+    assert rule_of(told)["result"] == "matched"
+    async with console.operator() as browser:
+        page = (await post(browser, delivery=delivery(), rules=spare)).text
+    assert f"{len(warnings)} warnings: what is probably not meant" in page
+    assert "Nothing was judged" not in page
+    assert "1 of 1 rule matched" in page
 
 
 async def test_stored_event_is_judged_when_its_key_is_given() -> None:

@@ -15,13 +15,14 @@ from pydantic import BaseModel
 
 from badge_bridge.console.event import listed
 from badge_bridge.console.previews import preview
-from badge_bridge.errors import RulesError
+from badge_bridge.errors import Finding, RulesError
 from badge_bridge.explain import Explanation
 from badge_bridge.explain_json import as_json
 from badge_bridge.rulesfile import Draft, RulesFile
+from badge_bridge.rulesfile.examining import Examined, examine
 from badge_bridge.sources import OPTIONS, Source, build_all
 
-__all__ = ["WEIGHED", "Tried", "findings", "judgement", "tried_rules", "written"]
+__all__ = ["WEIGHED", "Tried", "as_data", "judgement", "tried_rules", "written"]
 
 WEIGHED = 20
 """Rules that do not match of which it is said which part of the condition failed."""
@@ -30,8 +31,6 @@ _CHANGED = "not verified: the entry of its source is another one here, and secre
 _UNKNOWN = "not verified: this process takes no deliveries, and does not know the secrets of sources"
 _SECRET = 8
 """Characters of a secret that is looked for; a shorter one may stand in the text by chance."""
-_SHOWN = 200
-"""Characters of a line with a mistake that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,12 @@ class Tried:
     sources: Mapping[str, Source[Any]]
     unverified: Mapping[str, str] = field(default_factory=dict)
     """Sources that can check nothing, with why."""
+    findings: Sequence[Finding] = ()
+    """What is probably not meant in the rules, and what is to be known."""
 
 
 def tried_rules(text: str, now: RulesFile, *, tokens: Mapping[str, Sequence[str]], knows_secrets: bool = True) -> Tried:
-    """The rules that are written in `text`; it takes about two milliseconds a rule. `tokens` are what the
+    """The rules that are written in `text`; it takes about three milliseconds a rule. `tokens` are what the
     installation of an application has brought for each source; the rules of now may be without their secrets.
 
     Raises:
@@ -55,10 +56,13 @@ def tried_rules(text: str, now: RulesFile, *, tokens: Mapping[str, Sequence[str]
     for name, offered in tokens.items():
         if offered:
             live[name].offer_secrets(offered)
-    if text == written(now):
-        return Tried(now, live, {} if knows_secrets else dict.fromkeys(live, _UNKNOWN))
     draft = Draft(text.encode("utf-8", "replace"), now.filename)
-    rules = draft.checked(providers=OPTIONS, environ=None)
+    examined = examine(draft, providers=OPTIONS, environ=None, known={})
+    if text == written(now):
+        return Tried(now, live, {} if knows_secrets else dict.fromkeys(live, _UNKNOWN), _of_good(examined))
+    rules = examined.rules
+    if rules is None:
+        raise RulesError(examined.findings)
     before = Draft(now.content, now.filename).sources
     same = {name for name, entry in draft.sources.items() if name in live and before[name] == entry}
     sources, unverified = {}, {}
@@ -68,7 +72,14 @@ def tried_rules(text: str, now: RulesFile, *, tokens: Mapping[str, Sequence[str]
         else:
             unverified[name] = _CHANGED
             sources |= _with_placeholders(name, options)
-    return Tried(rules, sources, unverified if knows_secrets else dict.fromkeys(rules.sources, _UNKNOWN))
+    if not knows_secrets:
+        unverified = dict.fromkeys(rules.sources, _UNKNOWN)
+    return Tried(rules, sources, unverified, examined.findings)
+
+
+def _of_good(examined: Examined) -> Sequence[Finding]:
+    """Without mistakes: rules that are in use have none, but where the text shows *** instead of what is written."""
+    return () if examined.rules is None else examined.findings
 
 
 def _with_placeholders(name: str, options: BaseModel) -> Mapping[str, Source[Any]]:
@@ -109,15 +120,9 @@ def judgement(explanation: Explanation, tried: Tried) -> dict[str, Any]:
     }
 
 
-def findings(error: RulesError, text: str) -> list[dict[str, Any]]:
-    """Every mistake, with the line that it is in."""
-    lines = text.split("\n")
-    return [
-        {
-            "line": one.line,
-            "column": one.column,
-            "message": one.message,
-            "text": lines[one.line - 1][:_SHOWN] if 0 < one.line <= len(lines) else "",
-        }
-        for one in error.findings
-    ]
+def as_data(finding: Finding) -> dict[str, Any]:
+    """A finding, and of its line what may be shown, in which the marked part begins at `start` and ends at `stop`."""
+    excerpt = finding.excerpt
+    told = {name: getattr(finding, name) for name in ("line", "column", "severity", "code", "message", "help")}
+    shown = None if excerpt is None else {"text": excerpt.text, "start": excerpt.start, "stop": excerpt.end}
+    return {**told, "excerpt": shown}

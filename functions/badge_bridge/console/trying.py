@@ -16,7 +16,7 @@ from badge_bridge.console.desk import Desk
 from badge_bridge.console.forms import MAX_FORM, read_form
 from badge_bridge.console.pasted import read_pasted
 from badge_bridge.console.sessions import Session
-from badge_bridge.console.trial import WEIGHED, Tried, findings, judgement, tried_rules, written
+from badge_bridge.console.trial import WEIGHED, Tried, as_data, judgement, tried_rules, written
 from badge_bridge.errors import BridgeError, RulesError
 from badge_bridge.explain import Explanation, judge_deliveries, judge_stored, known_among, legs_of
 from badge_bridge.on_cards import on_cards
@@ -82,10 +82,11 @@ async def try_rules(desk: Desk, request: Request, session: Session | None) -> Ma
     }
     try:
         tried = await _tried(desk, text)
+        told["findings"] = [as_data(finding) for finding in tried.findings]
         if wish.is_for_something:
             told["judgement"] = judgement(await _judged(desk, wish, tried), tried)
     except RulesError as error:
-        told["findings"] = findings(error, text)
+        told["findings"] = [as_data(finding) for finding in error.findings]
     except Senseless as error:
         told["problem"] = {"field": error.field, "text": str(error)}
     except Busy as error:

@@ -35,7 +35,7 @@
   for (const name of ["keyup", "click", "input"]) rules.addEventListener(name, tellPlace);
 
   // After a judgement that is what the reader waits for; after a mistake its place is.
-  const mistake = document.querySelector("a[data-line]");
+  const mistake = document.querySelector("[role=alert] a[data-line]");
   if (mistake) jumpTo(Number(mistake.dataset.line), Number(mistake.dataset.column));
   else document.getElementById("judgement")?.scrollIntoView();
 }
