@@ -10,7 +10,7 @@ import pytest
 from badge_bridge.events import LEG, Leg, call_join, customer_join
 from badge_bridge.outcomes import Outcome, Result, Role
 from badge_bridge.store.forgetting import Trace
-from badge_bridge.store.protocol import Attachment, LegsRead, Settlement, Store
+from badge_bridge.store.protocol import Attachment, LegPlace, LegsRead, Settlement, Store
 from badge_bridge.store.wanted import MOST_STRETCHES, Tally, Uses, Wanted
 from support.stores import NOW, claimed, ended, item
 
@@ -170,6 +170,25 @@ async def test_list_finds_a_judged_call_by_its_customer_of_now(store: Store) -> 
     assert await keys(store, customer=BOB) == ["s:call"]
     assert await keys(store, customer=ANN) == ["s:call"]
     assert await keys(store, state="joined") == ["s:leg"]
+
+
+async def test_list_finds_leg_by_its_customer_while_it_waits_for_the_end_of_its_call(store: Store) -> None:
+    """Nothing else tells of the call so far. Once it is judged, its own event does."""
+    leg = item("s:leg", received_at=NOW + 1, type=LEG, caller=ANN, leg=Leg(call="1"))
+    place = LegPlace(call_join(leg.event), "s:call", ends=False, soon=NOW + 5, late=NOW + 900, most=9)
+    await receive(store, "s:1", at=0, customer=ANN)
+    await receive(store, "s:2", at=2, customer=ANN)
+    await store.accept([replace(leg, joins=(place.call,), leg=place)])
+
+    assert await keys(store, customer=ANN) == ["s:2", "s:leg", "s:1"]
+    assert await paged(store, 1, customer=ANN) == ["s:2", "s:leg", "s:1"]
+    assert await keys(store, customer=ANN, type=LEG) == ["s:leg"]
+    assert await keys(store, customer=ANN, type="call.missed") == ["s:2", "s:1"]
+    assert await keys(store, customer=BOB) == []
+    legs = LegsRead(place.call, count=1, open=["s:leg"], is_full=False, reason="judged", rules_hash="")
+    judged = item("s:call", received_at=NOW + 3, caller=ANN, joins=(customer_join(ANN),))
+    await store.judge(judged, revision=1, legs=legs, now=NOW + 3)
+    assert await keys(store, customer=ANN) == ["s:call", "s:2", "s:1"]
 
 
 async def test_tally_counts_events_by_state_when_they_were_received(store: Store) -> None:

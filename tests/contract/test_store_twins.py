@@ -109,7 +109,15 @@ class Twins(RuleBasedStateMachine):
         batch = [
             Accepted(
                 key,
-                Event(id=str(next(self.numbers)), source="s", provider="p", type=LEG, time=time, leg=Leg(call="1")),
+                Event(
+                    id=str(next(self.numbers)),
+                    source="s",
+                    provider="p",
+                    type=LEG,
+                    time=time,
+                    caller=CUSTOMERS[1],
+                    leg=Leg(call="1"),
+                ),
                 "bearer",
                 self.now,
                 joins=(CALL,),

@@ -157,6 +157,7 @@ def test_listing_reads_indexes_alone_until_it_has_its_events(
             assert re.fullmatch(
                 "SCAN (CONSTANT ROW|days)|"
                 "SEARCH (events USING COVERING INDEX events_by_|(outcomes|joins) USING PRIMARY KEY|"
+                "events USING INDEX events_by_state \\(state=\\? AND \\(received_at,key\\)<|"
                 "events USING INDEX sqlite_autoindex_events_1 \\(key=).*",
                 step,
             )

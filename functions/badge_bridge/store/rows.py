@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from badge_bridge.events import LEG
 from badge_bridge.outcomes import Outcome, Result
 from badge_bridge.store.protocol import Accepted, Attachment, Attempt, State, StoredEvent
 from badge_bridge.store.records import (
     plain,
     read_outcomes,
+    readable,
     readable_outcomes,
     show_asked,
     show_event,
     show_outcomes,
     write_event,
 )
-from badge_bridge.store.wanted import Wanted, joins_of, reached_of
+from badge_bridge.store.wanted import Wanted, is_waiting_leg, joins_of, reached_of
 
 __all__ = ["AttemptRow", "Row", "is_wanted", "new_row", "shown", "shown_whole", "texts_of_attachment", "texts_of_row"]
 
@@ -93,9 +95,17 @@ def is_wanted(row: Row, wanted: Wanted) -> bool:
     return (
         all(value is None or plain(value) == found for value, found in equal)
         and (wanted.since is None or row.received_at >= wanted.since)
-        and (wanted.customer is None or not row.joins.isdisjoint(joins_of(wanted.customer)))
+        and (wanted.customer is None or _is_of(row, wanted.customer))
         and ((wanted.rule is None and wanted.result is None) or _came_to(row, wanted))
     )
+
+
+def _is_of(row: Row, customer: str) -> bool:
+    if not row.joins.isdisjoint(joins_of(customer)):
+        return True
+    if row.type != LEG or not customer:
+        return False
+    return any(is_waiting_leg(event, row.state, customer) for _, event in readable([(row.key, row.event)]))
 
 
 def _came_to(row: Row, wanted: Wanted) -> bool:

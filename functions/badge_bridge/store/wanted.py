@@ -20,6 +20,7 @@ __all__ = [
     "Tally",
     "Uses",
     "Wanted",
+    "is_waiting_leg",
     "joins_of",
     "late_join",
     "reached_of",
@@ -44,8 +45,9 @@ class Wanted:
     source: str | None = None
     type: str | None = None
     customer: str | None = None
-    """What `Event.customer` holds or has held: an E.164 number, or as the provider wrote it. The legs of a call are
-    found by the call's own event, and what no rule is for once it has ended as ignored."""
+    """What `Event.customer` holds or has held: an E.164 number, or as the provider wrote it. Of the legs of a
+    call only the one is found that waits for the call's end; then it is the call's own event. What no rule is for is
+    found once it has ended as ignored."""
     rule: str | None = None
     """A rule that has an outcome for the event."""
     result: Result | None = None
@@ -81,6 +83,11 @@ class Uses:
     count: int
     latest: float
     """When the latest of the events happened, in unix seconds."""
+
+
+def is_waiting_leg(event: Event, state: State, customer: str) -> bool:
+    """Whether it is a customer's leg that waits for the end of its call, which nothing else tells of so far."""
+    return state == "waiting" and event.leg is not None and event.customer == customer
 
 
 def stretches(since: float, until: float, width: float) -> Iterator[tuple[float, float]]:

@@ -10,6 +10,7 @@ import builtins
 from collections.abc import Sequence
 from typing import get_args
 
+from badge_bridge.events import LEG
 from badge_bridge.store.census import Census
 from badge_bridge.store.firestore.database import AsyncQuery, Database, in_turn, where
 from badge_bridge.store.firestore.documents import found_by
@@ -41,22 +42,34 @@ class Lists:
         start = wanted.start(before)
         query, is_exact = self._query(wanted)
         portion = limit + 1 if is_exact else max(_PORTION, limit + 1)
+        legs = await self._waiting_legs(wanted, start)
         page: builtins.list[Row] = []
         vain = 0
         while True:
             rows = await self._reading.rows(_behind(query, start).limit(portion))
-            for row in rows:
+            is_last = len(rows) < portion
+            some = [leg for leg in legs if is_last or leg.age > rows[-1].age]
+            legs = legs[len(some) :]
+            for row in sorted((*rows, *some), key=lambda row: row.age, reverse=True):
                 if not is_exact and not is_wanted(row, wanted):
                     vain += 1
                     continue
                 if len(page) == limit:
                     return _listing(page, more=page[-1].age)
                 page.append(row)
-            if len(rows) < portion:
+            if is_last:
                 return _listing(page)
             start = rows[-1].age
             if vain >= most:
                 return _listing(page, more=start, reached=start[0])
+
+    async def _waiting_legs(self, wanted: Wanted, start: Place) -> builtins.list[Row]:
+        """A customer's legs that wait for the end of their call, newest first: no join tells of him."""
+        if wanted.customer is None:
+            return []
+        waiting = newest_first(self._database, state="waiting")
+        rows = await self._reading.rows(_behind(waiting, start).limit(MOST_READ))
+        return [row for row in rows if row.type == LEG and is_wanted(row, wanted)]
 
     def _query(self, wanted: Wanted) -> tuple[AsyncQuery, bool]:
         """What finds them, and whether it finds no others."""

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, get_args
 
+from badge_bridge.events import LEG
 from badge_bridge.outcomes import Result
 from badge_bridge.store.census import Census
 from badge_bridge.store.protocol import Listing, State, StoredEvent
-from badge_bridge.store.records import plain
+from badge_bridge.store.records import plain, readable
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.reads import stored
 from badge_bridge.store.sqlite.rows import DAY
 from badge_bridge.store.walking import Seek, any_of, in_all, listed
-from badge_bridge.store.wanted import MOST_PASSED_OVER, Place, Tally, Uses, Wanted, joins_of, stretches
+from badge_bridge.store.wanted import MOST_PASSED_OVER, Place, Tally, Uses, Wanted, is_waiting_leg, joins_of, stretches
 
 __all__ = ["census", "ended", "listing", "tally", "uses"]
 
@@ -113,16 +114,25 @@ def _of_customer(connection: sqlite3.Connection, customer: str, start: Place, mo
     joins = joins_of(customer)
     if not joins:
         return _OfCustomer((), None)
+    legs = _waiting_legs(connection, customer, start, most)
     found = connection.execute(sql.OF_CUSTOMER, (math.inf, *joins, most + 1)).fetchall()
     if len(found) <= most:
-        return _OfCustomer(sorted(set(found)), None)
+        return _OfCustomer(sorted({*found, *legs}), None)
     rows = _latest_of(connection, joins, start, most)
-    places = sorted({(received_at, key) for _, received_at, key in rows})
+    places = sorted({*((received_at, key) for _, received_at, key in rows), *legs})
     if len(rows) <= most:
         return _OfCustomer(places, None)
     ends = (rows[-1][0] + _LATE, "")
     # So many at once that this says nothing: then all that were found, or there would be no end of pages.
     return _OfCustomer(places, ends if ends < start else places[0])
+
+
+def _waiting_legs(connection: sqlite3.Connection, customer: str, start: Place, most: int) -> list[Place]:
+    """A customer's legs that wait for the end of their call, which are found by nothing; of the latest that wait."""
+    rows = connection.execute(sql.WAITING_LEGS, (LEG, *start, most)).fetchall()
+    legs = readable((key, text) for _, key, text in rows if text is not None)
+    keys = {key for key, event in legs if is_waiting_leg(event, "waiting", customer)}
+    return [(received_at, key) for received_at, key, _ in rows if key in keys]
 
 
 def _latest_of(

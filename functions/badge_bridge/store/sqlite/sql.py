@@ -111,6 +111,7 @@ __all__ = [
     "TRIAL",
     "UNATTACH",
     "USES_OF",
+    "WAITING_LEGS",
     "accept",
     "accept_legs",
     "calls",
@@ -478,6 +479,11 @@ WHERE day = ? AND value = ? AND joins.time <= ? AND (received_at, key) < (?, ?)
 ORDER BY joins.time DESC, joins.key DESC LIMIT ?
 """
 ENDED_SINCE = f"SELECT {_STORED} FROM events WHERE settled_at >= ? ORDER BY settled_at LIMIT ?"  # noqa: S608
+# Of the latest that wait, which are few while work goes on, with the content of those that are legs.
+WAITING_LEGS = """
+SELECT received_at, key, CASE WHEN type = ? THEN event END FROM events
+WHERE state = 'waiting' AND (received_at, key) < (?, ?) ORDER BY received_at DESC, key DESC LIMIT ?
+"""
 FIND_STORED = f"SELECT {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
 
 
