@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from playwright.async_api import Browser, BrowserContext, expect
 
 from badge_bridge.console import redrive
 from badge_bridge.demo.stage import ANNA, ANNAS_DEAL, Stage, open_stage
+from badge_bridge.store.wanted import Wanted
 from support.browser import Watched, chromium, look
 from support.operators import received, settled
 
@@ -105,6 +107,9 @@ async def test_redrive_of_many_goes_on_by_itself_when_it_was_begun(browser: Brow
         for number in range(count):
             key = f"reception:{number}"
             await received(store, key, at=1_795_345_200.0 + number, type="call.busy", caller=ANNA)
+        async with asyncio.timeout(60):
+            while len((await store.list(Wanted(state="ignored"), limit=count)).events) < count:
+                await asyncio.sleep(0.05)
         watched = await desk.enter(browser)
         page = watched.page
         await page.goto(f"{desk.url}/console/events?state=ignored&type=call.busy")

@@ -204,7 +204,7 @@ def test_a_portal_that_the_file_does_not_have_is_wrong_use(run: Run, command: st
     """Those that it has are named."""
     code, _, err = run(command, "--portal", "mian")
     assert code == 2
-    assert "has no portal 'mian'; it has main" in err
+    assert "has no portal 'mian'; did you mean main?" in err
 
 
 def test_doctor_prints_what_is_well_and_what_is_not(

@@ -69,7 +69,8 @@ async def look(page: Page, name: str, *, folder: Path = PICTURES) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for (device, (width, height)), scheme in product(WIDTHS.items(), SCHEMES):
         await page.set_viewport_size({"width": width, "height": height})
-        await page.emulate_media(color_scheme=scheme)
+        # Without motion: a colour on its way to another one is neither.
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         await page.screenshot(path=folder / f"{name}-{device}-{scheme}.png", full_page=True)
         wide: int = await page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{name} is {wide} px wide on a screen of {width} px"
