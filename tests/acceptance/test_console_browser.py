@@ -73,6 +73,9 @@ async def test_call_is_found_from_its_number_and_redriven(browser: Browser) -> N
         await expect(line.locator(".card")).to_have_text(re.compile(rf"Deal {ANNAS_DEAL}\s+Call status\s+MISSED"))
         await expect(line).to_contain_text("crm.activity.configurable.add")
         await look(page, "event")
+        await page.set_viewport_size({"width": 360, "height": 740})
+        method = line.locator("td code", has_text="crm.activity.configurable.add")
+        assert await method.evaluate("node => node.getClientRects().length") == 1, "on a phone it is on one line, too"
         await page.get_by_role("button", name="Redrive this event").click()
         await expect(page.get_by_role("status")).to_contain_text("1 event will be tried again")
         await expect(page.locator("ol.life")).to_contain_text("Attempt 1")
