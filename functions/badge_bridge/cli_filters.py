@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -37,7 +36,6 @@ __all__ = [
     "whole_key",
 ]
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _PAGE = 500
 _LOOKS = 10
 """Pages of a store that one page for a reader is made of, where much is looked at in vain."""
@@ -138,9 +136,9 @@ def wanted(
 
 def _number(settings: Settings, phone: str) -> str:
     from badge_bridge.configuration import without_secrets
-    from badge_bridge.spellings import one_number
+    from badge_bridge.spellings import E164, one_number
 
-    if _E164.fullmatch(phone):
+    if E164.fullmatch(phone):
         return phone  # it needs no rules file to be understood
     return one_number(run(without_secrets(settings, os.environ)), phone)
 

@@ -8,9 +8,10 @@ from badge_bridge.errors import SettingsError
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.phone_numbers import read_number
 
-__all__ = ["Spellings", "one_number", "readings"]
+__all__ = ["E164", "Spellings", "one_number", "readings"]
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+"""How every number of E.164 looks; not all that look so are in use."""
 _BETWEEN = (
     rb"""(?:[\s()\[\].,\-/_*+'"|~]"""
     rb"|[\xc2-\xf4][\x80-\xbf]{1,3}"  # a character outside of ASCII: no-break spaces, dashes, dots
@@ -54,7 +55,7 @@ def one_number(rules: RulesFile, phone: str) -> str:
     Raises:
         SettingsError: it is no number, or it may be one of several countries.
     """
-    found = [number for number in readings(rules, phone) if _E164.fullmatch(number)]
+    found = [number for number in readings(rules, phone) if E164.fullmatch(number)]
     if not found:
         raise SettingsError(f"{phone!r} is no telephone number; write it with its country's code, such as +4930123456")
     if len(found) > 1:
