@@ -157,7 +157,8 @@ def test_the_readme_shows_what_check_says_of_its_rules_file(corrected: bool) -> 
             text = text.replace(old, new)
     environ = dict.fromkeys(("B24_CLIENT_ID", "B24_CLIENT_SECRET", "TWILIO_AUTH_TOKEN"), "set")
     found = examine(Draft(text, "rules.yaml"), providers=OPTIONS, environ=environ, known={})
-    shown = re.findall(r"\$ badge-bridge check rules.yaml\n(rules.yaml:.*?)```", README, re.DOTALL)[corrected]
+    section = README.partition("### What `check` says")[2]
+    shown = re.findall(r"\$ badge-bridge check rules.yaml\n(rules.yaml:.*?)```", section, re.DOTALL)[corrected]
     extent = re.sub(r"hash \w+", "hash 689591e1…", found.rules.extent) if found.rules else ""
     last = f"rules.yaml: no mistake, 1 warning: {extent}\n" if extent else ""
     assert printed(found.findings, lines=True) + last == shown
