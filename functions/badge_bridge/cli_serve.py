@@ -28,6 +28,9 @@ __all__ = ["register"]
 
 logger = logging.getLogger("badge_bridge.serve")
 
+MOST_LOOKED_AT = 5000
+"""Rules of which it is told at the start that something in them is probably not meant."""
+
 
 def register(app: typer.Typer) -> None:
     app.command()(serve)
@@ -154,6 +157,14 @@ async def _serve(
                 await ensuring.stop()
 
 
+async def _warnings(rules: RulesFile) -> int:
+    """In a thread, since deliveries come in already; 0 where there are so many rules that it would take long."""
+    from badge_bridge.rulesfile.examining import warnings
+    from badge_bridge.sources import OPTIONS
+
+    return await asyncio.to_thread(warnings, rules, providers=OPTIONS) if len(rules.rules) <= MOST_LOOKED_AT else 0
+
+
 async def _say_started(bridge: LiveBridge, settings: Settings, url: str, admin: Admin | None, *, ensures: bool) -> None:
     """A block to read on a terminal, and else the lines of a log."""
     from badge_bridge.observability.started_line import log_started
@@ -170,6 +181,7 @@ async def _say_started(bridge: LiveBridge, settings: Settings, url: str, admin: 
         console=admin.url if admin is not None else "",
         ensures=ensures,
         tells_metrics=tells_metrics,
+        warnings=await _warnings(bridge.rules),
     )
     if is_shown:
         from badge_bridge.terminal_startup import print_startup

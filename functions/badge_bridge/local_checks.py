@@ -9,16 +9,20 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from badge_bridge.configuration import Google, configured, names_secrets, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
+from badge_bridge.plural import counted
 from badge_bridge.portal.doctor import Check
 from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import RulesFile
+from badge_bridge.rulesfile.examining import warnings
 from badge_bridge.settings import Settings
+from badge_bridge.sources import OPTIONS
 from badge_bridge.store import open_store
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
@@ -49,10 +53,19 @@ async def check_rules(
         complete,
         rules,
         [
-            Check("rules file", "ok", f"{settings.rules}: {rules.extent}"),
+            _read(rules, settings.rules),
             Check("secrets", "ok", "every secret that the rules file asks for is there"),
         ],
     )
+
+
+def _read(rules: RulesFile, written: str) -> Check:
+    """`written` as in RULES."""
+    found = warnings(rules, providers=OPTIONS)
+    if not found:
+        return Check("rules file", "ok", f"{written}: {rules.extent}")
+    mend = f"See `badge-bridge check {quote(written)}`: it prints each at its place, with what to write instead."
+    return Check("rules file", "warning", f"{written}: {counted(found, 'warning')}, {rules.extent}", mend)
 
 
 async def _mistaken(

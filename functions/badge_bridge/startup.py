@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any, Protocol
 
 from badge_bridge import __version__
@@ -89,10 +90,18 @@ class Startup:
 
 
 async def started(
-    bridge: AtWork, *, url: str, state: str, console: str, ensures: bool, tells_metrics: bool = False
+    bridge: AtWork,
+    *,
+    url: str,
+    state: str,
+    console: str,
+    ensures: bool,
+    tells_metrics: bool = False,
+    warnings: int = 0,
 ) -> Startup:
     """What there is to say about a bridge that listens at `url`. `ensures`: it makes sure of the badges by itself;
-    `tells_metrics`: to whoever reaches the deliveries. Raises nothing: a store that cannot be read says so later.
+    `tells_metrics`: to whoever reaches the deliveries; `warnings`: how many `check` has of the rules. Raises nothing:
+    a store that cannot be read says so later.
     """
     rules = bridge.rules
     missing = [
@@ -101,6 +110,9 @@ async def started(
         *_idle(rules),
         *([] if ensures else _unensured(rules)),
     ]
+    if warnings:
+        what = f"{rules.filename} has {counted(warnings, 'warning')} about what is probably not meant"
+        missing.append(Missing(what, f"see `badge-bridge check {quote(rules.filename)}`"))
     if tells_metrics:
         missing.append(Missing("/metrics is told to whoever reaches the deliveries", "set METRICS_TOKEN, or ADMIN"))
     return Startup(

@@ -279,6 +279,18 @@ def test_serve_ends_with_the_terminal_that_it_was_started_in(tmp_path: Path, *, 
                 process.wait(2)
 
 
+def test_serve_counts_what_is_probably_not_meant_in_the_rules_when_it_starts(tmp_path: Path) -> None:
+    """And names the command that shows it."""
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES.replace("badges:\n", "badges:\n  spare: {title: t, value: v, type: primary}\n"), "utf-8")
+    command = badge_bridge("serve", "--rules", str(path), "--port", "0", "--admin", "off")
+    with at_terminal(command, tmp_path, ignoring=False) as (process, read, hang_up):
+        said = " ".join(read("badge-bridge check").split())
+        assert f"{path} has 1 warning about what is probably not meant" in said
+        hang_up()
+        process.wait(DEADLINE)
+
+
 def test_rules_and_secrets_at_google_are_read_anew_on_sighup(tmp_path: Path) -> None:
     """A new version of a secret is good from then on, and is masked in the log; a new object is taken up."""
     old, new = "1" * 32, "2" * 32

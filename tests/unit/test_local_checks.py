@@ -50,6 +50,18 @@ async def test_a_rules_file_that_loads_is_counted(rules_file: Path) -> None:
     assert f"5 sources, 2 badges, 2 rules (hash {rules.hash})" in checks[0].found
 
 
+async def test_a_rules_file_with_something_that_is_probably_not_meant_is_a_warning(rules_file: Path) -> None:
+    """How much there is, and the command that tells it with its places."""
+    rules_file.write_text(
+        RULES.replace("badges:\n", "badges:\n  spare: {title: t, value: v, type: primary}\n"), "utf-8"
+    )
+    _, rules, checks = await check_rules(settings_for(rules_file), ENVIRON)
+    assert rules is not None
+    found = by_name(checks)["rules file"]
+    assert (found.status, found.found) == ("warning", f"{rules_file}: 1 warning, {rules.extent}")
+    assert f"`badge-bridge check {rules_file}`" in found.mend
+
+
 async def test_a_secret_that_is_not_set_is_no_mistake_in_the_file(rules_file: Path) -> None:
     """Each unset name is told under secrets, at its place, and the file itself is well."""
     _, rules, checks = await check_rules(settings_for(rules_file), {**ENVIRON, "TWILIO_TOKEN": "", "SHOP_SECRET": ""})

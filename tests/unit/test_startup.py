@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ retention: {events: 30 days}
 )
 
 
-async def said(text: str, *, console: str = "", ensures: bool = False, tells_metrics: bool = False) -> Startup:
+async def said(text: str, *, console: str = "", ensures: bool = False, **more: Any) -> Startup:
     """What is said about a bridge with one event that waits."""
     rules = parse(text, providers=OPTIONS, environ=environ("http://127.0.0.1:9/rest/1/secretsecret/"))
     async with (
@@ -53,9 +54,7 @@ async def said(text: str, *, console: str = "", ensures: bool = False, tells_met
         open_bridge(rules, store, concurrency=1, keys=[new_key()], at_work=False) as bridge,
     ):
         await store.accept([item("s:1")])
-        return await started(
-            bridge, url=URL, state="memory:", console=console, ensures=ensures, tells_metrics=tells_metrics
-        )
+        return await started(bridge, url=URL, state="memory:", console=console, ensures=ensures, **more)
 
 
 async def test_sources_are_told_with_what_to_enter_at_the_provider() -> None:
@@ -108,6 +107,13 @@ async def test_nothing_is_missing_when_all_is_there() -> None:
     metrics = await said(RULES, ensures=True, tells_metrics=True)
     assert metrics.missing == (
         Missing("/metrics is told to whoever reaches the deliveries", "set METRICS_TOKEN, or ADMIN"),
+    )
+
+
+async def test_warnings_about_the_rules_are_counted_when_there_are_some() -> None:
+    """With the command that tells them."""
+    assert (await said(RULES, ensures=True, warnings=2)).missing == (
+        Missing("rules.yaml has 2 warnings about what is probably not meant", "see `badge-bridge check rules.yaml`"),
     )
 
 

@@ -14,7 +14,7 @@ from badge_bridge.rulesfile.loading import MAX_FINDINGS, Draft
 from badge_bridge.rulesfile.rules import RulesFile
 from badge_bridge.rulesfile.secrets import Known
 
-__all__ = ["Examined", "examine", "examine_text"]
+__all__ = ["Examined", "examine", "examine_text", "warnings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,9 @@ def examine_text(text: str, filename: str, *, providers: Mapping[str, type[BaseM
     except RulesError as error:
         return Examined(None, error.findings)
     return examine(draft, providers=providers, environ=None, known={})
+
+
+def warnings(rules: RulesFile, *, providers: Mapping[str, type[BaseModel]]) -> int:
+    """How many warnings there are about rules that are in use. It takes twice as long as loading them. Never raises."""
+    examined = examine(Draft(rules.content, rules.filename), providers=providers, environ=None, known={})
+    return sum(finding.severity == "warning" for finding in examined.findings) if examined.rules is not None else 0
