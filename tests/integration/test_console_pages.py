@@ -10,7 +10,7 @@ import pytest
 
 from badge_bridge.console.answers import HEADERS
 from badge_bridge.store.memory import MemoryStore
-from support.operators import Clock, Console
+from support.operators import Clock, Console, received
 
 NOW = 1_795_345_200.0
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -141,6 +141,17 @@ async def test_page_names_its_twin_when_it_is_shown() -> None:
     assert isinstance(twin, httpx.Response)
     assert twin.status_code == 200
     assert address[1] == "/console/api/v1/events.json?state=dead&amp;source=pbx"
+
+
+@pytest.mark.parametrize("path", ["/console/events/pbx:1", "/console/redrive?state=dead"])
+async def test_page_says_to_which_it_belongs_when_it_is_not_in_the_navigation(path: str) -> None:
+    """An event and a redrive are parts of Events."""
+    console = await opened()
+    await received(console.store, "pbx:1", at=NOW)
+    async with console.operator() as browser:
+        page = await browser.get(path, headers=BROWSER)
+    assert page.status_code == 200
+    assert re.findall(r'<a href="([^"]+)" aria-current="true"', page.text) == ["/console/events"]
 
 
 async def test_page_says_where_one_is_when_it_is_in_the_navigation() -> None:

@@ -59,6 +59,8 @@ class Page:
     """Not needed where `data` gives responses."""
     name: str = ""
     """In the navigation; empty where it is not there."""
+    part_of: str = ""
+    """The `at` of the page in the navigation that it belongs to, where its own does not begin with that."""
     methods: tuple[str, ...] = ("GET", "HEAD")
 
     @property
@@ -77,7 +79,7 @@ PAGES: Sequence[Page] = (
     Page("", "/now.json", now, "now.html", "Now"),
     Page("/events", "/events.json", events, "events.html", "Events"),
     Page("/events/{key}", "/events/{key}.json", event, "event.html"),
-    Page("/redrive", "/redrive.json", confirm, "redrive.html"),
+    Page("/redrive", "/redrive.json", confirm, "redrive.html", part_of="/events"),
     Page("/redrive/now", None, redrive, methods=("POST",)),
     Page(None, "/now/stream", live, methods=("GET",)),
     Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),
@@ -129,6 +131,7 @@ class Pages:
             "may_change": self._desk.may_change,
             "nav": self._nav,
             "here": page.href,
+            "part_of": HOME + page.part_of,
             "twin": _twin_of(page, request),
             "redriven": redriven(request.query_params),
             "before": request.query_params.get("before", ""),

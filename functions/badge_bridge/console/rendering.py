@@ -147,7 +147,9 @@ def _environment() -> Environment:
     environment.globals.update(asset=asset, badge_types=TYPES, counted=counted, csrf=csrf, version=__version__)
     environment.globals.update(bars=bars, ceiling=ceiling)
     # Of an answer that is no page.
-    environment.globals.update(nav=(), session=None, here="", twin="", redriven=None, before="", may_change=False)
+    environment.globals.update(
+        nav=(), session=None, here="", part_of="", twin="", redriven=None, before="", may_change=False
+    )
     shown = (event_href, in_input, linked, marked, moment, moment_of, pretty, query, span, written)
     environment.filters.update({one.__name__: one for one in shown})
     return environment
