@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -15,6 +15,7 @@ import typer
 from badge_bridge.cli_filters import (
     InOption,
     KeyArgument,
+    LegsOption,
     OutcomeOption,
     PhoneOption,
     RuleOption,
@@ -65,6 +66,7 @@ def list_(
     in_state: InOption = None,
     rule: RuleOption = None,
     outcome: OutcomeOption = None,
+    legs: LegsOption = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
     before: Annotated[
         str | None, typer.Option(help="Where to go on: what the page before has told at its end.", show_default=False)
@@ -90,6 +92,7 @@ def list_(
         rule=rule,
         outcome=outcome,
     )
+    looked_for = replace(looked_for, legs=legs)
     page = run(
         _with_store(settings, lambda store: full_page(store, looked_for, limit=limit, before=place), to_read=True)
     )

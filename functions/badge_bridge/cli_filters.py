@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InOption",
     "KeyArgument",
+    "LegsOption",
     "OutcomeOption",
     "PhoneOption",
     "RuleOption",
@@ -82,6 +83,12 @@ InOption = Annotated[
 RuleOption = Annotated[
     str | None,
     typer.Option("--rule", help="Only events that this rule has an outcome for.", autocompletion=cli_completion.rules),
+]
+LegsOption = Annotated[
+    bool,
+    typer.Option(
+        "--legs", help="The legs of calls, too, that were joined; without it, only where --type or --in asks for them."
+    ),
 ]
 OutcomeOption = Annotated[
     str | None,

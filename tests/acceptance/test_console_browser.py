@@ -142,7 +142,7 @@ async def test_events_are_searched_ticked_and_redriven_without_a_script(browser:
         page = (await desk.enter(context)).page
         await page.goto(f"{desk.url}/console/events?state=dead")
         await expect(page.locator("label[for=since]")).to_contain_text("(UTC)")
-        boxes = page.get_by_role("checkbox")
+        boxes = page.get_by_role("table").get_by_role("checkbox")
         await expect(boxes).to_have_count(3)
         await boxes.nth(0).check()
         await boxes.nth(2).check()

@@ -172,6 +172,21 @@ async def test_list_finds_a_judged_call_by_its_customer_of_now(store: Store) -> 
     assert await keys(store, state="joined") == ["s:leg"]
 
 
+async def test_list_leaves_out_joined_legs_when_they_are_not_asked_for(store: Store) -> None:
+    """They bury their calls. The leg that waits is the only one that tells of its call so far."""
+    for number, state in enumerate(("joined", "done", "joined", "ignored", "")):
+        await receive(store, f"s:{number}", at=number, type=LEG if state in ("joined", "") else "call.missed")
+        if state:
+            await end(store, f"s:{number}", state=state)
+
+    assert await keys(store, legs=False) == ["s:4", "s:3", "s:1"]
+    assert await paged(store, 1, legs=False) == ["s:4", "s:3", "s:1"]
+    assert await keys(store, legs=False, source="reception") == await keys(store, legs=False)
+    assert await keys(store, legs=True) == ["s:4", "s:3", "s:2", "s:1", "s:0"]
+    assert await keys(store, legs=False, type=LEG) == ["s:4", "s:2", "s:0"]
+    assert await keys(store, legs=False, state="joined") == ["s:2", "s:0"]
+
+
 async def test_list_finds_leg_by_its_customer_while_it_waits_for_the_end_of_its_call(store: Store) -> None:
     """Nothing else tells of the call so far. Once it is judged, its own event does."""
     leg = item("s:leg", received_at=NOW + 1, type=LEG, caller=ANN, leg=Leg(call="1"))

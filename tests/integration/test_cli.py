@@ -26,6 +26,7 @@ from badge_bridge.store.protocol import Accepted, Settlement
 from support.commands import Run, commands
 from support.deliveries import RULES, environ
 from support.programs import ROOT
+from support.stores import item
 
 NOW = 1_795_345_200.0
 
@@ -91,6 +92,24 @@ def test_events_list_keeps_keys_whole_when_the_terminal_is_narrow(
     out = run("events", "list")[1]
     assert all(key in out for key in stored)
     assert "2026-11-22" in out
+
+
+@pytest.mark.parametrize("asked", [["--legs"], ["--in", "joined"], ["--type", "call.leg"]])
+def test_events_list_has_joined_legs_when_they_are_asked_for(run: Run, stored: list[str], asked: list[str]) -> None:
+    """Else they would bury the calls."""
+
+    async def join() -> None:
+        store = open_store("sqlite:///state.db")
+        await store.open()
+        await store.accept([item("reception:leg", type="call.leg", received_at=NOW + 20)])
+        claim = await store.claim("reception:leg", now=NOW + 20, lease=60)
+        assert claim is not None
+        await store.settle(claim, Settlement(state="joined", ended_at=NOW + 20))
+        await store.close()
+
+    asyncio.run(join())
+    assert "reception:leg" not in run("events", "list")[1]
+    assert "reception:leg" in run("events", "list", *asked)[1]
 
 
 def test_events_list_as_json_can_be_filtered(run: Run, stored: list[str]) -> None:

@@ -16,7 +16,7 @@ from badge_bridge.events import Event
 from badge_bridge.life import life, summary
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Listing
-from support.operators import read_rules
+from support.operators import read_rules, settled
 
 START = 1_795_345_200.0
 LIST = "/console/api/v1/events.json"
@@ -67,6 +67,16 @@ async def test_list_says_what_the_command_line_prints() -> None:
     assert answer["events"][0]["caller"] == "+4930901820"
     assert answer["events"][0]["came_of"] == "Waits for its first attempt."
     assert (answer["more"], answer["reached"]) == (None, None)
+
+
+async def test_list_has_joined_legs_when_they_are_asked_for() -> None:
+    """By the box, by their type or by their state; else they would bury the calls."""
+    store = await filled(MemoryStore())
+    await add(store, "pbx:leg", 10.0, "pbx", "call.leg")
+    await settled(store, "pbx:leg", at=START + 11, state="joined")
+    assert "pbx:leg" not in await keys(store)
+    for asked in ({"legs": "1"}, {"type": "call.leg"}, {"state": "joined"}):
+        assert "pbx:leg" in await keys(store, **asked)
 
 
 async def test_list_is_filtered() -> None:

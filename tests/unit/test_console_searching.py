@@ -20,11 +20,11 @@ def wanted(rules: str = RULES, **given: str) -> Wanted:
     return read_search(given).wanted(read_rules(rules), now=NOW)
 
 
-def test_nothing_is_left_out_when_the_form_is_empty() -> None:
+def test_only_joined_legs_are_left_out_when_the_form_is_empty() -> None:
     """A form sends all its fields, the empty ones too."""
-    assert (
-        wanted(phone="", since=" ", until="", within="", source="", type="", state="", result="", rule="") == Wanted()
-    )
+    empty = wanted(phone="", since=" ", until="", within="", source="", type="", state="", result="", rule="", legs="")
+    assert empty == Wanted(legs=False)
+    assert wanted(legs="1") == Wanted()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_numbers_are_named_when_it_may_be_several() -> None:
 )
 def test_field_narrows_the_search_when_it_is_filled_in(given: dict[str, str], meant: dict[str, Any]) -> None:
     """A time is in UTC unless it says otherwise, and counts before how long ago."""
-    assert wanted(**given) == Wanted(**meant)
+    assert wanted(**given) == Wanted(**meant, legs=False)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,7 @@ def test_field_narrows_the_search_when_it_is_filled_in(given: dict[str, str], me
         ("since", "yesterday"),
         ("until", "2026-13-01T00:00"),
         ("rule", "x" * 501),
+        ("legs", "yes"),
     ],
 )
 def test_field_is_named_when_it_makes_no_sense(name: str, value: str) -> None:

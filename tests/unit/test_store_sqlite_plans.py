@@ -26,6 +26,7 @@ SAID = {
     "result": "badged",
     "since": 0.5,
     "until": 4.0,
+    "legs": False,
 }
 FILTERS = [dict(some) for count in range(len(SAID) + 1) for some in itertools.combinations(SAID.items(), count)]
 

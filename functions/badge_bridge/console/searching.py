@@ -2,6 +2,7 @@
 
 `phone`            a telephone number in any spelling, or an e-mail address: whose events
 `source` `type` `state` `result` `rule`  as in `store.wanted.Wanted`
+`legs`             `1`: the legs of calls that were joined, too
 `since` `until`    when it was received: `2026-11-27T09:00`, in UTC unless an offset says otherwise
 `within`           received in the last `hour`, `day`, `week` or `month`, where there is no `since`
 """
@@ -45,6 +46,7 @@ class Search:
     state: str = ""
     result: str = ""
     rule: str = ""
+    legs: str = ""
 
     def query(self, **others: object) -> str:
         """As the query of an address, without what is empty; `others` are further parameters."""
@@ -66,6 +68,7 @@ class Search:
             result=_result(self.result),
             since=_since(self, now),
             until=_moment(self.until, "until"),
+            legs=_legs(self.legs),
         )
 
 
@@ -110,6 +113,12 @@ def _result(text: str) -> Result | None:
     if text and text not in get_args(Result):
         raise Senseless(f"result is one of {', '.join(get_args(Result))}", "result")
     return cast("Result", text) if text else None
+
+
+def _legs(text: str) -> bool:
+    if text not in ("", "0", "1"):
+        raise Senseless("legs is 1 or 0", "legs")
+    return text == "1"
 
 
 def _since(search: Search, now: float) -> float | None:

@@ -94,6 +94,7 @@ def is_wanted(row: Row, wanted: Wanted) -> bool:
     equal = ((wanted.state, row.state), (wanted.source, row.source), (wanted.type, row.type))
     return (
         all(value is None or plain(value) == found for value, found in equal)
+        and not (wanted.leaves_out_joined and row.state == "joined")
         and (wanted.since is None or row.received_at >= wanted.since)
         and (wanted.customer is None or _is_of(row, wanted.customer))
         and ((wanted.rule is None and wanted.result is None) or _came_to(row, wanted))

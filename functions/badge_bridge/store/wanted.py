@@ -56,6 +56,13 @@ class Wanted:
     """Received then or later, in unix seconds."""
     until: float | None = None
     """Received before then."""
+    legs: bool = True
+    """False leaves out the legs of calls that have ended as joined, where neither `state` nor `type` asks for them:
+    the call's own event tells what they do. The leg that waits for its call stays."""
+
+    @property
+    def leaves_out_joined(self) -> bool:
+        return not self.legs and self.state is None and self.type is None
 
     def start(self, before: Place | None) -> Place:
         """Behind which place the next page begins: all that is wanted there is older."""

@@ -1,7 +1,8 @@
 """Lists of events, and what is counted of them.
 
 Whatever is asked for is answered by an index, but for what goes with a customer: his events are few, and are looked
-through. Counting costs a read for each thousand that are counted, and for each count at least one.
+through. So are the legs that a list leaves out: a call has some. Counting costs a read for each thousand that are
+counted, and for each count at least one.
 """
 
 from __future__ import annotations
@@ -76,11 +77,11 @@ class Lists:
         if wanted.customer is not None:
             query = of_customer(self._database, joins_of(wanted.customer))
             others = (wanted.state, wanted.source, wanted.type, wanted.rule, wanted.result)
-            is_exact = all(value is None for value in others)
+            is_exact = all(value is None for value in others) and wanted.legs
         else:
             columns = {"state": wanted.state, "source": wanted.source, "type": wanted.type}
             equal = {name: plain(value) for name, value in columns.items() if value is not None}
-            query, is_exact = newest_first(self._database, **equal), True
+            query, is_exact = newest_first(self._database, **equal), not wanted.leaves_out_joined
             if wanted.rule is not None or wanted.result is not None:
                 query = where(query, found=("array_contains", found_by(wanted.rule, wanted.result)))
         if wanted.since is not None:

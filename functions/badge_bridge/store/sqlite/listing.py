@@ -78,6 +78,9 @@ def _lists(connection: sqlite3.Connection, wanted: Wanted) -> list[Seek]:
     lists: list[Seek] = [
         partial(_newest, connection, statement, (plain(value),)) for statement, value in columns if value is not None
     ]
+    if wanted.leaves_out_joined:
+        kept = [state for state in _STATES if state != "joined"]
+        lists.append(any_of([partial(_newest, connection, sql.BEFORE_OF_STATE, (state,)) for state in kept]))
     if wanted.rule is not None or wanted.result is not None:
         rules = _rules(connection) if wanted.rule is None else [plain(wanted.rule)]
         results = get_args(Result) if wanted.result is None else [wanted.result]
