@@ -15,6 +15,7 @@ from badge_bridge.store.sqlite.rows import day_of
 from badge_bridge.store.sqlite.schema import migrate
 from badge_bridge.store.wanted import Wanted
 
+ACCEPT = "INSERT INTO events (key, source, type, verified, received_at, due, event) VALUES (?, ?, ?, ?, ?, ?, ?)"
 NOW = 1_000_000.0
 ANN = "+4930111"
 DAY = 86_400.0
@@ -31,7 +32,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def put(connection: sqlite3.Connection, number: int, *, received: float, happened: float | None = None) -> None:
     """One event of Ann's; from source `a` where its number is even, and done where it is odd."""
     key, time = f"s:{number:03}", received if happened is None else happened
-    connection.execute(sql.accept(1), (key, "ab"[number % 2], "t", "x", received, received, "{}"))
+    connection.execute(ACCEPT, (key, "ab"[number % 2], "t", "x", received, received, "{}"))
     connection.execute(sql.join(1), (day_of(time), f"customer\n{ANN}", time, key))
     connection.execute("UPDATE events SET state = ? WHERE key = ?", (("waiting", "done")[number % 2], key))
 

@@ -16,6 +16,7 @@ from badge_bridge.store.sqlite.listing import listing
 from badge_bridge.store.sqlite.schema import migrate
 from badge_bridge.store.wanted import Wanted
 
+ACCEPT = "INSERT INTO events (key, source, type, verified, received_at, due, event) VALUES (?, ?, ?, ?, ?, ?, ?)"
 STATEMENTS = {name: getattr(sql, name) for name in sql.__all__ if name.isupper()}
 SAID = {
     "state": "done",
@@ -143,7 +144,7 @@ def test_listing_reads_indexes_alone_until_it_has_its_events(
 ) -> None:
     """A page of whatever is asked for is found in the page's order, from indexes that have all that is needed."""
     asked: dict[str, None] = {}
-    connection.execute(sql.accept(1), ("k", "reception", "call.missed", "x", 1.0, 1.0, "{}"))
+    connection.execute(ACCEPT, ("k", "reception", "call.missed", "x", 1.0, 1.0, "{}"))
     connection.execute("UPDATE events SET state = 'done'")
     connection.execute(sql.REACH, ("r", "badged", 1.0, "k"))
     connection.execute(sql.join(1), (0, "customer\n+49301234", 1.0, "k"))

@@ -1,13 +1,19 @@
-"""Accepting events: what a group of deliveries comes to inside one write transaction.
+"""Accepting events: what a group of deliveries comes to.
 
-Apart from the other writes, because a group inserts all of its events together, and what later events find them by,
-each in as few statements as there can be (legs of calls: `placing.py`).
+An event is a row for the view `accepting`, whose trigger does all that belongs to it: looks whether it was here before
+and is gone, inserts it where it is new, with what later events find it by. So a group of events is one statement, and
+that is a transaction by itself. Each further one, BEGIN and COMMIT among them, would let go of the interpreter's lock
+and have to win it back from a busy event loop, which takes longer than to insert the row. (Legs of calls go another
+way: `placing.py`.)
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from badge_bridge.store.protocol import Accepted, LegPlace
@@ -15,9 +21,48 @@ from badge_bridge.store.records import plain, write_event
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.placing import place_legs
 from badge_bridge.store.sqlite.remembered import Mark, knows, mark_of
-from badge_bridge.store.sqlite.rows import EventRow, JoinRow, day_of, filled
+from badge_bridge.store.sqlite.rows import MOST_ROWS, EventRow, JoinRow, day_of, filled
 
-__all__ = ["Acceptance", "accept"]
+__all__ = ["Acceptance", "Acceptor"]
+
+_INLINE_JOINS = 3
+"""What later events find an event by has so many places in a row of `accepting`."""
+
+_COLUMNS = (
+    *("key", "source", "type", "verified", "received_at", "event", "origin", "hash", "day", "time"),
+    *(f"join{number}" for number in range(_INLINE_JOINS)),
+)
+_VIEW = f"CREATE TEMP VIEW accepting ({', '.join(_COLUMNS)}) AS SELECT {', '.join(['NULL'] * len(_COLUMNS))}"
+"""`origin` and `hash` are what would be remembered of the event, NULL where nothing is."""
+
+_REMEMBERS_SOME = "something is remembered"
+"""What an insert without `hash` is refused with."""
+
+_TRIGGER = f"""
+CREATE TEMP TRIGGER accept_each INSTEAD OF INSERT ON accepting WHEN NEW.key IS NOT NULL BEGIN
+    SELECT RAISE(ABORT, '{_REMEMBERS_SOME}') WHERE NEW.hash IS NULL AND EXISTS (SELECT 1 FROM remembered);
+    INSERT INTO events (key, source, type, verified, received_at, due, event)
+    SELECT NEW.key, NEW.source, NEW.type, NEW.verified, NEW.received_at, NEW.received_at, NEW.event
+    WHERE NOT EXISTS (SELECT 1 FROM remembered WHERE source = NEW.origin AND hash = NEW.hash)
+    ON CONFLICT (key) DO NOTHING;
+    SELECT known(NEW.key) WHERE changes() = 0;
+    INSERT INTO joins (day, value, time, key)
+    SELECT NEW.day, value, NEW.time, NEW.key
+    FROM ({" UNION ALL ".join(f"SELECT NEW.join{number} AS value" for number in range(_INLINE_JOINS))})
+    WHERE value IS NOT NULL AND changes() = 1 ON CONFLICT DO NOTHING;
+END
+"""  # noqa: S608 - a sentence of ours
+
+
+@lru_cache(maxsize=16)
+def _insert(rows: int) -> str:
+    """Insert so many events in one statement; a row without a key is none."""
+    one = f"({', '.join('?' * len(_COLUMNS))})"
+    return f"INSERT INTO accepting VALUES {', '.join([one] * rows)}"  # noqa: S608 - question marks
+
+
+_Row = tuple[EventRow, Sequence[JoinRow], bytes]
+"""An event that is no leg, what it is found by, and the key of what is remembered."""
 
 
 class Acceptance(NamedTuple):
@@ -42,6 +87,11 @@ class Acceptance(NamedTuple):
         return (mark_of(self.secret, row[0]) for row, *_ in self.rows)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether a row each says it all: there is no leg of a call, and nothing has more joins than have places."""
+        return all([leg is None and len(joins) <= _INLINE_JOINS for _, joins, leg in self.rows])  # noqa: C419 - faster
+
+    @property
     def size(self) -> int:
         return sum([len(row[-1]) for row, *_ in self.rows])
 
@@ -54,36 +104,84 @@ class Acceptance(NamedTuple):
         return results
 
 
-def accept(connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[str]:
-    """Insert the events of a group; the keys that were not known before."""
+class Acceptor:
+    """Accepts in the connections that it has prepared, all of which are the writer's, one after the other."""
+
+    def __init__(self) -> None:
+        self._known: list[str] = []
+        """Keys that the statement in hand did not insert, each as often as it came."""
+        self._remembers = False
+        """Whether anything is remembered of events that are gone, so that each new one has to be looked for there."""
+
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Make the view, and its trigger, which are this connection's own."""
+        connection.create_function("known", 1, self._known.append)
+        connection.execute(_VIEW)
+        connection.execute(_TRIGGER)
+
+    def in_one_statement(self, group: Sequence[Acceptance]) -> bool:
+        """Whether `accept` of these is a single statement."""
+        return sum([len(one.rows) for one in group]) <= MOST_ROWS and all(one.is_plain for one in group)
+
+    def accept(self, connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[str]:
+        """Insert the events of a group; the keys that were not known before."""
+        new: set[str] = set()
+        rows = [
+            (row, joins, acceptance.secret) for acceptance in group for row, joins, leg in acceptance.rows if not leg
+        ]
+        for start in range(0, len(rows), MOST_ROWS):
+            new |= self._insert(connection, rows[start : start + MOST_ROWS])
+        _join(connection, [(row[0], joins[_INLINE_JOINS:]) for row, joins, _ in rows], new)
+        legs = [one for one in group if not one.is_plain]
+        return new | _accept_legs(connection, legs) if legs else new
+
+    def _insert(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> set[str]:
+        self._known.clear()
+        try:
+            self._execute(connection, rows)
+        except sqlite3.IntegrityError as error:
+            if self._remembers or str(error) != _REMEMBERS_SOME:
+                raise
+            self._remembers = True
+            self._known.clear()
+            self._execute(connection, rows)
+        keys = [row[0] for row, *_ in rows]
+        return set(Counter(keys) - Counter(self._known)) if self._known else set(keys)
+
+    def _execute(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+        # Rows without a key are passed over: so a handful of prepared statements serves every number of rows.
+        count = 1 << (len(rows) - 1).bit_length()
+        written = list(map(self._written, rows))
+        none = [None] * len(_COLUMNS) * (count - len(rows))
+        connection.execute(_insert(count), [*chain.from_iterable(written), *none])
+
+    def _written(self, row: _Row) -> Sequence[str | float | bytes | None]:
+        (key, source, kind, verified, received_at, _, text), joins, secret = row
+        origin = hashed = day = time = None
+        if self._remembers:
+            _, origin, hashed = mark_of(secret, key)
+        if joins:
+            day, _, time, _ = joins[0]
+        values = [value for _, value, _, _ in joins[:_INLINE_JOINS]]
+        empty = [None] * (_INLINE_JOINS - len(values))
+        return (key, source, kind, verified, received_at, text, origin, hashed, day, time, *values, *empty)
+
+
+def _accept_legs(connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[str]:
     gone = knows(connection, (mark for acceptance in group for mark in acceptance.marks))
-    rows = [row for acceptance in group for row in acceptance.rows if row[0][0] not in gone]
-    new: set[str] = set()
-    for some, count in filled([row for row, _, leg in rows if leg is None]):
-        new |= _insert(connection, some, count)
-    legs = [(row, leg) for row, _, leg in rows if leg is not None]
-    if legs:
-        new |= place_legs(connection, legs)
-    joins: dict[str, Sequence[JoinRow]] = {}
-    for row, wanted, _ in rows:
-        if wanted and row[0] in new:
-            joins.setdefault(row[0], wanted)  # the first of a key is the one that was inserted
-    for found, _ in filled([join for wanted in joins.values() for join in wanted]):
-        connection.execute(sql.join(len(found)), [value for join in found for value in join])
+    rows = [row for acceptance in group for row in acceptance.rows if row[2] is not None and row[0][0] not in gone]
+    new = place_legs(connection, [(row, leg) for row, _, leg in rows if leg is not None])
+    _join(connection, [(row[0], joins) for row, joins, _ in rows], new)
     return new
 
 
-def _insert(connection: sqlite3.Connection, rows: Sequence[EventRow], count: int) -> set[str]:
-    """Insert rows, the first `count` of which are there to be written."""
-    cursor = connection.execute(sql.accept(len(rows)), [value for row in rows for value in row])
-    if cursor.rowcount == count:
-        return {row[0] for row in rows}
-    if not cursor.rowcount:
-        return set()
-    assert cursor.lastrowid is not None
-    # Ids are given out in order, and nobody else writes meanwhile.
-    since = cursor.lastrowid - cursor.rowcount
-    return {key for (key,) in connection.execute(sql.ACCEPTED_SINCE, (since,)).fetchall()}
+def _join(connection: sqlite3.Connection, wanted: Sequence[tuple[str, Sequence[JoinRow]]], new: set[str]) -> None:
+    joins: dict[str, Sequence[JoinRow]] = {}
+    for key, rows in wanted:
+        if rows and key in new:
+            joins.setdefault(key, rows)  # the first of a key is the one that was inserted
+    for found, _ in filled([join for rows in joins.values() for join in rows]):
+        connection.execute(sql.join(len(found)), [value for join in found for value in join])
 
 
 def _event_row(accepted: Accepted) -> EventRow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-__all__ = ["DAY", "EventRow", "JoinRow", "day_of", "filled", "portions"]
+__all__ = ["DAY", "MOST_ROWS", "EventRow", "JoinRow", "day_of", "filled", "portions"]
 
 Row = TypeVar("Row")
 
@@ -17,7 +17,7 @@ DAY = 86_400
 JoinRow = tuple[int, str, float, str]
 """day, value, time, key"""
 
-_MOST_ROWS = 256
+MOST_ROWS = 256
 """Rows of one statement: at most 11 values each, well below the 32,766 that SQLite allows."""
 
 
@@ -33,7 +33,7 @@ def portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """
     start = 0
     while start < len(rows):
-        size = min(_MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
+        size = min(MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
         yield rows[start : start + size]
         start += size
 
@@ -44,7 +44,7 @@ def filled(rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], int]]:
     The last row is repeated up to a power of two, for statements to which a row that is there already, or is looked for
     already, is nothing: each statement waits for the interpreter's lock, which takes longer than to find such a row.
     """
-    for start in range(0, len(rows), _MOST_ROWS):
-        some = rows[start : start + _MOST_ROWS]
+    for start in range(0, len(rows), MOST_ROWS):
+        some = rows[start : start + MOST_ROWS]
         size = 1 << (len(some) - 1).bit_length()
         yield [*some, *[some[-1]] * (size - len(some))], len(some)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 __all__ = [
-    "ACCEPTED_SINCE",
     "ADD_REMEMBERED",
     "ATTACH",
     "ATTACHMENTS",
@@ -112,7 +111,6 @@ __all__ = [
     "UNATTACH",
     "USES_OF",
     "WAITING_LEGS",
-    "accept",
     "accept_legs",
     "calls",
     "join",
@@ -129,23 +127,6 @@ _STORED = (
 
 
 # Writing events
-
-
-@lru_cache(maxsize=16)
-def accept(rows: int) -> str:
-    """Insert so many events in one statement.
-
-    One statement for many rows, because each statement lets go of the interpreter's lock and has to win it back from
-    a busy event loop, which takes longer than the insert.
-    """
-    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)
-    return (
-        f"INSERT INTO events (key, source, type, verified, received_at, due, event) VALUES {values} "  # noqa: S608
-        "ON CONFLICT (key) DO NOTHING"
-    )
-
-
-ACCEPTED_SINCE = "SELECT key FROM events WHERE id > ?"
 
 
 @lru_cache(maxsize=16)

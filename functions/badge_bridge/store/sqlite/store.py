@@ -32,8 +32,8 @@ from badge_bridge.store.protocol import (
     StoredEvent,
 )
 from badge_bridge.store.records import plain, plain_attachment
-from badge_bridge.store.sqlite import acceptance, ledger, listing, reads, remembered, shared, writes
-from badge_bridge.store.sqlite.acceptance import Acceptance
+from badge_bridge.store.sqlite import ledger, listing, reads, remembered, shared, writes
+from badge_bridge.store.sqlite.acceptance import Acceptance, Acceptor
 from badge_bridge.store.sqlite.checkpoints import Checkpoints
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
 from badge_bridge.store.sqlite.forgetting import Forgetter
@@ -83,9 +83,11 @@ class SqliteStore:
         self._dealer = Dealer()  # of the writer's thread
         self._file = StateFile(self.path, locked_seconds=locked_seconds, clock=clock)
         self._checkpoints = Checkpoints(self._file)
+        self._acceptor = Acceptor()  # of the writer's thread, as all that is handed to it
         self._writer: Writer[_Work] = Writer(
-            carry_out=_carry_out,
-            connect=self._file.connect,
+            carry_out=self._carry_out,
+            in_one_statement=self._in_one_statement,
+            connect=self._connect,
             unavailable=lambda error: unavailable(error, self.path),
             before_commit=self._file.look_again,
             committed=self._committed,
@@ -188,7 +190,9 @@ class SqliteStore:
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
         work = Acceptance.of([accepted], self._secret)
-        return await self._write(lambda connection: writes.judge(connection, work, revision, legs, now))
+        return await self._write(
+            lambda connection: writes.judge(connection, self._acceptor, work, revision=revision, legs=legs, now=now)
+        )
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         return await self._read(lambda connection: reads.related(connection, plain(join), limit))
@@ -285,6 +289,20 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise unavailable(error, self.path) or error from error
 
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._file.connect()
+        self._acceptor.prepare(connection)
+        return connection
+
+    def _carry_out(self, connection: sqlite3.Connection, works: Sequence[_Work]) -> list[Any]:
+        """All work of one group, its events first: nobody has been answered yet, so any order is a true one."""
+        new = self._acceptor.accept(connection, [work for work in works if isinstance(work, Acceptance)])
+        return [work.result(new) if isinstance(work, Acceptance) else work(connection) for work in works]
+
+    def _in_one_statement(self, works: Sequence[_Work]) -> bool:
+        events = [work for work in works if isinstance(work, Acceptance)]
+        return len(events) == len(works) and self._acceptor.in_one_statement(events)
+
     def _committed(self, rows: int) -> None:
         """Of the writer's thread."""
         self._wrote_at = self._clock()
@@ -346,6 +364,7 @@ class SqliteStore:
                 writes.take_back(connection, float("inf"))
                 shared.let_all_go(connection)
                 connection.execute("COMMIT")
+            self._acceptor.prepare(connection)
             self._secret = remembered.read_key(connection)
             self.restored_at = read_mark(connection)
             self._file.opened()
@@ -369,9 +388,3 @@ class SqliteStore:
     # Last, because from here on `list` means this method to a type checker.
     async def list(self, wanted: Wanted = Wanted(), *, limit: int = 50, before: Place | None = None) -> Listing:  # noqa: B008 - it is frozen
         return await self._read(lambda connection: listing.listing(connection, wanted, limit, before))
-
-
-def _carry_out(connection: sqlite3.Connection, works: Sequence[_Work]) -> list[Any]:
-    """All work of one group, its events first: nobody has been answered yet, so any order is a true one."""
-    new = acceptance.accept(connection, [work for work in works if isinstance(work, Acceptance)])
-    return [work.result(new) if isinstance(work, Acceptance) else work(connection) for work in works]

@@ -43,15 +43,17 @@ class Writer(Generic[Work]):
     """Carries out operations in a thread of its own, in groups, each group in one transaction.
 
     `carry_out(connection, works)` does them inside the open transaction and returns their results in order; it raises
-    if any of them cannot be done. `connect` makes the connection (again, if it was lost), `unavailable` says which
-    errors mean that the file is the trouble and no operation can succeed now. In the writer's thread `before_commit`
-    raises where what is committed would be lost, and `committed` is told how many rows a commit has changed.
+    if any of them cannot be done. None is opened for a group of which `in_one_statement` says that one statement does
+    it all. `connect` makes the connection (again, if it was lost), `unavailable` says which errors mean that the file
+    is the trouble and no operation can succeed now. In the writer's thread `before_commit` raises where what is
+    committed would be lost, and `committed` is told how many rows a commit has changed.
     """
 
     def __init__(
         self,
         *,
         carry_out: Callable[[sqlite3.Connection, Sequence[Work]], Sequence[Any]],
+        in_one_statement: Callable[[Sequence[Work]], bool] = lambda _works: False,
         connect: Callable[[], sqlite3.Connection],
         unavailable: Callable[[BaseException], StoreUnavailable | None],
         before_commit: Callable[[], object] = lambda: None,
@@ -60,6 +62,7 @@ class Writer(Generic[Work]):
         most_waiting_bytes: int = _MOST_WAITING_BYTES,
     ) -> None:
         self._carry_out = carry_out
+        self._in_one_statement = in_one_statement
         self._connect = connect
         self._unavailable = unavailable
         self._before_commit = before_commit
@@ -193,10 +196,14 @@ class Writer(Generic[Work]):
         connection = self._connection
         changes = connection.total_changes
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            results = self._carry_out(connection, works)
-            self._before_commit()
-            connection.execute("COMMIT")
+            if self._in_one_statement(works):
+                self._before_commit()
+                results = self._carry_out(connection, works)
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                results = self._carry_out(connection, works)
+                self._before_commit()
+                connection.execute("COMMIT")
         except BaseException as error:
             self._roll_back(connection)
             if self._unavailable(error) and not _is_passing(error):

@@ -23,7 +23,7 @@ from badge_bridge.store.records import (
     write_outcomes,
 )
 from badge_bridge.store.sqlite import outcomes, sql
-from badge_bridge.store.sqlite.acceptance import Acceptance, accept
+from badge_bridge.store.sqlite.acceptance import Acceptance, Acceptor
 from badge_bridge.store.sqlite.rows import day_of
 from badge_bridge.store.wanted import late_join
 
@@ -206,11 +206,13 @@ def give_back(connection: sqlite3.Connection, claim: Claim) -> bool:
     return bool(rows)
 
 
-def _revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, now: float) -> bool:
+def _revise(
+    connection: sqlite3.Connection, acceptor: Acceptor, acceptance: Acceptance, revision: int, now: float
+) -> bool:
     """Write the one event of `acceptance`; whether it is news."""
     ((row, joins, _),) = acceptance.rows
     key, _, kind, verified, _, _, text = row
-    if accept(connection, [acceptance]):
+    if acceptor.accept(connection, [acceptance]):
         connection.execute(sql.FIRST_REVISION, {"key": key, "revision": revision, "now": now})
         return True
     # There is none where it was forgotten.
@@ -229,8 +231,16 @@ def _revise(connection: sqlite3.Connection, acceptance: Acceptance, revision: in
     return True
 
 
-def judge(connection: sqlite3.Connection, acceptance: Acceptance, revision: int, legs: LegsRead, now: float) -> Judged:
-    is_news = _revise(connection, acceptance, revision, now)
+def judge(
+    connection: sqlite3.Connection,
+    acceptor: Acceptor,
+    acceptance: Acceptance,
+    *,
+    revision: int,
+    legs: LegsRead,
+    now: float,
+) -> Judged:
+    is_news = _revise(connection, acceptor, acceptance, revision, now)
     stage = Stage.FULL if legs.is_full else Stage.JUDGED
     rows = connection.execute(sql.JUDGED, {"call": plain(legs.call), "stage": int(stage)}).fetchall()
     for stored, keeper in rows:
