@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.checkpoints import ROWS, Checkpoints
+from badge_bridge.store.sqlite.condition import Condition
 from badge_bridge.store.sqlite.file import StateFile
 from support.stores import item
 
@@ -36,7 +38,7 @@ def is_moved(file: StateFile, text: str = TEXT) -> bool:
 
 def told(file: StateFile, *rows: int) -> None:
     """Tell of commits that changed so many rows, of which ten are enough, and let what was begun end."""
-    checkpoints = Checkpoints(file, rows=10)
+    checkpoints = Checkpoints(file, Condition(file.path, time.monotonic), rows=10)
     checkpoints.open()
     for changed in rows:
         checkpoints.committed(changed)
@@ -82,7 +84,7 @@ def test_log_is_moved_the_next_time_when_it_could_not_be(
     """Whoever commits hears nothing of it, since all is in the log; whoever reads the bridge's own does."""
     caplog.set_level(logging.WARNING)
     file.path = str(tmp_path / "gone" / "state.db")
-    checkpoints = Checkpoints(file, rows=10)
+    checkpoints = Checkpoints(file, Condition(file.path, time.monotonic), rows=10)
     checkpoints.open()
     checkpoints.committed(10)
     checkpoints.close()

@@ -12,6 +12,7 @@ import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
+from badge_bridge.store.sqlite.condition import Condition
 from badge_bridge.store.sqlite.file import StateFile
 
 __all__ = ["Checkpoints"]
@@ -23,10 +24,13 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """One thread with a connection, made when it is first needed. It is told of commits by the thread that writes."""
+    """One thread with a connection, made when it is first needed. It is told of commits by the thread that writes, and
+    tells `condition` of damage.
+    """
 
-    def __init__(self, file: StateFile, *, rows: int = ROWS) -> None:
+    def __init__(self, file: StateFile, condition: Condition, *, rows: int = ROWS) -> None:
         self._file = file
+        self._condition = condition
         self._rows = rows
         self._changed = 0
         self._connection: sqlite3.Connection | None = None
@@ -61,6 +65,7 @@ class Checkpoints:
         except (sqlite3.Error, OSError) as error:
             # Nothing is lost: all of it is in the log, and whoever writes hears of a file that is broken.
             _log.warning("%s: its log could not be moved to the file, which is tried again: %s", self._file.path, error)
+            self._condition.unavailable(error)
             self._disconnect()
 
     def _disconnect(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite.schema import migrate
 
-__all__ = ["COMPANIONS", "LOCKED_SECONDS", "StateFile", "unavailable"]
+__all__ = ["COMPANIONS", "LOCKED_SECONDS", "StateFile", "code_of", "unavailable"]
 
 COMPANIONS = ("-wal", "-shm", "-journal", ".lock")
 """What the names of the files beside a store end with; all but the last are SQLite's."""
@@ -36,7 +36,7 @@ _ADVICE = {
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; see that its folder exists and that this user may write there",
     sqlite3.SQLITE_PERM: "this user may not open it; change its owner or mode",
     sqlite3.SQLITE_NOTADB: "it is not a SQLite database; move it away or name another file as the store",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; stop the bridge and restore it from a backup, or move it away",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; end serve and restore a backup (badge-bridge restore), or move it away",
     sqlite3.SQLITE_PROTOCOL: "its locks do not work; keep it on a local disk, not on a network file system",
     sqlite3.SQLITE_NOMEM: "the machine has no memory left",
 }
@@ -55,11 +55,17 @@ def unavailable(error: BaseException, path: str, *, opening: bool = False) -> St
         return StoreUnavailable(f"the store {path} cannot be used: {error.strerror or error}")
     if not isinstance(error, sqlite3.Error):
         return None
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = code_of(error)
     advice = _ADVICE.get(code)
     if advice and code in _PASSING:
         advice += ", then try again" if opening else ", no restart is needed"
     return StoreUnavailable(f"the store {path}: {advice} ({error})") if advice else None
+
+
+def code_of(error: BaseException) -> int:
+    """SQLite's primary result code, 0 for errors that are not SQLite's."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 class StateFile:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from badge_bridge.store.sqlite.file import unavailable
+from badge_bridge.errors import StoreUnavailable
 
 __all__ = ["Reader"]
 
@@ -17,12 +17,16 @@ T = TypeVar("T")
 
 class Reader:
     """One thread with a connection for reading, which `connect` makes when it is first needed and again after it was
-    lost; `path` is said in errors.
+    lost; `unavailable` says which errors mean that the file is the trouble.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], path: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        unavailable: Callable[[BaseException], StoreUnavailable | None],
+    ) -> None:
         self._connect = connect
-        self._path = path
+        self._unavailable = unavailable
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="badge-bridge-reader")
 
@@ -44,7 +48,7 @@ class Reader:
                 self._connection.execute("ROLLBACK")  # it was only read
         except (sqlite3.Error, OSError) as error:
             self._disconnect()
-            raise unavailable(error, self._path) or error from error
+            raise self._unavailable(error) or error from error
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

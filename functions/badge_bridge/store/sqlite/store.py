@@ -35,7 +35,8 @@ from badge_bridge.store.records import plain, plain_attachment
 from badge_bridge.store.sqlite import ledger, listing, reads, remembered, shared, writes
 from badge_bridge.store.sqlite.acceptance import Acceptance, Acceptor
 from badge_bridge.store.sqlite.checkpoints import Checkpoints
-from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile, unavailable
+from badge_bridge.store.sqlite.condition import Condition
+from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile
 from badge_bridge.store.sqlite.forgetting import Forgetter
 from badge_bridge.store.sqlite.read_only import read_only
 from badge_bridge.store.sqlite.reader import Reader
@@ -82,13 +83,14 @@ class SqliteStore:
         self._new_token = new_token
         self._dealer = Dealer()  # of the writer's thread
         self._file = StateFile(self.path, locked_seconds=locked_seconds, clock=clock)
-        self._checkpoints = Checkpoints(self._file)
+        self._condition = Condition(self.path, clock)
+        self._checkpoints = Checkpoints(self._file, self._condition)
         self._acceptor = Acceptor()  # of the writer's thread, as all that is handed to it
         self._writer: Writer[_Work] = Writer(
             carry_out=self._carry_out,
             in_one_statement=self._in_one_statement,
             connect=self._connect,
-            unavailable=lambda error: unavailable(error, self.path),
+            unavailable=self._condition.unavailable,
             before_commit=self._file.look_again,
             committed=self._committed,
         )
@@ -121,12 +123,13 @@ class SqliteStore:
     async def open(self) -> None:
         if self._reader is not None:
             return
+        self._condition.forget()
         try:
             await self._writer.open(self._prepare)
         except BaseException:
             self._file.close()
             raise
-        self._reader = Reader(partial(self._file.connect, read_only=True), self.path)
+        self._reader = Reader(partial(self._file.connect, read_only=True), self._condition.unavailable)
         self._forgetter = Forgetter(self._read, self._write, self._secret)
         self._checkpoints.open()
 
@@ -136,7 +139,7 @@ class SqliteStore:
         Raises:
             StoreUnavailable: it cannot be read either, or is of another version.
         """
-        self._reader = Reader(partial(read_only, self.path), self.path)
+        self._reader = Reader(partial(read_only, self.path), self._condition.unavailable)
         try:
             await self._read(lambda connection: check_current(connection, self.path))
         except BaseException:
@@ -152,6 +155,7 @@ class SqliteStore:
             self._file.close()
 
     async def ping(self) -> None:
+        self._condition.look()
         await self._read(self._ping)
         now = self._clock()
         if self._writer.failing or now - self._wrote_at >= TRIAL_SECONDS:
@@ -164,7 +168,8 @@ class SqliteStore:
         if not batch:
             return []
         work = Acceptance.of(batch, self._secret)
-        results: list[bool] = await self._writer.submit(work, size=work.size)
+        with self._condition.trying("accept"):
+            results: list[bool] = await self._writer.submit(work, size=work.size)
         return results
 
     async def claim(self, key: str, *, now: float, lease: float) -> Claim | None:
@@ -186,7 +191,8 @@ class SqliteStore:
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
         values = writes.settlement_values(claim.key, claim.token, claim.attempt, settlement)
-        return await self._write(lambda connection: writes.settle_claim(connection, claim, settlement, values))
+        with self._condition.trying("settle"):
+            return await self._write(lambda connection: writes.settle_claim(connection, claim, settlement, values))
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
         work = Acceptance.of([accepted], self._secret)
@@ -287,7 +293,7 @@ class SqliteStore:
         try:
             return await asyncio.to_thread(remains, self._file, matches)
         except (sqlite3.Error, OSError) as error:
-            raise unavailable(error, self.path) or error from error
+            raise self._condition.unavailable(error) or error from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._file.connect()
@@ -326,7 +332,8 @@ class SqliteStore:
         answer: asyncio.Future[_Taken] = self._writer.submit(work)
         try:
             # Shielded, so that the answer comes even if nobody is there for it, and says what to give back.
-            taken = await asyncio.shield(answer)
+            with self._condition.trying("claim"):
+                taken = await asyncio.shield(answer)
         except asyncio.CancelledError:
             answer.add_done_callback(self._nobody_took)
             raise
@@ -354,7 +361,7 @@ class SqliteStore:
         try:
             return self._begin()
         except (sqlite3.Error, OSError) as error:
-            raise unavailable(error, self.path, opening=True) or error from error
+            raise self._condition.unavailable(error, opening=True) or error from error
 
     def _begin(self) -> sqlite3.Connection:
         connection, alone = self._file.open()

@@ -1,0 +1,48 @@
+"""`badge-bridge serve` on a store that its disk has damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.damage import damage
+from support.deliveries import Sent, pbx
+from support.programs import health, sandbox, send, serve
+
+pytestmark = pytest.mark.slow
+
+
+def told(number: int) -> Sent:
+    return pbx(json.dumps({"type": "call.missed", "id": f"call-{number}"}).encode())
+
+
+def store_up(admin: str) -> float:
+    text = httpx.get(f"{admin}/metrics", trust_env=False, timeout=10).raise_for_status().text
+    samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    (up,) = [one.value for one in samples if one.name == "badge_bridge_store_up"]
+    return up
+
+
+def test_serve_is_not_ready_when_a_delivery_met_damage(tmp_path: Path) -> None:
+    """The probes and the metric say what the senders were told, with the reason, and go on saying it."""
+    with sandbox() as (_, webhook):
+        with serve(tmp_path, webhook):
+            pass
+        damage(tmp_path / "state.db")
+
+        with serve(tmp_path, webhook) as (running, url):
+            admin = running.find(r"operators find \S+ and \S+ at (http://[^;]+);")[1]
+            assert health(url) == 200
+            assert store_up(admin) == 1
+            assert send(url, told(1)).status_code == 503
+            for _ in range(2):
+                assert health(url) == 503
+                said = httpx.get(f"{admin}/readyz", trust_env=False)
+                assert said.status_code == 503
+                assert "it is damaged" in said.json()["checks"]["store"]
+                assert store_up(admin) == 0
+            assert httpx.get(f"{admin}/livez", trust_env=False).status_code == 200
