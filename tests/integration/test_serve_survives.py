@@ -119,7 +119,7 @@ def test_delivery_is_refused_when_the_store_was_removed(tmp_path: Path) -> None:
         calls = (f"CA{number}" for number in count(2))
         until(lambda: send(url, twilio(next(calls))).status_code == 503, what="a delivery that is refused")
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 503
-        running.find("is not there any more; put the right one there, then restart")
+        running.find("is not there any more; end what has it open")
         assert running.stop() == 0
         assert "Traceback" not in running.drain()
     assert not list(tmp_path.glob("state.db*"))

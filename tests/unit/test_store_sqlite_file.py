@@ -176,7 +176,7 @@ async def test_store_takes_nothing_when_its_file_was_taken_away(tmp_path: Path, 
 
     with pytest.raises(StoreUnavailable, match=said):
         await store.ping()
-    with pytest.raises(StoreUnavailable, match=rf"{said}; put the right one there, then restart"):
+    with pytest.raises(StoreUnavailable, match=rf"{said}; end what has it open .* badge-bridge restore"):
         await store.accept([Accepted("s:2", EVENT, "bearer", 1.0)])
     with pytest.raises(StoreUnavailable, match=said):
         await store.claim_due(now=2, lease=60, limit=1)

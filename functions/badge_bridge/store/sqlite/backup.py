@@ -22,6 +22,7 @@ from badge_bridge.errors import SettingsError
 from badge_bridge.store.sqlite.contents import BackupFailed, Contents, Stopped, Stopping, count, examine, stoppable
 from badge_bridge.store.sqlite.file import COMPANIONS, LOCKED_SECONDS, unavailable
 from badge_bridge.store.sqlite.read_only import read_only
+from badge_bridge.store.sqlite.stamp import new_stamp, refuse_foreign_log, renew
 
 __all__ = ["Copying", "backup", "copy_store", "part_of", "put_in_place"]
 
@@ -152,9 +153,10 @@ def _source(store: str) -> sqlite3.Connection:
     """A connection that is only read from, whether the store can be written or not.
 
     Raises:
-        StoreUnavailable: it cannot be read.
+        StoreUnavailable: it cannot be read, or its log is another's.
         BackupFailed: it cannot be read, for a reason that is not known.
     """
+    refuse_foreign_log(store)
     try:
         return _tidy_source(store)
     except sqlite3.Error as error:
@@ -198,6 +200,8 @@ def _copy(source: sqlite3.Connection, part: Path, stopping: Stopping, copying: C
                 os.fdatasync(file.fileno())
 
         source.backup(copy, pages=_STEP, progress=step)
+        # The log of the store is not the copy's, wherever it is put.
+        renew(copy, new_stamp())
         # The copy says of itself that it has a write-ahead log, as the store does.
         copy.execute("PRAGMA journal_mode = DELETE")
 

@@ -7,10 +7,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite.schema import migrate
+from badge_bridge.store.sqlite.stamp import expect, expected, new_stamp, refuse_foreign_log, renew, stamp_of
 
 __all__ = ["COMPANIONS", "LOCKED_SECONDS", "StateFile", "code_of", "unavailable"]
 
@@ -69,7 +71,8 @@ def code_of(error: BaseException) -> int:
 
 
 class StateFile:
-    """Where the store lives, and the lock beside it (`PATH.lock`) that all its processes share for life.
+    """Where the store lives, and the lock beside it (`PATH.lock`) that all its processes share for life; it also tells
+    which file the log belongs to (`stamp.py`).
 
     The lock is the kernel's (flock), so it ends with the process however that ends. Who gets it alone knows that every
     lease in the file belongs to a process that is gone.
@@ -102,13 +105,17 @@ class StateFile:
             raise StoreUnavailable(
                 f"the folder {str(path.parent)!r} for the store {path.name!r} does not exist; create it"
             )
-        self._make()
         alone = self._take_lock()
         # Not before: a `restore` that had the lock has put another file there.
+        refuse_foreign_log(self.path)
+        stamp = self._foresee_stamp() if alone else ""
+        self._make()
         self._file, self._lost, self._looked_at = path.stat(), "", self._clock()
         connection = self.connect()
         try:
             migrate(connection, self.path)
+            if stamp:
+                self._stamp(connection, stamp)
         except BaseException:
             connection.close()
             raise
@@ -206,6 +213,37 @@ class StateFile:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
 
+    def _foresee_stamp(self) -> str:
+        """The stamp that the file gets; empty where it gets none. From now on the lock knows it beside the file's own,
+        so that it is right whatever is written into the log next, and whenever the process is killed.
+        """
+        assert self._lock is not None, "who is alone has the lock"
+        found = stamp_of(self.path)
+        # What cannot be read without its log has been seen to have that of its own.
+        known = expected(self.path) if found is None else [found] if found else []
+        stamp = new_stamp()
+        try:
+            expect(self._lock, [*known, stamp] if known else [])
+            os.fdatasync(self._lock)
+        except OSError:  # its disk is full
+            return ""
+        return stamp
+
+    def _stamp(self, connection: sqlite3.Connection, stamp: str) -> None:
+        """Give the file the stamp, in the file itself and not only in its log. It goes without where that fails: the
+        lock is right in any case, and what is wrong with the file is told to who has to write.
+        """
+        assert self._lock is not None, "who is alone has the lock"
+        with suppress(sqlite3.Error, OSError):
+            connection.execute("PRAGMA synchronous = NORMAL")  # moving the log syncs it
+            try:
+                renew(connection, stamp)
+                ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.execute("PRAGMA synchronous = FULL")
+            if not is_busy:
+                expect(self._lock, [stamp])
+
     def _make(self) -> None:
         """Create the file for its owner only; SQLite gives its companions the same mode."""
         # The bodies of deliveries are in it, and later the portal's tokens.
@@ -229,4 +267,7 @@ def _lost(path: str, opened: os.stat_result) -> str:
         what = "is another file than the one that was opened"
     except (FileNotFoundError, NotADirectoryError):
         what = "is not there any more"
-    return f"the store {path} {what}; put the right one there, then restart what has it open (serve)"
+    return (
+        f"the store {path} {what}; end what has it open (serve), put the right one there (a backup with badge-bridge "
+        "restore), then start again"
+    )

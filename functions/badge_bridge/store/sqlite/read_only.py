@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS
+from badge_bridge.store.sqlite.stamp import has_log, refuse_foreign_log
 
 __all__ = ["read_only"]
 
@@ -18,12 +19,13 @@ def read_only(path: str) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error: it cannot be read either.
+        StoreUnavailable: its log is another's.
     """
+    refuse_foreign_log(path)
     try:
         return _opened(path, "mode=ro")
     except sqlite3.Error:
-        log = Path(f"{path}-wal")
-        if log.exists() and log.stat().st_size:
+        if has_log(path):
             raise
         return _opened(path, "mode=ro&immutable=1")
 

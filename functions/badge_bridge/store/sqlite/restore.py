@@ -20,12 +20,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from badge_bridge.errors import BridgeError, SettingsError
+from badge_bridge.errors import BridgeError, SettingsError, StoreUnavailable
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.backup import Copying, copy_store, part_of, put_in_place
 from badge_bridge.store.sqlite.contents import BackupFailed, Contents, Stopping, count, examine, stoppable
 from badge_bridge.store.sqlite.file import COMPANIONS, LOCKED_SECONDS
 from badge_bridge.store.sqlite.schema import migrate
+from badge_bridge.store.sqlite.stamp import refuse_foreign_log
 
 __all__ = ["RESTORED", "Restored", "read_mark", "restore"]
 
@@ -33,6 +34,7 @@ RESTORED = "restored"
 """Name of the note that says when the store was put in place, in unix seconds."""
 
 _BEGINS = b"SQLite format 3\0"
+_OF_ANOTHER = ".of-another"
 _OF_SQLITE = tuple(suffix for suffix in COMPANIONS if suffix != ".lock")
 
 
@@ -65,7 +67,8 @@ def restore(
         SettingsError: a process has the store open, or one of the names cannot be meant.
         BackupFailed: `source` is damaged, of a newer version or none; or it cannot be copied. The store is as before.
         Stopped: `stopping` said so; the store is as before.
-        StoreUnavailable: the copy cannot be brought to this version's schema; the store is as before.
+        StoreUnavailable: the copy cannot be brought to this version's schema, or beside `source` is the log of another
+            store; the store is as before.
     """
     given, path = Path(os.path.realpath(source)), Path(os.path.realpath(store))
     _refuse(given, path)
@@ -75,14 +78,13 @@ def restore(
         notes = _notes(path, newer_notes)
         _prepare(part, now=now, notes=notes, stopping=stopping)
         examine(part, stopping=stopping)
-        kept = _set_aside(path, now) if path.exists() else None
+        kept = _set_aside(path, now)
         try:
             put_in_place(part, path)
         except BaseException:
-            if kept is not None:
-                _bring_back(kept, path)
+            _bring_back(kept, path)
             raise
-    return Restored(contents, kept, tuple(name for name, *_ in notes))
+    return Restored(contents, kept if kept.exists() else None, tuple(name for name, *_ in notes))
 
 
 def read_mark(connection: sqlite3.Connection) -> float | None:
@@ -134,6 +136,7 @@ def _look_at(given: Path, stopping: Stopping) -> Contents:
     """What the backup holds. A file with a log beside it is a store rather than a backup: its log counts too."""
     if not Path(f"{given}-wal").exists():
         return examine(given, stopping=stopping)
+    refuse_foreign_log(str(given))
     try:
         with closing(sqlite3.connect(given, isolation_level=None)) as connection, stoppable(connection, stopping):
             return count(connection, str(given))
@@ -143,7 +146,7 @@ def _look_at(given: Path, stopping: Stopping) -> Contents:
 
 def _notes(path: Path, prefix: str) -> list[tuple[str, int, str]]:
     """Notes of the present store; none where there is no store, or none that can be read."""
-    if not _is_database(path):
+    if not _is_database(path) or not _has_own_log(path):
         return []
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
@@ -179,22 +182,35 @@ def _prepare(part: Path, *, now: float, notes: list[tuple[str, int, str]], stopp
 
 
 def _set_aside(path: Path, now: float) -> Path:
-    """A second name for the present store, whose log is in it then; it keeps the first until that is given away.
+    """A second name for the present store, whose log is in it then; it keeps the first until that is given away. Where
+    there is no store, nothing has that name.
 
     Where it is damaged, its log is kept beside it, under the second name alone: beside the new store it would be taken
-    for the log of that. What does not even begin as a database is not shown to SQLite, which would delete its log.
+    for the log of that. What does not even begin as a database is not shown to SQLite, which would delete its log; nor
+    is what has the log of another beside it, which is then kept under a name by which SQLite does not take it for this
+    one's.
     """
     moment = time.strftime("%Y%m%d%H%M%S", time.gmtime(now))
     kept = path.with_name(f"{path.name}.before-restore-{moment}")
     if kept.exists():
         raise BackupFailed(f"{kept} exists already; move it away, or try again in a second")
-    if _is_database(path):
+    is_own = _has_own_log(path)
+    if is_own and _is_database(path):
         _put_log_away(path)
-    os.link(path, kept)
+    if path.exists():
+        os.link(path, kept)
     for suffix in _OF_SQLITE:
         with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").rename(f"{kept}{suffix}")
+            Path(f"{path}{suffix}").rename(f"{kept}{'' if is_own else _OF_ANOTHER}{suffix}")
     return kept
+
+
+def _has_own_log(path: Path) -> bool:
+    try:
+        refuse_foreign_log(str(path))
+    except StoreUnavailable:
+        return False
+    return path.exists()
 
 
 def _put_log_away(path: Path) -> None:
@@ -216,7 +232,8 @@ def _put_log_away(path: Path) -> None:
 
 def _bring_back(kept: Path, path: Path) -> None:
     for suffix in _OF_SQLITE:
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{kept}{suffix}").rename(f"{path}{suffix}")
+        for whose in ("", _OF_ANOTHER):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{kept}{whose}{suffix}").rename(f"{path}{suffix}")
     with contextlib.suppress(OSError):
         kept.unlink()

@@ -334,6 +334,11 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         # looks at it reads anyway.
         "ALTER TABLE events ADD COLUMN redriven_with TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        # By which the log beside the file is known to belong to it (`stamp.py`). Never more than one page, so that it
+        # is there whole or not at all while a log is moved.
+        "CREATE TABLE stamp (id INTEGER PRIMARY KEY CHECK (id = 1), stamp TEXT NOT NULL)",
+    ),
 )
 
 

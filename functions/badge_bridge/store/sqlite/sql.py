@@ -69,6 +69,7 @@ __all__ = [
     "LOST_EVENT_OF",
     "MOVE_UP",
     "NEW_NOTE",
+    "NEW_STAMP",
     "NEXT_BADGE",
     "NEXT_NOTE",
     "NEXT_PORTAL",
@@ -105,6 +106,7 @@ __all__ = [
     "SET_HOLD",
     "SET_LEVEL",
     "SINCE_ATTEMPT",
+    "STAMP",
     "START_ATTEMPT",
     "TAKE_UP",
     "TRIAL",
@@ -369,6 +371,9 @@ TRIAL = (
     "INSERT INTO trial (id, ballast) VALUES (1, zeroblob(?)) ON CONFLICT (id) DO UPDATE SET ballast = excluded.ballast"
 )
 CLEAR_TRIAL = "DELETE FROM trial WHERE id = 1"
+
+STAMP = "SELECT stamp FROM stamp WHERE id = 1"
+NEW_STAMP = "INSERT INTO stamp (id, stamp) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET stamp = excluded.stamp"
 
 
 # Counting: each by an index of its own that holds what is counted and nothing else, but for the dead
