@@ -186,7 +186,7 @@ async def open_bridge(
             clock=clock,
             holder=lasting.holder,
         )
-        retention = Retention(rules=rules, store=store, clock=clock)
+        retention = Retention(rules=rules, store=store, clock=clock, steady=steady)
         work = Work(
             worker,
             {

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.configuration import Google, configured, names_secrets, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
 from badge_bridge.plural import counted
@@ -147,11 +148,22 @@ async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[C
         try:
             await store.pause(_TRIAL, until=now, reason="trial: this lane is taken back at once")
             await store.resume(_TRIAL)
-            return [Check("store", "ok", f"{state} can be written and read"), *await _paused(store, lanes, now)]
+            well = Check("store", "ok", f"{state} can be written and read")
+            return [well, *await _paused(store, lanes, now), *await _doubted_clock(store)]
         finally:
             await store.close()
     except StoreUnavailable as error:
         return [Check("store", "failed", str(error), "Until this is mended every delivery is answered with 503.")]
+
+
+async def _doubted_clock(store: Store) -> list[Check]:
+    """Whether `retention` waits for the clock, as of its last look."""
+    note = await store.note(NOTE)
+    certain = CertainTime.parse(note.text) if note else None
+    if certain is None or not certain.is_doubted:
+        return []
+    mend = f"Is it {_moment(certain.clock)} or later? Then wait, and let serve run; else set the clock of its machine."
+    return [Check("retention", "warning", f"as of its last look, {certain}", mend)]
 
 
 def _not_there_yet(path: Path) -> Check:

@@ -1,7 +1,8 @@
 """Deleting what the rules file does not keep any longer, a little at a time, beside everything else.
 
 Only what has ended is deleted (`Store.forget`). Of each event a hash stays, by which an old delivery that is
-sent again is known, for as long as the rules file has its source.
+sent again is known, for as long as the rules file has its source. What is over is decided by the time that has passed
+for certain (`certain_time`), and not by a clock that may have jumped.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from badge_bridge.archive import drop_unused
+from badge_bridge.certain_time import NOTE, CertainTime
+from badge_bridge.doubts import loop_time
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.observability.retention_line import log_deleted
 from badge_bridge.rulesfile import RulesFile
@@ -57,7 +60,7 @@ class Deleted:
 class Retention:
     """One process at a time deletes (`Store.hold`).
 
-    `clock` returns unix seconds, `new_holder` a name that nobody else has.
+    `clock` returns unix seconds, `steady` seconds that only ever pass, `new_holder` a name that nobody else has.
     """
 
     def __init__(
@@ -66,15 +69,19 @@ class Retention:
         rules: RulesFile,
         store: Store,
         clock: Callable[[], float],
+        steady: Callable[[], float] = loop_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         new_holder: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._rules = rules
         self._store = store
         self._clock = clock
+        self._steady = steady
         self._sleep = sleep
         self._new_holder = new_holder
         self._looked_at: float | None = None
+        self._counted = steady()
+        """Until when the steady clock was counted by."""
 
     async def run(self) -> None:
         """Look whenever it is time, for ever."""
@@ -97,7 +104,10 @@ class Retention:
             holder = self._new_holder()
             if not await self._store.hold(_NAME, holder=holder, now=now, seconds=EVERY):
                 return deleted
-            await self._delete(deleted, now, asyncio.get_running_loop().time() + seconds)
+            certain = await self._certain_time(now)
+            if certain is None:
+                return deleted
+            await self._delete(deleted, certain, asyncio.get_running_loop().time() + seconds)
             if deleted.more:
                 self._looked_at = None
                 await self._store.let_go(_NAME, holder=holder)
@@ -110,6 +120,28 @@ class Retention:
             if deleted.events or deleted.hashes or deleted.rules:
                 log_deleted(events=deleted.events, hashes=deleted.hashes, rules=deleted.rules, more=deleted.more)
         return deleted
+
+    async def _certain_time(self, now: float) -> float | None:
+        """By what is deleted, in unix seconds; None where another process has a clock of its own and looks just now."""
+        if self._rules.retention is None:
+            return now
+        note = await self._store.note(NOTE)
+        before = CertainTime.parse(note.text) if note else None
+        if before is None:
+            before = CertainTime.beginning(await self._newest(), now=now)
+        counted = self._steady()
+        passed, self._counted = counted - self._counted, counted
+        certain = before.after(passed, now=now)
+        if not await self._store.write_note(NOTE, certain.model_dump_json(), version=note.version if note else 0):
+            return None
+        if certain.is_doubted and not (before.is_doubted and certain.agreed):
+            logger.warning("retention: %s", certain)
+        return certain.known
+
+    async def _newest(self) -> float | None:
+        """When the newest event was received."""
+        newest = (await self._store.list(limit=1)).events
+        return newest[0].received_at if newest else None
 
     async def _delete(self, deleted: Deleted, now: float, end: float) -> None:
         if self._rules.retention is not None:

@@ -14,6 +14,7 @@ import badge_bridge
 PACKAGE = Path(badge_bridge.__file__).parent
 LEAVES = {
     "badge_look",
+    "certain_time",
     "events",
     "outcomes",
     "errors",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.errors import SettingsError
 from badge_bridge.local_checks import check_encryption_key, check_rules, check_sources, check_store
 from badge_bridge.portal.doctor import Check
@@ -195,6 +196,30 @@ async def test_a_new_credential_is_advised_when_one_was_refused(tmp_path: Path) 
     pauses = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", ["main"], now=NOW))["pauses"]
     assert pauses.found == "main rests until 2026-11-22 11:01:30 UTC: portal main: refused with X"
     assert pauses.mend.endswith("; a restart with a new credential is quicker.")
+
+
+async def test_a_clock_that_retention_waits_for_is_told(tmp_path: Path) -> None:
+    """It may be right, after a year without the bridge; whether it is, only a person knows."""
+    store = await store_at(tmp_path / "state.db")
+    ahead = CertainTime(known=NOW - 365 * 86_400, clock=NOW - 365 * 86_400).after(3.0, now=NOW)
+    await store.write_note(NOTE, ahead.model_dump_json(), version=0)
+    await store.close()
+
+    retention = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", [], now=NOW))["retention"]
+
+    assert retention.status == "warning"
+    assert "the clock is 365 days ahead" in retention.found
+    assert retention.mend.startswith("Is it 2026-11-22 11:00:00 UTC or later? Then wait")
+
+
+async def test_no_word_of_the_clock_when_it_is_believed(tmp_path: Path) -> None:
+    """Nor where it is ahead by no more than a restart takes."""
+    store = await store_at(tmp_path / "state.db")
+    restarted = CertainTime(known=NOW - 900, clock=NOW - 900).after(3.0, now=NOW)
+    await store.write_note(NOTE, restarted.model_dump_json(), version=0)
+    await store.close()
+
+    assert "retention" not in by_name(await check_store(f"sqlite:///{tmp_path}/state.db", [], now=NOW))
 
 
 async def test_a_store_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
