@@ -103,8 +103,10 @@ async def _serve(
     from badge_bridge.configuration import configured
     from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
+    from badge_bridge.probes import lives
     from badge_bridge.reloading import open_live
     from badge_bridge.server import create_app
+    from badge_bridge.service_manager import ServiceManager
     from badge_bridge.serving import Server, hearing_hangups, spare_the_collector, until_signal
     from badge_bridge.store import opened_store
 
@@ -120,6 +122,7 @@ async def _serve(
             ensuring.start(bridge.rules, bridge.portals)
 
     asked = asyncio.Event()
+    manager = ServiceManager(os.environ)
     async with AsyncExitStack() as stack:
         stack.enter_context(hearing_hangups(asked))
         store = await stack.enter_async_context(opened_store(settings.state))
@@ -142,17 +145,23 @@ async def _serve(
         await _say_started(bridge, settings, server.url, admin, ensures=ensure_badges)
         # Beside the deliveries: a portal that does not answer must not keep a provider waiting.
         swapped(bridge.now)
-        following = asyncio.create_task(bridge.follow(watch, asked), name="follow the rules file")
+        beside = [
+            asyncio.create_task(bridge.follow(watch, asked), name="follow the rules file"),
+            asyncio.create_task(manager.hear_signs_of_life(lambda: lives(bridge.worker)), name="give signs of life"),
+        ]
+        manager.started()
         try:
             await asyncio.to_thread(logs.upgrade)
             spare_the_collector()
             await until_signal()
             logger.info("stopping")
+            manager.stopping()
             if admin is not None:
                 admin.stop()
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             if ensuring is not None:
                 await ensuring.stop()
 

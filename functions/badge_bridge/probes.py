@@ -25,7 +25,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.reading import refused_unless_read
 from badge_bridge.store.protocol import Store
 
-__all__ = ["HEALTH", "LIVE", "PROBES", "READY", "STALLED", "Probed", "Probes", "health", "probe"]
+__all__ = ["HEALTH", "LIVE", "PROBES", "READY", "STALLED", "Probed", "Probes", "health", "lives", "probe"]
 
 logger = logging.getLogger("badge_bridge.server")
 
@@ -113,11 +113,14 @@ class Probes:
         return [{"lane": one.lane, "until": _moment(one.until)} for one in pauses]
 
 
+def lives(worker: Turning) -> bool:
+    """Whether the worker turns; that the event loop does is shown by who asks."""
+    return worker.silence <= STALLED
+
+
 def _life(worker: Turning) -> dict[str, str]:
     silence = worker.silence
-    return {
-        "worker": _OK if silence <= STALLED else f"it has neither looked for work nor ended any for {silence:.0f} s"
-    }
+    return {"worker": _OK if lives(worker) else f"it has neither looked for work nor ended any for {silence:.0f} s"}
 
 
 async def _readiness(store: Store) -> dict[str, str]:

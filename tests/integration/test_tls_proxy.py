@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +13,7 @@ import pytest
 
 from support.deliveries import Sent, shop, twilio
 from support.programs import serve
+from support.readme_files import readme_file
 from support.tls_proxies import HOST, PROXIES, TlsProxy, running_proxy
 
 pytestmark = pytest.mark.slow
@@ -148,3 +150,13 @@ def test_log_of_the_proxy_has_no_queries(proxy: Before) -> None:
         assert through.send("GET", "/hooks/reception?token=s3cr3t") == 502
     written = [path.read_text("utf-8") for path in folder.glob("*.log")]
     assert not [text for text in written if "s3cr3t" in text]
+
+
+def test_caddyfile_is_formatted_as_caddy_does_it(optional_program: Callable[[str], str], tmp_path: Path) -> None:
+    """Else it says so with each start, and whoever reads the log looks for a mistake."""
+    file = tmp_path / "Caddyfile"
+    file.write_text(readme_file("/etc/caddy/Caddyfile"))
+    said = subprocess.run(
+        [optional_program("caddy"), "fmt", str(file)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert said.stdout == file.read_text()

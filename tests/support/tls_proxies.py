@@ -71,7 +71,7 @@ def _caddy(folder: Path, port: int, upstream: str, certificate: str) -> list[str
     file = installed(
         readme_file("/etc/caddy/Caddyfile"),
         {
-            "{\n    servers {": "{\n    admin off\n    auto_https disable_redirects\n    servers {",
+            "{\n\tservers {": "{\n    admin off\n    auto_https disable_redirects\n\tservers {",
             f"{HOST} {{": f"https://{HOST}:{port} {{\n    bind 127.0.0.1\n    tls {certificate} {certificate}",
             "127.0.0.1:8080": upstream.removeprefix("http://"),
         },

@@ -51,6 +51,7 @@ ALLOWED = {
     "reading": LEAVES,
     "probes": {*LEAVES, "reading", "store"},
     "metrics": {*LEAVES, "store"},
+    "service_manager": LEAVES,
     "serving": {*LEAVES, "connections"},
     "life": {*LEAVES, "on_cards", "store"},
     "shell_words": LEAVES,
