@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,12 +54,23 @@ def pages(chance: random.Random, keys: list[str], newest: float) -> Iterator[tup
     yield "about to redrive all", "/redrive"
 
 
-async def ask(browser: httpx.AsyncClient, store: SqliteStore, rounds: int, newest: float) -> None:
+@dataclass
+class Asked:
+    """What a page came to, each time that it was asked for."""
+
+    taken: list[float] = field(default_factory=list)
+    """Milliseconds until it was there."""
+    worked: list[float] = field(default_factory=list)
+    """Milliseconds that the processor worked for it."""
+    size: int = 0
+    """Bytes, the last time."""
+
+
+async def ask(browser: httpx.AsyncClient, store: SqliteStore, rounds: int, newest: float) -> Mapping[str, Asked]:
+    """Each page and its twin so many times, by name."""
     chance = random.Random(1)  # noqa: S311 - no secret
     keys = [one.key for one in (await store.list(limit=1000)).events]
-    taken: dict[str, list[float]] = defaultdict(list)
-    worked: dict[str, list[float]] = defaultdict(list)
-    size: dict[str, int] = {}
+    asked: dict[str, Asked] = defaultdict(Asked)
     for _ in range(rounds):
         for name, path in pages(chance, keys, newest):
             place, _, query = path.partition("?")
@@ -68,21 +80,16 @@ async def ask(browser: httpx.AsyncClient, store: SqliteStore, rounds: int, newes
             ):
                 since, busy = time.perf_counter(), time.process_time()
                 answer = await browser.get(address)
-                taken[name + what].append((time.perf_counter() - since) * 1000)
-                worked[name + what].append((time.process_time() - busy) * 1000)
+                page = asked[name + what]
+                page.taken.append((time.perf_counter() - since) * 1000)
+                page.worked.append((time.process_time() - busy) * 1000)
                 answer.raise_for_status()
-                size[name + what] = len(answer.content)
-    print(f"{'page':40}{'median ms':>10}{'slowest ms':>12}{'processor ms':>14}{'KB':>8}")
-    for name, values in taken.items():
-        slow = "" if max(values) < MOST else "   slower than it may be"
-        figures = f"{percentile(values, 50):10.1f}{max(values):12.1f}{percentile(worked[name], 50):14.1f}"
-        print(f"{name:40}{figures}{size[name] / 1000:8.1f}{slow}")
+                page.size = len(answer.content)
+    return asked
 
 
-async def run(path: Path, events: int, rounds: int) -> None:
-    since = time.perf_counter()
-    await fill(path, events, customers=min(CUSTOMERS, events))
-    print(f"{events:,} events, {path.stat().st_size / 1e6:,.0f} MB, made in {time.perf_counter() - since:.0f} s")
+async def measured(path: Path, rounds: int) -> Mapping[str, Asked]:
+    """The pages over the store in this file."""
     store = SqliteStore(path)
     await store.open()
     try:
@@ -90,9 +97,20 @@ async def run(path: Path, events: int, rounds: int) -> None:
         clock = Clock(latest.received_at + 60)
         console = Console(store, clock, rules=RULES, meters=Meters(clock))
         async with console.operator() as browser:
-            await ask(browser, store, rounds, latest.received_at)
+            return await ask(browser, store, rounds, latest.received_at)
     finally:
         await store.close()
+
+
+async def run(path: Path, events: int, rounds: int) -> None:
+    since = time.perf_counter()
+    await fill(path, events, customers=min(CUSTOMERS, events))
+    print(f"{events:,} events, {path.stat().st_size / 1e6:,.0f} MB, made in {time.perf_counter() - since:.0f} s")
+    print(f"{'page':40}{'median ms':>10}{'slowest ms':>12}{'processor ms':>14}{'KB':>8}")
+    for name, page in (await measured(path, rounds)).items():
+        slow = "" if max(page.taken) < MOST else "   slower than it may be"
+        figures = f"{percentile(page.taken, 50):10.1f}{max(page.taken):12.1f}{percentile(page.worked, 50):14.1f}"
+        print(f"{name:40}{figures}{page.size / 1000:8.1f}{slow}")
 
 
 def main() -> None:

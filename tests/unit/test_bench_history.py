@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from badge_bridge.store.sqlite import SqliteStore
+from bench.console_pages import Asked, measured
 from bench.speed.history import fill, missed_call, work_off
-from bench.speed.long_history import _turn
+from bench.speed.long_history import _console, _turn
 
 NOW = 1_790_000_000.0
 
@@ -56,3 +57,25 @@ async def test_turn_measures_both_stores_with_the_same_work(tmp_path: Path) -> N
         assert turn.accept > 0
         assert turn.settle > 0
         assert turn.all == turn.accept + turn.settle
+
+
+async def test_every_page_and_its_twin_is_asked_for_in_each_turn(tmp_path: Path) -> None:
+    """One that is not there would raise."""
+    await fill(tmp_path / "state.db", 20)
+
+    pages = await measured(tmp_path / "state.db", 2)
+
+    assert {"now", "now (JSON)", "badges", "about to redrive all (JSON)"} <= pages.keys()
+    assert {len(page.taken) for page in pages.values()} == {2}
+    assert all(page.size for page in pages.values())
+
+
+def test_row_of_the_console_tells_the_slowest_page_of_each_turn() -> None:
+    """Which is another one each time; named is the one that is so mostly."""
+    pages = {"now": Asked([1.0, 9.0, 2.0]), "events": Asked([5.0, 3.0, 4.0])}
+
+    row = _console(pages, 1_000_000, "")
+
+    assert row.figure is not None
+    assert row.figure.values == [5.0, 9.0, 4.0]
+    assert (row.goal, row.met, row.remark) == (300, True, "the slowest of 2 pages, mostly: events")

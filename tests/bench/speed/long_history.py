@@ -1,4 +1,5 @@
-"""What a long history costs: accepting events, and leasing and settling them, beside a million others.
+"""What a long history costs: the pages of the console; accepting events, and leasing and settling them, beside a million
+others.
 
 Both stores are opened anew for each turn, the one with the history and a file that was just made, and are given the
 same work: 50 deliveries at once that are accepted one by one, then all of them leased and settled as `serve` does.
@@ -7,10 +8,11 @@ same work: 50 deliveries at once that are accepted one by one, then all of them 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,6 +21,7 @@ import uvloop
 
 from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.sqlite import SqliteStore
+from bench.console_pages import MOST, Asked, measured
 from bench.speed.figures import Figure, Row, check_count
 from bench.speed.history import CUSTOMERS, DAY, LEASED, fill, missed_call, work_off
 
@@ -44,12 +47,17 @@ class _Turn:
 
 
 def measure(*, quick: bool, runs: int) -> list[Row]:
-    """One row, of 1,000,000 events; of 100,000 where it has to be quick."""
-    stored, portions = (100_000, 8) if quick else (1_000_000, 20)
+    """Two rows, of 1,000,000 events; of 100,000 where it has to be quick."""
+    stored, portions = (100_000, 6) if quick else (1_000_000, 20)
     with tempfile.TemporaryDirectory() as folder:
-        ours, theirs, megabytes = uvloop.run(_compare(Path(folder), stored, portions, runs))
+        long = Path(folder) / "long.db"
+        print(f"  filling a store with {stored:,} events ...", file=sys.stderr)
+        uvloop.run(fill(long, stored))
+        pages = uvloop.run(measured(long, runs))
+        ours, theirs, megabytes = uvloop.run(_compare(long, portions, runs))
     accepting = Figure([one.accept for one in ours], [one.accept for one in theirs], "us")
     settling = Figure([one.settle for one in ours], [one.settle for one in theirs], "us")
+    less = "make bench without QUICK takes 1,000,000" if quick else ""
     parts = f"accepting {accepting.median:.2f}, claiming and settling {settling.median:.2f}"
     return [
         Row(
@@ -58,7 +66,7 @@ def measure(*, quick: bool, runs: int) -> list[Row]:
             "at most",
             GOAL,
             Figure([one.all for one in ours], [one.all for one in theirs], "us"),
-            f"{parts}{'; make bench without QUICK takes 1,000,000' if quick else ''}",
+            f"{parts}{less and '; '}{less}",
             {
                 "stored": stored,
                 "file_MB": megabytes,
@@ -66,19 +74,28 @@ def measure(*, quick: bool, runs: int) -> list[Row]:
                 "accept_turns": accepting.values,
                 "settle_turns": settling.values,
             },
-        )
+        ),
+        _console(pages, stored, less),
     ]
 
 
-async def _compare(folder: Path, stored: int, portions: int, runs: int) -> tuple[list[_Turn], list[_Turn], int]:
-    long = folder / "long.db"
-    print(f"  filling a store with {stored:,} events ...", file=sys.stderr)
-    await fill(long, stored)
+def _console(pages: Mapping[str, Asked], stored: int, less: str) -> Row:
+    """Of each turn the page that took longest, its JSON included."""
+    slowest = [max(turn) for turn in zip(*(page.taken for page in pages.values()), strict=True)]
+    medians = {name: statistics.median(page.taken) for name, page in pages.items()}
+    name = max(medians, key=lambda one: medians[one])
+    remark = f"the slowest of {len(pages)} pages, mostly: {name}{less and '; '}{less}"
+    what = f"a page of the console, or its JSON, over {stored:,} events"
+    details = {"pages_ms": medians}
+    return Row(what, f"{MOST:g} ms", "at most", MOST, Figure(slowest, (), "ms"), remark, details)
+
+
+async def _compare(long: Path, portions: int, runs: int) -> tuple[list[_Turn], list[_Turn], int]:
     ours, theirs = [], []
     for number in range(runs):
         # A new day each, or today would have more events than any day before.
         now = time.time() + (number + 1) * DAY
-        one, other = await _turn(long, folder / f"empty-{number}.db", portions, now)
+        one, other = await _turn(long, long.with_name(f"empty-{number}.db"), portions, now)
         ours.append(one)
         theirs.append(other)
     return ours, theirs, long.stat().st_size // 1_000_000
