@@ -9,8 +9,11 @@ from random import Random
 from chaos.portal import LATEST
 from chaos.world import World
 
-__all__ = ["BLOWS", "Blows"]
+__all__ = ["BLOWS", "YEAR", "Blows"]
 
+YEAR = 365 * 86_400.0
+AHEAD = 6.0
+"""Seconds for which the clock is a year ahead: `serve` looks every five whether something is to be deleted."""
 LEASE = 90.0
 """Seconds that an attempt holds an event."""
 MOST_LOOKS = 100
@@ -84,6 +87,12 @@ class Blows:
     async def _put_back(self) -> None:
         self._world.clocks.put(-self._random.uniform(60, 2 * 3600))
 
+    async def _be_a_year_ahead(self) -> None:
+        """For seconds, as by a bad time server. What is to be kept for four weeks must not be gone then."""
+        await self._put(YEAR)
+        await asyncio.sleep(AHEAD - LATEST)
+        self._world.clocks.put(-YEAR)
+
     async def _outlive_leases(self) -> None:
         """While attempts are held up in the portal, the clock is put forward by more than their leases last."""
         self._world.sandbox.order("slow", method="*", times=4, seconds=2.0)
@@ -103,6 +112,7 @@ _BLOWS: dict[str, Callable[[Blows], Awaitable[None]]] = {
     "kills while the store cannot be written": Blows._kill_while_disk_refuses,
     "clock put forward by minutes to hours": Blows._put_forward,
     "clock put back by minutes to hours": Blows._put_back,
+    "clock a year ahead for seconds": Blows._be_a_year_ahead,
     "clock put forward over the end of leases": Blows._outlive_leases,
 }
 BLOWS = tuple(_BLOWS)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chaos.calls import Call
 
-__all__ = ["OPEN", "Activity", "Attachment", "Attempt", "Event", "Sent", "Store", "read_file"]
+__all__ = ["OPEN", "Activity", "Attachment", "Attempt", "Event", "Sent", "Store", "places_in_file", "read_file"]
 
 OPEN = frozenset({"waiting", "working"})
 
@@ -127,3 +127,16 @@ def read_file(path: Path) -> Store:
                 )
             ],
         )
+
+
+def places_in_file(path: Path, text: str) -> list[str]:
+    """Tables and columns of the file that hold a text somewhere."""
+    places = set()
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            rows = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - the schema's names
+            names = [name for name, *_ in rows.description]
+            places |= {
+                f"{table}.{name}" for row in rows for name, value in zip(names, row, strict=True) if text in str(value)
+            }
+    return sorted(places)

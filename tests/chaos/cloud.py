@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from chaos.books import Store
-from chaos.documents import read_documents
+from chaos.documents import places_in_documents, read_documents
 from chaos.gate import Gate
 from chaos.world import PACKAGE, PATIENCE, World, answers
 from support.emulators import firestore_emulator
@@ -68,7 +68,6 @@ class Cloud(World):
             "FIRESTORE_EMULATOR_HOST": self._gate.host,
             "DISPATCH": f"pubsub://{PROJECT}/topic-{name}",
             "PUBSUB_EMULATOR_HOST": pubsub.host,
-            "RULES": str(self._rules),
             "CHAOS_CLOCKS": str(folder / "clocks"),
         }
         self._install = self._function("install")
@@ -115,6 +114,9 @@ class Cloud(World):
             return read_documents(self._store, self._project)
         except httpx.HTTPError:
             return None
+
+    def places(self, text: str) -> list[str]:
+        return places_in_documents(self._store, self._project, text)
 
     def close(self) -> None:
         self.kill()

@@ -12,7 +12,7 @@ from chaos.calls import Call
 from support import deliveries
 from support.deliveries import Sent
 
-__all__ = ["GATE_SECRET", "RULES", "SOURCES", "delivery"]
+__all__ = ["GATE_SECRET", "KEPT", "RULES", "SOURCES", "delivery"]
 
 GATE_SECRET = "gate-secret-0123456789"
 RULES = """
@@ -63,8 +63,12 @@ rules:
     source: portal
     badge: followUp
     attach: {title: "Follow up {id}"}
+retention: {events: 4 weeks}
 """.replace("EVENT", "{type: \"'call.' + body.outcome\", id: body.id, caller: body.from, time: body.time}")
 """Each missed call makes one activity that an answered one clears, and one from `portal` another that nothing clears."""
+
+KEPT = 28 * 86_400.0
+"""Seconds for which these rules keep what has ended: longer than a storm lasts, and shorter than a year."""
 
 
 def delivery(call: Call, now: float) -> Sent:

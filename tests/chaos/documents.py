@@ -10,7 +10,7 @@ import httpx
 
 from chaos.books import Attachment, Attempt, Event, Store
 
-__all__ = ["read_documents"]
+__all__ = ["places_in_documents", "read_documents"]
 
 _OWNER = {"Authorization": "Bearer owner"}
 
@@ -23,6 +23,8 @@ def read_documents(client: httpx.Client, project: str, *, at_once: int = 300) ->
     """
     events, attempts = [], []
     for fields in _documents(client, project, "events", at_once):
+        if "event" not in fields:
+            continue  # it was deleted, and its name is kept
         event, history = json.loads(fields["event"]), json.loads(fields["history"])
         key = fields["key"]
         told = (fields["source"], fields["type"], event["id"], fields["state"], fields["reason"])
@@ -35,6 +37,21 @@ def read_documents(client: httpx.Client, project: str, *, at_once: int = 300) ->
     return Store(events, attempts, attachments)
 
 
+def places_in_documents(client: httpx.Client, project: str, text: str) -> list[str]:
+    """Collections and fields that hold a text somewhere."""
+    url = f"/v1/projects/{project}/databases/(default)/documents:listCollectionIds"
+    listed = client.post(url, json={}, headers=_OWNER).raise_for_status().json()
+    return sorted(
+        {
+            f"{collection}.{name}"
+            for collection in listed.get("collectionIds", [])
+            for fields in _documents(client, project, collection, 300)
+            for name, value in fields.items()
+            if text in str(value)
+        }
+    )
+
+
 def _documents(client: httpx.Client, project: str, collection: str, at_once: int) -> Iterator[Mapping[str, Any]]:
     page = ""
     while True:
@@ -43,7 +60,7 @@ def _documents(client: httpx.Client, project: str, collection: str, at_once: int
             client.get(url, params={"pageSize": at_once, "pageToken": page}, headers=_OWNER).raise_for_status().json()
         )
         for document in answer.get("documents", []):
-            yield {name: _plain(value) for name, value in document["fields"].items()}
+            yield {name: _plain(value) for name, value in document.get("fields", {}).items()}
         page = answer.get("nextPageToken", "")
         if not page:
             return

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from chaos.books import Store, read_file
+from chaos.books import Store, places_in_file, read_file
 from chaos.world import PACKAGE, PATIENCE, World, answers
 from support.programs import Program, free_port, until
 
@@ -59,6 +59,9 @@ class Embedded(World):
             return read_file(self._state)
         except sqlite3.OperationalError:
             return None
+
+    def places(self, text: str) -> list[str]:
+        return places_in_file(self._state, text)
 
     def close(self) -> None:
         if self._running is not None:

@@ -12,7 +12,7 @@ from chaos.calls import Call
 from chaos.deliveries import delivery
 from chaos.stories import Story
 
-__all__ = ["Load"]
+__all__ = ["ONCE", "Load"]
 
 TRIES = 1000
 PAUSE = 0.15
@@ -46,6 +46,10 @@ class Load:
             else:
                 for _ in range(1 + story.repeats):
                     await self._deliver(call)
+
+    async def repeat(self, call: Call) -> None:
+        """Deliver a call once more that was heard."""
+        await self._deliver(call)
 
     async def _deliver(self, call: Call) -> None:
         for _ in range(1 if call.source == ONCE and not call.forgery else TRIES):

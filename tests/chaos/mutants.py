@@ -106,4 +106,32 @@ MUTANTS: Sequence[Mutant] = (
         '_LOSE_ATTEMPT = "DELETE FROM attempts WHERE',
         "attempt",
     ),
+    Mutant(
+        "deletes by a clock that has jumped",
+        "retention.py",
+        "return certain.known",
+        "return now",
+        "deleted too early:",
+    ),
+    Mutant(
+        "deletes what has ended once and is tried again",
+        "store/sqlite/sql.py",
+        "lane = '', reason = '', settled_at = NULL",
+        "lane = '', reason = ''",
+        "deleted before its end:",
+    ),
+    Mutant(
+        "forgets what it has deleted",
+        "store/sqlite/forgetting.py",
+        "    remember(connection, [mark_of(secret, key) for key in keys])\n    connection.executemany(sql.FORGET_ATT",
+        "    connection.executemany(sql.FORGET_ATT",
+        "taken for something new:",
+    ),
+    Mutant(
+        "leaves a row of a person who is erased",
+        "store/sqlite/sql.py",
+        'ERASE_ATTACHMENTS = "DELETE FROM attachments WHERE key = ?"',
+        'ERASE_ATTACHMENTS = "DELETE FROM attachments WHERE key = ? AND activity IS NULL"',
+        "not erased:",
+    ),
 )

@@ -79,6 +79,10 @@ class Sandbox:
         """Let the portal install the application anew; whether the bridge took it."""
         return self._post("install", {"url": f"{bridge}/install"}).get("status") == 200
 
+    def uninstall(self) -> None:
+        """Throw the application out: whatever it has for the portal waits until it is installed again."""
+        self._post("uninstall", {})
+
     def kinds(self) -> list[str]:
         """Every fault that it knows, by name."""
         guide = self._client.get("/_sandbox/").raise_for_status().json()

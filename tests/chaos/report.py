@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chaos.afterwards import GOING
 from chaos.blows import BLOWS
 from chaos.books import Activity, Sent, Store
 from chaos.stories import FORGERIES
@@ -66,6 +67,7 @@ class Report:
             "badges cleared": sum(activity.completed for activity in activities),
             "badges open": sum(not activity.completed for activity in activities),
             "dead, and done when tried again": counts["dead events that an operator tried again"],
+            **{name: counts[name] for name in GOING},
         }
         faults = {kind: struck[kind] for kind in kinds}
         happened = {"load": load, "blows": blows, "bridge": bridge, "faults of the portal": faults}

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from chaos.afterwards import Afterwards
 from chaos.audit import audit, audit_dead
 from chaos.blows import BLOWS, Blows
 from chaos.books import Store
-from chaos.load import Load
+from chaos.deliveries import KEPT
+from chaos.load import ONCE, Load
 from chaos.portal import DOUBTFUL, LATEST, RACE
 from chaos.report import Report
 from chaos.stories import Story, stories
@@ -71,10 +73,10 @@ class Storm:
         self._length = length
         self._sandbox = world.sandbox
         self._random = Random(f"storm {seed}")  # noqa: S311 - repeatable, not secret
-        self._stories = stories(seed, length.rounds + length.extra, each=EACH)
+        *self._stories, self._afterwards = stories(seed, length.rounds + length.extra + 1, each=EACH)
         self._load = Load(world.url, world.clocks.wall)
         self._blows = Blows(world, self._random, refused=lambda: self._load.sent.statuses[503])
-        self._watch = Watch(world.read)
+        self._watch = Watch(world.read, world.clocks.steady, KEPT)
         self._wrong: list[str] = []
         self._struck: Counter[str] = Counter()
         self._kinds: list[str] = []
@@ -82,7 +84,8 @@ class Storm:
 
     async def run(self) -> Report:
         """All rounds, the calm after them, and the audit."""
-        self._sandbox.fill([story.calls[0].customer for turn in self._stories for story in turn])
+        told = [*self._stories, self._afterwards]
+        self._sandbox.fill([story.calls[0].customer for turn in told for story in turn])
         self._kinds = self._sandbox.kinds()
         others = [kind for kind in self._kinds if kind not in (*DOUBTFUL, RACE)]
         self._to_strike = [RACE, *self._random.sample(others, len(others))]
@@ -96,6 +99,7 @@ class Storm:
                 turn += 1
             self._world.counts["rounds"] = turn
             await self._end_well()
+            await self._let_go()
             self._watch.look()
         await self._load.aclose()
         return self._report()
@@ -187,6 +191,25 @@ class Storm:
         for event in (await self._until_ended()).open():
             self._wrong.append(f"not ended: {event.key} is {event.state} after {event.attempts} attempts")
 
+    async def _let_go(self) -> None:
+        """What may go, goes, and nothing else; then all that was left open ends."""
+
+        async def end() -> Store:
+            self._install()
+            return await self._until_ended()
+
+        async def read() -> Store:
+            return await asyncio.to_thread(self._read)
+
+        afterwards = Afterwards(self._world, self._load, self._watch, self._random, read=read, end=end)
+        waiting = [story for story in self._afterwards if _waits(story)]
+        await afterwards.run(waiting, self._let_weeks_pass)
+        self._wrong += afterwards.wrong
+
+    async def _let_weeks_pass(self, seconds: float) -> None:
+        await self._until_quiet()
+        await self._let_pass(seconds)
+
     async def _until_ended(self) -> Store:
         """The store when nothing is open any more, or patience is."""
         for turn in range(PATIENCE):
@@ -205,7 +228,7 @@ class Storm:
         return store
 
     def _report(self) -> Report:
-        store = self._read()
+        store = self._watch.whole(self._read())
         self._sandbox.read_log()
         activities = self._sandbox.activities()
         return Report.of(
@@ -220,3 +243,9 @@ class Storm:
             looks=self._watch.looks,
             wrong=[*self._wrong, *self._watch.wrong, *audit(self._load.sent, store, activities)],
         )
+
+
+def _waits(story: Story) -> bool:
+    """Whether it is one call that is heard in the end, of somebody whom the portal knows."""
+    (call, *more) = story.calls
+    return not (more or story.later or call.forgery or call.source == ONCE) and call.customer.deal is not None

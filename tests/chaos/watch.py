@@ -1,18 +1,20 @@
-"""What may never be taken back in the store, looked at all the time."""
+"""What may never be taken back in the store, and what may go from it, looked at all the time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-from chaos.books import OPEN, Store
+from chaos.books import OPEN, Attachment, Attempt, Event, Store
 
 __all__ = ["Watch"]
 
 OFTEN = 0.25
 """Seconds between two looks."""
+SEEN_LATE = 86_400.0
+"""Seconds that may pass, as time does in a storm, between the end of an event and the look that sees it."""
 
 
 @dataclass
@@ -20,16 +22,26 @@ class Watch:
     """Looks at the store by `read`, which returns None where it cannot be read just now, and remembers what may never be
     taken back: that an event is there, how many attempts it has had, when each of them began, and that the event has
     ended.
+
+    An event may go when it has ended `kept` seconds ago by `steady`, a clock that cannot be set, or was erased.
     """
 
     read: Callable[[], Store | None]
+    steady: Callable[[], float]
+    kept: float
     looks: int = 0
     wrong: list[str] = field(default_factory=list)
     may_begin_anew: set[str] = field(default_factory=set)
     """Keys of events that have ended and that somebody tries again."""
-    _attempts: Mapping[str, int] = field(default_factory=dict)
-    _began: Mapping[tuple[str, int], float] = field(default_factory=dict)
-    _ended: Mapping[str, str] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+    """Keys of events that an operator erases."""
+    gone: dict[str, Event] = field(default_factory=dict)
+    """Events that went, by key, as they were last."""
+    _before: Store = field(default_factory=lambda: Store((), (), ()))
+    _gone_attempts: list[Attempt] = field(default_factory=list)
+    _gone_rows: dict[tuple[str, str], Attachment] = field(default_factory=dict)
+    _ended: dict[str, float] = field(default_factory=dict)
+    """When each was first seen to have ended, by the steady clock."""
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -51,23 +63,52 @@ class Watch:
         if store is None:
             return
         self.looks += 1
-        self._compare({event.key: (event.attempts, event.state) for event in store.events})
-        now = {(attempt.key, attempt.number): attempt.started_at for attempt in store.attempts}
-        for attempt, started in self._began.items():
-            if now.get(attempt) != started:
-                self.wrong.append(f"attempt {attempt[1]} of {attempt[0]} was there, and is gone or another")
-        self._began = now
+        now = self.steady()
+        there = {event.key: event for event in store.events}
+        for event in self._before.events:
+            if event.key in there:
+                self._compare(event, there[event.key])
+            else:
+                self._let_go(event, now)
+        self._compare_attempts(store)
+        rows = {(row.key, row.rule) for row in store.attachments}
+        for row in self._before.attachments:
+            if row.key in self.gone and (row.key, row.rule) not in rows:
+                self._gone_rows[row.key, row.rule] = row
+        for event in store.events:
+            if event.state in OPEN:
+                self._ended.pop(event.key, None)
+            else:
+                self._ended.setdefault(event.key, now)
+        self._before = store
 
-    def _compare(self, now: Mapping[str, tuple[int, str]]) -> None:
-        for key, before in self._attempts.items():
-            attempts, _ = now.get(key, (-1, ""))
-            if attempts < before:
-                self.wrong.append(
-                    f"{key} is gone" if attempts < 0 else f"{key} had {before} attempts and has {attempts}"
-                )
-        for key, word in self._ended.items():
-            state = now[key][1] if key in now else word
-            if state in OPEN and key not in self.may_begin_anew:
-                self.wrong.append(f"{key} had ended as {word} and is {state} again")
-        self._attempts = {key: attempts for key, (attempts, _) in now.items()}
-        self._ended = {key: state for key, (_, state) in now.items() if state not in OPEN}
+    def whole(self, store: Store) -> Store:
+        """With what went from it, as that was last."""
+        rows = {(row.key, row.rule): row for row in store.attachments}
+        return Store(
+            [*store.events, *self.gone.values()],
+            [*store.attempts, *self._gone_attempts],
+            [*store.attachments, *(row for name, row in self._gone_rows.items() if name not in rows)],
+        )
+
+    def _compare(self, before: Event, now: Event) -> None:
+        if now.attempts < before.attempts:
+            self.wrong.append(f"{now.key} had {before.attempts} attempts and has {now.attempts}")
+        if before.state not in OPEN and now.state in OPEN and now.key not in self.may_begin_anew:
+            self.wrong.append(f"{now.key} had ended as {before.state} and is {now.state} again")
+
+    def _let_go(self, event: Event, now: float) -> None:
+        if event.key not in self.erased:
+            if event.state in OPEN:
+                self.wrong.append(f"deleted before its end: {event.key}, which was {event.state}")
+            elif (age := now - self._ended[event.key]) < self.kept - SEEN_LATE:
+                self.wrong.append(f"deleted too early: {event.key}, {age / 3600:.1f} hours after its end")
+        self.gone[event.key] = event
+
+    def _compare_attempts(self, store: Store) -> None:
+        now = {(attempt.key, attempt.number): attempt.started_at for attempt in store.attempts}
+        for attempt in self._before.attempts:
+            if attempt.key in self.gone:
+                self._gone_attempts.append(attempt)
+            elif now.get((attempt.key, attempt.number)) != attempt.started_at:
+                self.wrong.append(f"attempt {attempt.number} of {attempt.key} was there, and is gone or another")

@@ -49,6 +49,7 @@ class World:
         self._env = {
             **environ(""),
             "GATE_SECRET": GATE_SECRET,
+            "RULES": str(self._rules),
             "PORTAL": self.sandbox.url,
             "CLIENT_SECRET": APPLICATION_SECRET,
             "ENCRYPTION_KEY": new_key(),
@@ -83,9 +84,20 @@ class World:
     def read(self) -> Store | None:
         """The second book; None where it cannot be read just now."""
 
+    @abstractmethod
+    def places(self, text: str) -> list[str]:
+        """Where in the store a text is, for people."""
+
     def redrive(self, keys: list[str]) -> str:
-        """Let an operator try dead events again; what the command printed."""
-        told = Program(badge_bridge("events", "redrive", *keys), self._env, self._folder)
+        """Let an operator try ended events again; what the command printed."""
+        return self._operate("events", "redrive", *keys)
+
+    def erase(self, phone: str) -> str:
+        """Let an operator erase what is kept of a person; what the command printed."""
+        return self._operate("erase", phone, "--yes")
+
+    def _operate(self, *command: str) -> str:
+        told = Program(badge_bridge(*command), self._env, self._folder)
         told.process.wait(60)
         return told.drain()
 
