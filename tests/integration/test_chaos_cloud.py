@@ -13,7 +13,7 @@ from badge_bridge.store.firestore import FirestoreStore
 from badge_bridge.store.protocol import Attachment
 from chaos.books import Attachment as AttachmentRow
 from chaos.books import Attempt, Event
-from chaos.documents import read_documents
+from chaos.documents import places_in_documents, read_documents
 from chaos.gate import Gate
 from support.stores import NOW, claimed, ended, item, project
 
@@ -77,3 +77,22 @@ async def test_documents_are_read_as_the_store_has_written_them(firestore: str, 
     assert event == Event(claim.key, known.source, known.type, known.id, "done", "", attempts=1, failures=0)
     assert book.attempts == [Attempt(claim.key, 1, book.attempts[0].started_at, "done")]
     assert book.attachments == [AttachmentRow(claim.key, "r", None, closed=False)]
+
+
+@pytest.mark.slow
+async def test_documents_say_what_has_gone_and_where_a_text_is(firestore: str, tmp_path: Path) -> None:
+    """Of an event that was deleted the document stays, which is no event any more."""
+    store = FirestoreStore(project(tmp_path))
+    await store.open()
+    try:
+        await store.accept([item("s:1", caller="+4930901820"), item("s:2", caller="+4930901821")])
+        claim = await claimed(store, "s:1")
+        assert await store.settle(claim, ended(ended_at=NOW + 1))
+        await store.forget(before=NOW + 2, limit=9)
+        with httpx.Client(base_url=f"http://{firestore}", trust_env=False) as client:
+            book = read_documents(client, project(tmp_path))
+            places = [places_in_documents(client, project(tmp_path), text) for text in ("30901820", "30901821")]
+    finally:
+        await store.close()
+    assert [event.key for event in book.events] == ["s:2"]
+    assert places == [[], ["events.event"]]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from chaos.audit import Card, audit, audit_dead, expected_on_cards
-from chaos.books import Activity, Attachment, Attempt, Event, Sent, Store
+from chaos.books import Activity, Attachment, Attempt, Event, Sent, Store, places_in_file
 from chaos.calls import FIRST_ITEM, Call, Customer
 from support.programs import ROOT
 
@@ -232,3 +235,16 @@ def test_the_auditor_uses_nothing_of_the_package() -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
     said = subprocess.run([sys.executable, "-c", look], env=environ, capture_output=True, text=True, check=True).stdout
     assert said == "[]\n"
+
+
+def test_text_is_found_wherever_it_is_in_a_file(tmp_path: Path) -> None:
+    """In any column of any table, as a part of it."""
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        connection.execute("CREATE TABLE events (key, event)")
+        connection.execute("CREATE TABLE joins (value, day)")
+        connection.execute("INSERT INTO events VALUES ('shop:1', '{\"caller\": \"+4930901820\"}')")
+        connection.execute("INSERT INTO joins VALUES ('customer +4930901820', 1), ('customer +4930901821', 1)")
+        connection.commit()
+
+    assert places_in_file(tmp_path / "state.db", "30901820") == ["events.event", "joins.value"]
+    assert places_in_file(tmp_path / "state.db", "30901829") == []
