@@ -22,7 +22,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from badge_bridge.accepting import Accepting
-from badge_bridge.connections import ConnectionLimits
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.gate import Gate
 from badge_bridge.console.links import announce
@@ -30,6 +29,7 @@ from badge_bridge.console.origin import Names
 from badge_bridge.console.pages import Pages
 from badge_bridge.console.paths import HOME
 from badge_bridge.console.stream import Streams
+from badge_bridge.door import ConnectionLimits
 from badge_bridge.meters import Meters
 from badge_bridge.metrics import Metrics
 from badge_bridge.portal.portal import Portal, lanes_of

@@ -1,8 +1,9 @@
 """What one client, or many, may cost the server: connections, bytes that are no body, time.
 
 Under `badge-bridge serve` anybody who reaches the port can connect, send nothing, send without end, or never read.
-`GuardedProtocol` is uvicorn's protocol with a bound on each of these; sizes and times are in `ConnectionLimits`. Bodies
-are bounded where they are read (`server.py`), all together by a `BodyBudget`.
+`GuardedProtocol` is uvicorn's protocol with a bound on each of these; sizes and times are in `ConnectionLimits`
+(`door.py`), and who gives way when there is no room is said by `crowd.py`. Bodies are bounded where they are read
+(`server.py`), all together by a `BodyBudget`.
 
 Under the functions framework the server is gunicorn's and not ours: there the platform's front end holds connections
 and heads to limits of its own, and nothing of this module runs.
@@ -12,115 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import resource
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from badge_bridge.crowd import network
+from badge_bridge.door import ConnectionLimits, Door
 from badge_bridge.meters import Meters
-from badge_bridge.observability.floods import FloodGate
 
-__all__ = ["ConnectionLimits", "GuardedProtocol", "guarded", "most_connections"]
-
-logger = logging.getLogger("badge_bridge.connections")
-
-CONNECTIONS = 1000
-"""Far more than the providers of one company open; what they hold together fits into a small machine's memory."""
-
-SPARE_FILES = 64
-"""Open files that are not clients: the store, connections to the portals, the log."""
-
-FEWEST_CONNECTIONS = 16
+__all__ = ["GuardedProtocol", "guarded"]
 
 SLICE = 4096
 """Bytes given to the parser at once, so that no more requests than fit in here are parsed before they are wanted."""
 
-REFUSAL_LINES_SECONDS = 60.0
-
 FAREWELL = 1.0
 """Seconds for the goodbye of a client that was refused (only TLS has one)."""
-
-
-def most_connections() -> int:
-    """`CONNECTIONS`, or what the limit of open files of this process leaves for clients."""
-    files = _file_limit()
-    return CONNECTIONS if files is None else min(CONNECTIONS, max(files - SPARE_FILES, FEWEST_CONNECTIONS))
-
-
-def _file_limit() -> int | None:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else soft
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """The bounds of one server."""
-
-    connections: int = field(default_factory=most_connections)
-    """Open at the same time; one more is answered with 503 and closed."""
-
-    head_bytes: int = 32 * 1024
-    """Of request line and headers; more is answered with 431. What nginx passes by default (4 buffers of 8 KiB); the
-    heads of all known providers have less than 4 KiB. The headers after a chunked body have the same limit."""
-
-    head_seconds: float = 10.0
-    """For a head to be complete, from connecting or from the first byte of a further request. A provider sends it in
-    one packet, and the most patient one gives up the whole request after 15 s (Twilio)."""
-
-    answer_seconds: float = 30.0
-    """For a client to read what it was sent."""
-
-
-class _RationedLog(logging.LoggerAdapter[logging.Logger]):
-    """The server library's own log. Its warnings are about what clients send, so that anybody could fill a disk."""
-
-    def __init__(self, inner: logging.Logger, clock: Callable[[], float]) -> None:
-        super().__init__(inner)
-        self._gate = FloodGate(seconds=REFUSAL_LINES_SECONDS, clock=clock)
-
-    @property
-    def level(self) -> int:
-        return self.logger.level
-
-    def warning(self, msg: object, *args: Any, **options: Any) -> None:
-        for over in self._gate.over():
-            super().warning("%s (%d more within %g s)", over.kind, over.lines, over.seconds)
-        if self._gate.passes(msg):
-            super().warning(msg, *args, **options)
-
-
-class _Door:
-    """What the connections of a server share: their limits, and the count and log lines of what was refused."""
-
-    def __init__(self, limits: ConnectionLimits, clock: Callable[[], float], meters: Meters) -> None:
-        self.limits = limits
-        self._meters = meters
-        self.log = _RationedLog(logging.getLogger("uvicorn.error"), clock)
-        self._gate = FloodGate(limit=1, seconds=REFUSAL_LINES_SECONDS, kinds=1, clock=clock)
-
-    def tell_refused(self) -> None:
-        self._meters.turned_away.add()
-        left_out = sum(over.lines for over in self._gate.over())
-        if not self._gate.passes("refused"):
-            return
-        files = _file_limit()
-        few = files is not None and self.limits.connections < CONNECTIONS and files - SPARE_FILES < CONNECTIONS
-        logger.error(
-            "refused a connection with 503: all %d are in use%s; senders that retry will come back, others will not."
-            " If this goes on, somebody floods this port: limit connections per address in a reverse proxy or firewall"
-            " in front%s",
-            self.limits.connections,
-            f" ({left_out} more were refused since the last such line)" if left_out else "",
-            f"; or raise the limit of open files, now {files} (ulimit -n, LimitNOFILE= in systemd)" if few else "",
-        )
 
 
 class _QueueFlow(FlowControl):
@@ -143,9 +57,11 @@ class GuardedProtocol(HttpToolsProtocol):
     requests uvicorn's own keep-alive time counts, and while a body is awaited or an answer is made, the application's.
     """
 
-    def __init__(self, *args: Any, door: _Door, **options: Any) -> None:
+    def __init__(self, *args: Any, door: Door, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.logger = door.log  # type: ignore[assignment]  # an adapter does all that the library asks of a logger
+        self.network = ""
+        """Where the client is, as far as clients are told apart."""
+        self.moved_on = False
         self._door = door
         self._limits = door.limits
         self._deadline: asyncio.TimerHandle | None = None
@@ -165,10 +81,15 @@ class GuardedProtocol(HttpToolsProtocol):
     # The transport's calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= self._limits.connections:
-            self._refuse(transport)
-            return
+        if self._door.is_full():
+            leaving = self._door.make_room()
+            if leaving is None:
+                self._refuse(transport)
+                return
+            cast("GuardedProtocol", leaving).give_way()
         super().connection_made(transport)
+        self.network = network(self._peer)
+        self._door.crowd.enter(self)
         self.flow = _QueueFlow(transport, self.pipeline)
         self._arm_deadline()
 
@@ -177,6 +98,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._disarm_unread()
         self._unset_keepalive_if_required()
         self._held = b""
+        self._door.crowd.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -205,6 +127,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._check_head()
         self._in_head, self._in_body, self._moved = False, True, True
         self._body_bytes = 0
         if self._deadline is not None:
@@ -217,7 +140,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_body, self._moved = False, True
+        self._in_body, self._moved, self.moved_on = False, True, True
         super().on_message_complete()
 
     # The server's calls
@@ -226,15 +149,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._leaving and not self.pipeline and not self.transport.is_closing():
             self.transport.close()
         super().on_response_complete()
+        self._door.crowd.is_free(self)
         if self.transport.is_closing():
             self._see_off()
         elif self._held and not self.pipeline:
             held, self._held = self._held, b""
             self.data_received(held)
-
-    def send_400_response(self, msg: str) -> None:
-        super().send_400_response(msg)
-        self._see_off()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -244,9 +164,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Let requests that were read to their end be answered; one that was not is given up at once."""
         self._held = b""
         if self._in_body and self.pipeline:
-            # The incomplete one is the last; those before it are answered, then the connection ends.
-            self.pipeline.popleft()
-            self._leaving = True
+            self._drop_incomplete()
         elif self._in_body and self._is_answering():
             self.transport.abort()
         else:
@@ -261,8 +179,8 @@ class GuardedProtocol(HttpToolsProtocol):
             part = data[start : start + self._slice()]
             start += len(part)
             self._moved = False
-            super().data_received(part)
-            if self.transport.is_closing():
+            self._parse(part)
+            if self._leaving or self.transport.is_closing():
                 return
             in_message = self._in_head or self._in_body
             self._unparsed = self._unparsed + len(part) if in_message and not self._moved else 0
@@ -272,6 +190,34 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.pipeline:
                 self._hold(data[start:])
                 return
+
+    def _parse(self, part: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(part)
+        except httptools.HttpParserUpgrade:
+            pass  # none is offered, so the request is one as any other
+        except httptools.HttpParserError as error:
+            self._refuse_malformed(error)
+
+    def _check_head(self) -> None:
+        """What the parser lets pass, and others may read differently (RFC 9112, sections 3.2 and 6.1).
+
+        Raises:
+            httptools.HttpParserError: such a head.
+        """
+        names = [name for name, _ in self.headers]
+        version = self.parser.get_http_version()
+        hosts = names.count(b"host")
+        if version == "1.1":
+            if hosts != 1:
+                raise httptools.HttpParserError(f"{hosts} headers Host")
+        elif version != "1.0":
+            raise httptools.HttpParserError("neither HTTP/1.1 nor HTTP/1.0")
+        elif hosts > 1 or b"transfer-encoding" in names:
+            raise httptools.HttpParserError("more than one Host, or Transfer-Encoding, in HTTP/1.0")
+        if b"#" in self.url:
+            raise httptools.HttpParserError("a fragment in the address")
 
     def _slice(self) -> int:
         """How many bytes are safe to parse at once."""
@@ -290,23 +236,77 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # Refusing
 
+    @property
+    def _peer(self) -> str:
+        return self.client[0] if self.client else ""
+
     def _refuse(self, transport: asyncio.Transport) -> None:
         self._refused = True
         self.transport = transport
         transport.write(_NO_CONNECTION)
         transport.close()
         self._unread = self.loop.call_later(FAREWELL, transport.abort)
-        self._door.tell_refused()
 
     def _refuse_head(self) -> None:
+        self._door.tell_refused("head_too_long", "refused headers of %s with 431: they are too long", self._peer)
         if self._in_body:  # headers behind a chunked body, for whose end the application waits
             self.transport.abort()
-        elif self._is_answering():  # an answer of ours would come before the one that is due
+        else:
+            self._answer_and_leave(_HEAD_TOO_LONG)
+
+    def _refuse_malformed(self, error: httptools.HttpParserError) -> None:
+        why = error.__context__ or error  # the parser's own error says no more than that we had one
+        self._door.tell_refused("not_http", "refused what %s sent with 400: %s", self._peer, why)
+        if self._in_body and self.pipeline:
+            self._drop_incomplete()
+        elif self._in_body:
+            self._say_goodbye(_NOT_HTTP)
+        else:
+            self._answer_and_leave(_NOT_HTTP)
+
+    def _refuse_slow_head(self) -> None:
+        if not self._in_body:
+            seconds = self._limits.head_seconds
+            self._door.tell_refused("head_too_slow", "gave up on %s: no request within %g s", self._peer, seconds)
+        self.transport.abort()
+
+    def _answer_and_leave(self, answer: bytes) -> None:
+        if self._is_answering():  # an answer of ours would come before the one that is due
             self._leaving = True
         else:
-            self.transport.write(_HEAD_TOO_LONG)
-            self.transport.close()
-            self._see_off()
+            self._say_goodbye(answer)
+
+    def _say_goodbye(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.transport.close()
+        self._see_off()
+
+    def _drop_incomplete(self) -> None:
+        """Forget the last request, which is incomplete; those before it are answered, then the connection ends."""
+        self.pipeline.popleft()
+        self._leaving = True
+
+    # Giving way
+
+    def is_awaited(self) -> bool:
+        """Whether nothing is left to do for a request of this client that is complete."""
+        if self._unread is not None or not self._is_answering():
+            return True
+        return self._in_body and not self.pipeline
+
+    def give_way(self) -> None:
+        """End the connection for another one; called while it `is_awaited`."""
+        self._refused = True
+        self._disarm_deadline()
+        if self._unread is not None:
+            self.transport.abort()
+            return
+        # On a connection that rests between two requests, an answer would be taken for that to the next one.
+        rests = getattr(self.cycle, "response_complete", False) and not self._in_head
+        if not rests:
+            self.transport.write(_NO_CONNECTION)
+        self.transport.close()
+        self._unread = self.loop.call_later(FAREWELL, self.transport.abort)
 
     # Time
 
@@ -320,7 +320,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _arm_deadline(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self._limits.head_seconds, self.transport.abort)
+            self._deadline = self.loop.call_later(self._limits.head_seconds, self._refuse_slow_head)
 
     def _disarm_deadline(self) -> None:
         if self._deadline is not None:
@@ -347,9 +347,9 @@ def guarded(
 ) -> Callable[..., GuardedProtocol]:
     """What `uvicorn.Config` takes as `http`: makes the protocol of each connection of one server.
 
-    `clock` only rations log lines; deadlines are the event loop's. `meters` count what finds no room.
+    `clock` only rations log lines; deadlines are the event loop's. `meters` count what is refused here.
     """
-    return partial(protocol, door=_Door(limits, clock, meters or Meters()))
+    return partial(protocol, door=Door(limits, clock, meters or Meters()))
 
 
 def _last_answer(status: HTTPStatus, error: str, *headers: str) -> bytes:
@@ -368,3 +368,4 @@ _NO_CONNECTION = _last_answer(
     HTTPStatus.SERVICE_UNAVAILABLE, "too many connections, please send again", "retry-after: 5"
 )
 _HEAD_TOO_LONG = _last_answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too long")
+_NOT_HTTP = _last_answer(HTTPStatus.BAD_REQUEST, "this is no request that can be read in one way only")

@@ -108,6 +108,9 @@ good and those of before stay in use."""
 REFUSALS = ("unauthenticated", "malformed", "body_too_large", "store_unavailable")
 """Why a source may refuse deliveries, as far as somebody is woken by it or looks for it; there are more."""
 
+AT_THE_DOOR = ("not_http", "head_too_long", "head_too_slow")
+"""Why what was sent may come to no source."""
+
 
 LATEST = 20
 """Answers of a portal that are remembered."""
@@ -157,11 +160,12 @@ class Meters:
         )
         self.refused = Counter(
             "deliveries_refused",
-            "Deliveries that were not accepted, by why. A source that is not configured is told as an empty one.",
+            "Deliveries that were not accepted, by why. A source not configured, or not reached, is an empty one.",
             ("source", "reason"),
         )
         self.turned_away = Counter(
-            "connections_refused", "Connections for deliveries that found no room and were answered with 503."
+            "connections_refused",
+            "Connections for deliveries that were ended for new ones or found no room.",
         )
         self.accepting = Histogram(
             "accept_seconds", "From having a delivery to having its events stored.", ("source",), FAST
@@ -235,6 +239,8 @@ class Meters:
         """Show from the start what these names may come to."""
         self.taken.expect()
         self.turned_away.expect()
+        for reason in AT_THE_DOOR:
+            self.refused.expect("", reason)
         for result in RELOADS:
             self.reloads.expect(result)
         for source in sources:

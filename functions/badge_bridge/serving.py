@@ -15,7 +15,8 @@ from typing import Any, Self, cast
 
 import uvicorn
 
-from badge_bridge.connections import ConnectionLimits, GuardedProtocol, guarded
+from badge_bridge.connections import GuardedProtocol, guarded
+from badge_bridge.door import ConnectionLimits
 from badge_bridge.errors import SettingsError
 from badge_bridge.meters import Meters
 

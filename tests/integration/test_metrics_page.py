@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from badge_bridge.connections import FEWEST_CONNECTIONS, SPARE_FILES
+from badge_bridge.door import FEWEST_CONNECTIONS, SPARE_FILES
 from support.deliveries import Sent, pbx
 from support.programs import sandbox, send, serve, until
 
@@ -95,14 +95,14 @@ def test_backlog_is_told_when_the_portal_is_away(tmp_path: Path) -> None:
         assert [one["lane"] for one in ready["paused"]] == ["main"]
 
 
-def test_connection_without_room_is_counted_when_all_are_in_use(tmp_path: Path) -> None:
-    """Who is turned away at the door has no source; a flood shows all the same, and the metrics have a door of their own."""
+def test_connection_that_gives_way_is_counted_when_all_are_in_use(tmp_path: Path) -> None:
+    """What ends at the door has no source; a flood shows all the same, and the metrics have a door of their own."""
     few = ["sh", "-c", f'ulimit -n {SPARE_FILES + FEWEST_CONNECTIONS}; exec "$@"', "sh"]
     with serve(tmp_path, "http://127.0.0.1:9/rest/1/secretsecret/", wrap=few) as (running, url), ExitStack() as stack:
         admin = running.find(r"operators find \S+ and \S+ at (http://[^;]+);")[1]
         host, port = url.removeprefix("http://").split(":")
-        for _ in range(FEWEST_CONNECTIONS):
-            stack.enter_context(socket.create_connection((host, int(port)), 10))
-        with socket.create_connection((host, int(port)), 10) as late:
-            assert late.recv(100).startswith(b"HTTP/1.1 503 ")
+        first, *_ = [
+            stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(FEWEST_CONNECTIONS + 1)
+        ]
+        assert first.recv(100).startswith(b"HTTP/1.1 503 ")
         assert metrics_at(admin)[1]("connections_refused_total") == 1

@@ -27,7 +27,7 @@ import pytest
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.sandbox.tls import throwaway_tls
-from support.attacker import Trap, connected, head, raw, trap
+from support.attacker import Trap, connected, flood, head, raw, trap
 from support.deliveries import PBX_TOKEN, RULES, Sent, environ, pbx, twilio
 from support.parrot import parrot
 from support.programs import Program, badge_bridge, program, sandbox, send, serve
@@ -54,19 +54,20 @@ def stored(folder: Path) -> int:
 
 # A slow client
 
+SLOW = [
+    b"",
+    b"POST /hooks/pbx HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+    b"POST /hooks/pbx HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+]
+
 
 def test_good_delivery_is_answered_while_slow_clients_hold_their_connections(tmp_path: Path) -> None:
     """300 clients that send a head, a body, or nothing at all, and go on no further: others are answered meanwhile."""
-    parts = (
-        b"",
-        b"POST /hooks/pbx HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-        b"POST /hooks/pbx HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
-    )
     with sandbox() as (_, webhook), serve(tmp_path, webhook) as (_, url):
-        slow = [connected(url) for _ in range(100) for _ in parts]
+        slow = [connected(url) for _ in range(100) for _ in SLOW]
         try:
             for number, client in enumerate(slow):
-                client.sendall(parts[number % len(parts)])
+                client.sendall(SLOW[number % len(SLOW)])
             for number in range(20):
                 assert send(url, twilio(f"call {number}")).status_code == 200
             ended, _, _ = select.select(slow, [], [], 0)
@@ -74,6 +75,19 @@ def test_good_delivery_is_answered_while_slow_clients_hold_their_connections(tmp
         finally:
             for client in slow:
                 client.close()
+
+
+def test_good_deliveries_are_answered_when_one_address_opens_all_connections(tmp_path: Path) -> None:
+    """1,200 unfinished requests, and each that is ended is opened anew: whoever sends a whole one, from elsewhere or
+    from the same address as behind a proxy, is answered by 2xx.
+    """
+    with sandbox() as (_, webhook), serve(tmp_path, webhook) as (log, url), flood(url, SLOW * 400) as attack:
+        log.find("ended the connection that had waited longest")
+        for number in range(40):
+            attack.renew()
+            address = "127.0.0.1" if number % 2 else "127.0.0.2"
+            assert send(url, twilio(f"call {number}"), address=address).status_code == 200
+        assert attack.renewed > 200
 
 
 # Server-side request forgery
@@ -278,7 +292,7 @@ def test_answer_has_no_header_that_a_sender_has_made_up(tmp_path: Path) -> None:
     requests = [
         b"GET /hooks/zad?zd_echo=" + escaped + b" HTTP/1.1\r\nHost: x\r\n",
         b"POST /hooks/ring HTTP/1.1\r\nHost: x\r\nValidation-Token: " + escaped + b"\r\nContent-Length: 0\r\n",
-        b"POST /hooks/ring HTTP/1.1\r\nValidation-Token: \xe2\x80\xa8\xff\tSet-Cookie: a=b\r\nContent-Length: 0\r\n",
+        b"POST /hooks/ring HTTP/1.1\r\nHost: x\r\nValidation-Token: \xe2\x80\xa8\xff\tSet-Cookie: a=b\r\nContent-Length: 0\r\n",
         b"POST /hooks/ring HTTP/1.1\r\nHost: x\r\nValidation-Token: an-honest-one\r\nContent-Length: 0\r\n",
         b"GET /install?state=" + escaped + b" HTTP/1.1\r\nHost: x\r\n",
         b"DELETE /hooks/zad?" + escaped + b" HTTP/1.1\r\nHost: x\r\n",
@@ -341,7 +355,12 @@ def test_sender_writes_no_line_of_his_own_into_the_log(tmp_path: Path, log_forma
                 forged.encode(),
             ):
                 assert 400 <= send(url, pbx(body)).status_code < 500
-            raw(url, b"GET /" + re.sub(rb"[\s\0]", b"+", forged.encode()) + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+            raw(
+                url,
+                b"GET /"
+                + re.sub(rb"[\s\0]", b"+", forged.encode())
+                + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            )
             raw(url, b"GET /%0a%1b[2JFORGED HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             raw(
                 url,

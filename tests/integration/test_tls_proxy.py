@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from support.deliveries import Sent, shop, twilio
-from support.programs import serve
+from support.programs import serve, until
 from support.readme_files import readme_file
 from support.tls_proxies import HOST, PROXIES, TlsProxy, running_proxy
 
@@ -37,6 +37,7 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[tuple[str, dict[str, str], bytes]] = []
         self.url = ""
+        self.connections = 0
 
 
 @contextmanager
@@ -44,6 +45,10 @@ def listening() -> Iterator[Listener]:
     listener = Listener()
 
     class Handler(BaseHTTPRequestHandler):
+        def setup(self) -> None:
+            listener.connections += 1
+            super().setup()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -139,6 +144,39 @@ def test_body_that_no_source_takes_is_ended_by_the_proxy(proxy: Before) -> None:
         assert through.send("POST", "/hooks/reception", b"x" * LARGEST) == 200
         assert through.send("POST", "/hooks/reception", b"x" * (LARGEST + 1)) in {413, 502}
         assert max(len(body) for _, _, body in listener.heard) == LARGEST
+
+
+def test_slow_body_costs_the_bridge_no_connection(tmp_path: Path, optional_program: Callable[[str], str]) -> None:
+    """Nginx holds it until it is whole."""
+    head = f"POST /hooks/reception HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n"
+    nginx = optional_program("nginx")
+    with listening() as listener, running_proxy("nginx", nginx, tmp_path, listener.url) as through:
+        with through.connected() as slow:
+            slow.sendall(head.encode() + b"x" * 99_999)
+            assert through.send("POST", "/hooks/reception", b"whole") == 200
+            assert listener.connections == 1
+            slow.sendall(b"x")
+            assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert [len(body) for _, _, body in listener.heard] == [5, 100_000]
+
+
+def test_address_has_so_many_requests_under_way_and_no_more(
+    tmp_path: Path, optional_program: Callable[[str], str]
+) -> None:
+    """Nginx answers further ones with 503, as the bridge would; when one is over there is room again."""
+    head = f"POST /hooks/reception HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\n".encode()
+    with (
+        listening() as listener,
+        running_proxy("nginx", optional_program("nginx"), tmp_path, listener.url) as through,
+        ExitStack() as stack,
+    ):
+        held = [stack.enter_context(through.connected()) for _ in range(100)]
+        for client in held:
+            client.sendall(head)
+        until(lambda: through.send("GET", "/hooks/reception") == 503, what="100 requests under way")
+        held[0].sendall(b"{}")
+        assert held[0].recv(100).startswith(b"HTTP/1.1 200 ")
+        until(lambda: through.send("GET", "/hooks/reception") == 200, what="one of them over")
 
 
 def test_log_of_the_proxy_has_no_queries(proxy: Before) -> None:

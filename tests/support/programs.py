@@ -193,7 +193,7 @@ def health(url: str) -> int:
         return 0
 
 
-def send(url: str, sent: Sent) -> httpx.Response:
-    return httpx.request(
-        sent.method, url + sent.path, content=sent.body, headers=sent.headers, trust_env=False, timeout=10
-    )
+def send(url: str, sent: Sent, *, address: str | None = None) -> httpx.Response:
+    """`address` is one of this machine's, from which it is sent."""
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), trust_env=False, timeout=10) as client:
+        return client.request(sent.method, url + sent.path, content=sent.body, headers=sent.headers)

@@ -26,12 +26,17 @@ class TlsProxy:
     trusted: ssl.SSLContext
     folder: Path
 
-    def say(self, request: bytes) -> tuple[int, bytes]:
-        """The status and the whole answer to a request, byte for byte as it is; the proxy ends the connection."""
+    @contextmanager
+    def connected(self) -> Iterator[ssl.SSLSocket]:
         with (
             socket.create_connection(("127.0.0.1", self.port), timeout=20) as plain,
             self.trusted.wrap_socket(plain, server_hostname=HOST) as connection,
         ):
+            yield connection
+
+    def say(self, request: bytes) -> tuple[int, bytes]:
+        """The status and the whole answer to a request, byte for byte as it is; the proxy ends the connection."""
+        with self.connected() as connection:
             connection.sendall(request)
             answer = b""
             while chunk := connection.recv(65_536):

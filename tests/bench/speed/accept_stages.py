@@ -30,7 +30,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from badge_bridge.bridge import Bridge, open_bridge
-from badge_bridge.connections import ConnectionLimits, guarded
+from badge_bridge.connections import guarded
+from badge_bridge.door import ConnectionLimits
 from badge_bridge.portal.oauth import new_key
 from badge_bridge.rulesfile import parse
 from badge_bridge.server import create_app
