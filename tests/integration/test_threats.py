@@ -407,7 +407,12 @@ PATHS: dict[str, int] = {
     "/hooks/-": 404,
     "/hooks/con": 404,
     "*": 404,
-    "/hooks/%70bx": 401,
+    "/hooks/%70bx": 404,
+    "/%68ooks/pbx": 404,
+    "/hooks/pbx%2e": 404,
+    "/hooks/pbx#x": 400,
+    "/hooks/pbx?a=%70#x": 400,
+    "/hooks/pbx?a=%70": 401,
     "http://evil.example/hooks/pbx": 401,
 }
 """Other spellings of other paths, and what is answered; the last two are the source, whose token is missing."""
