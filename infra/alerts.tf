@@ -233,7 +233,8 @@ resource "google_monitoring_alert_policy" "refused" {
 
       1. The dashboard shows which source. The log says what is wrong with each: `jsonPayload.kind="delivery" jsonPayload.result="refused"`.
       2. One source, all of its deliveries: compare its secret with the provider's, and `public_url` in the rules file with the address that is entered there. Add the right one: `gcloud secrets versions add NAME --data-file=-`; instances that run go on with the one that they have, so change a comment in the rules file and apply, and they follow within a minute.
-      3. One source, some of its deliveries, or names that you do not have: somebody guesses. Nothing of it is stored; Cloud Armor in front of `receive` can keep an address out.
+      3. "The signature is right, but" old or in the future: no forgery. The provider's clock is wrong, or somebody has recorded the delivery and sends it again.
+      4. One source, some of its deliveries, or names that you do not have: somebody guesses. Nothing of it is stored; Cloud Armor in front of `receive` can keep an address out.
     EOT
   }
 }

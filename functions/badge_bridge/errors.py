@@ -11,6 +11,7 @@
     │   ├── BodyTooLarge              413
     │   ├── UnsupportedMediaType      415
     │   ├── Unauthenticated           401, never explained to the sender
+    │   │   └── OutsideWindow             401, signed rightly, but not now
     │   ├── Malformed                 400, the body cannot be parsed
     │   └── Impossible                422, parsed, but a field makes no sense
     ├── StoreUnavailable              503 to a provider; nothing was stored
@@ -68,6 +69,7 @@ __all__ = [
     "NotFound",
     "OutcomeUnknown",
     "OutcomeUnknownAndPaused",
+    "OutsideWindow",
     "PortalError",
     "PortalPaused",
     "PortalUnreachable",
@@ -196,6 +198,15 @@ class Unauthenticated(DeliveryRefused):
     """The signature or token is missing or wrong. The reason is for our log only; the sender gets an empty body."""
 
     status = 401
+
+
+class OutsideWindow(Unauthenticated):
+    """The signature or token is right, and of another time than now: a clock is wrong, here or there, or somebody has
+    recorded a delivery and sends it again. Told apart for our log and metrics; the answer is the same.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(f"{told}. Either a clock is wrong, here or there, or it was recorded and sent again")
 
 
 class Malformed(DeliveryRefused):

@@ -22,7 +22,7 @@ from itertools import accumulate
 
 from badge_bridge.errors import NotFound
 
-__all__ = ["Answer", "Counter", "Histogram", "Labels", "Meters", "Refusal", "Series", "kind"]
+__all__ = ["AT_THE_DOOR", "Answer", "Counter", "Histogram", "Labels", "Meters", "Refusal", "Series", "kind"]
 
 Labels = tuple[str, ...]
 
@@ -105,7 +105,7 @@ RELOADS = ("reloaded", "unchanged", "refused")
 good and those of before stay in use."""
 
 
-REFUSALS = ("unauthenticated", "malformed", "body_too_large", "store_unavailable")
+REFUSALS = ("unauthenticated", "outside_window", "malformed", "body_too_large", "store_unavailable")
 """Why a source may refuse deliveries, as far as somebody is woken by it or looks for it; there are more."""
 
 AT_THE_DOOR = ("not_http", "head_too_long", "head_too_slow")

@@ -160,6 +160,7 @@ async def test_figures_of_the_process_are_told_when_it_does_the_work() -> None:
     meters.received.add("pbx", "duplicate")
     meters.refuse("shop", Unauthenticated(f"the token is {EVIL}"))
     meters.refuse("", Unauthenticated("there is no such source"))
+    meters.refused.add("", "not_http")
     error = OutcomeUnknown(f"portal main: {EVIL}", portal="main", method="crm.item.list", code="timeout")
     meters.answered("main", ["crm.item.list"], seconds=30.0, error=error)
     meters.answered("main", ["crm.item.list"] * 2, seconds=0.25, error=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from badge_bridge.door import FEWEST_CONNECTIONS, SPARE_FILES
-from support.deliveries import Sent, pbx
+from support.deliveries import Sent, pbx, shop
 from support.programs import sandbox, send, serve, until
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,8 @@ def test_every_fate_of_a_delivery_is_counted_when_it_was_sent(tmp_path: Path) ->
         assert send(url, forged).status_code == 401
         assert send(url, Sent(f"/hooks/{EVIL}", forged.body, pbx(told(4)).headers)).status_code == 404
         assert send(url, pbx(b"{")).status_code == 400
+        stale = send(url, shop("msg_1", {"status": "paid"}, at=time.time() - 4000))
+        assert (stale.status_code, stale.content) == (401, b"")  # as a forgery is, as far as its sender knows
         until(lambda: metrics_at(admin)[1]("attempts_total", result="done") == 3, what="3 events that are done")
 
         text, value = metrics_at(admin)
@@ -58,7 +61,10 @@ def test_every_fate_of_a_delivery_is_counted_when_it_was_sent(tmp_path: Path) ->
         refused = {reason: value("deliveries_refused_total", source="pbx", reason=reason) for reason in REASONS}
         assert refused == {"unauthenticated": 1, "malformed": 1}
         assert value("deliveries_refused_total", source="", reason="unknown_source") == 1
-        assert value("deliveries_refused_total") == 3
+        assert value("deliveries_refused_total", source="shop", reason="outside_window") == 1
+        assert value("deliveries_refused_total", source="shop") == 1
+        assert value("deliveries_refused_total") == 4
+        running.find(r"the signature is right, but 400\d s old; 300 s are allowed. Either a clock is wrong")
         assert value("accept_seconds_count", source="pbx") == value("store_write_seconds_count") == 4
         assert value("events_taken_total") == value("attempts_total") == value("event_done_seconds_count") == 3
         assert value("outcomes_total", rule="missed call", result="ensured", portal="main") == 3

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 
-from badge_bridge.errors import Unauthenticated
+from badge_bridge.errors import OutsideWindow, Unauthenticated
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery
 from badge_bridge.sources.signatures import (
@@ -215,8 +215,25 @@ def test_window_is_300_seconds_both_ways(age: int, accepted: bool) -> None:
     if accepted:
         assert ZOOM.verify(request, [b"key"]) == "hmac-sha256 over body and time"
     else:
-        with pytest.raises(Unauthenticated, match="300 s are allowed"):
+        with pytest.raises(OutsideWindow, match="300 s are allowed"):
             ZOOM.verify(request, [b"key"])
+
+
+def test_forgery_is_no_question_of_time_when_it_is_old() -> None:
+    """Only what is signed rightly is told apart: else anybody could have it look as if a clock were wrong."""
+    time = str(int(NOW - 3600))
+    request = delivery(b"hello", ("x-zm-request-timestamp", time), ("x-zm-signature", "v0=" + "0" * 64))
+    with pytest.raises(Unauthenticated, match="does not match") as refused:
+        ZOOM.verify(request, [b"key"])
+    assert not isinstance(refused.value, OutsideWindow)
+
+
+def test_wrong_time_is_the_reason_when_another_scheme_does_not_match() -> None:
+    """Of several refusals, the one that says most: the sender has the secret."""
+    request = delivery(b"hello", *zoom(str(int(NOW - 3600))))
+    for candidates in (([b"other"], [b"key"]), ([b"key"], [b"other"])):
+        with pytest.raises(OutsideWindow, match="3600 s old"):
+            verify_any(request, [(ZOOM, keys) for keys in candidates])
 
 
 @pytest.mark.parametrize("time", ["", "-1", "+1763778600", "1763778600.0", "1e9", "١٧٦٣٧٧٨٦٠٠", "9" * 400, "nan"])

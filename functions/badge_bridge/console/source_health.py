@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from badge_bridge.console.rendering import iso, span
-from badge_bridge.meters import Meters, Refusal
+from badge_bridge.meters import AT_THE_DOOR, Meters, Refusal
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.wanted import Wanted
@@ -29,7 +29,8 @@ def strangers(meters: Meters | None) -> dict[str, Any] | None:
     """What was sent to sources that are not configured; None where nothing was."""
     if meters is None or "" not in meters.refusals:
         return None
-    return {"refused": _refused(meters, ""), "refusal": _refusal(meters.refusals[""])}
+    refused = {kind: count for kind, count in _refused(meters, "").items() if kind not in AT_THE_DOOR}
+    return {"refused": refused, "refusal": _refusal(meters.refusals[""])}
 
 
 async def _source(name: str, rules: RulesFile, store: Store, meters: Meters | None, now: float) -> dict[str, Any]:

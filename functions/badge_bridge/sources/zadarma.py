@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 from pydantic import ConfigDict
 
-from badge_bridge.errors import Impossible, Malformed, Unauthenticated
+from badge_bridge.errors import Impossible, Malformed, OutsideWindow, Unauthenticated
 from badge_bridge.events import Direction, Event
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery, Part, Reading, Reply, SampleCall, Source, SourceOptions
@@ -281,7 +281,7 @@ def _check_age(fields: Mapping[str, Any], now: float) -> None:
         raise Unauthenticated("call_start is a time that no calendar has")
     age = datetime.fromtimestamp(now, UTC) - began
     if not -_LATEST <= age <= _OLDEST:
-        raise Unauthenticated(f"the signature is right, but the call began at {fields['call_start']}")
+        raise OutsideWindow(f"the signature is right, but the call began at {fields['call_start']}")
 
 
 def _digest(fields: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from badge_bridge.errors import Unauthenticated
+from badge_bridge.errors import OutsideWindow, Unauthenticated
 from badge_bridge.sources import bodies
 from badge_bridge.sources.base import Delivery
 
@@ -111,4 +111,4 @@ class SignedTime:
         age = now - moment
         if abs(age) > self.tolerance:
             which = f"{age:.0f} s old" if age > 0 else f"{-age:.0f} s in the future"
-            raise Unauthenticated(f"the signature is right, but {which}; {self.tolerance:g} s are allowed")
+            raise OutsideWindow(f"the signature is right, but {which}; {self.tolerance:g} s are allowed")

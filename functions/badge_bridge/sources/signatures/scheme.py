@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Protocol
 
-from badge_bridge.errors import Unauthenticated
+from badge_bridge.errors import OutsideWindow, Unauthenticated
 from badge_bridge.sources.base import Delivery, Part
 
 __all__ = ["Scheme", "any_equal", "enumerated", "verify_any"]
@@ -30,7 +30,7 @@ def verify_any(delivery: Delivery, candidates: Sequence[tuple[Scheme, Sequence[b
     """Check a delivery against several schemes with their keys, one of which must be satisfied.
 
     Raises:
-        Unauthenticated: none is; the reason is that of the first.
+        Unauthenticated: none is; the reason is that of the first, or of one that is right but for its time.
     """
     refusal: Unauthenticated | None = None
     verified = ""
@@ -38,7 +38,8 @@ def verify_any(delivery: Delivery, candidates: Sequence[tuple[Scheme, Sequence[b
         try:
             verified = verified or scheme.verify(delivery, keys)
         except Unauthenticated as error:
-            refusal = refusal or error
+            if refusal is None or isinstance(error, OutsideWindow):
+                refusal = error
     if verified:
         return verified
     raise refusal or Unauthenticated("no key is configured for this kind of signature")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from badge_bridge.errors import Malformed, Unauthenticated
+from badge_bridge.errors import Malformed, OutsideWindow, Unauthenticated
 from badge_bridge.sources.base import Delivery, Part
 from badge_bridge.sources.signatures.places import WINDOW
 from badge_bridge.sources.signatures.scheme import any_equal, enumerated
@@ -103,9 +103,9 @@ def _check_times(claims: Mapping[str, Any], now: float, most: float) -> None:
             raise Unauthenticated(f"the claim {name} of the token is missing or no time")
     age = now - times["iat"]
     if not abs(age) <= most:
-        raise Unauthenticated(f"the token is genuine, but issued {age:.0f} s ago; {most:g} s are allowed")
+        raise OutsideWindow(f"the token is genuine, but issued {age:.0f} s ago; {most:g} s are allowed")
     if now - most > times.get("exp", now) or now + most < times.get("nbf", now):
-        raise Unauthenticated("the token is genuine, but its exp is over or its nbf has not come")
+        raise OutsideWindow("the token is genuine, but its exp is over or its nbf has not come")
 
 
 def _base64url(data: bytes) -> bytes:
