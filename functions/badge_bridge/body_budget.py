@@ -12,7 +12,8 @@ from badge_bridge.errors import DeliveryRefused
 
 __all__ = ["BodyBudget", "BodyShare", "NoRoomForBody"]
 
-TOTAL = 64 * 1024 * 1024
+TOTAL = 16 * 1024 * 1024
+"""Whoever has no secret can have this much read, and what a process has once taken it keeps for the next flood."""
 FREE = 64 * 1024
 """Bytes of each body that are not counted. The largest telephony webhook known is some tens of kilobytes."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from contextlib import ExitStack
 
 import pytest
 
@@ -62,3 +63,15 @@ def test_small_body_is_read_when_large_ones_take_all_the_room() -> None:
                 share.take(10)
                 with pytest.raises(NoRoomForBody):
                     share.take(1)
+
+
+def test_strangers_fill_16_mebibytes_when_they_send_as_much_as_they_can() -> None:
+    """And their first 64 KiB each, which the number of connections bounds: 17 bodies of a mebibyte, and no 18th."""
+    budget = BodyBudget()
+    with ExitStack() as stack:
+        for _ in range(17):
+            stack.enter_context(budget.reading()).take(1024 * 1024)
+        assert budget.used <= 16 * 1024 * 1024
+        with pytest.raises(NoRoomForBody):
+            budget.reading(1024 * 1024)
+        budget.reading(64 * 1024)
