@@ -129,9 +129,9 @@ def show(
 
     Where the rules file cannot be read, the rest is shown all the same.
     """
-    from badge_bridge.console.previews import preview
-    from badge_bridge.console.telling import came_of, next_step
     from badge_bridge.life import life
+    from badge_bridge.previews import preview
+    from badge_bridge.telling import came_of, next_step
     from badge_bridge.terminal_event import print_event
 
     settings, now = read_settings(rules, state), time.time()

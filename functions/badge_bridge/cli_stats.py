@@ -13,6 +13,7 @@ import typer
 
 from badge_bridge.cli_options import JsonOption, StateOption, opened_store, read_settings, run
 from badge_bridge.errors import SettingsError
+from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
 from badge_bridge.typed_times import in_words, read_time
 
@@ -72,8 +73,6 @@ async def _count(settings: Settings, since: float, until: float) -> _Counts:
 
 
 def _as_json(counts: _Counts, since: float, until: float) -> dict[str, Any]:
-    from badge_bridge.life import iso
-
     sources: dict[tuple[str, str], dict[str, int]] = {}
     for (source, kind, state), count in sorted(counts.census.events.items()):
         sources.setdefault((source, kind), {})[state] = count
@@ -114,7 +113,7 @@ def _now(counts: _Counts, now: float) -> Iterator[str]:
     if backlog.oldest is None:
         yield "none wait"
     else:
-        yield f"{waiting:,} waiting, the oldest for {_length(now - backlog.oldest)}, since {in_words(backlog.oldest)}"
+        yield f"{waiting:,} waiting, the oldest for {span(now - backlog.oldest)}, since {in_words(backlog.oldest)}"
     for lane, count in sorted(backlog.waiting.items()):
         if lane:
             portal = lane.partition("/")[0]
@@ -122,14 +121,3 @@ def _now(counts: _Counts, now: float) -> Iterator[str]:
     yield f"{backlog.working:,} being worked on"
     again = ": badge-bridge events list --in dead shows them, events redrive tries them again"
     yield f"{backlog.dead:,} dead{again if backlog.dead else ''}"
-
-
-def _length(seconds: float) -> str:
-    """In the two largest units: `2 h 5 min`."""
-    parts = []
-    left = max(int(seconds), 0)
-    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        if left >= unit:
-            parts.append(f"{left // unit} {name}")
-            left %= unit
-    return " ".join(parts[:2]) or "0 s"

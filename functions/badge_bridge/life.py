@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
 from badge_bridge.errors import SettingsError
+from badge_bridge.moments import iso
 from badge_bridge.on_cards import OnCard, as_json
 from badge_bridge.store.protocol import Attempt, State, StoredEvent
 from badge_bridge.store.wanted import Place
 
-__all__ = ["iso", "life", "read_place", "read_state", "summary", "write_place"]
+__all__ = ["life", "read_place", "read_state", "summary", "write_place"]
 
 
 def read_state(text: str | None) -> State | None:
@@ -91,8 +91,3 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "asked": [exchange.model_dump() for exchange in attempt.asked],
         "rules_hash": attempt.rules_hash,
     }
-
-
-def iso(unix: float) -> str:
-    """A moment in UTC, to the millisecond."""
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

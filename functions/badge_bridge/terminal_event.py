@@ -40,7 +40,7 @@ def print_event(
 ) -> None:
     """One event with all that is known of it: what `came` of it, and at the end what to do `after`, each in sentences.
     `judged` is what the rules of now say to it, or why that is not told; `cards` tell where its badges are, `looks` how
-    these look, by code (`console.previews`).
+    these look, by code (`previews`).
     """
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(stored.key, style="bold"), state_shown(stored), Text(f"(times in {zone_name()})"))

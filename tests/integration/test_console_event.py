@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from badge_bridge.console.rendering import iso
 from badge_bridge.events import call_join
+from badge_bridge.moments import iso
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Attachment

@@ -25,6 +25,7 @@ LEAVES = {
     "http",
     "meters",
     "misplaced",
+    "moments",
     "plural",
     "portal_address",
     "secret_references",
@@ -42,6 +43,7 @@ ALLOWED = {
     "observability": {*LEAVES, "settings"},
     "sandbox": {*LEAVES, "serving"},
     "dispatch": {*LEAVES, "gcp", "observability", "store"},
+    "previews": LEAVES,
     "retry": LEAVES,
     "settling": {*LEAVES, "retry", "store"},
     "settings": LEAVES,
@@ -66,6 +68,7 @@ ALLOWED = {
     "terminal_text": LEAVES,
     "following": {*LEAVES, "store"},
     "terminal": {*LEAVES, "on_cards", "store", "terminal_text"},
+    "telling": {*LEAVES, "portal", "rulesfile", "store"},
     "terminal_event": {
         *LEAVES,
         "explain",

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.console.previews import preview
 from badge_bridge.customers import card_of
 from badge_bridge.explain import EventExplained
 from badge_bridge.on_cards import OnCard
+from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Badge, parse
 from badge_bridge.rulesfile.explaining import explain_rules
 from badge_bridge.sources import OPTIONS

@@ -9,11 +9,11 @@ from typing import Any
 from starlette.requests import Request
 
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.previews import preview
 from badge_bridge.console.recent_uses import DAYS
 from badge_bridge.console.registry import Look, as_json
-from badge_bridge.console.rendering import iso
 from badge_bridge.console.sessions import Session
+from badge_bridge.moments import iso
+from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Badge, RulesFile
 from badge_bridge.rulesfile.usage import usage
 

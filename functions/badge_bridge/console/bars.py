@@ -40,7 +40,7 @@ class Bar:
 
 
 def bars(minutes: Sequence[Mapping[str, Any]]) -> tuple[Bar, ...]:
-    """The bars of stretches that each have a `start` (as `rendering.iso` writes it) and `events` by state."""
+    """The bars of stretches that each have a `start` (as `moments.iso` writes it) and `events` by state."""
     most = ceiling(minutes)
     step = WIDTH / max(len(minutes), 1)
     return tuple(_bar(number * step, step - _GAP, one, most) for number, one in enumerate(minutes))

@@ -10,19 +10,19 @@ from starlette.requests import Request
 
 from badge_bridge.console.answers import NotThere
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.previews import preview
-from badge_bridge.console.rendering import iso
 from badge_bridge.console.sessions import Session
-from badge_bridge.console.telling import came_of, ended, next_step
 from badge_bridge.events import event_key
 from badge_bridge.explain import EventExplained, Explanation, explain_stored
 from badge_bridge.explain_json import as_json
 from badge_bridge.life import life
+from badge_bridge.moments import iso
 from badge_bridge.on_cards import on_cards
 from badge_bridge.portal.reasons import parse
+from badge_bridge.previews import preview
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.legs import judged_identity
 from badge_bridge.store.protocol import Attempt, Pause, State, StoredEvent
+from badge_bridge.telling import came_of, ended, next_step
 
 __all__ = ["ENDED", "LISTED", "WEIGHED", "event", "listed"]
 

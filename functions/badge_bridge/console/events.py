@@ -12,16 +12,16 @@ from starlette.requests import Request
 from badge_bridge import life
 from badge_bridge.console.answers import Senseless, Shown
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.rendering import iso
 from badge_bridge.console.searching import NAMES, possible_numbers, read_search
 from badge_bridge.console.sessions import Session
-from badge_bridge.console.telling import came_of
 from badge_bridge.errors import SettingsError
 from badge_bridge.events import CALL_TYPES
 from badge_bridge.life import summary, write_place
+from badge_bridge.moments import iso
 from badge_bridge.outcomes import Result
 from badge_bridge.rulesfile import Badge, RulesFile
 from badge_bridge.store.protocol import Attachment, State, Store, StoredEvent
+from badge_bridge.telling import came_of
 
 __all__ = ["MOST", "events", "read_place"]
 

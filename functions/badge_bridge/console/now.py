@@ -15,9 +15,9 @@ from badge_bridge.console.answers import NotThere, refused
 from badge_bridge.console.bars import ORDER
 from badge_bridge.console.desk import Desk, NotReloaded
 from badge_bridge.console.portal_health import portal_health
-from badge_bridge.console.rendering import iso, span
 from badge_bridge.console.sessions import Session
 from badge_bridge.console.source_health import source_health, strangers
+from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
 from badge_bridge.store.backlog import Backlog, Counted
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from badge_bridge.console.rendering import iso
 from badge_bridge.meters import Answer, Meters
+from badge_bridge.moments import iso
 from badge_bridge.portal.portal import Portal, lanes_of
 from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import RulesFile

@@ -22,10 +22,11 @@ from badge_bridge.console.desk import Desk
 from badge_bridge.console.events import read_place
 from badge_bridge.console.forms import read_form
 from badge_bridge.console.paths import HOME
-from badge_bridge.console.rendering import event_href, iso
+from badge_bridge.console.rendering import event_href
 from badge_bridge.console.searching import NAMES, Search, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.life import write_place
+from badge_bridge.moments import iso
 from badge_bridge.plural import counted
 from badge_bridge.redriving import redrive as redrive_one
 from badge_bridge.rulesfile import RulesFile

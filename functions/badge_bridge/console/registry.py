@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from badge_bridge.console.rendering import iso
 from badge_bridge.errors import PortalError
+from badge_bridge.moments import iso
 from badge_bridge.portal.badges import Difference
 from badge_bridge.portal.portal import Portal
 from badge_bridge.portal.sync import Plan, list_badges

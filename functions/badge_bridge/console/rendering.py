@@ -19,13 +19,13 @@ from badge_bridge.console.assets import asset
 from badge_bridge.console.bars import bars, ceiling
 from badge_bridge.console.paths import HOME
 from badge_bridge.console.sessions import CSRF_FIELD, Session
+from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
 
 __all__ = [
     "csrf",
     "event_href",
     "in_input",
-    "iso",
     "linked",
     "marked",
     "moment",
@@ -33,7 +33,6 @@ __all__ = [
     "pretty",
     "query",
     "render",
-    "span",
     "written",
 ]
 
@@ -43,17 +42,10 @@ _LONGEST, _MOST = 100, 64 * 1024
 _KEY = re.compile(r"(?<![\w:.-])[A-Za-z][A-Za-z0-9_-]{0,62}:[0-9a-f]{32}(?![0-9A-Za-z])")
 """As `events.event_key` makes them."""
 
-_SECOND, _MINUTE, _HOUR, _DAY = 1.0, 60.0, 3600.0, 86_400.0
-
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """The text of a page. A name that is not there is an error, not an empty place."""
     return _environment().get_template(template).render(values)
-
-
-def iso(unix: float) -> str:
-    """A moment as the JSON has it: `2026-11-27T21:04:05.123Z`."""
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def moment(written: str | None) -> Markup:
@@ -64,19 +56,6 @@ def moment(written: str | None) -> Markup:
     return Markup('<time datetime="{}" title="{} UTC">{}<span class="zone"> UTC</span></time>').format(
         written, shown, shown
     )
-
-
-def span(seconds: float) -> str:
-    """A length of time in words, as exact as a person needs it: `340 ms`, `12 s`, `3 min`, `5 h`, `2 days`."""
-    if seconds < _SECOND:
-        return f"{max(seconds, 0.0) * 1000:.0f} ms"
-    if seconds < _MINUTE:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    if seconds < 2 * _DAY:
-        return f"{seconds / _HOUR:.0f} h"
-    return f"{seconds / _DAY:.0f} days"
 
 
 def moment_of(unix: float) -> Markup:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from badge_bridge.console.rendering import iso, span
 from badge_bridge.meters import AT_THE_DOOR, Meters, Refusal
+from badge_bridge.moments import iso, span
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.wanted import Wanted

@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from badge_bridge.console.event import listed
-from badge_bridge.console.previews import preview
 from badge_bridge.errors import Finding, RulesError
 from badge_bridge.explain import Explanation
 from badge_bridge.explain_json import as_json
+from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Draft, RulesFile
 from badge_bridge.rulesfile.examining import Examined, examine
 from badge_bridge.sources import OPTIONS, Source, build_all

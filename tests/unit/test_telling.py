@@ -1,4 +1,4 @@
-"""What the console says in words of an event."""
+"""What is told in words of an event."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.console.telling import came_of, ended, next_step
 from badge_bridge.events import Event, Leg
 from badge_bridge.outcomes import Outcome
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, StoredEvent
+from badge_bridge.telling import came_of, ended, next_step
 from support.operators import read_rules
 
 NOW = 1_795_345_200.0

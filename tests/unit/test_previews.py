@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.console.previews import preview
 from badge_bridge.portal.badges import Badge
+from badge_bridge.previews import preview
 
 
 @pytest.mark.parametrize(

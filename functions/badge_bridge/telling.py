@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
-from badge_bridge.console.rendering import span
+from badge_bridge.moments import span
 from badge_bridge.outcomes import Outcome
 from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import Badge
