@@ -322,7 +322,11 @@ def _out_of_time(portal: str, *, was_sent: bool) -> BridgeError:
 
 
 def _why_ignored(event: Event, judgements: Sequence[Judgement], clearing: Sequence[Rule]) -> str:
-    """Why nothing is done, for an event that no rule matches, and for which none has anything to clear."""
+    """Why nothing is done, for an event that no rule matches, and for which none has anything to clear. Where one
+    matches, its outcome says it.
+    """
+    if any(judgement.result == "matched" for judgement in judgements):
+        return ""
     if not judgements and not clearing:
         return f"no rule is for {event.type} from {event.source}"
     untrue = [judgement.rule.name for judgement in judgements if judgement.result == "not matched"]

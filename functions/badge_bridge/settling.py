@@ -92,5 +92,5 @@ def _word(progress: Progress, ended_at: float) -> Settlement:
             return Settlement(state="dead", ended_at=ended_at, reason=outcome.reason)
     if any(outcome.result in _REACHED for outcome in outcomes):
         return Settlement(state="done", ended_at=ended_at)
-    ignored = next((outcome.reason for outcome in outcomes if outcome.result == "ignored"), "")
+    ignored = "; ".join(dict.fromkeys(outcome.reason for outcome in outcomes if outcome.result == "ignored"))
     return Settlement(state="ignored", ended_at=ended_at, reason=progress.ignored_because or ignored)

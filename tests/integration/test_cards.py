@@ -238,6 +238,18 @@ def test_a_stranger_is_ignored_or_gets_a_lead_as_the_rule_says() -> None:
     played(making, rules=rules(attach="{on_missing: lead}"))
 
 
+def test_a_stranger_is_told_of_when_another_rule_does_not_match() -> None:
+    """That nobody was found is why nothing was done; a condition that is not true beside it is not."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(STRANGER)
+        await company.ended()
+        assert "nobody found by phone" in (await company.event(missed)).reason
+        assert "condition" not in (await company.event(missed)).reason
+
+    played(story, rules=rules(more="  - {name: never, on: call.missed, when: 'false', badge: missedCall}\n"))
+
+
 @pytest.mark.parametrize("lost", ["timeout-after-commit", "drop-after-commit"])
 def test_an_activity_whose_answer_was_lost_is_found_and_not_added_again(lost: str) -> None:
     """It is adopted at the next try; the outcome says that an earlier attempt had added it."""

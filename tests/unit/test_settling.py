@@ -64,3 +64,10 @@ def test_failure_of_an_earlier_attempt_is_not_forgotten() -> None:
 def test_event_is_done_when_only_an_earlier_attempt_reached_anything() -> None:
     """What was reached before counts."""
     assert settle(progress([], [], earlier=(ENSURED,)), ended_at=NOW, rules_hash="").state == "done"
+
+
+def test_ignored_event_says_why_of_each_rule_that_did_nothing() -> None:
+    """Once where they say the same."""
+    nobody = Outcome(rule="a", result="ignored", badge="bb_a", reason="nobody found by phone")
+    told = Progress(progress([], []).claim, NOW, "", [nobody, IGNORED, nobody], Asked(), [])
+    assert settle(told, ended_at=NOW, rules_hash="").reason == "nobody found by phone; could not be evaluated"
