@@ -157,19 +157,19 @@ def show(
     else:
         # What it waits for is told by what comes next, and by its attempts.
         came = "" if seen.stored.state == "waiting" else came
-        said = [after.replace("`", ""), _command(seen.stored)]
+        said = [after.replace("`", ""), _command(seen.stored, after)]
         print_event(seen.stored, seen.cards, judged, came=came, after=said, looks=looks, every_rule=every_rule)
 
 
-def _command(stored: StoredEvent) -> str:
-    """What to type next; empty where nothing helps, or where it was named already."""
+def _command(stored: StoredEvent, after: str) -> str:
+    """What to type to do what is told as `after`; empty where nothing helps, or where it was named already."""
     from badge_bridge.events import event_key
     from badge_bridge.sources.legs import judged_identity
 
     if stored.event.leg is not None:
         judged = event_key(stored.event.source, judged_identity(stored.event.leg.call))
         return f"badge-bridge events show {judged}"
-    return f"badge-bridge events redrive {stored.key}" if stored.state in ("dead", "ignored") else ""
+    return f"badge-bridge events redrive {stored.key}" if "redrive" in after else ""
 
 
 commands.command("tail")(tail)

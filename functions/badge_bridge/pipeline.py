@@ -30,12 +30,12 @@ from badge_bridge.calls import Calls
 from badge_bridge.cards import Cards
 from badge_bridge.doubts import Doubts, loop_time
 from badge_bridge.errors import BridgeError, CallRefused, LeaseLost, OutcomeUnknown, StoreUnavailable
-from badge_bridge.events import Event
+from badge_bridge.ignoring import why_ignored
 from badge_bridge.meters import Meters
 from badge_bridge.observability.event_line import log_event, log_left_out
 from badge_bridge.outcomes import Role
 from badge_bridge.portal import Portal, refusal_in
-from badge_bridge.rulesfile import Judgement, Rule, RulesFile
+from badge_bridge.rulesfile import Rule, RulesFile
 from badge_bridge.settling import Progress, settle
 from badge_bridge.sources.base import Delivery, Reply, Source
 from badge_bridge.store.protocol import Claim, Settlement, Store
@@ -221,7 +221,7 @@ class Pipeline:
             progress.decisions.append(self._decide(error, progress, "judging it"))
             return
         clearing = judges.rules.clearing(event)
-        progress.ignored_because = _why_ignored(event, judgements, clearing)
+        progress.ignored_because = why_ignored(event, judgements, clearing)
         deeds: list[tuple[Rule, Role]] = [
             (judgement.rule, "act") for judgement in judgements if judgement.result == "matched"
         ]
@@ -319,25 +319,6 @@ def _out_of_time(portal: str, *, was_sent: bool) -> BridgeError:
         message = f"portal {portal}: no answer within the time of an attempt"
         return OutcomeUnknown(message, portal=portal, method="")
     return retry.NotSent(f"portal {portal}: it did not come to this event's turn within the time of an attempt")
-
-
-def _why_ignored(event: Event, judgements: Sequence[Judgement], clearing: Sequence[Rule]) -> str:
-    """Why nothing is done, for an event that no rule matches, and for which none has anything to clear. Where one
-    matches, its outcome says it.
-    """
-    if any(judgement.result == "matched" for judgement in judgements):
-        return ""
-    if not judgements and not clearing:
-        return f"no rule is for {event.type} from {event.source}"
-    untrue = [judgement.rule.name for judgement in judgements if judgement.result == "not matched"]
-    said = [f"could not be evaluated: {one.rule.name} ({one.problem})" for one in judgements if one.problem]
-    if untrue:
-        said.append(f"the condition is not true: {', '.join(untrue)}")
-    if clearing:
-        said.append(
-            f"no open badge of an earlier event that it would clear: {', '.join(rule.name for rule in clearing)}"
-        )
-    return "; ".join(said)
 
 
 def _tell_settled(progress: Progress, settlement: Settlement) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
+from badge_bridge.customers import customer_of
+from badge_bridge.ignoring import why
 from badge_bridge.moments import span
 from badge_bridge.outcomes import Outcome
 from badge_bridge.portal.reasons import parse
@@ -50,14 +52,50 @@ def next_step(stored: StoredEvent, pause: Pause | None, *, now: float) -> str:
         case "dead":
             return "It is not tried again by itself. Mend what the reason says, then redrive it."
         case "ignored":
-            return (
-                "Nothing is left to do. If a rule should have acted, see which part of its condition failed; "
-                "change the rules file, then redrive the event."
-            )
+            return _of_ignored(stored)
         case "joined":
             return "What came of the whole call is told by the event that its legs were joined to."
         case _:
             return ""
+
+
+def _of_ignored(stored: StoredEvent) -> str:
+    """By why it was ignored: what one of them mends is of no use for another."""
+    match why(stored.reason):
+        case "no rule":
+            return (
+                f"If a rule should be for it, write {stored.event.type} under `on` of one, and nothing else than "
+                f"{stored.event.source} under its `source`; then redrive the event."
+            )
+        case "not evaluated":
+            return "Mend the condition as the reason says, in the rules file; then redrive the event."
+        case "not true":
+            return (
+                "If a rule should have acted, see which part of its condition failed; "
+                "change the rules file, then redrive the event."
+            )
+        case "nothing to clear":
+            return (
+                "Nothing is left to do, unless a badge of the customer is on a card still: "
+                "then see by what the rule's `clear.same` joins the two."
+            )
+        case None:
+            return _of_no_card(stored)
+
+
+def _of_no_card(stored: StoredEvent) -> str:
+    """The rules matched, and the CRM has no card of the kinds that they name."""
+    customer = customer_of(stored.event)
+    if known := customer.phone or customer.email:
+        return (
+            f"The CRM has no card for it. Enter {known} there at a contact, a company, a lead or a deal, or open a "
+            "deal or a lead where the reason asks for an open one; then redrive the event."
+        )
+    return (
+        "The CRM has no card for it, and there is no telephone number and no e-mail address to find one by, "
+        "as when a caller withholds his number. If the event names a card, see that it is there; then redrive "
+        "the event."
+    )
 
 
 def ended(attempt: Attempt) -> str:

@@ -21,7 +21,15 @@ ROW = Attachment("pbx:1", "missed call", "main", "bb_missedCall", 2, 41, NOW, ""
 
 def stored(state: str, **fields: Any) -> StoredEvent:
     leg = Leg(call="7") if fields.pop("is_leg", False) else None
-    event = Event(id="1", source="pbx", provider="", type="call.missed", time=datetime.fromtimestamp(NOW, UTC), leg=leg)
+    event = Event(
+        id="1",
+        source="pbx",
+        provider="",
+        type="call.missed",
+        time=datetime.fromtimestamp(NOW, UTC),
+        leg=leg,
+        caller=fields.pop("caller", ""),
+    )
     given = {"reason": "", "attempts": 1, "failures": 0, "due": NOW, "lane": "", "settled_at": None, "rules_hash": ""}
     return StoredEvent(
         **{"key": "pbx:1", "event": event, "verified": "", "received_at": NOW, "state": state, **given, **fields}
@@ -97,7 +105,6 @@ def test_pause_tells_until_when_and_what_to_do_when_an_event_waits_for_it() -> N
     ("event", "part"),
     [
         (stored("dead"), "redrive it"),
-        (stored("ignored"), "which part of its condition failed"),
         (stored("joined"), "the event that its legs were joined to"),
         (stored("working"), "in a moment"),
         (stored("waiting", due=NOW + 12), "by itself in 12 s"),
@@ -112,6 +119,25 @@ def test_next_step_is_told_when_something_is_left_to_do(event: StoredEvent, part
     said = next_step(event, None, now=NOW)
     assert part in said
     assert bool(said) == bool(part)
+
+
+@pytest.mark.parametrize(
+    ("reason", "caller", "part"),
+    [
+        ("no rule is for call.missed from pbx", "+4930901820", "write call.missed under `on` of one"),
+        ("could not be evaluated: r (no field); the condition is not true: s", "+4930901820", "Mend the condition"),
+        ("the condition is not true: r", "+4930901820", "which part of its condition failed"),
+        ("no open badge of an earlier event that it would clear: r", "+4930901820", "Nothing is left to do, unless"),
+        ("no open deal: nobody found by phone", "+4930901820", "Enter +4930901820 there at a contact"),
+        ("there is neither a number nor an e-mail address to look for", "", "withholds his number"),
+    ],
+)
+def test_next_step_of_an_ignored_event_mends_what_it_was_ignored_for(reason: str, caller: str, part: str) -> None:
+    """A customer who is not in the CRM is no fault of a condition; and only what a redrive helps asks for one."""
+    event = stored("ignored", reason=reason, caller=caller)
+    said = next_step(event, None, now=NOW)
+    assert part in said
+    assert ("redrive the event" in said) == ("earlier event" not in reason)
 
 
 @pytest.mark.parametrize(
