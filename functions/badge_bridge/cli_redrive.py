@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +32,7 @@ from badge_bridge.errors import SettingsError
 from badge_bridge.plural import counted
 
 if TYPE_CHECKING:
+    from badge_bridge.redriving import Refusal
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import State
     from badge_bridge.store.wanted import Wanted
@@ -40,9 +41,6 @@ __all__ = ["redrive"]
 
 _ENDED: tuple[State, ...] = ("dead", "ignored", "done")
 """What is tried again where no state is named. Not the legs of calls: it is the event of the whole call that counts."""
-
-_SIDE_BY_SIDE = 50
-"""Events that are written together."""
 
 _SHOWN = 10
 """Refusals that are listed; the others are counted."""
@@ -98,7 +96,7 @@ def redrive(
     if keys:
         said = run(_named(settings, keys, then=which == Which.THEN))
         for key, refusal in said.items():
-            print(f"{key}: {refusal or f'will be tried again, with the rules of {which}'}")
+            print(f"{key}: {refusal.text if refusal else f'will be tried again, with the rules of {which}'}")
         if any(said.values()):
             sys.exit(1)
         return
@@ -122,13 +120,13 @@ def _ended_ones(looked_for: Wanted) -> Sequence[Wanted]:
     return [looked_for] if looked_for.state else [replace(looked_for, state=state) for state in _ENDED]
 
 
-async def _named(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, str]:
-    """What was said of each key; nothing of those that are tried again."""
-    from badge_bridge.redriving import redrive as again
+async def _named(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, Refusal | None]:
+    """Why each was left alone; None for those that are tried again."""
+    from badge_bridge.redriving import redrive_each
 
     async with opened_store(settings) as store:
         whole = [await whole_key(store, typed) for typed in keys]
-        return {key: await again(store, key, now=time.time(), then=then) for key in whole}
+        return await redrive_each(store, whole, clock=time.time, then=then, by="command")
 
 
 async def _found(settings: Settings, queries: Sequence[Wanted]) -> Mapping[str, State]:
@@ -158,24 +156,19 @@ def _ask(found: Mapping[str, State], which: Which) -> None:
     sys.exit(1)
 
 
-async def _all(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, str]:
+async def _all(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, Refusal | None]:
     """As `_named`, of whole keys."""
-    from badge_bridge.redriving import redrive as again
+    from badge_bridge.redriving import redrive_each
     from badge_bridge.terminal_progress import progress
 
-    said: dict[str, str] = {}
     async with opened_store(settings) as store:
         with progress("trying again", len(keys)) as bar:
-            for start in range(0, len(keys), _SIDE_BY_SIDE):
-                some = keys[start : start + _SIDE_BY_SIDE]
-                came = await asyncio.gather(*(again(store, key, now=time.time(), then=then) for key in some))
-                said.update(zip(some, came, strict=True))
-                bar.at(len(said), len(keys))
-    return said
+            told = partial(bar.at, total=len(keys))
+            return await redrive_each(store, keys, clock=time.time, then=then, by="command", told=told)
 
 
-def _tell(said: Mapping[str, str], which: Which) -> None:
-    refused = {key: why for key, why in said.items() if why}
+def _tell(said: Mapping[str, Refusal | None], which: Which) -> None:
+    refused = {key: refusal.text for key, refusal in said.items() if refusal}
     for key, why in [*refused.items()][:_SHOWN]:
         print(f"{key}: {why}")
     if len(refused) > _SHOWN:

@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 from badge_bridge.errors import SettingsError
 from badge_bridge.moments import iso
 from badge_bridge.on_cards import OnCard, as_json
-from badge_bridge.store.protocol import Attempt, State, StoredEvent
+from badge_bridge.store.protocol import Attempt, Redrive, State, StoredEvent
 from badge_bridge.store.wanted import Place
 
 __all__ = ["life", "read_place", "read_state", "summary", "write_place"]
@@ -90,4 +90,9 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "reason": attempt.reason,
         "asked": [exchange.model_dump() for exchange in attempt.asked],
         "rules_hash": attempt.rules_hash,
+        "redriven": _redriven(attempt.redriven),
     }
+
+
+def _redriven(redrive: Redrive | None) -> dict[str, Any] | None:
+    return None if redrive is None else {"at": iso(redrive.at), "by": redrive.by, "rules": redrive.rules}

@@ -10,9 +10,9 @@ from badge_bridge.moments import span
 from badge_bridge.outcomes import Outcome
 from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import Badge
-from badge_bridge.store.protocol import Attachment, Attempt, Pause, StoredEvent
+from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
-__all__ = ["came_of", "ended", "latest", "next_step"]
+__all__ = ["came_of", "ended", "latest", "next_step", "redriven"]
 
 _LATE = 60.0
 """Seconds after which what is due was forgotten by those who should work on it."""
@@ -111,6 +111,13 @@ def ended(attempt: Attempt) -> str:
             return _sentence(attempt.reason or "it is tried again")
         case result:
             return _sentence(f"{result}: {attempt.reason}" if attempt.reason else result)
+
+
+def redriven(redrive: Redrive) -> str:
+    """How an event was redriven, in half a sentence."""
+    way = {"console": "from the console", "command": "by a command"}.get(redrive.by, "")
+    which = f"with the rules of then ({redrive.rules})" if redrive.rules else "with the rules of now"
+    return f"{way}, {which}" if way else which
 
 
 def _waiting(stored: StoredEvent, now: float) -> str:

@@ -13,6 +13,7 @@ from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Exchange
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Attempt, StoredEvent
+from badge_bridge.telling import redriven
 from badge_bridge.terminal import card_line, clock, outcome_line, state_shown, zone_name
 from badge_bridge.terminal_explain import print_rules
 from badge_bridge.terminal_text import json_shown, plain
@@ -91,6 +92,9 @@ def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt) -> N
         if outcome.attempt == attempt.number:
             console.print(plain(f"  rule      {outcome_line(outcome)}"))
     console.print(plain(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
+    if attempt.redriven is not None:
+        at = clock(attempt.redriven.at)
+        console.print(Text("redriven ", style="bold"), plain(f"{at} {redriven(attempt.redriven)}"))
 
 
 def _facts(stored: StoredEvent) -> list[tuple[str, str]]:

@@ -185,9 +185,9 @@ class Twins(RuleBasedStateMachine):
         answers = self.both(lambda store: store.give_back(one if store is self.memory else other))
         assert answers[0] == answers[1]
 
-    @rule(key=KEYS, rules=st.sampled_from(["", "then"]))
-    def redrive(self, key: str, rules: str) -> None:
-        self.same(lambda store: store.redrive(key, now=self.now, rules=rules))
+    @rule(key=KEYS, rules=st.sampled_from(["", "then"]), by=st.sampled_from(["", "console"]))
+    def redrive(self, key: str, rules: str, by: str) -> None:
+        self.same(lambda store: store.redrive(key, now=self.now, rules=rules, by=by))
 
     @rule(lane=LANES, wait=MOMENTS)
     def pause(self, lane: str, wait: float) -> None:

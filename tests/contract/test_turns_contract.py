@@ -10,6 +10,7 @@ import pytest
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.protocol import (
     Attempt,
+    Redrive,
     Store,
 )
 from support.stores import NOW, claimed, ended, item, wait_for_lane
@@ -293,6 +294,18 @@ async def test_redriven_event_keeps_to_its_rules_until_it_is_redriven_again(stor
     stored = await store.get("s:1")
     assert stored is not None
     assert stored.redriven_with == ""
+
+
+async def test_redrive_is_told_with_the_attempt_that_it_followed(store: Store) -> None:
+    """When, by which way and with which rules; the attempts after it know nothing of it."""
+    await store.accept([item()])
+    await store.settle(await claimed(store), ended("dead"))
+    await store.redrive("s:1", now=NOW + 2, rules="then", by="console")
+    await store.redrive("s:1", now=NOW + 3, by="command")
+    await claimed(store, now=NOW + 4)
+    stored = await store.get("s:1")
+    assert stored is not None
+    assert [one.redriven for one in stored.history] == [Redrive(NOW + 2, "console", "then"), None]
 
 
 async def test_redrive_leaves_the_rules_when_event_has_not_ended(store: Store) -> None:

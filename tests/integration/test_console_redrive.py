@@ -56,9 +56,10 @@ async def test_event_is_tried_again_when_its_button_is_pressed() -> None:
         await ended(console, "pbx:1")
         form = fields_of((await browser.get("/console/events/pbx:1")).text, DO)
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/console/events/pbx:1?redriven=1&left=0")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/events/pbx:1?redriven=1")
         page = await browser.get(answer.headers["location"], headers=BROWSER)
         assert "1 event will be tried again" in text_of(page.text)
+        assert "Redriven 2026-11-22 11:01:00 UTC from the console, with the rules of now." in text_of(page.text)
         assert await states(console) == {"pbx:1": "waiting"}
 
 
@@ -72,10 +73,12 @@ async def test_ticked_events_are_tried_again_and_others_left() -> None:
         assert re.findall(r'name="key" value="([^"]+)"', page.text) == ["pbx:3", "pbx:2", "pbx:1", "pbx:0"]
         form = {**fields_of(page.text, DO), "key": ["pbx:0", "pbx:2", "pbx:9", "pbx:none"]}
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert answer.headers["location"] == "/console/events?phone=%2B4930901820&source=pbx&redriven=2&left=2"
+        assert (
+            answer.headers["location"] == "/console/events?phone=%2B4930901820&source=pbx&redriven=2&left=gone.1_open.1"
+        )
         after = await browser.get(answer.headers["location"], headers=BROWSER)
         assert "2 events will be tried again" in text_of(after.text)
-        assert "2 were left alone" in text_of(after.text)
+        assert "2 were left alone: 1 not in the store any more; 1 not ended yet." in text_of(after.text)
         assert await states(console) == {
             "pbx:0": "waiting", "pbx:1": "ignored", "pbx:2": "waiting", "pbx:3": "dead", "pbx:9": "waiting",
         }  # fmt: skip
@@ -159,10 +162,10 @@ async def test_rules_of_then_judge_when_they_are_chosen() -> None:
         await ended(console, "pbx:1")
         form = {CSRF_FIELD: token, "key": "pbx:1", "with": "then", "back": ""}
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert answer.headers["location"] == "/console/events?redriven=0&left=1"
+        assert answer.headers["location"] == "/console/events?redriven=0&left=unkept.1"
         assert await console.store.write_note(note_of("f00d"), "rules: []", version=0)
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert answer.headers["location"] == "/console/events?redriven=1&left=0"
+        assert answer.headers["location"] == "/console/events?redriven=1"
         stored = await console.store.get("pbx:1")
         assert stored is not None
         assert stored.redriven_with == "f00d"
@@ -177,10 +180,11 @@ async def test_rules_of_then_judge_when_they_are_chosen() -> None:
         ({"all": "1", "until": "2026-11-27", "state": "lost"}, "there is no state"),
         ({"all": "1", "until": "2026-11-27", "before": "x"}, "before must be"),
         ({"all": "1", "until": "2026-11-27", "so_far": "-1"}, "so_far must be"),
+        ({"all": "1", "until": "2026-11-27", "left": "pages.3"}, "left must be"),
         ({"key": [str(number) for number in range(redriving.MOST_PICKED + 1)]}, "at most 1,000"),
         ({"x": [str(number) for number in range(2001)]}, "at most 2,000 fields"),
     ],
-    ids=["nothing", "no end", "no time", "no state", "no place", "no number", "too many", "far too many"],
+    ids=["nothing", "no end", "no time", "no state", "no place", "no number", "no reason", "too many", "far too many"],
 )
 async def test_form_is_refused_when_it_makes_no_sense(form: dict[str, Any], said: str) -> None:
     """400 with what is wrong, and nothing is done."""
@@ -219,7 +223,7 @@ async def test_form_leads_nowhere_else_when_it_says_where_to_go_back_to() -> Non
         await ended(console, "pbx:1")
         form = {CSRF_FIELD: token, "key": "pbx:1", "back": "//evil.example?source=pbx&x=1\r\nSet-Cookie: a=b"}
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert answer.headers["location"] == "/console/events?redriven=1&left=0"
+        assert answer.headers["location"] == "/console/events?redriven=1"
 
 
 async def test_console_of_a_function_tries_nothing_again() -> None:

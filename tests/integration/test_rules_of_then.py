@@ -16,7 +16,7 @@ from badge_bridge.bridge import open_bridge
 from badge_bridge.pipeline import Pipeline
 from badge_bridge.portal import Portal, open_portal
 from badge_bridge.portal.credentials import InboundWebhook
-from badge_bridge.redriving import redrive
+from badge_bridge.redriving import Refusal, redrive
 from badge_bridge.rulesfile import RulesFile, parse, rules_hash
 from badge_bridge.sandbox.app import create_app
 from badge_bridge.sandbox.faults import FaultOrder
@@ -91,10 +91,14 @@ class World:
         return stored
 
     async def redrive(self, *, then: bool) -> str:
-        return await redrive(self.store, KEY, now=self.now, then=then)
+        return text_of(await redrive(self.store, KEY, now=self.now, then=then, by="command"))
 
     def badges(self) -> list[str]:
         return [code for code in self.sandbox.records.badges if code.startswith("bb_")]
+
+
+def text_of(refusal: Refusal | None) -> str:
+    return refusal.text if refusal else ""
 
 
 async def _nobody(keys: Sequence[str]) -> None:
@@ -221,7 +225,7 @@ async def test_leg_of_a_call_is_not_redriven_with_then(world: World) -> None:
     await world.store.accept([leg])
     await world.store.settle(await claimed(world.store, "s:leg", now=START), ended("dead", rules_hash="then"))
 
-    said = await redrive(world.store, "s:leg", now=START, then=True)
+    said = text_of(await redrive(world.store, "s:leg", now=START, then=True, by="command"))
 
     assert said == "it is one leg of a call, and no rules judge it; redrive the call's event, which its reason names"
 
@@ -231,7 +235,7 @@ async def test_event_that_was_never_judged_has_no_rules_of_then(world: World) ->
     await world.store.accept([item("s:2", received_at=START)])
     await world.store.settle(await claimed(world.store, "s:2", now=START), ended("dead"))
 
-    said = await redrive(world.store, "s:2", now=START, then=True)
+    said = text_of(await redrive(world.store, "s:2", now=START, then=True, by="command"))
 
     assert said == "no attempt at it was judged by rules, so there are none of then; redrive it with those of now"
 
@@ -241,7 +245,7 @@ async def test_event_that_has_not_ended_is_not_redriven(world: World, then: bool
     """Nor is one that is not there."""
     await world.redrive(then=then)
     assert await world.redrive(then=then) == "it has not ended, it is waiting"
-    assert await redrive(world.store, "s:9", now=START, then=then) == "there is no such event"
+    assert text_of(await redrive(world.store, "s:9", now=START, then=then, by="command")) == "there is no such event"
 
 
 @pytest.mark.parametrize("at_work", [True, False])

@@ -75,6 +75,7 @@ ALLOWED = {
         "on_cards",
         "rulesfile",
         "store",
+        "telling",
         "terminal",
         "terminal_explain",
         "terminal_text",

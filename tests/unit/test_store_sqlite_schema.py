@@ -237,6 +237,8 @@ def full_second_version(path: Path, count: int = 50) -> None:
 
 ADDED = {"revision", "redriven_with"}
 """Columns of the events that came after the second version."""
+ATTEMPTS = "event, number, started_at, ended_at, result, reason, asked, outcomes, rules_hash"
+"""Those of the attempts that were there before."""
 
 
 def everything(path: Path) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def everything(path: Path) -> dict[str, Any]:
     names = ", ".join(name for _, name, *_ in connection.execute("PRAGMA table_info(events)") if name not in ADDED)
     found = {
         "events": connection.execute(f"SELECT {names} FROM events ORDER BY id").fetchall(),  # noqa: S608 - columns
-        "attempts": connection.execute("SELECT * FROM attempts ORDER BY event").fetchall(),
+        "attempts": connection.execute(f"SELECT {ATTEMPTS} FROM attempts ORDER BY event").fetchall(),  # noqa: S608 - columns
         "schema": dict(
             connection.execute(
                 "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL "

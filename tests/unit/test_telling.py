@@ -9,8 +9,8 @@ import pytest
 
 from badge_bridge.events import Event, Leg
 from badge_bridge.outcomes import Outcome
-from badge_bridge.store.protocol import Attachment, Attempt, Pause, StoredEvent
-from badge_bridge.telling import came_of, ended, next_step
+from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
+from badge_bridge.telling import came_of, ended, next_step, redriven
 from support.operators import read_rules
 
 NOW = 1_795_345_200.0
@@ -138,6 +138,19 @@ def test_next_step_of_an_ignored_event_mends_what_it_was_ignored_for(reason: str
     said = next_step(event, None, now=NOW)
     assert part in said
     assert ("redrive the event" in said) == ("earlier event" not in reason)
+
+
+@pytest.mark.parametrize(
+    ("by", "rules", "said"),
+    [
+        ("console", "", "from the console, with the rules of now"),
+        ("command", "f00d", "by a command, with the rules of then (f00d)"),
+        ("", "", "with the rules of now"),
+    ],
+)
+def test_redrive_is_told_by_its_way_and_its_rules(by: str, rules: str, said: str) -> None:
+    """Whoever looks later sees that somebody did it, and how."""
+    assert redriven(Redrive(NOW, by, rules)) == said
 
 
 @pytest.mark.parametrize(

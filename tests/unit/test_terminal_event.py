@@ -13,7 +13,8 @@ from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Badge, parse
 from badge_bridge.rulesfile.explaining import explain_rules
 from badge_bridge.sources import OPTIONS
-from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.store.protocol import Attempt, Redrive, StoredEvent
+from badge_bridge.terminal import clock
 from badge_bridge.terminal_event import pill, print_event
 from support.stores import NOW, item
 
@@ -49,6 +50,17 @@ def test_pill_has_the_colour_of_its_type() -> None:
     assert [str(span.style) for span in pill(preview(Badge("m", "m", "Call", "Missed", "failure"))).spans] == [
         "white on red"
     ]
+
+
+def test_life_shows_that_the_event_was_redriven(capsys: pytest.CaptureFixture[str]) -> None:
+    """After the attempt that it followed, by which way and with which rules."""
+    event = item().event
+    attempt = Attempt(1, NOW, NOW + 1, "dead", "refused", (), redriven=Redrive(NOW + 9, "console", ""))
+    stored = StoredEvent("s:1", event, "", NOW, "waiting", "", 1, 0, NOW, "", None, "", history=(attempt,))
+    print_event(stored, [], "not told", came="", after=[], looks={})
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("  ended     dead: refused")
+    assert lines[at + 1] == f"redriven  {clock(NOW + 9)} from the console, with the rules of now"
 
 
 def test_life_shows_the_badge_as_the_card_has_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from badge_bridge.previews import preview
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.legs import judged_identity
 from badge_bridge.store.protocol import Attempt, Pause, State, StoredEvent
-from badge_bridge.telling import came_of, ended, next_step
+from badge_bridge.telling import came_of, ended, next_step, redriven
 
 __all__ = ["ENDED", "LISTED", "WEIGHED", "event", "listed"]
 
@@ -63,7 +63,7 @@ async def event(desk: Desk, request: Request, session: Session | None) -> Mappin
         "pause": _pause(pause),
         "judged_as": event_key(stored.event.source, judged_identity(leg.call)) if leg else None,
         "history": [
-            {**written, "took": _took(attempt), "said": ended(attempt)}
+            {**written, "took": _took(attempt), "said": ended(attempt), "redriven": _redriven(attempt, written)}
             for attempt, written in zip(stored.history, told["history"], strict=True)
         ],
         "cards": [{**card, "href": _href(rules, card["portal"], card["owner"])} for card in told["cards"]],
@@ -97,6 +97,10 @@ def listed(one: EventExplained) -> tuple[EventExplained, int]:
 def _is_of_then(stored: StoredEvent | None, rules: RulesFile) -> bool | None:
     """Whether the event was last judged by these rules; None where it was not judged yet."""
     return None if stored is None or not stored.rules_hash else stored.rules_hash == rules.hash
+
+
+def _redriven(attempt: Attempt, written: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return None if attempt.redriven is None else {**written["redriven"], "said": redriven(attempt.redriven)}
 
 
 def _took(attempt: Attempt) -> float | None:

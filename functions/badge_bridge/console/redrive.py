@@ -7,7 +7,6 @@ was counted, and goes from the newest event to the oldest, so that nothing is me
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +27,7 @@ from badge_bridge.console.sessions import Session
 from badge_bridge.life import write_place
 from badge_bridge.moments import iso
 from badge_bridge.plural import counted
-from badge_bridge.redriving import redrive as redrive_one
+from badge_bridge.redriving import KINDS, Kind, left_alone, redrive_each
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
@@ -47,22 +46,21 @@ MOST_COUNTED = 2000
 TAKEN: Sequence[State] = ("dead", "ignored", "done")
 """The states of which a search redrives. What waits is tried by itself; the legs of a call are judged with it."""
 
-_SIDE_BY_SIDE = 64
 _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What was done: how many events are tried again, how many were left as they are, and both in words."""
+    """What was done: how many events are tried again, how many were left as they are by why, and both in words."""
 
     count: int
-    left: int
+    left: Counter[Kind]
 
     @property
     def text(self) -> str:
         said = f"{counted(self.count, 'event')} will be tried again, within a second where `serve` runs."
         if self.left:
-            said += f" {counted(self.left, 'was', 'were')} left alone: not ended yet, or forgotten."
+            said += f" {counted(self.left.total(), 'was', 'were')} left alone: {left_alone(self.left)}."
         return said
 
 
@@ -70,7 +68,7 @@ def redriven(query: Mapping[str, str]) -> Redriven | None:
     """What the address says was just done; None where it says nothing."""
     if "redriven" not in query:
         return None
-    return Redriven(_number(query, "redriven"), _number(query, "left"))
+    return Redriven(_number(query, "redriven"), _read_left(query))
 
 
 async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
@@ -84,7 +82,7 @@ async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapp
     search, wanted = _as_of(read_search(query), desk.rules, desk.clock())
     before = query.get("before", "")
     states: Counter[State] = Counter()
-    looked, place = 0, read_place(before)
+    looked, place, left = 0, read_place(before), _read_left(query)
     while looked < MOST_COUNTED:
         page = await desk.store.list(wanted, limit=_PAGE, before=place)
         states.update(one.state for one in page.events)
@@ -94,7 +92,7 @@ async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapp
     return {
         "search": asdict(search),
         "before": before,
-        "so_far": {"redriven": _number(query, "so_far"), "left": _number(query, "left")},
+        "so_far": {"redriven": _number(query, "so_far"), "left": left, "because": left_alone(left)},
         "count": sum(states[state] for state in TAKEN),
         "states": {state: states[state] for state in TAKEN if states[state]},
         "left_alone": {state: count for state, count in sorted(states.items()) if state not in TAKEN},
@@ -121,7 +119,7 @@ async def redrive(desk: Desk, request: Request, session: Session | None) -> Resp
         raise Senseless(f"at most {MOST_PICKED:,} events are redriven at once", "key")
     if keys:
         told = await _each(desk, keys, then=then)
-        return _back_to(form, keys, redriven=told.count, left=told.left)
+        return _back_to(form, keys, told)
     if form.get("all") != "1":
         raise Senseless("no event was chosen: tick some, or redrive all that the search finds", "key")
     return await _some_of(desk, read_search(form), form, then=then)
@@ -132,14 +130,14 @@ async def _some_of(desk: Desk, search: Search, form: Mapping[str, str], *, then:
     wanted = search.wanted(desk.rules, now=desk.clock())
     if wanted.until is None:
         raise Senseless("a search that is redriven ends at some moment: say until when", "until")
-    before = Redriven(_number(form, "so_far"), _number(form, "left"))
+    before = Redriven(_number(form, "so_far"), _read_left(form))
     found, place = await _next(desk.store, wanted, read_place(form.get("before", "")))
     told = await _each(desk, [one.key for one in found], then=then)
     count, left = before.count + told.count, before.left + told.left
     if place is None:
-        return _see(f"{HOME}/events", search.query(redriven=count, left=left))
-    go_on = {"before": write_place(place), "so_far": count, "left": left, "with": "then" if then else "now"}
-    return _see(f"{HOME}/redrive", search.query(**go_on))
+        return _see(f"{HOME}/events", search.query(redriven=count, left=_write_left(left)))
+    so_far = {"so_far": count, "left": _write_left(left), "with": "then" if then else "now"}
+    return _see(f"{HOME}/redrive", search.query(before=write_place(place), **so_far))
 
 
 async def _next(
@@ -158,11 +156,9 @@ async def _next(
 
 
 async def _each(desk: Desk, keys: Sequence[str], *, then: bool) -> Redriven:
-    said: list[str] = []
-    for start in range(0, len(keys), _SIDE_BY_SIDE):
-        some = keys[start : start + _SIDE_BY_SIDE]
-        said += await asyncio.gather(*(redrive_one(desk.store, key, now=desk.clock(), then=then) for key in some))
-    return Redriven(said.count(""), len(said) - said.count(""))
+    said = await redrive_each(desk.store, keys, clock=desk.clock, then=then, by="console")
+    left = Counter(refusal.kind for refusal in said.values() if refusal)
+    return Redriven(len(said) - left.total(), left)
 
 
 def _as_of(search: Search, rules: RulesFile, now: float) -> tuple[Search, Wanted]:
@@ -173,8 +169,9 @@ def _as_of(search: Search, rules: RulesFile, now: float) -> tuple[Search, Wanted
     return replace(search, since=since, until=until, within=""), wanted
 
 
-def _back_to(form: Mapping[str, str], keys: Sequence[str], **told: int) -> Response:
+def _back_to(form: Mapping[str, str], keys: Sequence[str], done: Redriven) -> Response:
     """Where the form was: the event's own page, or the list with its search."""
+    told = {"redriven": str(done.count)} | ({"left": _write_left(done.left)} if done.left else {})
     if "back" not in form:
         return _see(event_href(keys[0]), urlencode(told))
     kept = [(name, value) for name, value in parse_qsl(form["back"]) if name in {*NAMES, "limit", "before"}]
@@ -183,6 +180,22 @@ def _back_to(form: Mapping[str, str], keys: Sequence[str], **told: int) -> Respo
 
 def _see(path: str, query: str) -> Response:
     return RedirectResponse(f"{path}?{query}", 303)
+
+
+def _write_left(left: Mapping[Kind, int]) -> str:
+    """How many were left alone by why, in an address: `leg.2_open.1`."""
+    return "_".join(f"{kind}.{count}" for kind, count in sorted(left.items()))
+
+
+def _read_left(given: Mapping[str, str]) -> Counter[Kind]:
+    left: Counter[Kind] = Counter()
+    for part in filter(None, given.get("left", "").split("_")):
+        name, _, number = part.partition(".")
+        kind = next((kind for kind in KINDS if kind == name), None)
+        if kind is None:
+            raise Senseless("left must be what the page before told", "left")
+        left[kind] += _number({"left": number}, "left")
+    return left
 
 
 def _number(given: Mapping[str, str], name: str) -> int:

@@ -52,6 +52,7 @@ __all__ = [
     "Listing",
     "Note",
     "Pause",
+    "Redrive",
     "Settlement",
     "State",
     "Store",
@@ -181,6 +182,18 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Redrive:
+    """That somebody let an ended event be tried again."""
+
+    at: float
+    """Unix seconds."""
+    by: str
+    """`console` or `command`; empty where that is not known."""
+    rules: str
+    """The hash of the rules file that was chosen to judge it; empty for the one of now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One recorded try. `ended_at` is None while it runs, and stays so where its holder vanished or gave it back."""
 
@@ -193,6 +206,8 @@ class Attempt:
     asked: tuple[Exchange, ...]
     rules_hash: str = ""
     """The rules file that it was judged by; empty until it is settled."""
+    redriven: Redrive | None = None
+    """With which the event was let try again after this attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,11 +399,12 @@ class Store(Forgetting, Protocol):
         `NEWEST_BY_KEY` events of the source that the text names, up to its colon.
         """
 
-    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
+    async def redrive(self, key: str, *, now: float, rules: str = "", by: str = "") -> bool:
         """Make a terminal event due again, its failures forgotten; False where it is unknown or not terminal.
 
         `rules` is the hash of the rules file that judges it, in each attempt until it is redriven again, or revised and
-        says something else; empty for the one that whoever works on it has.
+        says something else; empty for the one that whoever works on it has. When that was, `by` which way and with
+        which rules is kept with the last attempt (`Attempt.redriven`); of a leg that was never tried it is not.
         """
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:

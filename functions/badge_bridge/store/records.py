@@ -21,7 +21,7 @@ from pydantic_core import PydanticSerializationError
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
-from badge_bridge.store.protocol import Attachment
+from badge_bridge.store.protocol import Attachment, Redrive
 
 __all__ = [
     "Unreadable",
@@ -36,15 +36,18 @@ __all__ = [
     "show_asked",
     "show_event",
     "show_outcomes",
+    "show_redrive",
     "write_asked",
     "write_event",
     "write_outcomes",
+    "write_redrive",
 ]
 
 T = TypeVar("T")
 
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
 _ASKED = TypeAdapter(tuple[Exchange, ...])
+_REDRIVE = TypeAdapter(Redrive)
 _SURELY_READ = 4000
 """Characters. What cannot be read is an integer of more digits than that (Python ends at 4,300), or nested too deeply;
 or a leg, whose numbers may be what JSON does not have."""
@@ -206,6 +209,18 @@ def show_asked(text: str) -> tuple[Exchange, ...]:
         return read_asked(text)
     except Unreadable as error:
         return (Exchange(method="unreadable", answer=str(error), milliseconds=0),)
+
+
+def write_redrive(redrive: Redrive) -> str:
+    return _write(_REDRIVE, replace(redrive, by=plain(redrive.by), rules=plain(redrive.rules)))
+
+
+def show_redrive(text: str) -> Redrive | None:
+    """That an event was let try again, for an operator; None where it was not, or it cannot be read."""
+    try:
+        return _REDRIVE.validate_json(text) if text else None
+    except ValidationError:
+        return None
 
 
 def _read(read: Callable[[str], T], text: str, what: str) -> T:

@@ -15,6 +15,7 @@ from badge_bridge.store.records import (
     show_asked,
     show_event,
     show_outcomes,
+    show_redrive,
     write_event,
 )
 from badge_bridge.store.wanted import Wanted, is_waiting_leg, joins_of, reached_of
@@ -32,6 +33,7 @@ class AttemptRow:
     asked: str = "[]"
     outcomes: str = "[]"
     rules_hash: str = ""
+    redriven: str = ""
 
 
 @dataclass(slots=True)
@@ -145,6 +147,7 @@ def shown_whole(row: Row) -> StoredEvent:
             reason=attempt.reason,
             asked=show_asked(attempt.asked),
             rules_hash=attempt.rules_hash,
+            redriven=show_redrive(attempt.redriven),
         )
         for attempt in row.history
     )

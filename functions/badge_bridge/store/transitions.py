@@ -9,8 +9,16 @@ from __future__ import annotations
 from badge_bridge.store.clock import reached
 from badge_bridge.store.leases import SetAside, overtaken, set_aside
 from badge_bridge.store.legs import Placing
-from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, LegsRead, Settlement
-from badge_bridge.store.records import Unreadable, plain, read_event, says_the_same, write_asked, write_outcomes
+from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, LegsRead, Redrive, Settlement
+from badge_bridge.store.records import (
+    Unreadable,
+    plain,
+    read_event,
+    says_the_same,
+    write_asked,
+    write_outcomes,
+    write_redrive,
+)
 from badge_bridge.store.rows import AttemptRow, Row
 from badge_bridge.store.wanted import late_join
 
@@ -126,10 +134,12 @@ def give_back(row: Row) -> None:
     row.history[-1].result = "given back"
 
 
-def redrive(row: Row, now: float, rules: str) -> bool:
+def redrive(row: Row, now: float, rules: str, by: str) -> bool:
     """Whether it has ended, and so is taken up again."""
     if row.state in _OPEN:
         return False
+    if row.history:
+        row.history[-1].redriven = write_redrive(Redrive(now, by, rules))
     _do_again(row, plain(rules))
     _make_due(row, now)
     return True

@@ -166,9 +166,9 @@ class FirestoreStore:
     async def keys(self, beginning: str, *, limit: int) -> Sequence[str]:
         return await (await self._loaded()).reading.keys(beginning, limit=limit)
 
-    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
+    async def redrive(self, key: str, *, now: float, rules: str = "", by: str = "") -> bool:
         rows = (await self._loaded()).rows
-        return await rows.change(plain(key), lambda row: transitions.redrive(row, now, rules))
+        return await rows.change(plain(key), lambda row: transitions.redrive(row, now, rules, by))
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         return await (await self._loaded()).lanes.pause(lane, until=until, reason=reason)

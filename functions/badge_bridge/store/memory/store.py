@@ -234,10 +234,10 @@ class MemoryStore:
         self._must_be_open()
         return sorted(key for key in self._rows if key.startswith(plain(beginning)))[: max(limit, 0)]
 
-    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
+    async def redrive(self, key: str, *, now: float, rules: str = "", by: str = "") -> bool:
         self._must_be_open()
         row = self._rows.get(plain(key))
-        if row is None or not transitions.redrive(row, now, rules):
+        if row is None or not transitions.redrive(row, now, rules, by):
             return False
         self._queue.file(row)
         return True

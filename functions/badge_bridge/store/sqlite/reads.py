@@ -19,7 +19,7 @@ from badge_bridge.store.protocol import (
     Pause,
     StoredEvent,
 )
-from badge_bridge.store.records import readable, show_asked, show_event, show_outcomes
+from badge_bridge.store.records import readable, show_asked, show_event, show_outcomes, show_redrive
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.rows import DAY
 from badge_bridge.store.sqlite.writes import read_gate
@@ -159,7 +159,7 @@ def stored(row: Sequence[Any], *, outcomes: tuple[Any, ...] = (), history: tuple
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
-    number, started_at, ended_at, result, reason, asked, _, rules_hash = row
+    number, started_at, ended_at, result, reason, asked, _, rules_hash, redriven = row
     return Attempt(
         number=number,
         started_at=started_at,
@@ -168,4 +168,5 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         reason=reason,
         asked=show_asked(asked),
         rules_hash=rules_hash,
+        redriven=show_redrive(redriven),
     )

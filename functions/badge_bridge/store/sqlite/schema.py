@@ -338,6 +338,8 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         # By which the log beside the file is known to belong to it (`stamp.py`). Never more than one page, so that it
         # is there whole or not at all while a log is moved.
         "CREATE TABLE stamp (id INTEGER PRIMARY KEY CHECK (id = 1), stamp TEXT NOT NULL)",
+        # That the event was redriven after this attempt, as JSON.
+        "ALTER TABLE attempts ADD COLUMN redriven TEXT NOT NULL DEFAULT ''",
     ),
 )
 

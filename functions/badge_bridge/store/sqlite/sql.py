@@ -244,6 +244,10 @@ REVISE = """
 UPDATE events SET event = :event, type = :type, verified = :verified, revision = :revision WHERE key = :key
 """
 DO_AGAIN = "UPDATE events SET failures = 0, since_attempt = attempts, redriven_with = :rules WHERE key = :key"
+REDRIVEN = """
+UPDATE attempts SET redriven = :redriven
+WHERE (event, number) = (SELECT id, attempts FROM events WHERE key = :key)
+"""
 TAKE_UP = """
 UPDATE events SET state = 'waiting', ready = 1, due = :now, lane = '', reason = '', settled_at = NULL
 WHERE key = :key AND state IN ('done', 'ignored', 'joined', 'dead')
@@ -397,7 +401,7 @@ RECEIVED_BETWEEN = "SELECT source, type, state, attempts FROM events WHERE recei
 FIND = f"SELECT id, {_STORED} FROM events WHERE key = ?"  # noqa: S608 - column names, written above
 KEYS = "SELECT key FROM events WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
 FIND_ATTEMPTS = """
-SELECT number, started_at, ended_at, result, reason, asked, outcomes, rules_hash
+SELECT number, started_at, ended_at, result, reason, asked, outcomes, rules_hash, redriven
 FROM attempts WHERE event = ? ORDER BY number
 """
 

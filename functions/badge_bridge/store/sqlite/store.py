@@ -28,6 +28,7 @@ from badge_bridge.store.protocol import (
     Listing,
     Note,
     Pause,
+    Redrive,
     Settlement,
     StoredEvent,
 )
@@ -212,8 +213,9 @@ class SqliteStore:
     async def keys(self, beginning: str, *, limit: int) -> Sequence[str]:
         return await self._read(lambda connection: reads.keys(connection, plain(beginning), limit))
 
-    async def redrive(self, key: str, *, now: float, rules: str = "") -> bool:
-        return await self._write(lambda connection: writes.redrive(connection, plain(key), now, plain(rules)))
+    async def redrive(self, key: str, *, now: float, rules: str = "", by: str = "") -> bool:
+        redriven = Redrive(now, by, rules)
+        return await self._write(lambda connection: writes.redrive(connection, plain(key), redriven))
 
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         return await self._write(lambda connection: writes.pause(connection, plain(lane), until, plain(reason)))

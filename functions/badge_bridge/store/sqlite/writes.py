@@ -12,7 +12,7 @@ from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.lanes import Gate, room
 from badge_bridge.store.leases import SetAside, overtaken, set_aside
 from badge_bridge.store.legs import Stage
-from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Judged, LegsRead, Pause, Settlement
+from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Judged, LegsRead, Pause, Redrive, Settlement
 from badge_bridge.store.records import (
     Unreadable,
     plain,
@@ -21,6 +21,7 @@ from badge_bridge.store.records import (
     says_the_same,
     write_asked,
     write_outcomes,
+    write_redrive,
 )
 from badge_bridge.store.sqlite import outcomes, sql
 from badge_bridge.store.sqlite.acceptance import Acceptance, Acceptor
@@ -255,10 +256,11 @@ def judge(
     return Judged(is_news, is_whole=True)
 
 
-def redrive(connection: sqlite3.Connection, key: str, now: float, rules: str) -> bool:
-    if not connection.execute(sql.TAKE_UP, {"key": key, "now": now}).rowcount:
+def redrive(connection: sqlite3.Connection, key: str, redriven: Redrive) -> bool:
+    if not connection.execute(sql.TAKE_UP, {"key": key, "now": redriven.at}).rowcount:
         return False
-    connection.execute(sql.DO_AGAIN, {"key": key, "rules": rules})
+    connection.execute(sql.DO_AGAIN, {"key": key, "rules": plain(redriven.rules)})
+    connection.execute(sql.REDRIVEN, {"key": key, "redriven": write_redrive(redriven)})
     return True
 
 
