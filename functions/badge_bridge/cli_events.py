@@ -6,9 +6,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -43,11 +43,10 @@ from badge_bridge.cli_tail import tail
 from badge_bridge.errors import GoogleError, RulesError
 
 if TYPE_CHECKING:
-    from badge_bridge.explain import EventExplained
-    from badge_bridge.on_cards import OnCard
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.store.protocol import Attachment, Pause, Store, StoredEvent
+    from badge_bridge.store.protocol import Store, StoredEvent
+    from badge_bridge.whole_life import WholeLife
 
 __all__ = ["commands"]
 
@@ -129,45 +128,21 @@ def show(
 
     Where the rules file cannot be read, the rest is shown all the same.
     """
-    from badge_bridge.life import life
-    from badge_bridge.previews import preview
-    from badge_bridge.telling import came_of, next_step
     from badge_bridge.terminal_event import print_event
 
     settings, now = read_settings(rules, state), time.time()
-    seen = run(_with_store(settings, lambda store: _look(store, key), to_read=True))
-    judged: tuple[RulesFile, EventExplained] | str
-    if seen.stored.event.leg is not None:
-        judged = "no rule meets a leg of a call: they meet what the call was judged as"
-    else:
-        judged = run(_judged(settings, seen.stored, every_rule=every_rule or as_json))
-    badges = {} if isinstance(judged, str) else {badge.code: badge for badge in judged[0].badges.values()}
-    came, after = came_of(seen.stored, seen.rows, badges, now=now), next_step(seen.stored, seen.pause, now=now)
-    looks = {card.badge: preview(badges[card.badge]) for card in seen.cards if card.badge in badges}
+    whole = run(_whole_life(settings, key, every_rule=every_rule or as_json))
     if as_json:
-        told = {
-            **life(seen.stored, seen.cards),
-            "came_of": came,
-            "next": after,
-            "badges": looks,
-            "rules_now": None if isinstance(judged, str) else _as_json(*judged),
-            "rules_now_unknown": judged if isinstance(judged, str) else "",
-        }
-        print(json.dumps(told, indent=2))
+        print(json.dumps(whole.as_json(now=now, may_change=True), indent=2))
     else:
-        # What it waits for is told by what comes next, and by its attempts.
-        came = "" if seen.stored.state == "waiting" else came
-        said = [after.replace("`", ""), _command(seen.stored, after)]
-        print_event(seen.stored, seen.cards, judged, came=came, after=said, looks=looks, every_rule=every_rule)
+        print_event(whole, now=now, command=_command(whole.stored, whole.next_step(now)), every_rule=every_rule)
 
 
 def _command(stored: StoredEvent, after: str) -> str:
     """What to type to do what is told as `after`; empty where nothing helps, or where it was named already."""
-    from badge_bridge.events import event_key
-    from badge_bridge.sources.legs import judged_identity
+    from badge_bridge.whole_life import judged_as
 
-    if stored.event.leg is not None:
-        judged = event_key(stored.event.source, judged_identity(stored.event.leg.call))
+    if judged := judged_as(stored):
         return f"badge-bridge events show {judged}"
     return f"badge-bridge events redrive {stored.key}" if "redrive" in after else ""
 
@@ -176,38 +151,22 @@ commands.command("tail")(tail)
 commands.command("redrive")(redrive)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the store has of one event."""
-
-    stored: StoredEvent
-    pause: Pause | None
-    """That of the lane it waits for."""
-    cards: Sequence[OnCard]
-    rows: Sequence[Attachment]
-    """The event's in the ledger."""
-
-
-async def _look(store: Store, typed: str) -> _Seen:
-    from badge_bridge.on_cards import on_cards
-
-    key = await whole_key(store, typed)
-    stored = await store.get(key)
-    if stored is None:
-        fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
-    pauses = await store.paused([stored.lane]) if stored.lane else []
-    return _Seen(stored, next(iter(pauses), None), await on_cards(store, key), await store.attachments(key))
-
-
-async def _judged(
-    settings: Settings, stored: StoredEvent, *, every_rule: bool
-) -> tuple[RulesFile, EventExplained] | str:
-    """The rules of now and what they say to an event, or why that cannot be told."""
-    from badge_bridge.configuration import without_secrets
-    from badge_bridge.customers import card_of
-    from badge_bridge.explain import EventExplained
-    from badge_bridge.rulesfile.explaining import explain_rules
+async def _whole_life(settings: Settings, typed: str, *, every_rule: bool) -> WholeLife:
     from badge_bridge.terminal_explain import WEIGHED
+    from badge_bridge.whole_life import whole_life
+
+    rules = await _rules(settings)
+    async with opened_store(settings, to_read=True) as store:
+        key = await whole_key(store, typed)
+        stored = await store.get(key)
+        if stored is None:
+            fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
+        return await whole_life(store, stored, rules, weighed=None if every_rule else WEIGHED)
+
+
+async def _rules(settings: Settings) -> RulesFile | str:
+    """The rules of now, or why they are not known."""
+    from badge_bridge.configuration import without_secrets
 
     try:
         rules = await without_secrets(settings, os.environ)
@@ -215,15 +174,7 @@ async def _judged(
         why = str(error).partition("\n")[0]
         return f"not told, as the rules file cannot be read; --rules or RULES names it: {why}"
     quiet(rules)
-    weighed = None if every_rule else WEIGHED
-    said = explain_rules(rules, stored.event, card_of=card_of, weighed=weighed)
-    return rules, EventExplained(stored.key, stored.event, said)
-
-
-def _as_json(rules: RulesFile, explained: EventExplained) -> dict[str, Any]:
-    from badge_bridge.explain_json import rule_as_json
-
-    return {"file": rules.filename, "hash": rules.hash, "rules": [rule_as_json(one) for one in explained.rules]}
+    return rules
 
 
 async def _with_store(settings: Settings, work: Callable[[Store], Awaitable[T]], *, to_read: bool = False) -> T:

@@ -9,8 +9,9 @@ from badge_bridge.life import life
 from badge_bridge.on_cards import as_json as as_dict
 from badge_bridge.rulesfile.deciding import Read, Weighed
 from badge_bridge.rulesfile.explaining import RuleExplained
+from badge_bridge.sources.joining import LegEvent
 
-__all__ = ["as_json", "rule_as_json"]
+__all__ = ["as_json", "leg_as_json", "rule_as_json"]
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
@@ -59,14 +60,17 @@ def _event(one: EventExplained, explanation: Explanation) -> dict[str, Any]:
     return {
         "key": one.key,
         "stored_as": _state(one.key, explanation),
-        "joined_from": [
-            {"key": leg.key, "time": leg.event.time.isoformat(), **leg.leg.model_dump(mode="json")} for leg in one.legs
-        ],
+        "joined_from": [leg_as_json(leg) for leg in one.legs],
         "cards": [as_dict(card) for card in one.cards],
         "customer": one.event.customer,
         "event": one.event.model_dump(mode="json"),
         "rules": [rule_as_json(rule) for rule in one.rules],
     }
+
+
+def leg_as_json(one: LegEvent) -> dict[str, Any]:
+    """One leg of a call."""
+    return {"key": one.key, "time": one.event.time.isoformat(), **one.leg.model_dump(mode="json")}
 
 
 def rule_as_json(one: RuleExplained) -> dict[str, Any]:
@@ -84,6 +88,7 @@ def rule_as_json(one: RuleExplained) -> dict[str, Any]:
         "portal": rule.portal,
         "card": one.card,
         "title": one.title,
+        "until": list(rule.clear.on) if rule.clear else [],
         "clears": one.clears,
         "same": one.same,
     }

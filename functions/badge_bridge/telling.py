@@ -12,7 +12,10 @@ from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
-__all__ = ["came_of", "ended", "latest", "next_step", "redriven"]
+__all__ = ["came_of", "ended", "lateness", "latest", "next_step", "redriven"]
+
+_PROMPT = 1.0
+"""Seconds within which something is received as it happens."""
 
 _LATE = 60.0
 """Seconds after which what is due was forgotten by those who should work on it."""
@@ -111,6 +114,15 @@ def ended(attempt: Attempt) -> str:
             return _sentence(attempt.reason or "it is tried again")
         case result:
             return _sentence(f"{result}: {attempt.reason}" if attempt.reason else result)
+
+
+def lateness(seconds: float) -> str:
+    """How long after it happened it was received, in half a sentence."""
+    if seconds > _PROMPT:
+        return f"{span(seconds)} after it happened"
+    if seconds < -_PROMPT:
+        return f"{span(-seconds)} before the time that it tells, so one of the two clocks is wrong"
+    return "as it happened"
 
 
 def redriven(redrive: Redrive) -> str:

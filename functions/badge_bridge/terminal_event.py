@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from badge_bridge.explain import EventExplained
-from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Exchange
-from badge_bridge.rulesfile import RulesFile
+from badge_bridge.plural import counted
 from badge_bridge.store.protocol import Attempt, StoredEvent
-from badge_bridge.telling import redriven
+from badge_bridge.telling import lateness, redriven
 from badge_bridge.terminal import card_line, clock, outcome_line, state_shown, zone_name
-from badge_bridge.terminal_explain import print_rules
+from badge_bridge.terminal_explain import print_legs, print_rules
 from badge_bridge.terminal_text import json_shown, plain
+from badge_bridge.whole_life import WholeLife
 
 __all__ = ["pill", "print_event"]
 
@@ -29,42 +28,30 @@ _PILLS = {
 }
 
 
-def print_event(
-    stored: StoredEvent,
-    cards: Sequence[OnCard],
-    judged: tuple[RulesFile, EventExplained] | str,
-    *,
-    came: str,
-    after: Sequence[str],
-    looks: Mapping[str, Mapping[str, Any]],
-    every_rule: bool = False,
-) -> None:
-    """One event with all that is known of it: what `came` of it, and at the end what to do `after`, each in sentences.
-    `judged` is what the rules of now say to it, or why that is not told; `cards` tell where its badges are, `looks` how
-    these look, by code (`previews`).
+def print_event(whole: WholeLife, *, now: float, command: str = "", every_rule: bool = False) -> None:
+    """One event with all that is known of it, and at the end what to do next, and the `command` that does it. `now` is
+    in unix seconds.
     """
+    stored, looks = whole.stored, whole.looks()
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(stored.key, style="bold"), state_shown(stored), Text(f"(times in {zone_name()})"))
-    if came:
-        console.print(plain(f"  {came}"))
+    # What it waits for is told by what comes next, and by its attempts.
+    if stored.state != "waiting":
+        console.print(plain(f"  {whole.came_of(now)}"))
     for name, value in _facts(stored):
         console.print(Text(f"  {name:<10}"), plain(value), sep="")
-    if isinstance(judged, str):
-        console.print(Text("rules", style="bold"), plain(judged, "yellow"))
-    else:
-        rules, explained = judged
-        print_rules(console, explained, rules, every_rule=every_rule)
-        if stored.rules_hash and stored.rules_hash != rules.hash:
-            console.print(
-                plain(f"  others then (hash {stored.rules_hash}); redrive tries it with those of now", "yellow")
-            )
+    if whole.legs:
+        console.print(Text("legs", style="bold"), plain(_of_legs(whole)))
+        print_legs(console, whole.legs)
+    _print_rules(console, whole, every_rule=every_rule)
     for attempt in stored.history:
         _print_attempt(console, stored, attempt)
-    for card in cards:
+    for card in whole.cards:
         console.print(plain(f"card      {card_line(card)}"))
         if card.badge in looks:
             console.print(Text("          "), pill(looks[card.badge]), sep="")
-    for name, sentence in zip(("next", ""), [one for one in after if one], strict=False):
+    after = [one for one in (whole.next_step(now).replace("`", ""), command) if one]
+    for name, sentence in zip(("next", ""), after, strict=False):
         console.print(Text(f"{name:<10}", style="bold"), plain(sentence), sep="")
     if stored.event.data:
         console.print(Text("data", style="bold"))
@@ -84,6 +71,21 @@ def pill(look: Mapping[str, Any]) -> Text:
     return shown
 
 
+def _print_rules(console: Console, whole: WholeLife, *, every_rule: bool) -> None:
+    if whole.rules is None or whole.judged is None:
+        console.print(Text("rules", style="bold"), plain(whole.unjudged, "yellow"))
+        return
+    print_rules(console, whole.judged, whole.rules, every_rule=every_rule)
+    then = whole.stored.rules_hash
+    if then and then != whole.rules.hash:
+        console.print(plain(f"  others then (hash {then}); redrive tries it with those of now", "yellow"))
+
+
+def _of_legs(whole: WholeLife) -> str:
+    count = counted(len(whole.legs), "leg")
+    return f"{count} of its call are known" if whole.stored.event.leg else f"joined from {count}"
+
+
 def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt) -> None:
     console.print(Text(f"attempt {attempt.number}", style="bold"), Text(_when(attempt)))
     for exchange in attempt.asked:
@@ -100,7 +102,10 @@ def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt) -> N
 def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
     event = stored.event
     facts = [
-        ("received", clock(stored.received_at)),
+        (
+            "received",
+            f"{clock(stored.received_at)}, {lateness(stored.received_at - event.time.timestamp())}",
+        ),
         ("verified", stored.verified),
         ("source", f"{event.source} ({event.provider})"),
         ("type", event.type),

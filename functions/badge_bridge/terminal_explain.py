@@ -16,11 +16,12 @@ from badge_bridge.plural import counted
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.deciding import Read, Weighed, deciding_parts
 from badge_bridge.rulesfile.explaining import RuleExplained
+from badge_bridge.sources.joining import LegEvent
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.terminal import card_line, clock, outcome_line
 from badge_bridge.terminal_text import plain
 
-__all__ = ["WEIGHED", "print_explanation", "print_rules"]
+__all__ = ["WEIGHED", "print_explanation", "print_legs", "print_rules"]
 
 _PARTIES = {
     "": "",
@@ -121,11 +122,7 @@ def _print_stored(console: Console, stored: StoredEvent, explanation: Explanatio
 def _print_event(console: Console, one: EventExplained, explanation: Explanation) -> None:
     event = one.event
     console.print(Text("event", style="bold"), plain(event.type, "bold"), *_judged_from(one))
-    for leg in one.legs[:_SHOWN]:
-        when = clock(leg.event.time.timestamp())
-        _line(console, "leg", f"{_leg(leg.leg)} ({when}, key {leg.key})")
-    if len(one.legs) > _SHOWN:
-        _line(console, "", f"and {len(one.legs) - _SHOWN} more")
+    print_legs(console, one.legs)
     known = (explanation.known or {}).get(one.key)
     facts = [
         ("key", one.key + (f" (stored on {clock(known.received_at)}, {known.state})" if known and one.legs else "")),
@@ -149,6 +146,15 @@ def _judged_from(one: EventExplained) -> Sequence[Text]:
     if not one.legs:
         return ()
     return (plain(f"judged from {counted(len(one.legs), 'leg')}"),)
+
+
+def print_legs(console: Console, legs: Sequence[LegEvent]) -> None:
+    """What was told of a call, one line for each leg."""
+    for leg in legs[:_SHOWN]:
+        when = clock(leg.event.time.timestamp())
+        _line(console, "leg", f"{_leg(leg.leg)} ({when}, key {leg.key})")
+    if len(legs) > _SHOWN:
+        _line(console, "", f"and {len(legs) - _SHOWN} more")
 
 
 def print_rules(console: Console, event: EventExplained, rules: RulesFile, *, every_rule: bool) -> None:

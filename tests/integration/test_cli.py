@@ -199,7 +199,7 @@ def test_events_show_tells_what_each_rule_says_and_how_the_badge_looks(
     assert "others then (hash 0123456789abcdef)" in out
     assert "badge-bridge events redrive reception:1" in out
     shown = json.loads(run("events", "show", "reception:1", "--json")[1])
-    rules = {one["rule"]: one["result"] for one in shown["rules_now"]["rules"]}
+    rules = {one["rule"]: one["result"] for one in shown["judgement"]["rules"]}
     assert rules["missed call"] == "matched"
     assert shown["next"] == "It is not tried again by itself. Mend what the reason says, then redrive it."
     (tmp_path / "rules.yaml").write_text(RULES.replace("+49800", "+4930"), "utf-8")
@@ -214,8 +214,8 @@ def test_events_show_goes_without_rules_where_there_are_none(run: Run, stored: l
     assert "the rules file cannot be read" in out
     assert "rules.yaml" in out
     shown = json.loads(run("events", "show", "reception:0", "--json")[1])
-    assert shown["rules_now"] is None
-    assert "rules.yaml" in shown["rules_now_unknown"]
+    assert shown["judgement"] is None
+    assert "rules.yaml" in shown["judgement_unknown"]
 
 
 def test_events_are_found_by_what_only_their_keys_begin_with(run: Run, stored: list[str]) -> None:

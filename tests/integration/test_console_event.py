@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from badge_bridge.archive import note_of
 from badge_bridge.events import call_join
 from badge_bridge.moments import iso
 from badge_bridge.outcomes import Exchange, Outcome
@@ -183,7 +184,53 @@ async def test_leg_leads_to_its_call_when_it_was_joined() -> None:
     page, told = await shown(console, OTHER)
     assert told["judged_as"].startswith("pbx:")
     assert f'href="/console/events/{told["judged_as"]}"' in page
-    assert "They judge the whole call, not this leg." in text_of(page)
+    assert "The legs of its call so far" in text_of(page)
+    assert (told["judgement"], len(told["joined_from"])) == (None, 1)
+    assert "No rule meets a leg of a call" in text_of(page)
+
+
+async def test_leg_is_not_redriven_with_rules_of_then_when_it_was_joined() -> None:
+    """None have judged it, so the form does not offer them; of another event neither, while they are not kept."""
+    console = await opened()
+    leg = {"call": "7", "party": "customer", "state": "ended", "ends": "call", "outcome": "no_answer"}
+    await received(console.store, OTHER, at=NOW, type="call.leg", caller=CALLER, leg=leg)
+    await settled(console.store, OTHER, at=NOW, state="joined", reason="judged")
+    page, told = await shown(console, OTHER)
+    assert (told["can_redrive"], told["can_redrive_then"]) == (True, False)
+    assert 'value="then"' not in page
+    assert "no rules judge a leg" in text_of(page)
+    await received(console.store, KEY, at=NOW, caller=CALLER)
+    await settled(console.store, KEY, at=NOW, state="dead", reason="refused", rules_hash="f00d")
+    assert "those of then are not kept" in text_of((await shown(console))[0])
+    await console.store.write_note(note_of("f00d"), "rules: []", version=0)
+    page, told = await shown(console)
+    assert told["can_redrive_then"] is True
+    assert 'value="then"' in page
+
+
+async def test_page_says_until_when_the_badge_stays() -> None:
+    """Which later event takes it off, and by what the two are joined."""
+    console = await opened()
+    await received(console.store, KEY, at=NOW, caller=CALLER)
+    page, told = await shown(console)
+    (rule,) = told["judgement"]["rules"]
+    assert rule["until"] == ["call.answered"]
+    assert f"It stays until a later call.answered of the same: {rule['same']}." in text_of(page)
+
+
+async def test_page_is_found_by_what_no_other_key_begins_with() -> None:
+    """As in the terminal; where several begin so, each leads to its own page."""
+    console = await opened()
+    await received(console.store, KEY, at=NOW, caller=CALLER)
+    await received(console.store, OTHER, at=NOW, caller=CALLER)
+    _, told = await shown(console, KEY[:8])
+    assert told["key"] == KEY
+    async with console.operator() as browser:
+        page = await browser.get("/console/events/pbx:", headers=BROWSER)
+    assert page.status_code == 404
+    assert "Several keys begin so" in text_of(page.text)
+    for key in (KEY, OTHER):
+        assert f'<a href="/console/events/{key}">{key}</a>' in page.text
 
 
 async def test_only_so_many_rules_are_listed_when_there_are_very_many() -> None:

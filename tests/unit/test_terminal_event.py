@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from badge_bridge.customers import card_of
-from badge_bridge.explain import EventExplained
+from badge_bridge.events import Leg
+from badge_bridge.explain import judge_stored
 from badge_bridge.on_cards import OnCard
 from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Badge, parse
-from badge_bridge.rulesfile.explaining import explain_rules
 from badge_bridge.sources import OPTIONS
+from badge_bridge.sources.joining import LegEvent
 from badge_bridge.store.protocol import Attempt, Redrive, StoredEvent
 from badge_bridge.terminal import clock
 from badge_bridge.terminal_event import pill, print_event
+from badge_bridge.whole_life import WholeLife
 from support.stores import NOW, item
 
 RULES = """
@@ -52,28 +53,59 @@ def test_pill_has_the_colour_of_its_type() -> None:
     ]
 
 
+def whole(stored: StoredEvent, **fields: Any) -> WholeLife:
+    rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=None)
+    (judged,) = judge_stored(rules, stored, legs=()).events
+    given: dict[str, Any] = {"pause": None, "cards": [], "rows": [], "legs": [], "is_then_kept": False}
+    return WholeLife(stored, **{**given, "rules": rules, "judged": judged, **fields})
+
+
+def stored(state: Any = "done", *, received_at: float = NOW, data: Any = None, **fields: Any) -> StoredEvent:
+    event = item(data=data or {}).event
+    given = {"reason": "", "attempts": 1, "failures": 0, "due": NOW, "lane": "", "settled_at": NOW, "rules_hash": ""}
+    return StoredEvent("s:1", event, "hmac-sha1", received_at, state, **{**given, **fields})
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+
 def test_life_shows_that_the_event_was_redriven(capsys: pytest.CaptureFixture[str]) -> None:
     """After the attempt that it followed, by which way and with which rules."""
-    event = item().event
     attempt = Attempt(1, NOW, NOW + 1, "dead", "refused", (), redriven=Redrive(NOW + 9, "console", ""))
-    stored = StoredEvent("s:1", event, "", NOW, "waiting", "", 1, 0, NOW, "", None, "", history=(attempt,))
-    print_event(stored, [], "not told", came="", after=[], looks={})
-    lines = capsys.readouterr().out.splitlines()
-    at = lines.index("  ended     dead: refused")
+    print_event(whole(stored("waiting", history=(attempt,))), now=NOW)
+    lines = lines_of(capsys)
+    at = lines.index("ended     dead: refused")
     assert lines[at + 1] == f"redriven  {clock(NOW + 9)} from the console, with the rules of now"
+
+
+def test_life_shows_how_late_the_event_was_received(capsys: pytest.CaptureFixture[str]) -> None:
+    """A call that is told of three hours later is another trouble than one that is not told of."""
+    one = stored(received_at=item().event.time.timestamp() + 10_800)
+    print_event(whole(one), now=NOW)
+    assert f"received  {clock(one.received_at)}, 3 h after it happened" in lines_of(capsys)
+
+
+def test_life_shows_the_legs_that_a_call_was_joined_from(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each in a line, with its key, below how many there are."""
+    legs = [
+        LegEvent(f"s:{number}", NOW, item(type="call.leg", leg=Leg(call="7", state="ended", ends="call")).event)
+        for number in (2, 3)
+    ]
+    print_event(whole(stored(), legs=legs), now=NOW)
+    lines = lines_of(capsys)
+    at = lines.index("legs joined from 2 legs")
+    assert [line.rpartition("key ")[2] for line in lines[at + 1 : at + 3]] == ["s:2)", "s:3)"]
 
 
 def test_life_shows_the_badge_as_the_card_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Below the card that it is on; what to do next stands before what was received as it came."""
-    event = item(data={"a": 1}).event
-    stored = StoredEvent("s:1", event, "hmac-sha1", NOW, "done", "", 1, 0, NOW, "", NOW, "")
-    rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ=None)
-    explained = EventExplained("s:1", event, explain_rules(rules, event, card_of=card_of))
     card = OnCard("r", "bb_missed", "main", "deal 41", 7, "there")
-    looks = {"bb_missed": preview(rules.badges["missed"])}
-    print_event(stored, [card], (rules, explained), came="Fine.", after=["", "redrive it"], looks=looks)
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    one = stored("dead", reason="refused", data={"a": 1})
+    print_event(whole(one, cards=[card]), now=NOW, command="redrive it so")
+    lines = lines_of(capsys)
     at = lines.index("card      r: bb_missed on deal 41, activity 7: it is there")
     assert lines[at + 1] == "Call  Missed  (en)   Anruf  Verpasst  (de)"
-    assert lines[at + 2 : at + 4] == ["next      redrive it", "data"]
-    assert lines[1] == "Fine."
+    assert lines[at + 2].startswith("next      It is not tried again by itself.")
+    assert lines[at + 3 : at + 5] == ["redrive it so", "data"]
+    assert lines[1] == "Refused."

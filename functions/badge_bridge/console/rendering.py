@@ -21,6 +21,7 @@ from badge_bridge.console.paths import HOME
 from badge_bridge.console.sessions import CSRF_FIELD, Session
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
+from badge_bridge.telling import lateness
 
 __all__ = [
     "csrf",
@@ -101,9 +102,9 @@ def linked(text: str) -> Markup:
 
 
 def marked(text: str) -> Markup:
-    """A message of ours as HTML, what stands between backticks in it as code."""
+    """A message of ours as HTML, what stands between backticks in it as code, and keys of events as in `linked`."""
     code = Markup("<code>{}</code>")
-    return Markup().join(code.format(part) if at % 2 else part for at, part in enumerate(text.split("`")))
+    return Markup().join(code.format(part) if at % 2 else linked(part) for at, part in enumerate(text.split("`")))
 
 
 def csrf(session: Session | None) -> Markup:
@@ -129,6 +130,6 @@ def _environment() -> Environment:
     environment.globals.update(
         nav=(), session=None, here="", part_of="", twin="", redriven=None, before="", may_change=False
     )
-    shown = (event_href, in_input, linked, marked, moment, moment_of, pretty, query, span, written)
+    shown = (event_href, in_input, lateness, linked, marked, moment, moment_of, pretty, query, span, written)
     environment.filters.update({one.__name__: one for one in shown})
     return environment

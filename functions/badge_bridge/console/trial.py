@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from badge_bridge.console.event import listed
+from badge_bridge.console.event import LISTED
 from badge_bridge.errors import Finding, RulesError
 from badge_bridge.explain import Explanation
 from badge_bridge.explain_json import as_json
@@ -21,6 +21,7 @@ from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Draft, RulesFile
 from badge_bridge.rulesfile.examining import Examined, examine
 from badge_bridge.sources import OPTIONS, Source, build_all
+from badge_bridge.whole_life import listed
 
 __all__ = ["WEIGHED", "Tried", "as_data", "judgement", "tried_rules", "written"]
 
@@ -111,7 +112,7 @@ def judgement(explanation: Explanation, tried: Tried) -> dict[str, Any]:
         for one in explanation.deliveries
     ]
     matched = {rule.rule.badge for event in explanation.events for rule in event.rules if rule.result == "matched"}
-    kept = [listed(event) for event in explanation.events]
+    kept = [listed(event, LISTED) for event in explanation.events]
     shown = as_json(replace(explanation, deliveries=told, events=[event for event, _ in kept]))
     return {
         **shown,
