@@ -82,6 +82,24 @@ async def test_call_is_found_from_its_number_and_redriven(browser: Browser) -> N
         assert watched.complaints == []
 
 
+async def test_what_asks_for_a_redrive_leads_to_it_on_a_phone(browser: Browser) -> None:
+    """The button stands above the life of the event, and the sentence that names it leads there."""
+    async with opened() as desk:
+        key = "reception:1"
+        await received(desk.stage.bridge.store, key, at=1_795_345_200.0, caller=ANNA)
+        await settled(desk.stage.bridge.store, key, at=1_795_345_200.0, state="dead", reason="refused")
+        page = (await desk.enter(browser)).page
+        await page.set_viewport_size({"width": 360, "height": 740})
+        await page.goto(f"{desk.url}/console/events/{key}")
+        button = page.get_by_role("button", name="Redrive this event")
+        over, life = await button.bounding_box(), await page.locator("ol.life").bounding_box()
+        assert over is not None
+        assert life is not None
+        assert over["y"] + over["height"] < life["y"]
+        await page.get_by_role("link", name="Redrive it").click()
+        await expect(button).to_be_in_viewport()
+
+
 async def test_times_are_the_readers_own_and_what_he_types_too(browser: Browser) -> None:
     """Shown where he is, sent as the moment that he means, and shown again as he typed it."""
     async with opened() as desk:

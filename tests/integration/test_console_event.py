@@ -151,6 +151,7 @@ async def test_reason_of_death_and_what_to_do_are_told_when_an_event_is_dead() -
     assert told["next"] == "It is not tried again by itself. Mend what the reason says, then redrive it."
     assert "Portal main: deal 41 was refused." in text_of(page)
     assert "<button>Redrive this event</button>" in page
+    assert '<a href="#redrive">Redrive it</a>' in page
 
 
 async def test_pause_is_told_when_an_event_waits_for_its_portal() -> None:
