@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 
 from badge_bridge.customers import customer_of
 from badge_bridge.ignoring import why
@@ -12,7 +13,7 @@ from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
-__all__ = ["came_of", "ended", "lateness", "latest", "next_step", "redriven"]
+__all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "redriven"]
 
 _PROMPT = 1.0
 """Seconds within which something is received as it happens."""
@@ -21,10 +22,19 @@ _LATE = 60.0
 """Seconds after which what is due was forgotten by those who should work on it."""
 
 
-def came_of(stored: StoredEvent, rows: Iterable[Attachment], badges: Mapping[str, Badge], *, now: float) -> str:
+def came_of(
+    stored: StoredEvent,
+    rows: Iterable[Attachment],
+    badges: Mapping[str, Badge],
+    *,
+    now: float,
+    in_a_list: bool = False,
+) -> str:
     """What came of it, with a full stop. `rows` are the event's in the ledger, which say what is on a card still;
-    `badges` are by code, `now` in unix seconds.
+    `badges` are by code, `now` in unix seconds. In a list its reason is told `in_short`.
     """
+    if in_a_list:
+        stored = replace(stored, reason=in_short(stored.reason))
     match stored.state:
         case "working":
             return "Being worked on."
@@ -99,6 +109,12 @@ def _of_no_card(stored: StoredEvent) -> str:
         "as when a caller withholds his number. If the event names a card, see that it is there; then redrive "
         "the event."
     )
+
+
+def in_short(text: str) -> str:
+    """What a reason says first, where it stands in full elsewhere: its first sentence, with a mark for the rest."""
+    first, stop, rest = text.partition(". ")
+    return f"{first} …" if stop and rest else text
 
 
 def ended(attempt: Attempt) -> str:
@@ -190,4 +206,4 @@ def _named(code: str, badges: Mapping[str, Badge]) -> str:
 
 def _sentence(text: str) -> str:
     text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
+    return text if text.endswith((".", "!", "?", ":", "…")) else f"{text}."

@@ -12,6 +12,7 @@ from rich.text import Text
 from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Outcome
 from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.telling import in_short
 from badge_bridge.terminal_text import plain
 
 __all__ = ["card_line", "change_line", "clock", "outcome_line", "print_table", "state_shown", "zone_name"]
@@ -48,7 +49,7 @@ def print_table(found: Sequence[StoredEvent]) -> None:
             plain(stored.event.caller),
             state_shown(stored),
             str(stored.attempts),
-            plain(stored.reason),
+            plain(in_short(stored.reason)),
         )
     console.print(table)
 
@@ -60,7 +61,7 @@ def change_line(stored: StoredEvent) -> Text:
     if attempt is not None:
         at = attempt.started_at if attempt.ended_at is None else attempt.ended_at
     latest = [outcome for outcome in stored.outcomes if attempt is not None and outcome.attempt == attempt.number]
-    told = "; ".join(outcome_line(outcome) for outcome in latest) or stored.reason
+    told = "; ".join(outcome_line(outcome, brief=True) for outcome in latest) or in_short(stored.reason)
     line = Text(f"{clock(at)}  {stored.key}  ")
     line.append_text(plain(f"{stored.event.type}  {stored.event.caller or '-'}  "))
     line.append_text(state_shown(stored))
@@ -84,8 +85,10 @@ def card_line(card: OnCard) -> str:
     return f"{there}{named}: {off}{by}"
 
 
-def outcome_line(outcome: Outcome) -> str:
-    said = f" ({outcome.reason})" if outcome.reason else ""
+def outcome_line(outcome: Outcome, *, brief: bool = False) -> str:
+    """What a rule came to; `brief`: its reason in short."""
+    reason = in_short(outcome.reason) if brief else outcome.reason
+    said = f" ({reason})" if reason else ""
     where = f" on {outcome.owner}, activity {outcome.activity}" if outcome.activity is not None else ""
     return f"{outcome.rule}: {outcome.result} {outcome.badge}{where}{said}"
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from badge_bridge.outcomes import Exchange
 from badge_bridge.plural import counted
 from badge_bridge.store.protocol import Attempt, StoredEvent
-from badge_bridge.telling import lateness, redriven
+from badge_bridge.telling import in_short, lateness, redriven
 from badge_bridge.terminal import card_line, clock, outcome_line, state_shown, zone_name
 from badge_bridge.terminal_explain import print_legs, print_rules
 from badge_bridge.terminal_text import json_shown, plain
@@ -44,8 +44,9 @@ def print_event(whole: WholeLife, *, now: float, command: str = "", every_rule: 
         console.print(Text("legs", style="bold"), plain(_of_legs(whole)))
         print_legs(console, whole.legs)
     _print_rules(console, whole, every_rule=every_rule)
+    told = set() if stored.state == "waiting" else {stored.reason}
     for attempt in stored.history:
-        _print_attempt(console, stored, attempt)
+        _print_attempt(console, stored, attempt, told)
     for card in whole.cards:
         console.print(plain(f"card      {card_line(card)}"))
         if card.badge in looks:
@@ -86,14 +87,18 @@ def _of_legs(whole: WholeLife) -> str:
     return f"{count} of its call are known" if whole.stored.event.leg else f"joined from {count}"
 
 
-def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt) -> None:
+def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt, told: set[str]) -> None:
+    """`told` are reasons that stand further above in full."""
     console.print(Text(f"attempt {attempt.number}", style="bold"), Text(_when(attempt)))
     for exchange in attempt.asked:
         console.print(plain(f"  asked     {_exchange(exchange)}"))
     for outcome in stored.outcomes:
         if outcome.attempt == attempt.number:
-            console.print(plain(f"  rule      {outcome_line(outcome)}"))
-    console.print(plain(f"  ended     {attempt.result}{f': {attempt.reason}' if attempt.reason else ''}"))
+            console.print(plain(f"  rule      {outcome_line(outcome, brief=outcome.reason in told)}"))
+            told.add(outcome.reason)
+    reason = in_short(attempt.reason) if attempt.reason in told else attempt.reason
+    console.print(plain(f"  ended     {attempt.result}{f': {reason}' if reason else ''}"))
+    told.add(attempt.reason)
     if attempt.redriven is not None:
         at = clock(attempt.redriven.at)
         console.print(Text("redriven ", style="bold"), plain(f"{at} {redriven(attempt.redriven)}"))

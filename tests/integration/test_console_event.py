@@ -154,6 +154,23 @@ async def test_reason_of_death_and_what_to_do_are_told_when_an_event_is_dead() -
     assert '<a href="#redrive">Redrive it</a>' in page
 
 
+async def test_long_reason_stands_once_on_the_page() -> None:
+    """Above all; the attempt and the rule that met it say its first sentence. The list does, too."""
+    console = await opened()
+    reason = "portal main: the method was refused. An administrator grants the right."
+    await received(console.store, KEY, at=NOW, caller=CALLER)
+    failed = Outcome(rule="missed call", result="failed", badge="bb_missedCall", reason=reason)
+    await settled(console.store, KEY, at=NOW, state="dead", reason=reason, outcomes=(failed,))
+    page, told = await shown(console)
+    assert text_of(page).count("An administrator grants the right") == 1
+    assert text_of(page).count("the method was refused …") == 2
+    assert told["history"][0]["said"] == f"Dead: {reason}"
+    async with console.operator() as browser:
+        listed = await browser.get("/console/events", headers=BROWSER)
+    assert "Portal main: the method was refused …" in text_of(listed.text)
+    assert "An administrator" not in text_of(listed.text)
+
+
 async def test_pause_is_told_when_an_event_waits_for_its_portal() -> None:
     """Until when, and why."""
     console = await opened()

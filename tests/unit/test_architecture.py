@@ -67,7 +67,7 @@ ALLOWED = {
     "terminal_stats": {*LEAVES, "store", "terminal_text"},
     "terminal_text": LEAVES,
     "following": {*LEAVES, "store"},
-    "terminal": {*LEAVES, "on_cards", "store", "terminal_text"},
+    "terminal": {*LEAVES, "on_cards", "store", "telling", "terminal_text"},
     "telling": {*LEAVES, "customers", "ignoring", "portal", "rulesfile", "store"},
     "terminal_event": {
         *LEAVES,

@@ -10,7 +10,7 @@ import pytest
 from badge_bridge.events import Event, Leg
 from badge_bridge.outcomes import Outcome
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
-from badge_bridge.telling import came_of, ended, next_step, redriven
+from badge_bridge.telling import came_of, ended, in_short, next_step, redriven
 from support.operators import read_rules
 
 NOW = 1_795_345_200.0
@@ -89,6 +89,20 @@ def test_last_outcome_counts_when_a_rule_had_several() -> None:
     """An event that was redriven says what came of it the last time."""
     refused = Outcome(rule="missed call", result="failed", reason="refused", attempt=1)
     assert came_of(stored("done", outcomes=(refused, BADGED)), [], BADGES, now=NOW) == "Badge Missed is on deal 41."
+
+
+REFUSED = (
+    "portal main: it was refused with ACCESS_DENIED: the user lacks a right. An administrator grants it in Bitrix24."
+)
+
+
+def test_reason_is_told_in_full_but_in_a_list() -> None:
+    """There its first sentence says what it was, and a mark that there is more."""
+    event = stored("dead", reason=REFUSED)
+    assert came_of(event, [], BADGES, now=NOW) == f"P{REFUSED[1:]}"
+    said = came_of(event, [], BADGES, now=NOW, in_a_list=True)
+    assert said == "Portal main: it was refused with ACCESS_DENIED: the user lacks a right …"
+    assert in_short("the condition is not true: r") == "the condition is not true: r"
 
 
 def test_pause_tells_until_when_and_what_to_do_when_an_event_waits_for_it() -> None:

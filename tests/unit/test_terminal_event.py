@@ -9,6 +9,7 @@ import pytest
 from badge_bridge.events import Leg
 from badge_bridge.explain import judge_stored
 from badge_bridge.on_cards import OnCard
+from badge_bridge.outcomes import Outcome
 from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Badge, parse
 from badge_bridge.sources import OPTIONS
@@ -77,6 +78,19 @@ def test_life_shows_that_the_event_was_redriven(capsys: pytest.CaptureFixture[st
     lines = lines_of(capsys)
     at = lines.index("ended     dead: refused")
     assert lines[at + 1] == f"redriven  {clock(NOW + 9)} from the console, with the rules of now"
+
+
+def test_life_tells_a_reason_once_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    """Above all; each attempt and each rule that met it says its first sentence, and another reason in full."""
+    reason = "refused. Ask for the right."
+    failed = [Outcome(rule="r", result="failed", reason=reason, attempt=number) for number in (1, 2)]
+    attempts = [Attempt(number, NOW, NOW, "dead", reason, ()) for number in (1, 2)]
+    other = Attempt(3, NOW, NOW, "waiting", "busy. Wait for it.", ())
+    print_event(whole(stored("dead", reason=reason, history=(*attempts, other), outcomes=tuple(failed))), now=NOW)
+    lines = lines_of(capsys)
+    assert [line for line in lines if "Ask for the right" in line] == ["Refused. Ask for the right."]
+    assert lines.count("ended     dead: refused …") == 2
+    assert "ended     waiting: busy. Wait for it." in lines
 
 
 def test_life_shows_how_late_the_event_was_received(capsys: pytest.CaptureFixture[str]) -> None:

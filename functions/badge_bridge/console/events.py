@@ -83,7 +83,7 @@ async def _row(store: Store, one: StoredEvent, badges: Mapping[str, Badge], now:
         **summary(one),
         "customer": one.event.customer,
         "happened": iso(one.event.time.timestamp()),
-        "came_of": came_of(whole or one, rows, badges, now=now),
+        "came_of": came_of(whole or one, rows, badges, now=now, in_a_list=True),
     }
 
 
