@@ -61,6 +61,7 @@ async def redrive_each(
         StoreUnavailable: the store cannot be read or written; what was done until then is done.
     """
     said: dict[str, Refusal | None] = {}
+    keys = [*dict.fromkeys(keys)]  # one that is named twice would be refused the second time
     try:
         for start in range(0, len(keys), _SIDE_BY_SIDE):
             some = keys[start : start + _SIDE_BY_SIDE]

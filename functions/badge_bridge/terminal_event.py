@@ -107,10 +107,7 @@ def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt, told
 def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
     event = stored.event
     facts = [
-        (
-            "received",
-            f"{clock(stored.received_at)}, {lateness(stored.received_at - event.time.timestamp())}",
-        ),
+        ("received", f"{clock(stored.received_at)}, {lateness(stored.received_at - event.time.timestamp())}"),
         ("verified", stored.verified),
         ("source", f"{event.source} ({event.provider})"),
         ("type", event.type),

@@ -146,6 +146,18 @@ async def test_search_is_tried_again_in_portions_when_it_finds_very_many() -> No
         assert set((await states(console)).values()) == {"waiting"}
 
 
+async def test_reasons_are_told_while_a_search_is_redriven() -> None:
+    """Between two presses of the button, too: the address carries which kinds there were, and the form sends them on."""
+    async with operated() as (console, browser, _):
+        await ended(console, "pbx:1")
+        page = await browser.get("/console/redrive?so_far=3&left=leg.1_unkept.2", headers=BROWSER)
+        assert "3 were left alone (2 judged by rules of then that are not kept" in text_of(page.text)
+        assert fields_of(page.text, DO)["left"] == "leg.1_unkept.2"
+        answer = await browser.post(DO, data=fields_of(page.text, DO), headers=SAME)
+        assert httpx.URL(answer.headers["location"]).params["redriven"] == "4"
+        assert httpx.URL(answer.headers["location"]).params["left"] == "leg.1_unkept.2"
+
+
 async def test_counting_ends_when_a_search_finds_more_than_a_page_may_look_at() -> None:
     """The page says that there are more, and works on what is left once that is done."""
     async with operated() as (console, browser, _):

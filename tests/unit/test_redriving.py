@@ -41,12 +41,12 @@ async def test_redrive_is_kept_with_the_event_and_told_in_one_line(caplog: pytes
 
 
 async def test_line_names_the_event_when_one_is_redriven(caplog: pytest.LogCaptureFixture) -> None:
-    """As the other lines that are about one event."""
+    """As the other lines that are about one event; also where it was named twice."""
     store = MemoryStore()
     await store.open()
     await dead(store, "s:1")
     with caplog.at_level(logging.INFO, "badge_bridge.redriving"):
-        await redrive_each(store, ["s:1"], clock=lambda: NOW, then=False, by="command")
+        await redrive_each(store, ["s:1", "s:1"], clock=lambda: NOW, then=False, by="command")
     assert caplog.messages == ["1 event redriven by a command (s:1), with the rules of now"]
 
 
