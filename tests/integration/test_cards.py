@@ -19,6 +19,7 @@ from badge_bridge.outcomes import Asked
 from badge_bridge.pipeline import LEASE
 from badge_bridge.portal.commands import Command, Departure, Page
 from badge_bridge.rulesfile import RulesFile, parse
+from badge_bridge.sandbox.crm_seed import Contact
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import StoredEvent
@@ -628,6 +629,22 @@ def test_an_event_that_is_redriven_is_not_attached_twice() -> None:
         assert (event.state, event.outcomes[-1].reason) == ("done", "it was attached before")
         assert company.requests == before
         assert len(ours(company)) == 1
+
+    played(story)
+
+
+def test_customer_who_was_entered_meanwhile_is_found_when_the_event_is_redriven() -> None:
+    """At once, though that there was nobody is otherwise believed for some seconds."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(STRANGER)
+        await company.ended()
+        event = await company.event(missed)
+        assert event.state == "ignored"
+        company.portal.records.crm.put(Contact(id=FIRST_ITEM + 99, name="Newcomer", phones=(STRANGER,)))
+        assert await company.bridge.store.redrive(event.key, now=company.bridge.clock())
+        await company.ended()
+        assert told(await company.event(missed))[-1] == ("act", "badged", f"contact {FIRST_ITEM + 99}")
 
     played(story)
 
