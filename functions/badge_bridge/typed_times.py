@@ -1,4 +1,4 @@
-"""Moments as people type them: `2h`, `yesterday 18:00`, `2026-01-31T18:00Z`.
+"""Moments as people type them: `2h`, `yesterday 18:00`, `9pm`, `27.11.2026`, `2026-01-31T18:00Z`.
 
 What is written without an offset is local time, of the machine on which it is typed; `in_words` says which moment that
 was understood as, in local time and in UTC.
@@ -13,14 +13,18 @@ from badge_bridge.errors import SettingsError
 
 __all__ = ["EXAMPLES", "in_words", "read_time"]
 
-EXAMPLES = "2h, 3 days, today, yesterday 18:00, 18:00, 2026-01-31, 2026-01-31 18:00 or 2026-01-31T18:00Z"
+EXAMPLES = "2h, 3 days, today, yesterday 18:00, 9pm, 2026-01-31, 31.1.2026 18:00 or 2026-01-31T18:00Z"
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _UNIT = r"(s|m|h|d|w|sec(?:ond)?s?|min(?:ute)?s?|hours?|days?|weeks?)"
 _PART = re.compile(rf"(\d{{1,6}})\s*{_UNIT}(?![a-z])\s*")
 _AGO = re.compile(r"(?:last\s+)?(?P<parts>\d.*?)\s*(?:ago)?")
-_DAY = re.compile(r"(?P<day>today|yesterday)?\s*(?:at\s+)?(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)?(?P<utc>\s*(?:utc|z))?")
+_CLOCK = r"(?P<hour>\d{1,2})(?:[:.](?P<minute>\d{2})(?:(?<=:\d\d):(?P<second>\d{2}))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?"
+_DATE = r"(?P<date>\d{1,2})\.\s?(?P<month>\d{1,2})\.\s?(?P<year>\d{4})"
+"""As in most of Europe. With slashes, 11/10 is another day in London than in Boston: that is not guessed."""
+_DAY = re.compile(rf"(?:(?P<day>today|yesterday)|{_DATE})?,?\s*(?:at\s+)?(?P<clock>{_CLOCK})?(?P<utc>\s*(?:utc|z))?")
 _ISO = re.compile(r"(?P<moment>\d{4}-\d{2}-\d{2}.*?)(?P<utc>\s+utc)?")
+_HALF_A_DAY = 12
 _LAST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -64,23 +68,39 @@ def _read(typed: str, now: float, zone: tzinfo | None) -> float | None:
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
         return _unix(moment, zone)
     if typed and (found := _DAY.fullmatch(typed)):
-        if not found["day"] and not found["clock"]:
-            return None
-        return _on_a_day(found["day"] or "", found["clock"] or "", now, UTC if found["utc"] else zone)
+        return _on_a_day(found, now, UTC if found["utc"] else zone)
     if found := _AGO.fullmatch(typed):
         length = _length(found["parts"])
         return None if length is None else now - length.total_seconds()
     return None
 
 
-def _on_a_day(day: str, clock: str, now: float, zone: tzinfo | None) -> float:
+def _on_a_day(found: re.Match[str], now: float, zone: tzinfo | None) -> float | None:
+    at = _clock(found) if found["clock"] else time()
+    if at is None:
+        return None
+    if found["year"]:
+        return _unix(_naive(date(int(found["year"]), int(found["month"]), int(found["date"])), at), zone)
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).date()
     yesterday = today - timedelta(days=1)
-    at = time.fromisoformat(clock.rjust(len(clock) + clock.index(":") % 2, "0")) if clock else time()
-    if day:
-        return _unix(_naive(today if day == "today" else yesterday, at), zone)
+    if found["day"]:
+        return _unix(_naive(today if found["day"] == "today" else yesterday, at), zone)
+    if not found["clock"]:
+        return None
     this = _unix(_naive(today, at), zone)
     return this if this <= now else _unix(_naive(yesterday, at), zone)
+
+
+def _clock(found: re.Match[str]) -> time | None:
+    """None where it is a number alone, which may as well be a day or a length of time."""
+    hour, half = int(found["hour"]), found["half"]
+    if half is None and found["minute"] is None:
+        return None
+    if half is not None:
+        if not 1 <= hour <= _HALF_A_DAY:
+            return None
+        hour = hour % _HALF_A_DAY + (_HALF_A_DAY if half == "p" else 0)
+    return time(hour, int(found["minute"] or 0), int(found["second"] or 0))
 
 
 def _naive(day: date, at: time) -> datetime:

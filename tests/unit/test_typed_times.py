@@ -50,6 +50,17 @@ def test_length_of_time_is_that_long_ago(text: str, meant: str) -> None:
         ("2026-01-31", "2026-01-30T23:00:00"),
         ("2026-01-31 18:00", "2026-01-31T17:00:00"),
         ("2026-07-31T18:00", "2026-07-31T16:00:00"),
+        ("9pm", "2026-11-27T20:00:00"),
+        ("9 PM", "2026-11-27T20:00:00"),
+        ("9:15 a.m.", "2026-11-27T08:15:00"),
+        ("12am", "2026-11-26T23:00:00"),
+        ("12:30pm", "2026-11-27T11:30:00"),
+        ("yesterday at 9pm", "2026-11-26T20:00:00"),
+        ("21.00", "2026-11-27T20:00:00"),
+        ("yesterday 9.05", "2026-11-26T08:05:00"),
+        ("26.11.2026", "2026-11-25T23:00:00"),
+        ("26.11.2026 21:00", "2026-11-26T20:00:00"),
+        ("1. 7. 2026, 9pm", "2026-07-01T19:00:00"),
     ],
 )
 def test_time_without_an_offset_is_local_time(text: str, meant: str) -> None:
@@ -63,6 +74,7 @@ def test_time_without_an_offset_is_local_time(text: str, meant: str) -> None:
         ("2026-01-31T18:00Z", "2026-01-31T18:00:00"),
         ("2026-01-31T18:00:00.500+02:00", "2026-01-31T16:00:00.500000"),
         ("2026-01-31 18:00 UTC", "2026-01-31T18:00:00"),
+        ("31.1.2026 6pm UTC", "2026-01-31T18:00:00"),
     ],
 )
 def test_time_with_an_offset_is_what_it_says(text: str, meant: str) -> None:
@@ -71,7 +83,11 @@ def test_time_with_an_offset_is_what_it_says(text: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "soon", "2", "2x", "h", "25:00", "2026-02-30", "yesterday 2h", "2h yesterday", "at", "utc", "2hx"]
+    "text",
+    [
+        *("", " ", "soon", "2", "2x", "h", "25:00", "2026-02-30", "yesterday 2h", "2h yesterday", "at", "utc", "2hx"),
+        *("13pm", "0am", "yesterday 9", "30.2.2026", "11/27/2026", "27.11", "10.11.20", "9:5", "at 9", "pm"),
+    ],
 )
 def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     """Nothing is guessed."""
