@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -15,6 +16,7 @@ import typer
 from badge_bridge.cli_filters import (
     InOption,
     KeyArgument,
+    KeysArgument,
     LegsOption,
     OutcomeOption,
     PhoneOption,
@@ -24,6 +26,7 @@ from badge_bridge.cli_filters import (
     TypeOption,
     UntilOption,
     full_page,
+    tell_doubts,
     wanted,
     whole_key,
 )
@@ -37,15 +40,17 @@ from badge_bridge.cli_options import (
     quiet,
     read_settings,
     run,
+    say,
 )
 from badge_bridge.cli_redrive import redrive
 from badge_bridge.cli_tail import tail
-from badge_bridge.errors import GoogleError, RulesError
+from badge_bridge.errors import GoogleError, RulesError, SettingsError
 
 if TYPE_CHECKING:
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
-    from badge_bridge.store.protocol import Store, StoredEvent
+    from badge_bridge.store.protocol import Listing, Store, StoredEvent
+    from badge_bridge.store.wanted import Place, Wanted
     from badge_bridge.whole_life import WholeLife
 
 __all__ = ["commands"]
@@ -57,6 +62,7 @@ commands = typer.Typer(cls=Commands, no_args_is_help=True, help="Look at what wa
 
 @commands.command("list")
 def list_(
+    keys: KeysArgument = None,
     phone: PhoneOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -74,37 +80,68 @@ def list_(
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List events, newest first."""
+    """List events, newest first: all, those that the filters mean, or those whose keys begin with what is given."""
     from badge_bridge.life import read_place, summary, write_place
     from badge_bridge.terminal import print_table
     from badge_bridge.typed_times import in_words
 
     settings, place = read_settings(rules, state), read_place(before)
-    looked_for = wanted(
-        settings,
-        phone=phone,
-        since=since,
-        until=until,
-        source=source,
-        type_=type_,
-        state=in_state,
-        rule=rule,
-        outcome=outcome,
-    )
-    looked_for = replace(looked_for, legs=legs)
-    page = run(
-        _with_store(settings, lambda store: full_page(store, looked_for, limit=limit, before=place), to_read=True)
+    filters = {
+        "phone": phone,
+        "since": since,
+        "until": until,
+        "source": source,
+        "type_": type_,
+        "state": in_state,
+        "rule": rule,
+        "outcome": outcome,
+    }
+    filtered = any(value is not None for value in filters.values())
+    if keys and (filtered or before is not None):
+        raise SettingsError("say which events: either keys of some, or filters and --before")
+    looked_for = replace(wanted(settings, **filters), legs=legs)
+    page, is_empty = run(
+        _with_store(settings, lambda store: _listed(store, keys, looked_for, limit, place), to_read=True)
     )
     if as_json:
         print(json.dumps([summary(event) for event in page.events], indent=2))
     else:
         if looked_for.since is not None or looked_for.until is not None:
             print(", ".join(_stretch(looked_for.since, looked_for.until, in_words)))
-        print_table(page.events)
+        print_table(page.events, nothing=_nothing(is_empty=is_empty, filtered=filtered or bool(keys or before)))
+    if not page.events and not is_empty:
+        for key in keys or ():
+            say(f"no event's key begins with {key}")
+        tell_doubts(settings, looked_for)
     if page.more is not None:
         # Not among what scripts read.
         looked = "" if page.reached is None else f"looked back to {in_words(page.reached)}; "
         print(f"{looked}older ones: the same with --before {write_place(page.more)}", file=sys.stderr)
+
+
+async def _listed(
+    store: Store, keys: Sequence[str] | None, looked_for: Wanted, limit: int, before: Place | None
+) -> tuple[Listing, bool]:
+    """The page, and whether the store is empty."""
+    from badge_bridge.filters import by_key
+    from badge_bridge.store.protocol import Listing
+
+    if keys:
+        found = [await by_key(store, key, limit=limit) for key in keys]
+        if any(there_are_more for _, there_are_more in found):
+            say("not all that begin so are listed; type more of the key that is meant")
+        page = Listing(tuple(event for events, _ in found for event in events), None)
+    else:
+        page = await full_page(store, looked_for, limit=limit, before=before)
+    return page, not page.events and not (await store.list(limit=1)).events
+
+
+def _nothing(*, is_empty: bool, filtered: bool) -> str:
+    if is_empty:
+        return "No events: nothing was received yet."
+    if filtered:
+        return "No events. (badge-bridge events list without filters shows the latest)"
+    return "No events but the legs of calls. (badge-bridge events list --legs shows them)"
 
 
 def _stretch(since: float | None, until: float | None, said: Callable[[float], str]) -> Iterator[str]:

@@ -6,16 +6,15 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from badge_bridge import cli_completion
-from badge_bridge.cli_options import fail, run
-from badge_bridge.errors import SettingsError
+from badge_bridge.cli_options import fail, quiet, run, say
+from badge_bridge.errors import GoogleError, RulesError, SettingsError
 
 if TYPE_CHECKING:
-    from badge_bridge.outcomes import Result
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Listing, Store
     from badge_bridge.store.wanted import Place, Wanted
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InOption",
     "KeyArgument",
+    "KeysArgument",
     "LegsOption",
     "OutcomeOption",
     "PhoneOption",
@@ -33,6 +33,7 @@ __all__ = [
     "UntilOption",
     "full_page",
     "pages",
+    "tell_doubts",
     "wanted",
     "whole_key",
 ]
@@ -48,6 +49,14 @@ KeyArgument = Annotated[
     typer.Argument(
         help="The event's key, as the list prints it, or what no other key begins with.",
         autocompletion=cli_completion.keys,
+    ),
+]
+KeysArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Keys of events, or what they begin with, instead of filters.",
+        autocompletion=cli_completion.keys,
+        show_default=False,
     ),
 ]
 PhoneOption = Annotated[
@@ -118,36 +127,37 @@ def wanted(
         SettingsError: one of them makes no sense.
         RulesError: the number is to be read as in a source's country, and the rules file cannot be read.
     """
-    from badge_bridge.life import read_state
-    from badge_bridge.outcomes import Result
-    from badge_bridge.store.wanted import Wanted
-    from badge_bridge.typed_times import read_time
-
-    now = time.time()
-    if outcome is not None and outcome not in get_args(Result):
-        raise SettingsError(f"there is no outcome {outcome!r}; a rule comes to {', '.join(get_args(Result))}")
-    found = Wanted(
-        state=read_state(state),
-        source=source,
-        type=type_,
-        customer=None if phone is None else _number(settings, phone),
-        rule=rule,
-        result=cast("Result | None", outcome),
-        since=None if since is None else read_time(since, now=now),
-        until=None if until is None else read_time(until, now=now),
-    )
-    if found.since is not None and found.until is not None and found.until <= found.since:
-        raise SettingsError(f"--until {until} is not later than --since {since}")
-    return found
-
-
-def _number(settings: Settings, phone: str) -> str:
     from badge_bridge.configuration import without_secrets
-    from badge_bridge.spellings import E164, one_number
+    from badge_bridge.filters import read_filters
 
-    if E164.fullmatch(phone):
-        return phone  # it needs no rules file to be understood
-    return one_number(run(without_secrets(settings, os.environ)), phone)
+    return read_filters(
+        lambda: run(without_secrets(settings, os.environ)),
+        phone=phone,
+        since=since,
+        until=until,
+        source=source,
+        type_=type_,
+        state=state,
+        rule=rule,
+        result=outcome,
+        now=time.time(),
+    )
+
+
+def tell_doubts(settings: Settings, looked_for: Wanted) -> None:
+    """Say what may be mistyped among options that find nothing, as far as the rules file can be read."""
+    from badge_bridge.configuration import without_secrets
+    from badge_bridge.filters import doubts
+
+    if not any((looked_for.source, looked_for.type, looked_for.rule, looked_for.customer)):
+        return
+    try:
+        rules = run(without_secrets(settings, os.environ))
+    except (RulesError, GoogleError, SettingsError):
+        return
+    quiet(rules)
+    for doubt in doubts(looked_for, rules):
+        say(doubt)
 
 
 async def pages(store: Store, looked_for: Wanted) -> AsyncIterator[Listing]:

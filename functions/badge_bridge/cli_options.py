@@ -35,6 +35,7 @@ __all__ = [
     "quiet",
     "read_settings",
     "run",
+    "say",
     "unused_store",
 ]
 
@@ -65,11 +66,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def fail(message: str, code: int) -> NoReturn:
-    _say(message)
+    say(message)
     sys.exit(code)
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Beside what scripts read."""
     from badge_bridge.terminal_text import harmless
 
     print(harmless(f"badge-bridge: {message}"), file=sys.stderr)
@@ -205,4 +207,4 @@ async def _read_at_least(store: SqliteStore, error: StoreUnavailable) -> None:
         await store.open_to_read()
     except StoreUnavailable:
         raise error from None
-    _say(f"{error}; it is read all the same")
+    say(f"{error}; it is read all the same")

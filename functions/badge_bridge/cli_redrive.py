@@ -24,6 +24,7 @@ from badge_bridge.cli_filters import (
     TypeOption,
     UntilOption,
     pages,
+    tell_doubts,
     wanted,
     whole_key,
 )
@@ -100,11 +101,14 @@ def redrive(
         if any(said.values()):
             sys.exit(1)
         return
+    looked_for = wanted(settings, **filters)
+    queries = _ended_ones(looked_for)
     if not yes and not sys.stdin.isatty():
         raise SettingsError("redrive asks before it tries many events again; without a terminal, add --yes")
-    found = run(_found(settings, _ended_ones(wanted(settings, **filters))))
+    found = run(_found(settings, queries))
     if not found:
         print("No ended events are meant by that; badge-bridge events list with the same filters shows what there is.")
+        tell_doubts(settings, looked_for)
         return
     # Outside of the event loop, which takes Ctrl-C for itself: an answer that is typed after it would count.
     if not yes:

@@ -18,6 +18,7 @@ from badge_bridge.cli_filters import (
     SinceOption,
     SourceOption,
     TypeOption,
+    tell_doubts,
     wanted,
 )
 from badge_bridge.cli_options import RulesOption, StateOption, opened_to_read, read_settings, run
@@ -66,6 +67,7 @@ def tail(
         rule=rule,
         outcome=outcome,
     )
+    tell_doubts(settings, looked_for)
     run(_tail(settings, looked_for, limit, _print_json if as_json else _print_line()))
 
 

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, cast, get_args
+from typing import Any
 
 from badge_bridge.errors import SettingsError
 from badge_bridge.moments import iso
 from badge_bridge.on_cards import OnCard, as_json
-from badge_bridge.store.protocol import Attempt, Redrive, State, StoredEvent
+from badge_bridge.store.protocol import Attempt, Redrive, StoredEvent
 from badge_bridge.store.wanted import Place
 
-__all__ = ["life", "read_place", "read_state", "summary", "write_place"]
-
-
-def read_state(text: str | None) -> State | None:
-    """One of the states of an event, or None for all.
-
-    Raises:
-        SettingsError: there is no such state.
-    """
-    if text is not None and text not in get_args(State):
-        raise SettingsError(f"there is no state {text!r}; an event is {', '.join(get_args(State))}")
-    return cast("State | None", text)
+__all__ = ["life", "read_place", "summary", "write_place"]
 
 
 _BEFORE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?):(.+)", re.DOTALL)

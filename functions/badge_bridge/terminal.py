@@ -30,13 +30,13 @@ _COLOURS = {
 }
 
 
-def print_table(found: Sequence[StoredEvent]) -> None:
-    """A table of events; one line that says so where there is nothing."""
+def print_table(found: Sequence[StoredEvent], *, nothing: str) -> None:
+    """A table of events; the line `nothing` where there are none."""
     console = Console()
     # Wide enough for a row: a narrow terminal wraps it, and a key that was cut off would be of no use.
     console.width = max(console.width, _ROW)
     if not found:
-        console.print("No events. (badge-bridge events list without filters shows the latest)")
+        console.print(nothing)
         return
     table = Table(box=None, pad_edge=False)
     for heading in (f"received ({zone_name()})", "key", "type", "caller", "state", "tries", "reason"):

@@ -188,7 +188,7 @@ async def test_rules_of_then_judge_when_they_are_chosen() -> None:
     [
         ({}, "no event was chosen"),
         ({"all": "1"}, "until when"),
-        ({"all": "1", "until": "soon"}, "until is no time"),
+        ({"all": "1", "until": "soon"}, "'soon' is no time"),
         ({"all": "1", "until": "2026-11-27", "state": "lost"}, "there is no state"),
         ({"all": "1", "until": "2026-11-27", "before": "x"}, "before must be"),
         ({"all": "1", "until": "2026-11-27", "so_far": "-1"}, "so_far must be"),

@@ -108,10 +108,14 @@ def test_list_has_the_events_that_all_filters_mean(run: Run, filters: list[str],
 @pytest.mark.parametrize(
     ("filters", "said"),
     [
-        (["--outcome", "lost"], "there is no outcome 'lost'; a rule comes to ensured, badged"),
+        (["--outcome", "lost"], "there is no outcome 'lost'; known are ensured, badged"),
+        (["--outcome", "bagded"], "there is no outcome 'bagded'; did you mean 'badged'? (ensured, badged"),
+        (["--in", "dea"], "there is no state 'dea'; did you mean 'dead'? (waiting, working"),
         (["--since", "soon"], "'soon' is no time; write it such as 2h"),
-        (["--since", "1h", "--until", "2h"], "--until 2h is not later than --since 1h"),
-        (["--phone", "nobody"], "'nobody' is no telephone number"),
+        (["--since", "1h", "--until", "2h"], "until 2h is not later than since 1h"),
+        (["--phone", "12"], "'12' is no telephone number"),
+        (["reception:1", "--in", "dead"], "either keys of some, or filters"),
+        (["reception:1", "--before", "1:x"], "either keys of some, or filters"),
         (["--before", "yesterday"], "'yesterday' is no place in the list"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, list) else None,
@@ -121,6 +125,65 @@ def test_filter_that_makes_no_sense_is_refused(run: Run, filters: list[str], sai
     code, out, err = run("events", "list", *filters)
     assert (code, out) == (2, "")
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        (["--source", "recepton"], "the rules file has no source 'recepton'; did you mean 'reception'?"),
+        (["--type", "call.mised"], "no rule is for events of the type 'call.mised'; did you mean 'call.missed'?"),
+        (["--rule", "nope"], "the rules file has no rule 'nope'; known are missed call"),
+        (["--phone", "nobody"], "'nobody' is neither a telephone number nor an e-mail address"),
+        (["reception:f"], "no event's key begins with reception:f"),
+        (["--in", "joined"], ""),
+        (["--phone", "anna@example.com", "--type", "call.busy"], ""),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else None,
+)
+def test_what_may_be_mistyped_is_said_when_nothing_is_found(run: Run, filters: list[str], said: str) -> None:
+    """It is looked for all the same: an event may have come under older rules."""
+    code, out, err = run("events", "list", *filters)
+    assert (code, out) == (0, "No events. (badge-bridge events list without filters shows the latest)\n")
+    assert said in err
+    assert bool(err) == bool(said)
+    assert run("events", "list", "--json", *filters)[1:] == ("[]\n", err)
+
+
+def test_what_was_redriven_in_vain_may_be_mistyped(run: Run) -> None:
+    """As in a list."""
+    code, out, err = run("events", "redrive", "--source", "recepton", "--yes")
+    assert (code, out[:15]) == (0, "No ended events")
+    assert "did you mean 'reception'?" in err
+
+
+def test_list_has_an_old_source_when_events_of_it_are_there(run: Run, tmp_path: Path) -> None:
+    """Nothing is wrong then, and nothing is said."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("shop:", "store:"), "utf-8")
+    assert listed(run, "--source", "shop") == ["4"]
+    assert run("events", "list", "--source", "shop")[2] == ""
+
+
+def test_list_has_the_events_whose_keys_are_given(run: Run) -> None:
+    """In full, or as much as one remembers of them; newest first."""
+    assert listed(run, "reception:2") == ["2"]
+    assert listed(run, "reception:", "shop:4") == ["6", "5", "3", "2", "1", "4"]
+    code, out, err = run("events", "list", "reception:", "--limit", "2", "--json")
+    assert (code, len(json.loads(out))) == (0, 2)
+    assert "type more of the key that is meant" in err
+
+
+def test_list_of_a_store_that_has_nothing_says_so(run: Run, tmp_path: Path) -> None:
+    """That nothing came is another answer than that nothing matches."""
+    asyncio.run(made_empty(tmp_path / "empty.db"))
+    for filters in ([], ["--source", "recepton"]):
+        out, err = run("events", "list", "--state", f"sqlite:///{tmp_path}/empty.db", *filters)[1:]
+        assert (out, err) == ("No events: nothing was received yet.\n", "")
+
+
+async def made_empty(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    await store.open()
+    await store.close()
 
 
 def test_list_goes_on_where_the_page_before_ended(run: Run) -> None:

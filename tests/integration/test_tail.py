@@ -77,6 +77,17 @@ def test_tail_goes_on_while_the_store_cannot_be_read(tmp_path: Path) -> None:
             assert tail.stop(signal.SIGINT) == 0
 
 
+def test_tail_says_what_may_be_mistyped_and_looks_all_the_same(tmp_path: Path) -> None:
+    """Else one would wait for ever for events of a source that there is not."""
+    with sandbox() as (_, webhook):
+        with serve(tmp_path, webhook):
+            pass
+        command = badge_bridge("events", "tail", "--source", "offic")
+        with program(command, env=environ(tmp_path), cwd=tmp_path) as tail:
+            tail.find("has no source 'offic'; did you mean 'office'")
+            assert tail.stop(signal.SIGINT) in (0, 130)  # the latter where it had not begun yet
+
+
 def test_tail_needs_a_store(tmp_path: Path) -> None:
     """In the wrong folder it says so, and makes none."""
     done = subprocess.run(

@@ -57,6 +57,7 @@ ALLOWED = {
     "metrics": {*LEAVES, "store"},
     "service_manager": LEAVES,
     "serving": {*LEAVES, "connections", "door"},
+    "filters": {*LEAVES, "rulesfile", "spellings", "store"},
     "life": {*LEAVES, "on_cards", "store"},
     "shell_words": LEAVES,
     "curl_commands": {*LEAVES, "shell_words", "sources"},

@@ -111,7 +111,44 @@ async def test_parameter_that_makes_no_sense_is_named(name: str, value: str) -> 
     """400 with what is wrong, in JSON."""
     answer = await ask(await filled(MemoryStore()), LIST, **{name: value})
     assert answer.status_code == 400
-    assert name in answer.json()["error"]
+    assert answer.json()["field"] == name
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "notes"),
+    [
+        ({"source": "pxb"}, ["the rules file has no source 'pxb'; known are pbx, shop"]),
+        ({"type": "call.mised"}, ["no rule is for events of the type 'call.mised'; did you mean 'call.missed'?"]),
+        ({"rule": "mised call"}, ["the rules file has no rule 'mised call'; did you mean 'missed call'?"]),
+        ({"phone": "abc"}, ["'abc' is neither a telephone number nor an e-mail address, and was looked for as it is written"]),
+        ({"phone": "+4930999999"}, []),
+    ],
+)  # fmt: skip
+async def test_what_may_be_mistyped_is_said_when_nothing_is_found(query: dict[str, str], notes: list[str]) -> None:
+    """As the command line does; on an empty store it would be no help."""
+    answer = (await ask(await filled(MemoryStore()), LIST, **query)).json()
+    assert (answer["events"], answer["notes"]) == ([], notes)
+    empty = MemoryStore()
+    await empty.open()
+    assert (await ask(empty, LIST, **query)).json()["notes"] == ["nothing was received yet"]
+
+
+async def test_event_is_found_by_its_key_when_that_is_typed_as_the_phone() -> None:
+    """In full, or as much of it as was noted down."""
+    store = await filled(MemoryStore())
+    for key in ("pbx:feed01", "pbx:feed02"):
+        await add(store, key, 20.0, "pbx", "call.missed")
+    assert await keys(store, phone="pbx:feed01") == ["pbx:feed01"]
+    assert await keys(store, phone="pbx:feed") == ["pbx:feed02", "pbx:feed01"]
+    answer = (await ask(store, LIST, phone="pbx:feed", limit="1")).json()
+    assert (len(answer["events"]), len(answer["notes"])) == (1, 1)
+    refused = await ask(store, LIST, phone="pbx:feed03")
+    assert (
+        refused.json()["error"]
+        == "'pbx:feed03' is no telephone number, and no key of an event that could be found by it"
+    )
+    assert await keys(store, phone="tel:4930901820") == await keys(store, phone="+4930901820")
 
 
 async def test_event_is_shown_with_all_that_is_known() -> None:

@@ -65,6 +65,7 @@ def test_numbers_are_named_when_it_may_be_several() -> None:
         ({"since": "2026-11-27T20:00:30.500Z"}, {"since": NOW - 3569.5}),
         ({"until": "2026-11-27T21:00+01:00"}, {"until": NOW - 3600}),
         ({"since": "2026-11-27T20:00", "within": "day"}, {"since": NOW - 3600}),
+        ({"since": "yesterday 9pm"}, {"since": NOW - 86400}),
     ],
 )
 def test_field_narrows_the_search_when_it_is_filled_in(given: dict[str, str], meant: dict[str, Any]) -> None:
@@ -79,7 +80,7 @@ def test_field_narrows_the_search_when_it_is_filled_in(given: dict[str, str], me
         ("state", "lost"),
         ("result", "won"),
         ("within", "year"),
-        ("since", "yesterday"),
+        ("since", "soon"),
         ("until", "2026-13-01T00:00"),
         ("rule", "x" * 501),
         ("legs", "yes"),
@@ -90,6 +91,15 @@ def test_field_is_named_when_it_makes_no_sense(name: str, value: str) -> None:
     with pytest.raises(Senseless) as caught:
         wanted(**{name: value})
     assert caught.value.field == name
+
+
+def test_end_is_refused_when_it_is_not_later_than_the_beginning() -> None:
+    """Nothing can be found, and it is a slip of the hand."""
+    with pytest.raises(Senseless, match="until 2026-11-27T19:00 is not later than since 2026-11-27T20:00") as caught:
+        wanted(since="2026-11-27T20:00", until="2026-11-27T19:00")
+    assert caught.value.field == "until"
+    with pytest.raises(Senseless, match="until 2026-11-27T19:00 is not later than since 1h"):
+        wanted(within="hour", until="2026-11-27T19:00")
 
 
 def test_search_is_the_same_when_it_went_through_an_address() -> None:

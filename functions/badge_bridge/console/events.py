@@ -12,7 +12,7 @@ from starlette.requests import Request
 from badge_bridge import life
 from badge_bridge.console.answers import Senseless, Shown
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.searching import NAMES, possible_numbers, read_search
+from badge_bridge.console.searching import NAMES, find, possible_numbers, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.errors import SettingsError
 from badge_bridge.events import CALL_TYPES
@@ -31,8 +31,9 @@ MOST = 1000
 _SUGGESTED = 200
 """Names of rules and types that a form suggests."""
 
-_PARAMETERS = (*NAMES, "limit", "before", "redriven", "left")
-# A page ends at a moment and a key, since several events may have come at the same moment.
+_PARAMETERS = (*NAMES, "limit", "before")
+_OURS = ("redriven", "left")
+"""What a redrive adds to the address that it leads back to."""
 
 
 async def events(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Shown:  # noqa: ARG001 - as all pages
@@ -43,7 +44,7 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
         StoreUnavailable: the store cannot be read.
     """
     query = request.query_params
-    unknown = [name for name in query if name not in _PARAMETERS]
+    unknown = [name for name in query if name not in (*_PARAMETERS, *_OURS)]
     if unknown:
         raise Senseless(f"there is no parameter {unknown[0][:50]!r}; there are {', '.join(_PARAMETERS)}", unknown[0])
     search, rules, now = read_search(query), desk.rules, desk.clock()
@@ -51,6 +52,7 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
         "search": asdict(search),
         "customer": None,
         "events": [],
+        "notes": [],
         "more": None,
         "reached": None,
         "choices": _choices(rules),
@@ -58,18 +60,18 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
     }
     limit, before = _limit(query.get("limit") or "50"), read_place(query.get("before") or "")
     try:
-        wanted = search.wanted(rules, now=now)
+        found = await find(desk.store, search, rules, now=now, limit=limit, before=before)
     except Senseless as error:
         numbers = possible_numbers(rules, search.phone) if error.field == "phone" else []
         return Shown({**told, "error": str(error), "field": error.field, "numbers": numbers}, 400)
-    found = await desk.store.list(wanted, limit=limit, before=before)
     badges = {badge.code: badge for badge in rules.badges.values()}
     return {
         **told,
-        "customer": wanted.customer,
-        "events": await asyncio.gather(*(_row(desk.store, one, badges, now) for one in found.events)),
-        "more": write_place(found.more) if found.more else None,
-        "reached": None if found.reached is None else iso(found.reached),
+        "customer": found.customer,
+        "events": await asyncio.gather(*(_row(desk.store, one, badges, now) for one in found.page.events)),
+        "notes": found.notes,
+        "more": write_place(found.page.more) if found.page.more else None,
+        "reached": None if found.page.reached is None else iso(found.page.reached),
     }
 
 

@@ -1,33 +1,34 @@
 """What an operator looks for, as the address of a page says it.
 
-`phone`            a telephone number in any spelling, or an e-mail address: whose events
-`source` `type` `state` `result` `rule`  as in `store.wanted.Wanted`
+`phone`            as in `filters`; or an event's key, or how one begins
+`source` `type` `state` `result` `rule`  as in `filters`
 `legs`             `1`: the legs of calls that were joined, too
-`since` `until`    when it was received: `2026-11-27T09:00`, in UTC unless an offset says otherwise
+`since` `until`    as in `filters`, in UTC unless an offset says otherwise
 `within`           received in the last `hour`, `day`, `week` or `month`, where there is no `since`
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from typing import cast, get_args
+from datetime import UTC
 from urllib.parse import urlencode
 
 from badge_bridge.console.answers import Senseless
-from badge_bridge.errors import SettingsError
-from badge_bridge.life import read_state
-from badge_bridge.outcomes import Result
+from badge_bridge.filters import WrongFilter, by_key, doubts, read_filters
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.spellings import one_number, readings
-from badge_bridge.store.protocol import State
-from badge_bridge.store.wanted import Wanted
+from badge_bridge.spellings import readings
+from badge_bridge.store.protocol import Listing, Store
+from badge_bridge.store.wanted import Place, Wanted
 
-__all__ = ["NAMES", "WITHIN", "Search", "possible_numbers", "read_search"]
+__all__ = ["NAMES", "WITHIN", "Found", "Search", "find", "possible_numbers", "read_search"]
 
-WITHIN: Mapping[str, float] = {"hour": 3600.0, "day": 86_400.0, "week": 7 * 86_400.0, "month": 30 * 86_400.0}
-"""Seconds."""
+WITHIN: Mapping[str, str] = {"hour": "1h", "day": "24h", "week": "7 days", "month": "30 days"}
+"""The `since` that each stands for."""
+
+_KEY = re.compile(r"[^\s:@]+:[0-9a-f]+")
+"""As `events.event_key` makes them, or how one begins; `tel:4930123` may be a number as well."""
 
 _LONGEST = 500
 """Characters of a value; names and addresses are shorter."""
@@ -59,17 +60,30 @@ class Search:
         Raises:
             Senseless: a field makes no sense.
         """
-        return Wanted(
-            state=_state(self.state),
-            source=self.source or None,
-            type=self.type or None,
-            customer=_customer(rules, self.phone) if self.phone else None,
-            rule=self.rule or None,
-            result=_result(self.result),
-            since=_since(self, now),
-            until=_moment(self.until, "until"),
-            legs=_legs(self.legs),
-        )
+        if self.legs not in ("", "0", "1"):
+            raise Senseless("legs is 1 or 0", "legs")
+        if self.within and self.within not in WITHIN:
+            raise Senseless(f"within is one of {', '.join(WITHIN)}", "within")
+        try:
+            return read_filters(
+                lambda: rules,
+                phone=self.phone or None,
+                since=self.since or WITHIN.get(self.within),
+                until=self.until or None,
+                source=self.source or None,
+                type_=self.type or None,
+                state=self.state or None,
+                result=self.result or None,
+                rule=self.rule or None,
+                legs=self.legs == "1",
+                now=now,
+                zone=UTC,
+            )
+        except WrongFilter as error:
+            said = str(error)
+            if error.field == "phone" and _KEY.fullmatch(self.phone):
+                said = f"{self.phone!r} is no telephone number, and no key of an event that could be found by it"
+            raise Senseless(said, error.field) from error
 
 
 NAMES = tuple(one.name for one in fields(Search))
@@ -88,52 +102,40 @@ def read_search(query: Mapping[str, str]) -> Search:
     return Search(**given)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found."""
+
+    page: Listing
+    customer: str | None
+    """Whose events these are, where a customer was looked for."""
+    notes: Sequence[str]
+    """What may be wrong with a search that found nothing, or why not all is here: sentences."""
+
+
+async def find(
+    store: Store, search: Search, rules: RulesFile, *, now: float, limit: int, before: Place | None
+) -> Found:
+    """A page of what is looked for. Where an event's key or its beginning was typed as the phone, those events.
+
+    Raises:
+        Senseless: a field makes no sense.
+        StoreUnavailable: the store cannot be read.
+    """
+    if _KEY.fullmatch(search.phone):
+        events, there_are_more = await by_key(store, search.phone, limit=limit)
+        notes = ["not all whose keys begin so are here; type more of the one that is meant"] if there_are_more else []
+        if events:
+            return Found(Listing(tuple(events), None), None, notes)
+    wanted = search.wanted(rules, now=now)
+    page = await store.list(wanted, limit=limit, before=before)
+    notes = []
+    if not page.events and before is None:
+        is_empty = not (await store.list(limit=1)).events
+        notes = ["nothing was received yet"] if is_empty else [*doubts(wanted, rules)]
+    return Found(page, wanted.customer, notes)
+
+
 def possible_numbers(rules: RulesFile, phone: str) -> list[str]:
     """The numbers that are meant, where there may be several."""
     return [number for number in readings(rules, phone) if number.startswith("+")]
-
-
-def _customer(rules: RulesFile, phone: str) -> str:
-    if "@" in phone or not any(character.isdigit() for character in phone):
-        return phone
-    try:
-        return one_number(rules, phone)
-    except SettingsError as error:
-        raise Senseless(str(error), "phone") from error
-
-
-def _state(text: str) -> State | None:
-    try:
-        return read_state(text or None)
-    except SettingsError as error:
-        raise Senseless(str(error), "state") from error
-
-
-def _result(text: str) -> Result | None:
-    if text and text not in get_args(Result):
-        raise Senseless(f"result is one of {', '.join(get_args(Result))}", "result")
-    return cast("Result", text) if text else None
-
-
-def _legs(text: str) -> bool:
-    if text not in ("", "0", "1"):
-        raise Senseless("legs is 1 or 0", "legs")
-    return text == "1"
-
-
-def _since(search: Search, now: float) -> float | None:
-    if search.within and search.within not in WITHIN:
-        raise Senseless(f"within is one of {', '.join(WITHIN)}", "within")
-    if search.since or not search.within:
-        return _moment(search.since, "since")
-    return now - WITHIN[search.within]
-
-
-def _moment(text: str, name: str) -> float | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise Senseless(f"{name} is no time; write it as 2026-11-27T09:00, in UTC", name) from None

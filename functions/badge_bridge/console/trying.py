@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from starlette.requests import Request
@@ -17,11 +17,12 @@ from badge_bridge.console.forms import MAX_FORM, read_form
 from badge_bridge.console.pasted import read_pasted
 from badge_bridge.console.sessions import Session
 from badge_bridge.console.trial import WEIGHED, Tried, as_data, judgement, tried_rules, written
-from badge_bridge.errors import BridgeError, RulesError
+from badge_bridge.errors import BridgeError, RulesError, SettingsError
 from badge_bridge.explain import Explanation, judge_deliveries, judge_stored, known_among, legs_of
 from badge_bridge.on_cards import on_cards
 from badge_bridge.signing import made_up, samples
 from badge_bridge.sources.base import Delivery
+from badge_bridge.typed_times import read_time
 
 __all__ = ["try_rules"]
 
@@ -29,8 +30,6 @@ FIELDS = ("delivery", "source", "event", "sample", "at", "rules")
 
 CALLER, LINE = "+4930901820", "+4989654321"
 """Of a made-up call; numbers that are nobody's."""
-
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ async def _judged(desk: Desk, wish: Wish, tried: Tried) -> Explanation:
 
 
 def _deliveries(desk: Desk, wish: Wish, tried: Tried) -> list[tuple[str, Delivery]]:
-    now = _moment(wish.at) if wish.at else desk.clock()
+    now = _moment(wish.at, desk.clock()) if wish.at else desk.clock()
     if not wish.sample:
         return list(read_pasted(wish.delivery, source=wish.source, at=now))
     outcome, _, source = wish.sample.partition(" ")
@@ -160,12 +159,8 @@ def _deliveries(desk: Desk, wish: Wish, tried: Tried) -> list[tuple[str, Deliver
         raise Senseless(str(error), field="sample") from error
 
 
-def _moment(text: str) -> float:
+def _moment(text: str, now: float) -> float:
     try:
-        moment = datetime.fromisoformat(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        seconds = -1.0
-    if not 0 <= seconds < _LATEST:
-        raise Senseless(f"{text[:100]} is no time; write it such as 2026-01-31T12:00:00Z", field="at")
-    return seconds
+        return read_time(text[:100], now=now, zone=UTC)
+    except SettingsError as error:
+        raise Senseless(str(error), field="at") from error
