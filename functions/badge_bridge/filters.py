@@ -83,7 +83,7 @@ def read_state(text: str | None) -> State | None:
         WrongFilter: there is no such state.
     """
     if text is not None and text not in get_args(State):
-        raise WrongFilter(_none_such("state", text, get_args(State)), "state")
+        raise WrongFilter(f"there is no state {text!r}; {suggest(text, get_args(State))}", "state")
     return cast("State | None", text)
 
 
@@ -133,14 +133,8 @@ def _customer(rules: Callable[[], RulesFile], phone: str) -> str:
 
 def _result(text: str | None) -> Result | None:
     if text is not None and text not in get_args(Result):
-        raise WrongFilter(_none_such("outcome", text, get_args(Result)), "result")
+        raise WrongFilter(f"there is no outcome {text!r}; {suggest(text, get_args(Result))}", "result")
     return cast("Result | None", text)
-
-
-def _none_such(what: str, text: str, known: tuple[str, ...]) -> str:
-    suggested = suggest(text, known)
-    listed = "" if suggested.startswith("known") else f" ({', '.join(known)})"
-    return f"there is no {what} {text!r}; {suggested}{listed}"
 
 
 def _moment(field: Literal["since", "until"], text: str, now: float, **zone: Any) -> float:

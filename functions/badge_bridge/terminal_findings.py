@@ -1,7 +1,7 @@
 """Findings of a rules file for a terminal: each with its line, what is meant underlined, and what to write instead.
 
-The first line of each is `file:line:column: what is wrong; what to write instead`, as editors and scripts read it, and
-where nobody looks at a terminal it is the only one.
+Without their lines, as editors and scripts read them and where nobody looks at a terminal, each is one line:
+`file:line:column: what is wrong; what to write instead`. With them, what to write instead stands below the line.
 """
 
 from __future__ import annotations
@@ -35,23 +35,24 @@ def print_findings(findings: Iterable[Finding], stream: TextIO, *, lines: bool |
     width = max(console.width, NARROWEST) if console.is_terminal else WIDTH_OF_A_FILE
     shows = console.is_terminal if lines is None else lines
     for finding in findings:
+        excerpt = finding.excerpt if shows else None
+        first = _first_line(finding, with_help=excerpt is None)
         if console.is_terminal:
-            console.print(_first_line(finding))
+            console.print(first)
         else:
-            print(harmless(str(finding)), file=stream)
-        if shows and finding.excerpt is not None:
-            for text in _excerpt(finding, finding.excerpt, width):
+            print(first.plain, file=stream)
+        if excerpt is not None:
+            for text in _excerpt(finding, excerpt, width):
                 console.print(text)
 
 
-def _first_line(finding: Finding) -> Text:
+def _first_line(finding: Finding, *, with_help: bool) -> Text:
     colour = _COLOURS[finding.severity]
     told = str(finding)
     place = told[: len(told) - len(finding.message)]
     what = finding.message.removesuffix(f"; {finding.help}") if finding.help else finding.message
-    return Text.assemble(
-        plain(place, "bold"), plain(what, f"bold {colour}"), plain(finding.message.removeprefix(what), "default")
-    )
+    then = finding.message.removeprefix(what) if with_help else ""
+    return Text.assemble(plain(place, "bold"), plain(what, f"bold {colour}"), plain(then, "default"))
 
 
 def _excerpt(finding: Finding, excerpt: Excerpt, width: int) -> Iterator[Text]:
@@ -60,8 +61,12 @@ def _excerpt(finding: Finding, excerpt: Excerpt, width: int) -> Iterator[Text]:
     colour = _COLOURS[finding.severity]
     yield Text.assemble((f"{number}| ", "blue"), before, (meant, colour), after)
     below = " " * cell_len(before) + "^" * max(cell_len(meant), 1)
-    help_ = f" {finding.help}" if finding.help else ""
-    yield Text.assemble((f"{' ' * len(number)}| ", "blue"), (below, f"bold {colour}"), plain(help_, "cyan"))
+    help_ = plain(f" {finding.help}" if finding.help else "", "cyan")
+    fits = cell_len(below) + cell_len(help_.plain) <= width - len(number) - 2
+    beside, beneath = (help_, None) if fits else (plain(""), help_)
+    yield Text.assemble((f"{' ' * len(number)}| ", "blue"), (below, f"bold {colour}"), beside)
+    if beneath is not None:
+        yield Text.assemble((f"{' ' * len(number)}=", "blue"), beneath)
 
 
 def _fitting(excerpt: Excerpt, width: int) -> tuple[str, str, str]:

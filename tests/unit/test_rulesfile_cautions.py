@@ -8,6 +8,8 @@ from textwrap import dedent
 
 import pytest
 
+from badge_bridge.rulesfile import Draft
+from badge_bridge.rulesfile.cautions import cautions
 from badge_bridge.rulesfile.codes import WARNINGS
 from badge_bridge.rulesfile.examining import examine_text
 from badge_bridge.sources import OPTIONS
@@ -64,23 +66,23 @@ def test_nothing_is_said_when_everything_is_used() -> None:
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ("on: cal.missed, badge: paid", "never-sent at cal.missed: no source of this rule sends events of type 'cal.missed'; did you mean 'call.missed'?"),
+        ("on: cal.missed, badge: paid", "never-sent at cal.missed: no source of rule 'more' sends events of type 'cal.missed'; did you mean 'call.missed'?"),
         ("on: [order.paid, invoice.paid], source: shop, badge: missed", "never-sent at invoice.paid: source 'shop' does not send events of type 'invoice.paid'; they have order.*"),
-        ("on: order.paid, source: [shop, phone], badge: missed", "never-sent at phone: source 'phone' sends no event of the types of this rule; remove it here, or correct on:"),
-        ("on: call.busy, source: phone, badge: paid, attach: {}, clear: {on: orders}", "never-sent at orders: no source of this rule sends events of type 'orders'; they have call.missed, call.answered, call.voicemail, call.busy, call.rejected, call.failed, call.unknown, twilio.*, bitrix24.*, order.*, alarm"),
-        ("on: call.busy, badge: paid, when: event.direction == 'out'", "impossible-value at event.direction == 'out': event.direction is never 'out' in events that this rule takes; it is 'inbound', 'internal', 'outbound' or empty"),
-        ("on: call.busy, badge: paid, when: event.direction != 'outgoing'", "impossible-value at event.direction != 'outgoing': event.direction is never 'outgoing' in events that this rule takes; did you mean 'outbound'?"),
-        ("on: call.busy, badge: paid, when: 'event.outcome in [\"busy\", \"mised\"]'", "impossible-value at event.outcome in [\"busy\", \"mised\"]: event.outcome is never 'mised' in events that this rule takes; it is 'busy'"),
-        ("on: call.busy, source: phone, badge: paid, when: event.source == 'fone'", "impossible-value at event.source == 'fone': event.source is never 'fone' in events that this rule takes; did you mean 'phone'?"),
-        ("on: call.busy, source: phone, badge: paid, when: event.provider == 'zadarma'", "impossible-value at event.provider == 'zadarma': event.provider is never 'zadarma' in events that this rule takes; it is 'twilio'"),
-        ("on: alarm, source: meter, badge: missed, when: event.email != ''", "never-matches at event.email != '': event.email is always empty here, so that this cannot be true, so this rule never matches; correct it, or remove the rule"),
-        ("on: call.busy, badge: paid, when: 'false'", "never-matches at false: this cannot be true, so this rule never matches; correct it, or remove the rule"),
-        ("on: call.busy, badge: paid, when: event.line == '' || 1 > 2", "never-matches at 1 > 2: this cannot be true; correct it, or remove it"),
-        ("on: call.busy, badge: paid, when: event.line == '1' && event.line == '2'", "never-matches at event.line == '2': this and event.line == '1' cannot both be true, so this rule never matches; correct it, or remove the rule"),
-        ("on: call.missed, badge: missed, attach: {}, when: event.line == '1' && event.line == '2'", "never-matches at event.line == '2': this and event.line == '1' cannot both be true, so this rule never matches; correct it, or remove the rule"),
-        ("on: call.missed, badge: missed", "repeated-rule at missed: the rule in line 19 already makes sure of this badge for every event of this rule; remove this one"),
-        ("on: call.missed, badge: missed, attach: {}", "repeated-rule at missed: the rule in line 19 already puts this badge on the same card for every event of this rule, so that it is there twice; remove one of them, or let one condition leave out what the other takes"),
-        ("on: call.missed, when: event.line != '', badge: paid, attach: {}", "hidden-badge at paid: every event of this rule gets badge 'missed' too, by the rule in line 19 and on the same card, which shows only the badge added last; let one condition leave out what the other takes"),
+        ("on: order.paid, source: [shop, phone], badge: missed", "never-sent at phone: source 'phone' sends no event of the types of rule 'more'; remove it there, or correct on:"),
+        ("on: call.busy, source: phone, badge: paid, attach: {}, clear: {on: orders}", "never-sent at orders: no source of rule 'more' sends events of type 'orders'; they have call.missed, call.answered, call.voicemail, call.busy, call.rejected, call.failed, call.unknown, twilio.*, bitrix24.*, order.*, alarm"),
+        ("on: call.busy, badge: paid, when: event.direction == 'out'", "impossible-value at event.direction == 'out': event.direction is never 'out' in events that rule 'more' takes; it is 'inbound', 'internal', 'outbound' or empty"),
+        ("on: call.busy, badge: paid, when: event.direction != 'outgoing'", "impossible-value at event.direction != 'outgoing': event.direction is never 'outgoing' in events that rule 'more' takes; did you mean 'outbound'?"),
+        ("on: call.busy, badge: paid, when: 'event.outcome in [\"busy\", \"mised\"]'", "impossible-value at event.outcome in [\"busy\", \"mised\"]: event.outcome is never 'mised' in events that rule 'more' takes; it is 'busy'"),
+        ("on: call.busy, source: phone, badge: paid, when: event.source == 'fone'", "impossible-value at event.source == 'fone': event.source is never 'fone' in events that rule 'more' takes; did you mean 'phone'?"),
+        ("on: call.busy, source: phone, badge: paid, when: event.provider == 'zadarma'", "impossible-value at event.provider == 'zadarma': event.provider is never 'zadarma' in events that rule 'more' takes; it is 'twilio'"),
+        ("on: alarm, source: meter, badge: missed, when: event.email != ''", "never-matches at event.email != '': event.email != '' cannot be true since event.email is always empty, so that rule 'more' never matches; correct it, or remove the rule"),
+        ("on: call.busy, badge: paid, when: 'false'", "never-matches at false: false cannot be true, so that rule 'more' never matches; correct it, or remove the rule"),
+        ("on: call.busy, badge: paid, when: event.line == '' || 1 > 2", "never-matches at 1 > 2: 1 > 2 cannot be true in rule 'more'; correct it, or remove it"),
+        ("on: call.busy, badge: paid, when: event.line == '1' && event.line == '2'", "never-matches at event.line == '2': event.line == '1' and event.line == '2' cannot both be true, so that rule 'more' never matches; correct it, or remove the rule"),
+        ("on: call.missed, badge: missed, attach: {}, when: event.line == '1' && event.line == '2'", "never-matches at event.line == '2': event.line == '1' and event.line == '2' cannot both be true, so that rule 'more' never matches; correct it, or remove the rule"),
+        ("on: call.missed, badge: missed", "repeated-rule at missed: rule 'calls' in line 19 already makes sure of badge 'missed' for every event of rule 'more'; remove the later one"),
+        ("on: call.missed, badge: missed, attach: {}", "repeated-rule at missed: rule 'calls' in line 19 already puts badge 'missed' on the same card for every event of rule 'more', so that it is there twice; remove one of them, or let one condition leave out what the other takes"),
+        ("on: call.missed, when: event.line != '', badge: paid, attach: {}", "hidden-badge at paid: every event of rule 'more' gets badge 'missed' too, by rule 'calls' in line 19 and on the same card, which shows only the badge added last; let one condition leave out what the other takes"),
         ("on: alarm, source: meter, badge: missed, attach: {}", "no-customer at attach: an event of source 'meter' has no caller, callee, subject or email, so no card is found for it; map one of them in its event:, or write attach.owner"),
         ("on: alarm, source: meter, badge: missed, attach: {owner: {deal: event.data.id}}, clear: {on: alarm}", "no-customer at clear: an event of source 'meter' has no caller, callee, subject or email, so nothing clears its badge; map one of them in its event:, or write clear.same"),
     ],
@@ -157,6 +159,22 @@ def test_the_check_of_a_source_is_noted_when_it_proves_little() -> None:
     )
     found = examine_text(text, "r", providers=OPTIONS).findings
     assert {(one.code, one.severity) for one in found if "producer" in one.message} == {("weak-check", "note")}
+
+
+def test_it_is_noted_when_not_every_two_rules_were_compared() -> None:
+    """Else silence about the later ones would look like a clean bill; where all were, nothing is said."""
+    many = "".join(f"  - {{name: more {number}, on: call.busy, badge: paid, attach: {{}}}}\n" for number in range(3))
+    draft = Draft(TOP + many, "r")
+    rules = draft.checked(providers=OPTIONS, environ=None)
+
+    def notes(most_pairs: int) -> list[tuple[int, str, str]]:
+        found = cautions(draft.document, rules, most_pairs=most_pairs)
+        return [(one.line, one.severity, one.message) for one in found if one.code == "not-compared"]
+
+    assert notes(15) == []
+    assert notes(14) == [
+        (18, "note", "of 6 rules only 14 of 15 pairs were compared, so that a later rule may repeat another one, or hide its badge, without a word")
+    ]  # fmt: skip
 
 
 def test_each_rule_is_warned_of_once_when_many_are_alike() -> None:

@@ -106,9 +106,9 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
         ("rules:\n", "retention: {events: {a: 1}}\nrules:\n", "r:13:13: this is no length of time; write up to 9999 days or weeks in small letters, such as 90 days, or keep for no end"),
         ("rules:\n", "retention: {events: }\nrules:\n", "r:13:21: this is no length of time; write up to 9999 days or weeks in small letters, such as 90 days, or keep for no end"),
         ("rules:\n", "retention: {events: true}\nrules:\n", "r:13:21: this is no length of time; write up to 9999 days or weeks in small letters, such as 90 days, or keep for no end"),
-        ("rules:\n", "retention: {event: 9 days}\nrules:\n", "r:13:13: there is no key 'event' here; did you mean 'events'?|r:13:1: 'events' is missing here; add it"),
-        ("rules:\n", "rule:\n", "r:13:1: there is no key 'rule' here; did you mean 'rules'?|r:1:1: 'rules' is missing here; add it"),
-        ("    on: call.missed\n", "", "r:14:5: 'on' is missing here; add it"),
+        ("rules:\n", "retention: {event: 9 days}\nrules:\n", "r:13:13: there is no key 'event' here; did you mean 'events'?|r:13:1: 'events' is missing in 'retention'; add events: 90 days"),
+        ("rules:\n", "rule:\n", "r:13:1: there is no key 'rule' here; did you mean 'rules'?|r:1:1: 'rules' is missing in this file; add rules: with the rules below it"),
+        ("    on: call.missed\n", "", "r:14:5: 'on' is missing in rule 1; add on: with a type of events, such as call.missed"),
         ("on: call.missed", "on: []", "r:15:9: 'on' must not be empty; add at least one"),
         ("on: call.missed", "on: [call.missed, 3]", "r:15:23: 'on' must be a text; put quotes around it"),
         ("on: call.missed", "on: call missed", "r:15:9: this is no event type; write one such as call.missed, with * only at its end and no spaces"),
@@ -119,11 +119,11 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
         ("    type: failure", "    type: Failure", "r:12:11: 'type' must be 'success', 'failure', 'warning', 'primary' or 'secondary'; did you mean 'failure'?"),
         ("    title: Call status", "    title: {}", "r:10:5: 'title' must not be empty; add at least one"),
         ("    title: Call status", "    title: {en: '  '}", "r:10:17: this must not be empty; write a text"),
-        ("    title: Call status", "    titel: Call status", "r:10:5: there is no key 'titel' here; did you mean 'title'?|r:9:3: 'title' is missing here; add it"),
+        ("    title: Call status", "    titel: Call status", "r:10:5: there is no key 'titel' here; did you mean 'title'?|r:9:3: 'title' is missing in badge 'missedCall'; add title: with what it is about, such as Call status"),
         ("    title: Call status", "    code: 'a b'\n    title: x", "r:10:11: a badge's code has at most 30 letters, digits and the signs _ . : -; write it so"),
         ("  missedCall:\n", "  aBadgeWithAVeryLongNameOfIts:\n", "r:9:3: with bb_ before it this name is longer than the 30 characters that a portal takes as a code; shorten it, or add code: with a shorter one|r:16:12: there is no badge 'missedCall'; known are aBadgeWithAVeryLongNameOfIts"),
         ("  missedCall:\n", "  missed call:\n", "r:9:3: a name has at most 63 letters, digits, - and _; write it so|r:16:12: there is no badge 'missedCall'; did you mean 'missed call'?"),
-        ("    provider: phone\n", "", "r:5:3: 'provider' is missing here; add one of form, phone"),
+        ("    provider: phone\n", "", "r:5:3: 'provider' is missing in source 'reception'; add provider: with one of form, phone"),
         ("    provider: phone\n", "    provider: phone\n    timeout: '5'\n", "r:7:14: 'timeout' must be a whole number; write it without quotes"),
         ("    provider: phone\n", "    provider: phone\n    time_out: 5\n", "r:7:5: there is no key 'time_out' here; did you mean 'timeout'?"),
         ('  reception:\n    provider: phone\n    secrets: ["${PHONE_SECRET}"]\n', "  reception: phone\n", "r:5:3: 'reception' must hold keys and values; write provider: and its options below it"),
@@ -184,6 +184,31 @@ def test_a_condition_is_refused_when_no_event_can_satisfy_it(condition: str) -> 
     """A bad constant is found before the first call comes in."""
     (found,) = findings(SMALLEST + f'    when: "{condition}"\n')
     assert found.startswith("r:17:")
+
+
+@pytest.mark.parametrize(
+    ("provider", "on", "told"),
+    [
+        ("fone", "call.mised", True),  # phone is meant, whose calls have our types alone
+        ("fone", "call.parked", True),
+        ("frm", "call.mised", False),  # form is meant, whose types are the file's
+        ("somebody", "call.mised", True),
+        ("somebody", "call.parked", False),
+    ],
+)
+def test_a_mistyped_type_is_told_beside_a_mistyped_provider(provider: str, on: str, told: bool) -> None:
+    """Whoever corrects one should not meet the other afterwards; what may be right under another provider is not told."""
+    text = changed(changed(SMALLEST, "provider: phone", f"provider: {provider}"), "on: call.missed", f"on: {on}")
+    assert [f"no call has the type '{on}'" in one for one in findings(text)] == [False, *[True] * told]
+
+
+def test_a_key_that_there_is_not_is_told_when_it_holds_an_alias() -> None:
+    """Both are mistakes: the alias, and the key."""
+    found = findings(SMALLEST + "foo: *x\n")
+    assert [one.partition(": ")[2].partition(";")[0] for one in found] == [
+        "there is no key 'foo' here",
+        "'*x' would repeat another value, which a rules file cannot",
+    ]
 
 
 @pytest.mark.parametrize(

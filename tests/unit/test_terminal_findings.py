@@ -120,12 +120,21 @@ def test_lines_are_left_out_when_the_terminal_shall_not_show_them(monkeypatch: p
 )
 def test_the_caret_is_below_what_is_meant_whatever_stands_before(text: str, start: int, end: int) -> None:
     """With tabs, with characters of two cells, and where the line is cut, which it is to the width that there is."""
-    _, line, below = printed((finding(text, start, end),), lines=True).rstrip("\n").split("\n")
+    _, line, below, *_ = printed((finding(text, start, end),), lines=True).rstrip("\n").split("\n")
     assert cell_len(line) <= WIDTH_OF_A_FILE
     at, width = below.index("^"), below.count("^")
     meant = text[start:end].replace("\t", "    ")
     under = _cells(line, at, width)
     assert (under.removesuffix("…") and meant.startswith(under.removesuffix("…"))) or not meant.strip()
+
+
+def test_help_is_told_once_when_the_line_is_shown() -> None:
+    """Beside the caret where it fits, else below it; the sentence above does without it."""
+    beside = printed((finding("a: b", 3, 4),), lines=True)
+    assert beside == "r:7:4: this is wrong\n    7 | a: b\n      |    ^ write that\n"
+    *_, carets, beneath = printed((finding("x" * 300, 295, 300),), lines=True).splitlines()
+    assert carets.endswith("^^^^^")
+    assert beneath == "      = write that"
 
 
 def _cells(line: str, at: int, width: int) -> str:

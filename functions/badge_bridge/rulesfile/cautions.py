@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations, islice
+from math import comb
 
 from badge_bridge.cel import Activation, CelError, CelType, EvaluationError, compile_expression
 from badge_bridge.cel.wording import position
@@ -31,9 +32,9 @@ _QUOTED = 60
 _CUSTOMER = frozenset({"subject", "caller", "callee", "email"})
 
 
-def cautions(document: Document, rules: RulesFile) -> list[Finding]:
+def cautions(document: Document, rules: RulesFile, *, most_pairs: int = MOST_PAIRS) -> list[Finding]:
     """The warnings and notes about a file without mistakes, whose document this is."""
-    looking = _Looking(document, rules, Senders(rules))
+    looking = _Looking(document, rules, Senders(rules), most_pairs)
     return [
         *rules.cautions,
         *looking.unused(),
@@ -59,6 +60,7 @@ class _Looking:
     document: Document
     rules: RulesFile
     senders: Senders
+    most_pairs: int
     budget: Budget = field(default_factory=Budget)
     trees: dict[str, Tree] = field(default_factory=dict)
 
@@ -80,9 +82,9 @@ class _Looking:
                 yield self._at_key(("portals", name), message, "unused-portal")
 
     def rule(self, rule: Rule, path: Path) -> Iterator[Finding]:
-        yield from self._types(rule.on, (*path, "on"), self.senders.of(rule))
+        yield from self._types(rule, rule.on, (*path, "on"), self.senders.of(rule))
         if rule.clear is not None and (*path, "clear", "on") in self.document.values:
-            yield from self._types(rule.clear.on, (*path, "clear", "on"), self.senders.clearing(rule))
+            yield from self._types(rule, rule.clear.on, (*path, "clear", "on"), self.senders.clearing(rule))
         yield from self._idle_sources(rule, path)
         yield from self._without_customer(rule, path)
         yield from self._condition(rule)
@@ -90,8 +92,14 @@ class _Looking:
     def pairs(self) -> Iterator[Finding]:
         """Rules that do the same, and rules whose badges hide one another; each rule is told of once."""
         told: set[int] = set()
-        pairs = combinations([(index, rule) for index, rule in enumerate(self.rules.rules) if self._acts(rule)], 2)
-        for (one, first), (other, second) in islice(pairs, MOST_PAIRS):
+        acting = [(index, rule) for index, rule in enumerate(self.rules.rules) if self._acts(rule)]
+        if (count := comb(len(acting), 2)) > self.most_pairs:
+            message = (
+                f"of {len(acting):,} rules only {self.most_pairs:,} of {count:,} pairs were compared, so that a later "
+                "rule may repeat another one, or hide its badge, without a word"
+            )
+            yield self.document.caution(self.document.keys["rules",], message, "not-compared", "note")
+        for (one, first), (other, second) in islice(combinations(acting, 2), self.most_pairs):
             if first.portal != second.portal or other in told:
                 continue
             together = _on_one_card(first.attach, second.attach)
@@ -102,10 +110,10 @@ class _Looking:
             elif together and first.badge != second.badge:
                 if self._within(second, first):
                     told.add(other)
-                    yield self._hidden(first, ("rules", other, "badge"))
+                    yield self._hidden(second, first, ("rules", other, "badge"))
                 elif one not in told and self._within(first, second):
                     told.add(one)
-                    yield self._hidden(second, ("rules", one, "badge"))
+                    yield self._hidden(first, second, ("rules", one, "badge"))
 
     def _acts(self, rule: Rule) -> bool:
         """Whether a rule can match at all; one that never does is not in the way of others."""
@@ -115,20 +123,21 @@ class _Looking:
         return can_be_true(self._tree(rule), self._domains(rule), self.budget)
 
     def _repeated(self, rule: Rule, earlier: Rule, path: Path) -> Finding:
-        by = f"the rule in line {earlier.line}"
+        by, every = f"rule '{earlier.name}' in line {earlier.line}", f"for every event of rule '{rule.name}'"
         if rule.attach is None:
-            message = f"{by} already makes sure of this badge for every event of this rule; remove this one"
+            message = f"{by} already makes sure of badge '{rule.badge}' {every}; remove the later one"
         else:
             message = (
-                f"{by} already puts this badge on the same card for every event of this rule, so that it is there "
-                "twice; remove one of them, or let one condition leave out what the other takes"
+                f"{by} already puts badge '{rule.badge}' on the same card {every}, so that it is there twice; remove "
+                "one of them, or let one condition leave out what the other takes"
             )
         return self._at(path, message, "repeated-rule")
 
-    def _hidden(self, other: Rule, path: Path) -> Finding:
+    def _hidden(self, rule: Rule, other: Rule, path: Path) -> Finding:
         message = (
-            f"every event of this rule gets badge '{other.badge}' too, by the rule in line {other.line} and on the "
-            "same card, which shows only the badge added last; let one condition leave out what the other takes"
+            f"every event of rule '{rule.name}' gets badge '{other.badge}' too, by rule '{other.name}' in line "
+            f"{other.line} and on the same card, which shows only the badge added last; let one condition leave out "
+            "what the other takes"
         )
         return self._at(path, message, "hidden-badge")
 
@@ -141,12 +150,14 @@ class _Looking:
         cleared = rule.clear.on if rule.clear is not None and source in self.senders.clearing(rule) else ()
         return any(self.senders.send([source], kind) for kind in cleared)
 
-    def _types(self, types: Sequence[str], path: Path, sources: Sequence[str]) -> Iterator[Finding]:
+    def _types(self, rule: Rule, types: Sequence[str], path: Path, sources: Sequence[str]) -> Iterator[Finding]:
         """Types that none of these sources sends."""
         for index, kind in enumerate(types):
             if self.senders.send(sources, kind):
                 continue
-            whose = f"source '{sources[0]}' does not send" if len(sources) == 1 else "no source of this rule sends"
+            whose = f"source '{sources[0]}' does not send"
+            if len(sources) != 1:
+                whose = f"no source of rule '{rule.name}' sends"
             known = list(dict.fromkeys(one for name in sources for one in self.senders.types(name)))
             close = closest(kind, filter(None, (_filled(one, kind) for one in known)))
             hint = f"did you mean '{close}'?" if close else f"they have {', '.join(known[:12])}"
@@ -157,7 +168,9 @@ class _Looking:
         """Of several sources, those that send nothing for this rule, where others do."""
         idle = [name for name in rule.sources if not any(self.senders.send([name], kind) for kind in rule.on)]
         for name in idle if len(idle) < len(rule.sources) else ():
-            message = f"source '{name}' sends no event of the types of this rule; remove it here, or correct on:"
+            message = (
+                f"source '{name}' sends no event of the types of rule '{rule.name}'; remove it there, or correct on:"
+            )
             yield self._at((*path, "source", rule.sources.index(name)), message, "never-sent")
 
     def _without_customer(self, rule: Rule, path: Path) -> Iterator[Finding]:
@@ -193,15 +206,15 @@ class _Looking:
                 continue
             close = closest(value.it, [one for one in known if one])
             hint = f"did you mean '{close}'?" if close else f"it is {_listed(known)}"
-            message = f"event.{atom.of} is never '{value.it}' in events that this rule takes; {hint}"
+            message = f"event.{atom.of} is never '{value.it}' in events that rule '{rule.name}' takes; {hint}"
             yield self._in_condition(rule, leaf, message, "impossible-value")
 
     def _never(self, rule: Rule, tree: Tree, domains: Domains, *, is_whole: bool) -> Iterator[Finding]:
         """The smallest part that is never true, and because of which the whole never is; else parts that are idle."""
         can = self._can(domains)
-        so = (
-            ", so this rule never matches; correct it, or remove the rule" if is_whole else "; correct it, or remove it"
-        )
+        so = f"in rule '{rule.name}'; correct it, or remove it"
+        if is_whole:
+            so = f"so that rule '{rule.name}' never matches; correct it, or remove the rule"
         if can(tree):
             if tree.part.operator in ("||", "&&"):
                 for one in tree.parts:
@@ -214,12 +227,15 @@ class _Looking:
             return
         for first, second in combinations(operands, 2):
             if not can(replace(tree, parts=(first, second))):
-                message = f"this and {_short(first.part.text)} cannot both be true{so}"
+                message = (
+                    f"{_short(first.part.text)} and {_short(second.part.text)} cannot both be true{',' * is_whole} {so}"
+                )
                 yield self._in_condition(rule, second, message, "never-matches")
                 return
         is_empty = tree.atom is not None and list(domains.get(tree.atom.of, ())) == [""]
-        why = f"event.{tree.atom.of} is always empty here, so that " if tree.atom is not None and is_empty else ""
-        yield self._in_condition(rule, tree, f"{why}this cannot be true{so}", "never-matches")
+        why = f" since event.{tree.atom.of} is always empty" if tree.atom is not None and is_empty else ""
+        message = f"{_short(tree.part.text)} cannot be true{why}{',' * is_whole} {so}"
+        yield self._in_condition(rule, tree, message, "never-matches")
 
     def _can(self, domains: Domains) -> Callable[[Tree], bool]:
         return lambda tree: can_be_true(tree, domains, self.budget)

@@ -29,6 +29,7 @@ ERRORS: Mapping[str, str] = {
 
 NOTES: Mapping[str, str] = {
     "weak-check": "the check of a source proves little; most often that is all that its provider offers",
+    "not-compared": "there are so many rules that not every two of them were compared",
 }
 
 WARNINGS: Mapping[str, str] = {

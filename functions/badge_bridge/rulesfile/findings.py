@@ -52,7 +52,7 @@ class Explaining:
     def _is_noise(self, detail: ErrorDetails, path: Path, paths: Sequence[Path]) -> bool:
         """A consequence of something that is reported by itself."""
         if _is_in_one_of(path, self.document.unreadable):
-            return True
+            return detail["type"] != "extra_forbidden"  # a key that there is not, whatever it holds
         if detail["type"] == "too_short":
             return any(len(other) > len(path) and other[: len(path)] == path for other in paths)
         is_name = detail["loc"][-1:] == ("[key]",)  # which is known, whatever stands below it
@@ -69,7 +69,7 @@ class Explaining:
             return
         name = str(detail["loc"][-1]) if detail["loc"] else ""
         if detail["type"] == "missing":
-            yield self.document.finding(self._owner_place(path), f"'{name}' is missing here; add it", "missing-key")
+            yield self.document.finding(self._owner_place(path), wording.missing_key(path, name), "missing-key")
         elif detail["type"] == "extra_forbidden":
             message = wording.unknown_key(path, self._keys_at(detail["loc"][:-1]))
             yield self.document.finding(self.document.keys[path], message, "unknown-key")

@@ -128,14 +128,15 @@ class _Checking:
         oauth = portal.get("oauth") if isinstance(portal, dict) else None
         if not isinstance(oauth, dict) or "client_id" not in oauth:
             message = (
-                "'secrets' is missing here, and this source's portal is no application whose installation would bring "
-                'the application token; add secrets: ["${NAME}"], or give the portal oauth: with client_id'
+                f"'secrets' is missing in source '{name}', and its portal is no application whose installation would "
+                'bring the application token; add secrets: ["${NAME}"], or give the portal oauth: with client_id'
             )
             yield self._document.finding(self._document.keys["sources", name], message, "missing-key")
 
     def _types(self, entry: Mapping[str, Any], path: Path, sources: Sequence[str]) -> Iterator[Finding]:
         """Types of calls that none of these sources can give: nothing would ever come of one."""
-        if any(self._names_types(self._sources.get(name)) for name in sources):
+        chosen = [self._names_types(self._sources.get(name)) for name in sources]
+        if True in chosen:
             return
         value = entry.get("on")
         named = [(path, value)]
@@ -144,15 +145,21 @@ class _Checking:
         for place, kind in named:
             if not isinstance(kind, str) or not _CALL.fullmatch(kind) or place in self._document.unreadable:
                 continue
-            if kind not in CALL_TYPES:
-                message = f"no call has the type '{kind}'; {_suggest_call(kind)}"
+            suggested = _suggest_call(kind)
+            # Of a source of which nothing is known, only what is near one of ours is sure to be a slip.
+            if kind not in CALL_TYPES and (None not in chosen or suggested.startswith("did you mean")):
+                message = f"no call has the type '{kind}'; {suggested}"
                 yield self._document.finding(self._document.values[place], message, "unknown-type")
 
-    def _names_types(self, source: Any) -> bool:
-        """Whether the file chooses the types of this source's events, or nothing is known about it."""
+    def _names_types(self, source: Any) -> bool | None:
+        """Whether the file chooses the types of this source's events; None where nothing is known about it. A provider
+        that is mistyped counts as the one that was meant.
+        """
         provider = source.get("provider") if isinstance(source, dict) else None
-        if not isinstance(provider, str) or provider not in self._providers:
-            return True
+        if isinstance(provider, str) and provider not in self._providers:
+            provider = closest(provider, sorted(self._providers))
+        if not isinstance(provider, str) or not provider:
+            return None
         return bool(getattr(self._providers[provider], "names_types", False))
 
     def _codes(self) -> Iterator[Finding]:

@@ -110,16 +110,18 @@ class _Checking:
             return None
         known = sorted(self._providers)
         if "provider" not in entry:
-            self._find(place, f"'provider' is missing here; add one of {', '.join(known)}", "missing-key")
+            self._find(
+                place,
+                f"'provider' is missing in source '{path[-1]}'; add provider: with one of {', '.join(known)}",
+                "missing-key",
+            )
             return None
         provider = entry["provider"]
         if isinstance(provider, str) and provider in self._providers:
             return self._providers[provider]
         if (*path, "provider") not in self._document.unreadable:
-            hint = suggest(str(provider), known)
-            listed = "" if hint.startswith("known") else f" (known are {', '.join(known)})"
             place = self._document.values[*path, "provider"]
-            self._find(place, f"there is no provider '{provider}'; {hint}{listed}", "unknown-name")
+            self._find(place, f"there is no provider '{provider}'; {suggest(str(provider), known)}", "unknown-name")
         return None
 
     def _find(self, place: Any, message: str, code: str) -> None:

@@ -12,7 +12,7 @@ from badge_bridge.closeness import closest, suggest
 from badge_bridge.rulesfile.document import Path
 from badge_bridge.rulesfile.entry import PATTERNS
 
-__all__ = ["explain", "unknown_key"]
+__all__ = ["explain", "missing_key", "unknown_key"]
 
 
 def unknown_key(path: Path, known: Iterable[str]) -> str:
@@ -21,6 +21,49 @@ def unknown_key(path: Path, known: Iterable[str]) -> str:
     if not re.fullmatch(r"[\w.-]+", key):
         return f"this is no key; write one of {', '.join(known)}, with a colon and a blank behind it"
     return f"there is no key '{key}' here; {suggest(key, known)}"
+
+
+def missing_key(path: Path, key: str) -> str:
+    """A key that the value at a path must have: where that is in words, and what may be written."""
+    kinds = {"portals": "portal", "sources": "source", "badges": "badge"}
+    match path:
+        case ():
+            where = "this file"
+        case (str(section), str(name)) if section in kinds:
+            where = f"{kinds[section]} '{name}'"
+        case ("rules", int(index)):
+            where = f"rule {index + 1}"
+        case _:
+            where = next((f"'{part}'" for part in reversed(path) if isinstance(part, str)), "this file")
+    in_badge = path[:1] == ("badges",)
+    return f"'{key}' is missing in {where}; add {_OF_BADGES.get(key, '') if in_badge else _TO_ADD.get(key, f'{key}:')}"
+
+
+_OF_BADGES: Mapping[str, str] = {
+    "title": "title: with what it is about, such as Call status",
+    "value": "value: with what it says, such as Missed",
+    "type": "type: success, failure, warning, primary or secondary",
+}
+_TO_ADD: Mapping[str, str] = {
+    "portals": "portals: with the portal below it",
+    "sources": "sources: with the sources below it",
+    "badges": "badges: with the badges below it",
+    "rules": "rules: with the rules below it",
+    "name": "name: with a name of your own",
+    "on": "on: with a type of events, such as call.missed",
+    "badge": "badge: with the name of a badge",
+    "events": "events: 90 days",
+    "secrets": 'secrets: ["${NAME}"]',
+    "public_url": "public_url: with the address that the provider calls",
+    "verify": "verify: {scheme: ...} with how the sender proves itself",
+    "event": """event: {type: "'order.paid'", id: body.id} or what the body has""",
+    "type": """type: "'order.paid'" or where the body has it""",
+    "header": "header: with the name of the header that holds the signature",
+    "field": "field: with where the body has the token",
+    "rate": "rate: with how many requests a second are sent",
+    "burst": "burst: with how many requests are sent at once",
+}
+"""By a key that some models need: what to write, with an example where one helps."""
 
 
 def explain(detail: ErrorDetails, path: Path) -> str:
@@ -47,13 +90,11 @@ def _unknown_tag(_: str, ctx: Mapping[str, Any]) -> str:
     what = str(ctx["discriminator"]).strip("'")
     known = re.findall(r"'([^']*)'", str(ctx["expected_tags"]))
     tag = str(ctx["tag"])
-    hint = suggest(tag, known)
-    listed = "" if hint.startswith("known are") else f" (known are {', '.join(known)})"
-    return f"there is no {what} '{tag}'; {hint}{listed}"
+    return f"there is no {what} '{tag}'; {suggest(tag, known)}"
 
 
 def _no_tag(name: str, ctx: Mapping[str, Any]) -> str:
-    return f"{ctx['discriminator']} is missing in {name}; add it"
+    return f"{ctx['discriminator']} is missing in {name}; add {str(ctx['discriminator']).strip(chr(39))}:"
 
 
 def _pattern(name: str, ctx: Mapping[str, Any]) -> str:
