@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_args
 
 import typer
 
@@ -95,7 +95,13 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
 def read_settings(rules: str | None, state: str | None, **others: str | None) -> Settings:
     """The environment's settings, but for what was given as options; `others` are by the name of their variable."""
     from badge_bridge.settings import Settings
+    from badge_bridge.store.protocol import State
 
+    if state and (of_events := closest(state, get_args(State))):
+        raise SettingsError(
+            f"--state says where events are kept, and {state!r} is no such place; for the events that are {of_events} "
+            f"write --in {of_events}"
+        )
     given = {"RULES": rules, "STATE": state, **others}
     return Settings.from_environ({**os.environ, **{name: value for name, value in given.items() if value}})
 

@@ -8,13 +8,14 @@ import os
 import socket
 import sys
 from collections.abc import Collection
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from badge_bridge import cli_console
 from badge_bridge.cli_options import RulesOption, StateOption, load_rules, read_settings, run
+from badge_bridge.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from badge_bridge.admin import Admin
@@ -101,6 +102,7 @@ async def _serve(
     """`own` is the listener of the pages that are for operators, where they have one; `host` as `serve` was told."""
     from badge_bridge.admin import opened_admin
     from badge_bridge.configuration import configured
+    from badge_bridge.console.links import HOOKS, announce
     from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
     from badge_bridge.probes import lives
@@ -142,6 +144,8 @@ async def _serve(
         admin = await stack.enter_async_context(opened_admin(bridge, settings, own or listener, host=host))
         app = create_app(bridge, admin if settings.admin == "same" else None)
         server = await stack.enter_async_context(Server(app, listener, meters=bridge.meters))
+        with suppress(StoreUnavailable):  # it is for the convenience of `sign` alone
+            await announce(store, server.url, of=HOOKS)
         await _say_started(bridge, settings, server.url, admin, ensures=ensure_badges)
         # Beside the deliveries: a portal that does not answer must not keep a provider waiting.
         swapped(bridge.now)

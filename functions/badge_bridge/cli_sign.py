@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from badge_bridge import cli_completion
-from badge_bridge.cli_options import JsonOption, RulesOption, StateOption, load_rules, read_settings, run
+from badge_bridge.cli_options import (
+    JsonOption,
+    RulesOption,
+    StateOption,
+    load_rules,
+    missing_store,
+    read_settings,
+    run,
+    unused_store,
+)
 from badge_bridge.cli_samples import (
     BodyOption,
     CallerOption,
@@ -30,6 +39,9 @@ if TYPE_CHECKING:
     from badge_bridge.sources.base import Delivery, SampleCall, Source
 
 __all__ = ["register"]
+
+_USUAL = "http://127.0.0.1:8080"
+"""Where `serve` is, unless it is told otherwise."""
 
 
 def register(app: typer.Typer) -> None:
@@ -51,8 +63,13 @@ def sign(
     body: BodyOption = None,
     key_file: KeyFileOption = None,
     to: Annotated[
-        str, typer.Option(help="Where the bridge is: its address, or the source's whole URL.")
-    ] = "http://127.0.0.1:8080",
+        str | None,
+        typer.Option(
+            help="Where the bridge is: its address, or the source's whole URL. Default: where a serve with this store "
+            f"listens, else {_USUAL}.",
+            show_default=False,
+        ),
+    ] = None,
     send_it: Annotated[bool, typer.Option("--send", help="Send it instead of printing it.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,11 +85,13 @@ def sign(
         outcome=outcome, now=time.time(), caller=caller, line=line, body=body, key_file=key_file, call=call
     )
     settings, loaded = load_rules(settings)
-    bridge = bridge_at(to, source)
-    signer, deliveries = run(_samples(loaded, settings, source, told))
+    # Before it is opened here.
+    is_served = settings.state.startswith("sqlite:") and not (missing_store(settings) or unused_store(settings))
+    bridge = bridge_at(to, source) if to is not None else ""
+    signer, deliveries, found = run(_samples(loaded, settings, source, told))
+    bridge = bridge or (found if is_served else "") or _USUAL
     refused = doubts(signer, deliveries)
-    for doubt in refused:
-        print(harmless(f"note: as the rules file has {source}, this is refused with {doubt}"), file=sys.stderr)
+    _say_doubts(loaded, source, caller, refused)
     if send_it:
         answers = run(send(bridge, source, deliveries))
         if as_json:
@@ -95,11 +114,26 @@ def sign(
                 raise SampleNotSent(f"the body is not for a command: {error}; use --send, or --json") from error
 
 
+def _say_doubts(rules: RulesFile, source: str, caller: str, refused: Sequence[str]) -> None:
+    from badge_bridge.spellings import E164, readings
+    from badge_bridge.terminal_text import harmless
+
+    if not any(E164.fullmatch(number) for number in readings(rules, caller)):
+        note = (
+            f"note: --caller {caller} is no telephone number, such as +4930901820, so that no customer is found by it"
+        )
+        print(harmless(note), file=sys.stderr)
+    for doubt in refused:
+        print(harmless(f"note: as the rules file has {source}, this is refused with {doubt}"), file=sys.stderr)
+
+
 async def _samples(
     rules: RulesFile, settings: Settings, source: str, call: SampleCall
-) -> tuple[Source[Any], Sequence[Delivery]]:
+) -> tuple[Source[Any], Sequence[Delivery], str]:
+    """The source, its deliveries, and where the `serve` that last used the store takes them."""
+    from badge_bridge.console.links import HOOKS, address
     from badge_bridge.signing import samples
 
-    async with sources_at_work(rules, settings) as (sources, _):
+    async with sources_at_work(rules, settings) as (sources, store):
         made = samples(sources, source, call)
-        return sources[source], made
+        return sources[source], made, await address(store, of=HOOKS) if store is not None else ""

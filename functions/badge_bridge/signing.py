@@ -137,7 +137,7 @@ async def send(
                 response = await client.request(delivery.method, url, headers=headers, content=delivery.body)
             except HTTPError as error:
                 raise SampleNotSent(
-                    f"{url} could not be reached: {error}; is `badge-bridge serve` running there?"
+                    f"{url} could not be reached: {error}; is `badge-bridge serve` running there? --to says where it is"
                 ) from error
             answers.append((response.status_code, response.text[:500]))
     return answers

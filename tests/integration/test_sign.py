@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -28,6 +30,7 @@ from badge_bridge.sources.joining import LegEvent, judged_event
 from support.company import RULES, open_company
 from support.every_source import NOW, WHSEC
 from support.portals import run_virtually, virtual_clock
+from support.programs import badge_bridge, sandbox, serve, serving_environ
 from support.senders import PRIVATE, PUBLIC
 
 PHONES = RULES.replace(
@@ -107,10 +110,30 @@ def test_source_that_is_not_there_or_cannot_be_signed_for_is_named(rules_file: P
         samples(build_all(loaded(rules_file).sources), "pbx", call(0.0))
 
 
+@pytest.mark.slow
+def test_sample_goes_to_the_serve_that_has_the_store(tmp_path: Path) -> None:
+    """Whatever its port; when it has ended, to the usual one, and the error names the option that says another."""
+    with sandbox() as (_, webhook):
+        env = {**os.environ, **serving_environ(tmp_path, webhook)}
+        with serve(tmp_path, webhook) as (_, url):
+            told = subprocess.run(
+                badge_bridge("sign", "office", "--json"), env=env, cwd=tmp_path, stdout=subprocess.PIPE, check=True
+            )
+            assert [one["url"].startswith(f"{url}/hooks/office") for one in json.loads(told.stdout)] == [True]
+            sent = badge_bridge("sign", "office", "--send", "--caller", "123")
+            done = subprocess.run(sent, env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
+            assert done.stdout.startswith(f"200 from {url}/hooks/office")
+            assert "--caller 123 is no telephone number" in done.stderr
+        told = subprocess.run(
+            badge_bridge("sign", "office", "--json"), env=env, cwd=tmp_path, stdout=subprocess.PIPE, check=True
+        )
+        assert json.loads(told.stdout)[0]["url"].startswith("http://127.0.0.1:8080/hooks/office")
+
+
 async def test_bridge_that_is_not_running_is_told(rules_file: Path) -> None:
     """Nobody has to read a traceback to learn that serve is not running."""
     deliveries = samples(build_all(loaded(rules_file).sources), "office", call(0.0))
-    with pytest.raises(SampleNotSent, match="serve` running there"):
+    with pytest.raises(SampleNotSent, match="serve` running there\\? --to says where it is"):
         await send("http://127.0.0.1:1", "office", deliveries)
 
 
