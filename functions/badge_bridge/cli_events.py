@@ -6,9 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -82,7 +81,7 @@ def list_(
 ) -> None:
     """List events, newest first: all, those that the filters mean, or those whose keys begin with what is given."""
     from badge_bridge.life import read_place, summary, write_place
-    from badge_bridge.terminal import print_table
+    from badge_bridge.terminal_rows import print_list
     from badge_bridge.typed_times import in_words
 
     settings, place = read_settings(rules, state), read_place(before)
@@ -108,7 +107,10 @@ def list_(
     else:
         if looked_for.since is not None or looked_for.until is not None:
             print(", ".join(_stretch(looked_for.since, looked_for.until, in_words)))
-        print_table(page.events, nothing=_nothing(is_empty=is_empty, filtered=filtered or bool(keys or before)))
+        if page.events:
+            print_list(page.events)
+        else:
+            print(_nothing(is_empty=is_empty, filtered=filtered or bool(keys or before)))
     if not page.events and not is_empty:
         for key in keys or ():
             say(f"no event's key begins with {key}")

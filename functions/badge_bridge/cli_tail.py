@@ -108,14 +108,6 @@ def _print_json(event: StoredEvent) -> None:
 
 
 def _print_line() -> Callable[[StoredEvent], None]:
-    from rich.console import Console
+    from badge_bridge.terminal_rows import Changes
 
-    from badge_bridge.terminal import change_line
-
-    console = Console(soft_wrap=True, highlight=False)
-
-    def show(event: StoredEvent) -> None:
-        console.print(change_line(event))
-        console.file.flush()
-
-    return show
+    return Changes().show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
 __all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "redriven"]
+
+_CLAUSE = re.compile(r"(?:;|\.) ")
 
 _PROMPT = 1.0
 """Seconds within which something is received as it happens."""
@@ -112,9 +115,9 @@ def _of_no_card(stored: StoredEvent) -> str:
 
 
 def in_short(text: str) -> str:
-    """What a reason says first, where it stands in full elsewhere: its first sentence, with a mark for the rest."""
-    first, stop, rest = text.partition(". ")
-    return f"{first} …" if stop and rest else text
+    """What a reason says first, where it stands in full elsewhere: its first clause, with a mark for the rest."""
+    first, *rest = _CLAUSE.split(text, maxsplit=1)
+    return f"{first} …" if rest and rest[0] else text
 
 
 def ended(attempt: Attempt) -> str:

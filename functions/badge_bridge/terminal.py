@@ -1,24 +1,19 @@
-"""Stored events for an operator, as rows and lines for a terminal; the whole life of one is in `terminal_event`."""
+"""What stored events come to, in words for a terminal; their rows are in `terminal_rows`, the whole life of one in
+`terminal_event`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from badge_bridge.on_cards import OnCard
 from badge_bridge.outcomes import Outcome
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.telling import in_short
-from badge_bridge.terminal_text import plain
 
-__all__ = ["card_line", "change_line", "clock", "outcome_line", "print_table", "state_shown", "zone_name"]
-
-_ROW = 180
-"""Characters: a source's name may have 63, its key 96."""
+__all__ = ["card_line", "clock", "outcome_line", "state_shown", "zone_name"]
 
 _COLOURS = {
     "done": "green",
@@ -28,44 +23,6 @@ _COLOURS = {
     "waiting": "yellow",
     "working": "cyan",
 }
-
-
-def print_table(found: Sequence[StoredEvent], *, nothing: str) -> None:
-    """A table of events; the line `nothing` where there are none."""
-    console = Console()
-    # Wide enough for a row: a narrow terminal wraps it, and a key that was cut off would be of no use.
-    console.width = max(console.width, _ROW)
-    if not found:
-        console.print(nothing)
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in (f"received ({zone_name()})", "key", "type", "caller", "state", "tries", "reason"):
-        table.add_column(heading, no_wrap=heading != "reason")
-    for stored in found:
-        table.add_row(
-            clock(stored.received_at),
-            stored.key,
-            plain(stored.event.type),
-            plain(stored.event.caller),
-            state_shown(stored),
-            str(stored.attempts),
-            plain(in_short(stored.reason)),
-        )
-    console.print(table)
-
-
-def change_line(stored: StoredEvent) -> Text:
-    """One event as it has just become: when, which, what it is now, and what its rules came to or why."""
-    attempt = stored.history[-1] if stored.history else None
-    at = stored.received_at
-    if attempt is not None:
-        at = attempt.started_at if attempt.ended_at is None else attempt.ended_at
-    latest = [outcome for outcome in stored.outcomes if attempt is not None and outcome.attempt == attempt.number]
-    told = "; ".join(outcome_line(outcome, brief=True) for outcome in latest) or in_short(stored.reason)
-    line = Text(f"{clock(at)}  {stored.key}  ")
-    line.append_text(plain(f"{stored.event.type}  {stored.event.caller or '-'}  "))
-    line.append_text(state_shown(stored))
-    return line.append_text(plain(f"  {told}")) if told else line
 
 
 def state_shown(stored: StoredEvent) -> Text:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from badge_bridge.plural import counted
@@ -21,9 +21,9 @@ MOST = 20
 """Entries of a kind that are shown: the block is to be read, and there may be ten thousand rules."""
 
 
-def print_startup(startup: Startup, *, link: str, now: float | None = None) -> None:
+def print_startup(startup: Startup, *, link: str, now: float | None = None, console: Console | None = None) -> None:
     """`link` lets an operator into the console; empty where there is none. `now` is in unix seconds."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = console or Console(highlight=False, soft_wrap=True)
     console.print(Text(f"Badge Bridge {startup.version}", style="bold"), Text(f"takes deliveries at {startup.url}"))
     console.print(Text("Sources", style="bold"), Text("and what to enter at their providers"))
     _print_table(console, [(source.name, source.provider, source.url) for source in startup.sources])
@@ -48,12 +48,20 @@ def print_startup(startup: Startup, *, link: str, now: float | None = None) -> N
 
 
 def _print_table(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for _ in range(3):
-        table.add_column(overflow="fold")
-    for name, *others in rows[:MOST]:
-        table.add_row(plain(f"  {name}"), *map(plain, others))
-    console.print(table)
+    """Three columns, or one below the other where the terminal is too narrow: a URL is to be copied, in one piece."""
+    shown = [[plain(one) for one in row] for row in rows[:MOST]]
+    widths = [max((cell_len(row[column].plain) for row in shown), default=0) for column in range(3)]
+    is_wide = not console.is_terminal or sum(widths) + 6 <= console.width
+    for name, *others in shown:
+        if is_wide:
+            line = Text("  ").append_text(name).append(" " * (widths[0] - cell_len(name.plain) + 2))
+            line.append_text(others[0]).append(" " * (widths[1] - cell_len(others[0].plain) + 2))
+            line.append_text(others[1]).rstrip()
+            console.print(line)
+        else:
+            console.print(Text("  ").append_text(name))
+            for other in others:
+                console.print(Text("    ").append_text(other))
     if len(rows) > MOST:
         console.print(Text(f"  and {len(rows) - MOST:,} more", style="dim"))
 

@@ -30,10 +30,13 @@ def test_tail_shows_events_as_they_happen_and_ends_quietly(tmp_path: Path) -> No
     """What was there before comes first; Ctrl-C is its end, and no error."""
     with sandbox() as (_, webhook), serve(tmp_path, webhook) as (_, url):
         assert send(url, missed("1")).status_code < 300
-        with terminal(badge_bridge("events", "tail"), env=environ(tmp_path), cwd=tmp_path) as screen:
-            screen.find(r"call\.missed +\+4930901820 +\w+")
+        with terminal(
+            badge_bridge("events", "tail"), env={**environ(tmp_path), "COLUMNS": "80"}, cwd=tmp_path
+        ) as screen:
+            screen.find(r"at \(\w+\) +state +type +caller\s+key +what came of it\r?\n")
+            screen.find(r"call\.missed +\+4930901820\s+office:\w+")
             assert send(url, missed("2", caller="+4930901829")).status_code < 300
-            screen.find(r"call\.missed +\+4930901829 +done +missed call: ensured")
+            screen.find(r"done +call\.missed +\+4930901829\s+office:\w+ +missed call: ensured")
             screen.type("\x03")
             assert screen.end() == 0
         assert "Traceback" not in screen.text

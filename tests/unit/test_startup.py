@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from badge_bridge import __version__
 from badge_bridge.bridge import open_bridge
@@ -146,6 +148,19 @@ def test_block_for_a_terminal_has_all_of_it(capsys: pytest.CaptureFixture[str]) 
         "→ an administrator of the portal opens the link that `badge-bridge authorize main` prints",
     ):
         assert line in screen
+
+
+@pytest.mark.parametrize("width", [20, 50, 66, 80])
+def test_urls_are_whole_when_the_terminal_is_narrow(width: int) -> None:
+    """They are to be copied, so nothing of ours breaks them, nor writes beside them what has no room."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None, highlight=False, soft_wrap=True)
+    print_startup(asyncio.run(said(CLEARED)), link="", console=console)
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    urls = ("https://b.example.com/hooks/reception", "http://127.0.0.1:8080/hooks/office", "https://acme.bitrix24.com")
+    for url in urls:
+        assert any(url in line for line in lines), url
+        assert all(len(line) <= width - 2 or line == url for line in lines if line.endswith(url))
 
 
 def test_block_for_a_terminal_stays_short_when_there_are_many_rules(capsys: pytest.CaptureFixture[str]) -> None:
