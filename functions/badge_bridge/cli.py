@@ -88,6 +88,7 @@ def main(**clocks: Any) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ✓ gets a ?
     cli_completion.as_bash_splits(os.environ)
+    cli_completion.from_the_first_tab_on()
     try:
         app(obj=clocks, prog_name="badge-bridge")
     except RulesError as error:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_bash_splits",
+    "from_the_first_tab_on",
     "keys",
     "portals",
     "results",
@@ -40,6 +41,12 @@ _SHELL = "_BADGE_BRIDGE_COMPLETE"
 _STEM = "_BADGE_BRIDGE_STEM"
 """What bash takes for words of their own, and belongs before the one that is being typed."""
 
+_AT_ONCE = """
+if [ "$funcstack[1]" = "_%(prog_name)s" ]; then
+  %(complete_func)s "$@"
+fi
+"""
+
 Offer = Callable[[typer.Context, str], list[tuple[str, str]]]
 """Words with what is said about each, for those shells that show it."""
 
@@ -57,6 +64,17 @@ def as_bash_splits(environ: MutableMapping[str, str]) -> None:
         environ[_STEM] = f"{words[at - 2]}:"
         words[at - 2 : at] = []
         environ["COMP_WORDS"], environ["COMP_CWORD"] = "\n".join(words), str(at - 2)
+
+
+def from_the_first_tab_on() -> None:
+    """Let what is installed for zsh complete at once. It reads a command's file when the tab key is first pressed for
+    it, and what typer writes there makes a function known and calls it the next time only.
+    """
+    from typer import _completion_shared
+
+    scripts: dict[str, str] = getattr(_completion_shared, "_completion_scripts", {})
+    if "zsh" in scripts and _AT_ONCE not in scripts["zsh"]:
+        scripts["zsh"] += _AT_ONCE
 
 
 def _offering(look: Callable[[typer.Context], Iterable[tuple[str, str]]]) -> Offer:

@@ -109,6 +109,16 @@ def test_nothing_is_asked_over_the_network_while_somebody_types(folder: Path) ->
     assert completed(folder, "fish", "badge-bridge", "explain", "", **far).strip() == ""
 
 
+def installed(shell: str) -> str:
+    """Its path."""
+    path = shutil.which(shell)
+    if path is None:
+        if os.environ.get("REQUIRE_OPTIONAL") == "1":
+            pytest.fail(f"{shell} is not installed")
+        pytest.skip(f"{shell} is not installed")
+    return path
+
+
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
@@ -122,11 +132,7 @@ def test_nothing_is_asked_over_the_network_while_somebody_types(folder: Path) ->
 )
 def test_bash_completes_the_line_once_completion_is_installed(folder: Path, typed: str, line: str) -> None:
     """A key has a colon, at which bash splits words: it is completed as a whole all the same. A blank is quoted."""
-    bash = shutil.which("bash")
-    if bash is None:
-        if os.environ.get("REQUIRE_OPTIONAL") == "1":
-            pytest.fail("bash is not installed")
-        pytest.skip("bash is not installed")
+    bash = installed("bash")
     env = environ(folder)
     command = [bash, "--norc", "-c", "badge-bridge --install-completion bash"]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
@@ -137,3 +143,31 @@ def test_bash_completes_the_line_once_completion_is_installed(folder: Path, type
         shell.find("ready> ")
         shell.type(f"badge-bridge {typed}")
         shell.find(rf"ready> badge-bridge {line}\s?$")
+
+
+TYPED = [
+    ("events sh", r"events\S* show"),
+    ("events show reception:a", KEYS[0]),
+    ("sign rec", "reception"),
+    ("events list --rule mis", r"missed\\ call"),
+]
+"""What somebody types before the tab key, and what is in the line then."""
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_complete_the_line_once_completion_is_installed(folder: Path, shell: str) -> None:
+    """From the first tab of a session on, with keys as a whole, and blanks quoted."""
+    path, env = installed(shell), environ(folder)
+    (folder / ".local/share/fish/generated_completions").mkdir(parents=True)  # else fish reads all manuals at first
+    command = [path, "-c", "badge-bridge --install-completion; true"]  # one alone would take the shell's place
+    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert f"{shell} completion installed" in done.stdout, done.stderr
+    settings = {"zsh": folder / ".zshrc", "fish": folder / ".config/fish/config.fish"}[shell]
+    prompt = {"zsh": "PS1='ready> '", "fish": "function fish_prompt; echo 'ready> '; end"}[shell]
+    with settings.open("a", encoding="utf-8") as file:
+        file.write(f"\n{prompt}\n")
+    for typed, expected in TYPED:
+        with terminal([path, "-i"], env=env, cwd=folder) as screen:
+            screen.find("ready> ")
+            screen.type(f"badge-bridge {typed}\t")
+            screen.find(expected)
