@@ -139,7 +139,7 @@ def wanted(
         type_=type_,
         state=state,
         rule=rule,
-        result=outcome,
+        outcome=outcome,
         now=time.time(),
     )
 

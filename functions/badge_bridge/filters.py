@@ -3,7 +3,7 @@ one way for both.
 
 `phone`            a telephone number in any spelling, an e-mail address, or what else a source says who it was
 `since` `until`    when it was received, as `typed_times` reads it
-`source` `type` `state` `result` `rule`  as in `store.wanted.Wanted`
+`source` `type` `state` `rule`  as in `store.wanted.Wanted`; `outcome` as its `result`
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from badge_bridge.typed_times import read_time
 
 __all__ = ["Field", "WrongFilter", "by_key", "doubts", "read_filters", "read_state"]
 
-Field = Literal["phone", "since", "until", "source", "type", "state", "result", "rule"]
+Field = Literal["phone", "since", "until", "source", "type", "state", "outcome", "rule"]
 
 
 class WrongFilter(SettingsError):
@@ -45,7 +45,7 @@ def read_filters(
     source: str | None = None,
     type_: str | None = None,
     state: str | None = None,
-    result: str | None = None,
+    outcome: str | None = None,
     rule: str | None = None,
     legs: bool = True,
     now: float,
@@ -66,7 +66,7 @@ def read_filters(
         type=type_,
         customer=None if phone is None else _customer(rules, phone),
         rule=rule,
-        result=_result(result),
+        result=_outcome(outcome),
         since=None if since is None else _moment("since", since, now, **zone),
         until=None if until is None else _moment("until", until, now, **zone),
         legs=legs,
@@ -131,9 +131,9 @@ def _customer(rules: Callable[[], RulesFile], phone: str) -> str:
         raise WrongFilter(str(error), "phone") from error
 
 
-def _result(text: str | None) -> Result | None:
+def _outcome(text: str | None) -> Result | None:
     if text is not None and text not in get_args(Result):
-        raise WrongFilter(f"there is no outcome {text!r}; {suggest(text, get_args(Result))}", "result")
+        raise WrongFilter(f"there is no outcome {text!r}; {suggest(text, get_args(Result))}", "outcome")
     return cast("Result | None", text)
 
 

@@ -45,7 +45,7 @@ def pages(chance: random.Random, keys: list[str], newest: float) -> Iterator[tup
     yield "of a customer", f"/events?phone={customer}"
     yield "of a customer and a rule", f"/events?phone={customer}&rule=missed+call"
     yield "that are done, of a day", f"/events?state=done&since={day:%Y-%m-%dT%H:%M}&until={until:%Y-%m-%dT%H:%M}"
-    yield "that failed, which none is", "/events?result=failed&rule=missed+call"
+    yield "that failed, which none is", "/events?outcome=failed&rule=missed+call"
     yield "that are dead, which none is", "/events?state=dead"
     yield "one event", event_href(chance.choice(keys)).removeprefix("/console")
     yield "one event, tried by the rules of now", f"/try?event={chance.choice(keys)}"

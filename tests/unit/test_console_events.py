@@ -105,7 +105,7 @@ async def test_pages_follow_each_other_without_a_gap() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("result", "won"), ("since", "once"), ("until", "9" * 20), ("within", "year"), ("phone", "12"), ("phone", "+" * 501), ("state", "lost"), ("limit", "0"), ("limit", "1001"), ("limit", "many"), ("before", "yesterday"), ("before", "1e99:x"), ("colour", "red")],
+    [("outcome", "won"), ("since", "once"), ("until", "9" * 20), ("within", "year"), ("phone", "12"), ("phone", "+" * 501), ("state", "lost"), ("limit", "0"), ("limit", "1001"), ("limit", "many"), ("before", "yesterday"), ("before", "1e99:x"), ("colour", "red")],
 )  # fmt: skip
 async def test_parameter_that_makes_no_sense_is_named(name: str, value: str) -> None:
     """400 with what is wrong, in JSON."""

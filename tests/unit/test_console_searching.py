@@ -22,7 +22,7 @@ def wanted(rules: str = RULES, **given: str) -> Wanted:
 
 def test_only_joined_legs_are_left_out_when_the_form_is_empty() -> None:
     """A form sends all its fields, the empty ones too."""
-    empty = wanted(phone="", since=" ", until="", within="", source="", type="", state="", result="", rule="", legs="")
+    empty = wanted(phone="", since=" ", until="", within="", source="", type="", state="", outcome="", rule="", legs="")
     assert empty == Wanted(legs=False)
     assert wanted(legs="1") == Wanted()
 
@@ -55,7 +55,7 @@ def test_numbers_are_named_when_it_may_be_several() -> None:
         ({"source": "pbx"}, {"source": "pbx"}),
         ({"type": "call.missed", "rule": "missed call"}, {"type": "call.missed", "rule": "missed call"}),
         ({"state": "dead"}, {"state": "dead"}),
-        ({"result": "badged"}, {"result": "badged"}),
+        ({"outcome": "badged"}, {"result": "badged"}),
         ({"within": "hour"}, {"since": NOW - 3600}),
         (
             {"within": "month", "until": "2026-11-01"},
@@ -78,7 +78,7 @@ def test_field_narrows_the_search_when_it_is_filled_in(given: dict[str, str], me
     [
         ("phone", "12"),
         ("state", "lost"),
-        ("result", "won"),
+        ("outcome", "won"),
         ("within", "year"),
         ("since", "soon"),
         ("until", "2026-13-01T00:00"),

@@ -96,7 +96,7 @@ def _choices(rules: RulesFile) -> Mapping[str, Any]:
         "sources": sorted(rules.sources),
         "types": sorted({*CALL_TYPES, *types})[:_SUGGESTED],
         "states": list(get_args(State)),
-        "results": list(get_args(Result)),
+        "outcomes": list(get_args(Result)),
         "rules": [rule.name for rule in rules.rules][:_SUGGESTED],
     }
 

@@ -1,7 +1,7 @@
 """What an operator looks for, as the address of a page says it.
 
 `phone`            as in `filters`; or an event's key, or how one begins
-`source` `type` `state` `result` `rule`  as in `filters`
+`source` `type` `state` `outcome` `rule`  as in `filters`
 `legs`             `1`: the legs of calls that were joined, too
 `since` `until`    as in `filters`, in UTC unless an offset says otherwise
 `within`           received in the last `hour`, `day`, `week` or `month`, where there is no `since`
@@ -45,7 +45,7 @@ class Search:
     source: str = ""
     type: str = ""
     state: str = ""
-    result: str = ""
+    outcome: str = ""
     rule: str = ""
     legs: str = ""
 
@@ -73,7 +73,7 @@ class Search:
                 source=self.source or None,
                 type_=self.type or None,
                 state=self.state or None,
-                result=self.result or None,
+                outcome=self.outcome or None,
                 rule=self.rule or None,
                 legs=self.legs == "1",
                 now=now,
