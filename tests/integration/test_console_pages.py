@@ -10,7 +10,7 @@ import pytest
 
 from badge_bridge.console.answers import HEADERS
 from badge_bridge.store.memory import MemoryStore
-from support.operators import Clock, Console, received
+from support.operators import Clock, Console, received, text_of
 
 NOW = 1_795_345_200.0
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -160,3 +160,14 @@ async def test_page_says_where_one_is_when_it_is_in_the_navigation() -> None:
     async with console.operator() as browser:
         page = await browser.get("/console/events", headers=BROWSER)
     assert re.findall(r'<a href="([^"]+)" aria-current="page"', page.text) == ["/console/events"]
+
+
+async def test_list_says_what_may_be_mistyped_when_nothing_matches() -> None:
+    """Beside that nothing was found; and where there is nothing at all, that is said once."""
+    console = await opened()
+    async with console.operator() as browser:
+        assert text_of((await browser.get("/console/events")).text).count("Nothing was received yet") == 1
+        await received(console.store, "pbx:1", at=NOW, caller="+4930901820")
+        page = text_of((await browser.get("/console/events?source=pxb&type=call.mised")).text)
+    assert "No event matches The rules file has no source 'pxb'; known are pbx, shop. No rule is for events" in page
+    assert "did you mean 'call.missed'? A number counts" in page

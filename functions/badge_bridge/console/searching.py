@@ -132,7 +132,7 @@ async def find(
     notes = []
     if not page.events and before is None:
         is_empty = not (await store.list(limit=1)).events
-        notes = ["nothing was received yet"] if is_empty else [*doubts(wanted, rules)]
+        notes = ["nothing was received yet"] if is_empty and search.query() else [*doubts(wanted, rules)]
     return Found(page, wanted.customer, notes)
 
 
