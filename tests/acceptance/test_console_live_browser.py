@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -13,12 +14,14 @@ from playwright.async_api import Browser, expect
 from starlette.types import Receive, Scope, Send
 
 from badge_bridge.console.stream import Streams
+from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
 from badge_bridge.meters import Meters
 from badge_bridge.portal import InboundWebhook, open_portal
 from badge_bridge.serving import Server, bind
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Settlement
+from badge_bridge.store.wanted import Tally
 from support.browser import Watched, chromium, look
 from support.operators import RULES, Clock, Console
 
@@ -38,9 +41,9 @@ async def browser(optional_program: Callable[[str], str]) -> AsyncIterator[Brows
 
 
 @asynccontextmanager
-async def opened(browser: Browser) -> AsyncIterator[tuple[Console, Server, Watched]]:
+async def opened(browser: Browser, store: MemoryStore | None = None) -> AsyncIterator[tuple[Console, Server, Watched]]:
     """The console on a socket with a short pulse, and a page with a session."""
-    store, clock = MemoryStore(), Clock(NOW)
+    store, clock = store or MemoryStore(), Clock(NOW)
     await store.open()
     meters = Meters(clock)
     portal = open_portal(
@@ -119,12 +122,56 @@ async def test_page_that_nobody_looks_at_keeps_no_connection(browser: Browser) -
 
 
 async def test_page_says_so_when_it_is_not_live_any_more(browser: Browser) -> None:
-    """Who looks at old figures knows it: the connection is lost, and comes back by itself or does not."""
+    """Who looks at old figures knows it, and why: in the words in which the server refuses."""
     async with opened(browser) as (console, _, watched):
         live = watched.page.locator("#live")
         await expect(live).to_have_text("live")
         console.desk.streams.end()
-        await expect(live).to_contain_text("refresh the page", timeout=20_000)
+        await expect(live).to_contain_text("not live any more: as many watch as can; load the page", timeout=20_000)
+
+
+class Troubled(MemoryStore):
+    """Cannot be read, or gives no answer, as long as somebody wants it so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_gone = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
+        await self.answers.wait()
+        if self.is_gone:
+            raise StoreUnavailable("the disk is full")
+        return await super().tally(since=since, until=until, width=width)
+
+
+async def test_page_says_so_when_the_store_cannot_be_read(browser: Browser) -> None:
+    """It is not live then, although the server speaks; and is again when the store is."""
+    store = Troubled()
+    async with opened(browser, store) as (_, _, watched):
+        live = watched.page.locator("#live")
+        await expect(live).to_have_text("live")
+        store.is_gone = True
+        await expect(live).to_contain_text("the store cannot be read now: the disk is full; this is from before")
+        await expect(live).to_have_attribute("data-state", "off")
+        store.is_gone = False
+        await expect(live).to_have_text("live")
+        assert watched.complaints == []
+
+
+async def test_page_says_when_it_last_heard_of_a_server_that_hangs(browser: Browser) -> None:
+    """No connection is lost then, so that the page looks at the time by itself."""
+    store = Troubled()
+    async with opened(browser, store) as (_, _, watched):
+        live, heard = watched.page.locator("#live"), watched.page.locator("#heard")
+        await expect(live).to_have_text("live")
+        store.answers.clear()
+        await expect(heard).to_have_text(re.compile(r"last heard \d+ s ago"), timeout=20_000)
+        await expect(live).to_have_text("nothing is heard: this may be old")
+        store.answers.set()
+        await expect(live).to_have_text("live")
+        await expect(heard).to_have_text("")
 
 
 async def test_mistake_leads_to_its_place_in_the_text(browser: Browser) -> None:

@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from badge_bridge.console.stream import MOST, Streams
+from badge_bridge.console.stream import EVERY, MOST, Streams
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.meters import Meters
 from badge_bridge.serving import Server, bind
@@ -27,6 +28,7 @@ from support.programs import ROOT, Program, badge_bridge, serve, serving_environ
 
 NOW = 1_795_345_200.0
 STREAM, TWIN = "/console/api/v1/now/stream", "/console/api/v1/now.json"
+LIVE_PAGE = "/console/now/stream"
 LONG = 60.0
 """Seconds after which a test gives up; none waits for them."""
 
@@ -135,6 +137,52 @@ async def test_stream_is_refused_when_there_are_as_many_as_can_be() -> None:
                     break
 
 
+class Counting(MemoryStore):
+    """Counts how often it was asked for the chart."""
+
+    asked = 0
+
+    async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
+        self.asked += 1
+        return await super().tally(since=since, until=until, width=width)
+
+
+async def test_store_is_read_once_when_many_watch() -> None:
+    """All streams of a beat, those for programs and those of the page, show what was found for one of them."""
+    store = Counting()
+    async with served(store, every=LONG) as one, AsyncExitStack() as streams:
+        store.asked = 0
+        told = []
+        for path in (STREAM, STREAM, LIVE_PAGE, LIVE_PAGE):
+            answer = await streams.enter_async_context(one.browser.stream("GET", path))
+            listened = messages(answer)
+            assert (await anext(listened)).startswith("retry: ")
+            told.append(json.loads((await anext(listened)).removeprefix("data: ")))
+        assert store.asked == 1
+        assert told[0] == told[1]
+        assert told[2] == told[3]
+
+
+async def test_stream_of_the_page_sends_what_the_page_shows() -> None:
+    """Every part that the script replaces is in it, as the page itself has it."""
+    async with served() as one:
+        await one.console.store.pause("main", until=NOW + 60, reason="timeout: a\n\ndata: <b>\r\rforged")
+        page = (await one.browser.get("/console", headers={"Accept": "text/html"})).text
+        async with one.browser.stream("GET", LIVE_PAGE) as answer:
+            told = messages(answer)
+            await anext(told)
+            drawn = json.loads((await anext(told)).removeprefix("data: "))
+    assert drawn in page
+    assert "&lt;b&gt;" in drawn
+    assert drawn.count("data-part=") == page.count("data-part=") > 5
+
+
+def test_page_says_that_nothing_is_heard_after_three_beats() -> None:
+    """The script knows how often the server sends."""
+    script = resources.files("badge_bridge.console").joinpath("static/now.js").read_text("utf-8")
+    assert f"const LATE = {3 * EVERY * 1000:.0f};" in script
+
+
 class Failing(MemoryStore):
     """Cannot be read now and then."""
 
@@ -147,12 +195,16 @@ class Failing(MemoryStore):
 
 
 async def test_stream_goes_on_when_the_store_cannot_be_read_for_a_while() -> None:
-    """Meanwhile a comment shows that the connection lives; nothing in it can be taken for an event."""
+    """Meanwhile an event of another type says so; nothing in it can be taken for one that shows how things stand."""
     store = Failing()
     async with served(store) as one, one.browser.stream("GET", STREAM) as answer:
         told = messages(answer)
         await anext(told)
-        assert await anext(told) == ": the store cannot be read now: the disk data: {} is full"
+        kind, _, data = (await anext(told)).partition("\n")
+        assert kind == "event: trouble"
+        assert json.loads(data.removeprefix("data: ")) == {
+            "error": "the store cannot be read now: the disk data: {} is full"
+        }
         store.failing = False
         async for message in told:
             if message.startswith("data: "):

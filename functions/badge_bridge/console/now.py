@@ -15,13 +15,15 @@ from badge_bridge.console.answers import NotThere, refused
 from badge_bridge.console.bars import ORDER
 from badge_bridge.console.desk import Desk, NotReloaded
 from badge_bridge.console.portal_health import portal_health
+from badge_bridge.console.rendering import fragment
 from badge_bridge.console.sessions import Session
 from badge_bridge.console.source_health import source_health, strangers
+from badge_bridge.console.stream import Write
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
 from badge_bridge.store.backlog import Backlog, Counted
 
-__all__ = ["live", "look", "now"]
+__all__ = ["live", "live_page", "look", "now"]
 
 MINUTE = 60.0
 SHOWN = 60
@@ -47,9 +49,22 @@ async def now(desk: Desk, request: Request, session: Session | None) -> Mapping[
 
 async def live(desk: Desk, request: Request, session: Session | None) -> Response:
     """The same again and again, as events, while the session lasts; not where other processes do the work."""
+    return _stream(desk, request, session, dict)
+
+
+async def live_page(desk: Desk, request: Request, session: Session | None) -> Response:
+    """As `live`, but what the page shows: its script need not ask for it, and nothing is drawn in two ways."""
+    return _stream(desk, request, session, _drawn)
+
+
+def _drawn(told: Mapping[str, Any]) -> str:
+    return fragment("now.html", "main", {"data": told})
+
+
+def _stream(desk: Desk, request: Request, session: Session | None, write: Write) -> Response:
     if desk.meters is None:
         raise NotThere("there are no live figures here; load the page again to see what has changed")
-    stream = desk.streams.open(lambda: look(desk), lambda: session is None or session.lasts())
+    stream = desk.streams.open(lambda: look(desk), write, lambda: session is None or session.lasts())
     if stream is None:
         return refused(request, 503, "as many watch as can; load the page again to see what has changed")
     return stream

@@ -29,7 +29,7 @@ from badge_bridge.console.badges import badges
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.event import event
 from badge_bridge.console.events import events
-from badge_bridge.console.now import live, now
+from badge_bridge.console.now import live, live_page, now
 from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive, redriven
 from badge_bridge.console.rendering import render
@@ -82,6 +82,7 @@ PAGES: Sequence[Page] = (
     Page("/redrive", "/redrive.json", confirm, "redrive.html", part_of="/events"),
     Page("/redrive/now", None, redrive, methods=("POST",)),
     Page(None, "/now/stream", live, methods=("GET",)),
+    Page("/now/stream", None, live_page, methods=("GET",)),
     Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),
     Page("/badges", "/badges.json", badges, "badges.html", "Badges"),
 )

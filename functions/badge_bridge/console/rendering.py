@@ -26,6 +26,7 @@ from badge_bridge.telling import in_short, lateness
 __all__ = [
     "csrf",
     "event_href",
+    "fragment",
     "in_input",
     "linked",
     "marked",
@@ -47,6 +48,12 @@ _KEY = re.compile(r"(?<![\w:.-])[A-Za-z][A-Za-z0-9_-]{0,62}:[0-9a-f]{32}(?![0-9A
 def render(template: str, values: Mapping[str, Any]) -> str:
     """The text of a page. A name that is not there is an error, not an empty place."""
     return _environment().get_template(template).render(values)
+
+
+def fragment(template: str, block: str, values: Mapping[str, Any]) -> str:
+    """The text of one block of a page, which must not use what the template has set or imported outside of it."""
+    page = _environment().get_template(template)
+    return "".join(page.blocks[block](page.new_context(dict(values))))
 
 
 def moment(written: str | None) -> Markup:

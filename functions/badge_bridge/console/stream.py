@@ -1,14 +1,18 @@
 """What `/console` shows, sent again every two seconds to whoever keeps it open, as server-sent events (WHATWG HTML,
 "Server-sent events").
 
+    data: ...                                what is shown, as JSON or as the HTML of the page
+    event: trouble, data: {"error": ...}     the store cannot be read now; what was shown before is old
+
 A stream has no end of its own. It is ended when its session is, and before the process stops, which would otherwise
-wait for it; and there are so many at most, since each of them reads the store again and again.
+wait for it. However many watch, the store is read once for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,13 +21,19 @@ from starlette.types import Receive, Scope, Send
 
 from badge_bridge.errors import StoreUnavailable
 
-__all__ = ["EVERY", "MOST", "Streams"]
+__all__ = ["EVERY", "MOST", "Look", "Streams", "Write"]
 
 EVERY = 2.0
-"""Seconds between two events."""
+"""Seconds between two events. The page says that it hears nothing after three of them (`static/now.js`)."""
 
 MOST = 8
 """Streams at the same time: few look, and a connection of the listener is taken by each."""
+
+Look = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Finds out what is to be shown, or raises `StoreUnavailable`."""
+
+Write = Callable[[Mapping[str, Any]], Any]
+"""What of it is sent, as `json` can write it."""
 
 _AGAIN = 3000
 """Milliseconds after which a browser asks again that has lost the connection."""
@@ -41,38 +51,66 @@ class Streams:
         self._most = most
         self._every = every
         self._ending = asyncio.Event()
+        self._latest = _Latest(every)
 
     def end(self) -> None:
         """End all that are open, and open no more."""
         self._ending.set()
 
-    def open(
-        self, look: Callable[[], Awaitable[Mapping[str, Any]]], lasts: Callable[[], bool]
-    ) -> StreamingResponse | None:
-        """A stream of what `look` returns, while the session `lasts`; None where there is no room for one more."""
+    def open(self, look: Look, write: Write, lasts: Callable[[], bool]) -> StreamingResponse | None:
+        """A stream of what `look` finds and `write` makes of it, while the session `lasts`; None where there is no room
+        for one more. All streams have to look at the same: what was found for one of them is sent to the others.
+        """
         if self.open_now >= self._most or self._ending.is_set():
             return None
         self.open_now += 1
-        return _Stream(self._messages(look, lasts), self._closed)
+        return _Stream(self._messages(look, write, lasts), self._closed)
 
     def _closed(self) -> None:
         self.open_now -= 1
 
-    async def _messages(
-        self, look: Callable[[], Awaitable[Mapping[str, Any]]], lasts: Callable[[], bool]
-    ) -> AsyncIterator[str]:
+    async def _messages(self, look: Look, write: Write, lasts: Callable[[], bool]) -> AsyncIterator[str]:
         yield f"retry: {_AGAIN}\n\n"
         while lasts() and not self._ending.is_set():
-            try:
-                yield f"data: {json.dumps(await look(), separators=(',', ':'))}\n\n"
-            except StoreUnavailable as error:
-                # A comment: the page stays as it is, and the connection is seen to be alive.
-                yield f": the store cannot be read now: {' '.join(str(error).split())}\n\n"
+            yield await self._latest.message(look, write)
             try:
                 async with asyncio.timeout(self._every):
                     await self._ending.wait()
             except TimeoutError:
                 continue
+
+
+class _Latest:
+    """What was found last, and the messages that were made of it."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._looked_at = -math.inf
+        self._found: Mapping[str, Any] | StoreUnavailable = {}
+        self._messages: dict[Write, str] = {}
+        self._looking = asyncio.Lock()
+
+    async def message(self, look: Look, write: Write) -> str:
+        """It is found anew where it is older than a beat."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._looked_at >= self._every:
+                try:
+                    self._found = await look()
+                except StoreUnavailable as error:
+                    self._found = error
+                self._looked_at, self._messages = now, {}
+            if write not in self._messages:
+                self._messages[write] = _message(self._found, write)
+            return self._messages[write]
+
+
+def _message(found: Mapping[str, Any] | StoreUnavailable, write: Write) -> str:
+    """One event. As JSON its data has no line ends, whatever stands in it."""
+    if isinstance(found, StoreUnavailable):
+        told = {"error": f"the store cannot be read now: {' '.join(str(found).split())}"}
+        return f"event: trouble\ndata: {json.dumps(told)}\n\n"
+    return f"data: {json.dumps(write(found), separators=(',', ':'))}\n\n"
 
 
 class _Stream(StreamingResponse):

@@ -1,8 +1,11 @@
-// The page Now draws itself anew while it is open: the server says when (server-sent events), and what the parts look
-// like then (the page itself, so that nothing is drawn in two ways).
+// The page Now draws itself anew while it is open: the server sends what it looks like (server-sent events), made by the
+// template that made the page, so that nothing is drawn in two ways.
 "use strict";
 {
+  const LATE = 6000;  // milliseconds: three beats of the server
+  const AGAIN = 10000;
   const live = document.getElementById("live");
+  const heard = document.getElementById("heard");
   const drawn = new Map();
   const focusable = "a[href], summary";
 
@@ -21,46 +24,75 @@
     if (at >= 0) part.querySelectorAll(focusable)[at]?.focus({preventScroll: true});
   };
 
-  const redraw = async () => {
-    const answer = await fetch(location.pathname, {cache: "no-store", headers: {accept: "text/html"}});
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const draw = (html) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
     for (const part of document.querySelectorAll("[data-part]")) {
       const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
       if (fresh === null || fresh.innerHTML === drawn.get(part)) continue;
       drawn.set(part, fresh.innerHTML);
       fill(part, document.importNode(fresh, true));
     }
-    say("on", "live");
   };
 
-  let isDrawing = false;
-  const draw = async () => {
-    if (isDrawing) return;
-    isDrawing = true;
-    try {
-      await redraw();
-    } catch {
-      say("off", "the connection is lost");
-    } finally {
-      isDrawing = false;
-    }
+  let stream = null;
+  let last = Date.now();
+
+  const hear = (state, text) => {
+    last = Date.now();
+    heard.textContent = "";
+    say(state, text);
   };
+
+  // A server that hangs closes no connection: that nothing comes is all that tells of it. The seconds are not read aloud.
+  setInterval(() => {
+    const silent = Date.now() - last;
+    if (document.hidden || silent < LATE) return;
+    if (live.dataset.state === "on") say("off", "nothing is heard: this may be old");
+    heard.textContent = `last heard ${Math.round(silent / 1000)} s ago`;
+  }, 1000);
 
   // A browser has six connections to a host for all its tabs: one that nobody looks at must not keep one.
-  let stream = null;
   const follow = () => {
     if (document.hidden) {
       stream?.close();
       stream = null;
     } else if (stream === null) {
       const opened = stream = new EventSource(live.dataset.stream);
-      opened.onmessage = draw;
+      last = Date.now();
+      opened.onmessage = ({data}) => {
+        draw(JSON.parse(data));
+        hear("on", "live");
+      };
+      opened.addEventListener("trouble", ({data}) => hear("off", `${JSON.parse(data).error}; this is from before`));
       opened.onerror = () => {
-        const isOver = opened.readyState === EventSource.CLOSED;
-        say("off", isOver ? "not live any more: refresh the page" : "the connection is lost, trying again");
+        if (opened.readyState !== EventSource.CLOSED) {
+          say("off", "the connection is lost, trying again");
+        } else if (stream === opened) {
+          stream = null;
+          ask();
+        }
       };
     }
+  };
+
+  // A stream that is refused does not say why; the same address does, when it is asked for as everything else is.
+  const ask = async () => {
+    if (document.hidden || stream !== null) return;
+    const asking = new AbortController();
+    try {
+      const answer = await fetch(live.dataset.stream, {cache: "no-store", signal: asking.signal});
+      if (answer.ok) {
+        asking.abort();
+        follow();
+        return;
+      }
+      const {error} = await answer.json();
+      say("off", `not live any more: ${error.replaceAll("`", "")}`);
+      if (answer.status === 401) return;
+    } catch {
+      say("off", "the connection is lost, trying again");
+    }
+    setTimeout(ask, AGAIN);
   };
 
   if (live.dataset.stream) {
