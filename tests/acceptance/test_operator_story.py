@@ -141,7 +141,7 @@ async def rule_out(page: Page) -> None:
 async def see_mended(page: Page, event: str) -> None:
     """Nothing is given up any more, and his number leads to the badge."""
     await page.get_by_role("link", name="Now", exact=True).click()
-    await expect(page.locator(".legend .done")).to_have_text("done 1", timeout=PATIENCE)
+    await expect(page.locator(".legend .badged")).to_have_text("badged 1", timeout=PATIENCE)
     await expect(dead_letters(page)).to_have_text("0")
     await search(page)
     row = page.locator("table.events tr", has_text="call.missed").filter(has_text="done")

@@ -210,11 +210,11 @@ async def test_tally_counts_events_by_state_when_they_were_received(store: Store
     """In stretches from the first moment to right before the last; the last stretch may be shorter."""
     for number, at in enumerate((0, 9, 10, 10, 24, 25)):
         await receive(store, f"s:{number}", at=at)
-    await end(store, "s:1")
+    await end(store, "s:1", came("r", "badged"))
     await end(store, "s:2", state="dead")
 
     assert list(await store.tally(since=NOW, until=NOW + 25, width=10)) == [
-        Tally(NOW, "done", 1),
+        Tally(NOW, "done", 1, "badged"),
         Tally(NOW, "waiting", 1),
         Tally(NOW + 10, "dead", 1),
         Tally(NOW + 10, "waiting", 1),
@@ -222,6 +222,44 @@ async def test_tally_counts_events_by_state_when_they_were_received(store: Store
     ]
     assert list(await store.tally(since=NOW + 100, until=NOW + 200, width=10)) == []
     assert list(await store.tally(since=NOW, until=NOW, width=10)) == []
+
+
+async def test_tally_tells_what_events_came_to_that_are_done(store: Store) -> None:
+    """Each counts once, as the first of what its rules came to: however many rules there were, and whatever others came
+    to that have not ended. Where nothing can be read of its outcomes, nothing is told.
+    """
+    for number, at in enumerate((0, 1, 2, 3, 4, 10, 11, 20, 21, 30)):
+        await receive(store, f"s:{number}", at=at)
+    await end(store, "s:0", came("r", "cleared"), came("q", "badged"), came("p", "ignored"))
+    await end(store, "s:1", came("r", "cleared"))
+    await end(store, "s:2", came("r", "ensured"), came("q", "failed"), state="dead")
+    await end(store, "s:3", came("r", "badged"))
+    assert await store.redrive("s:3", now=NOW + 9 * DAY)
+    await end(store, "s:4")
+    await end(store, "s:5", came("r", "badged"))
+    await end(store, "s:6", came("r", "cleared"))
+    for key in ("s:7", "s:8"):
+        await end(store, key, came("r", "ensured"), came("q", "ensured"))
+    await end(store, "s:9", came("r", "ignored"), state="ignored")
+
+    assert list(await store.tally(since=NOW, until=NOW + 40, width=10)) == [
+        Tally(NOW, "dead", 1),
+        Tally(NOW, "done", 1, "badged"),
+        Tally(NOW, "done", 1, "cleared"),
+        Tally(NOW, "done", 1),
+        Tally(NOW, "waiting", 1),
+        Tally(NOW + 10, "done", 1, "badged"),
+        Tally(NOW + 10, "done", 1, "cleared"),
+        Tally(NOW + 20, "done", 2, "ensured"),
+        Tally(NOW + 30, "ignored", 1),
+    ]
+
+
+async def test_tally_tells_nothing_of_what_is_done_when_no_outcome_is_there(store: Store) -> None:
+    """Nor does it keep an event back for that."""
+    await receive(store, "s:1")
+    await end(store, "s:1")
+    assert list(await store.tally(since=NOW, until=NOW + 1, width=1)) == [Tally(NOW, "done", 1)]
 
 
 async def test_tally_refuses_what_would_take_long(store: Store) -> None:

@@ -16,6 +16,7 @@ from badge_bridge.console.source_health import QUIET
 from badge_bridge.errors import Finding, OutcomeUnknown, StoreUnavailable, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.meters import Meters
+from badge_bridge.outcomes import Outcome, Result
 from badge_bridge.portal import InboundWebhook, Portal, open_portal
 from badge_bridge.portal.limits import Limiter
 from badge_bridge.store.memory import MemoryStore
@@ -37,7 +38,15 @@ async def opened(store: MemoryStore | None = None, **given: Any) -> Console:
 
 
 async def add(
-    console: Console, number: int, at: float, state: str = "", *, source: str = "pbx", lane: str = "", due: float = 0.0
+    console: Console,
+    number: int,
+    at: float,
+    state: str = "",
+    *,
+    came: Result | None = None,
+    source: str = "pbx",
+    lane: str = "",
+    due: float = 0.0,
 ) -> None:
     """An event that was received at a moment, and is in this state since."""
     key, moment = f"{source}:{number:032x}", datetime.fromtimestamp(at, UTC)
@@ -46,7 +55,9 @@ async def add(
     if state:
         claim = await console.store.claim(key, now=at, lease=60)
         assert claim is not None
-        await console.store.settle(claim, Settlement(state, at, reason=EVIL, due=due, lane=lane))  # type: ignore[arg-type]
+        outcomes = () if came is None else (Outcome(rule="missed call", result=came),)
+        ending = Settlement(state, at, reason=EVIL, due=due, lane=lane, outcomes=outcomes)  # type: ignore[arg-type]
+        await console.store.settle(claim, ending)
 
 
 async def looked(console: Console) -> tuple[str, dict[str, Any]]:
@@ -76,19 +87,22 @@ async def test_page_says_what_to_do_when_nothing_has_ever_come() -> None:
 
 
 async def test_events_are_counted_by_the_minute_in_which_they_came() -> None:
-    """The hour that ends with the minute of now, each minute by state; what is older is left out."""
+    """The hour that ends with the minute of now, each minute by what events came to; what is older is left out, and so
+    are legs that were joined, since the call is counted.
+    """
     console = await opened()
     await add(console, 1, NOW - 3600, "done")
-    await add(console, 2, NOW - 59 * MINUTE, "done")
-    await add(console, 3, NOW, "dead")
+    await add(console, 2, NOW - 59 * MINUTE, "done", came="cleared")
+    await add(console, 3, NOW, "dead", came="failed")
     await add(console, 4, NOW + 1, "ignored")
-    await add(console, 5, NOW + 1, "ignored")
+    await add(console, 5, NOW + 1, "ignored", came="ignored")
+    await add(console, 6, NOW + 1, "joined")
     console.clock.now = NOW + 30
     page, told = await looked(console)
-    assert told["minutes"][0] == {"start": "2026-11-22T10:01:00.000Z", "events": {"done": 1}}
-    assert told["minutes"][-1] == {"start": "2026-11-22T11:00:00.000Z", "events": {"ignored": 2, "dead": 1}}
-    assert told["hour"] == {"done": 1, "ignored": 2, "dead": 1}
-    assert "<title>11:00 UTC: 2 ignored, 1 dead</title>" in page
+    assert told["minutes"][0] == {"start": "2026-11-22T10:01:00.000Z", "events": {"cleared": 1}}
+    assert told["minutes"][-1] == {"start": "2026-11-22T11:00:00.000Z", "events": {"ignored": 2, "failed": 1}}
+    assert told["hour"] == {"cleared": 1, "ignored": 2, "failed": 1}
+    assert "<title>11:00 UTC: 2 ignored, 1 failed</title>" in page
     assert page.count("<rect") == 3
     assert '<td class="number">2</td>' in page
 

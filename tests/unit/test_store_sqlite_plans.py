@@ -170,6 +170,11 @@ def test_counts_are_made_of_indexes_alone(connection: sqlite3.Connection) -> Non
     assert plan(connection, sql.COUNT_BETWEEN) == [
         "SEARCH events USING COVERING INDEX events_by_state (state=? AND received_at>? AND received_at<?)"
     ]
+    assert plan(connection, sql.DONE_BETWEEN) == plan(connection, sql.COUNT_BETWEEN)
+    for statement in (sql.COUNT_REACHED, sql.REACHED_BETWEEN):
+        assert plan(connection, statement) == [
+            "SEARCH outcomes USING PRIMARY KEY (rule=? AND result=? AND received_at>? AND received_at<?)"
+        ]
     assert plan(connection, sql.USES_OF) == [
         "SEARCH attachments USING COVERING INDEX attachments_by_badge (portal=? AND badge=? AND time>?)"
     ]

@@ -11,8 +11,9 @@ __all__ = ["HEIGHT", "ORDER", "WIDTH", "Bar", "Part", "bars", "ceiling"]
 WIDTH, HEIGHT = 720, 120
 """Of the drawing, in its own units."""
 
-ORDER = ("done", "ignored", "joined", "working", "waiting", "dead")
-"""The states from the bottom up: what needs somebody is on top."""
+ORDER = ("badged", "cleared", "ensured", "done", "ignored", "working", "waiting", "failed")
+"""What events came to, from the bottom up: what needs somebody is on top. `done` are those of which nothing more can be
+read; what has not ended has the name of its state."""
 
 _GAP = 2
 _LEAST = 2.0
@@ -21,9 +22,9 @@ _LEAST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A rectangle of one state."""
+    """A rectangle of one outcome."""
 
-    state: str
+    outcome: str
     y: float
     height: float
 
@@ -40,7 +41,7 @@ class Bar:
 
 
 def bars(minutes: Sequence[Mapping[str, Any]]) -> tuple[Bar, ...]:
-    """The bars of stretches that each have a `start` (as `moments.iso` writes it) and `events` by state."""
+    """The bars of stretches that each have a `start` (as `moments.iso` writes it) and `events` by outcome."""
     most = ceiling(minutes)
     step = WIDTH / max(len(minutes), 1)
     return tuple(_bar(number * step, step - _GAP, one, most) for number, one in enumerate(minutes))
@@ -58,11 +59,11 @@ def ceiling(minutes: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _bar(x: float, width: float, one: Mapping[str, Any], most: int) -> Bar:
-    counts = {state: one["events"][state] for state in ORDER if one["events"].get(state)}
+    counts = {outcome: one["events"][outcome] for outcome in ORDER if one["events"].get(outcome)}
     parts, top = [], float(HEIGHT)
-    for state, count in counts.items():
+    for outcome, count in counts.items():
         height = max(count / most * HEIGHT, _LEAST)
         top -= height
-        parts.append(Part(state, round(top, 1), round(height, 1)))
-    said = ", ".join(f"{count:,} {state}" for state, count in counts.items()) or "nothing"
+        parts.append(Part(outcome, round(top, 1), round(height, 1)))
+    said = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()) or "nothing"
     return Bar(round(x, 1), round(width, 1), tuple(parts), one["start"], f"{one['start'][11:16]} UTC: {said}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +22,7 @@ from badge_bridge.console.stream import Write
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
 from badge_bridge.store.backlog import Backlog, Counted
+from badge_bridge.store.wanted import Tally
 
 __all__ = ["live", "live_page", "look", "now"]
 
@@ -31,15 +32,6 @@ SHOWN = 60
 
 LONG = 120.0
 """Seconds that an event may wait for nothing in particular before somebody should look: sweeps are a minute apart."""
-
-
-class _Tally(Protocol):
-    @property
-    def start(self) -> float: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def count(self) -> int: ...
 
 
 async def now(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
@@ -87,7 +79,7 @@ async def look(desk: Desk) -> dict[str, Any]:
         "version": __version__,
         "live": desk.meters is not None,
         "minutes": minutes,
-        "hour": {state: count for state in ORDER if (count := sum(one["events"].get(state, 0) for one in minutes))},
+        "hour": {name: count for name in ORDER if (count := sum(one["events"].get(name, 0) for one in minutes))},
         "backlog": None if backlog is None else _backlog(backlog, at),
         "portals": await portal_health(rules, desk.store, portals=desk.portals, meters=desk.meters, now=at),
         "sources": await source_health(rules, desk.store, meters=desk.meters, now=at),
@@ -105,18 +97,23 @@ async def look(desk: Desk) -> dict[str, Any]:
     return {**told, "troubles": list(_troubles(told))}
 
 
-def _minutes(tallied: Sequence[_Tally], since: float) -> list[dict[str, Any]]:
-    """Every minute of the chart, those without events included."""
-    found: dict[int, dict[str, int]] = defaultdict(dict)
+def _minutes(tallied: Sequence[Tally], since: float) -> list[dict[str, Any]]:
+    """Every minute of the chart, those without events included; legs that were joined are counted with their call."""
+    found: dict[int, Counter[str]] = defaultdict(Counter)
     for one in tallied:
-        found[round((one.start - since) / MINUTE)][one.state] = one.count
+        found[round((one.start - since) / MINUTE)][_outcome(one)] += one.count
     return [
         {
             "start": iso(since + number * MINUTE),
-            "events": {state: found[number][state] for state in ORDER if state in found[number]},
+            "events": {name: found[number][name] for name in ORDER if name in found[number]},
         }
         for number in range(SHOWN)
     ]
+
+
+def _outcome(one: Tally) -> str:
+    """The name that they are counted by. A dead letter is there because something failed for good."""
+    return one.result or ("failed" if one.state == "dead" else one.state)
 
 
 def _backlog(backlog: Backlog, at: float) -> dict[str, Any]:

@@ -486,8 +486,9 @@ class Store(Forgetting, Protocol):
         """Give a hold back; False where it is not this holder's any more."""
 
     async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
-        """How many events were received in each stretch of `width` seconds, by the state that they are in now; earliest
-        first, then by state. The first stretch begins at `since` (inclusive), the last one ends at `until` (exclusive).
+        """How many events were received in each stretch of `width` seconds, by the state that they are in now, and by
+        what they came to where that is `done`; earliest first, then by state, then as in `REACHED_WHEN_DONE`. The first
+        stretch begins at `since` (inclusive), the last one ends at `until` (exclusive).
 
         Raises:
             ValueError: as for `wanted.stretches`.

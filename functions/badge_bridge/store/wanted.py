@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST_PASSED_OVER",
     "MOST_STRETCHES",
+    "REACHED_WHEN_DONE",
     "Place",
     "Tally",
     "Uses",
@@ -24,6 +26,8 @@ __all__ = [
     "joins_of",
     "late_join",
     "reached_of",
+    "results_of",
+    "shares",
     "stretches",
 ]
 
@@ -32,6 +36,9 @@ MOST_PASSED_OVER = 5_000
 
 MOST_STRETCHES = 1_500
 """Stretches of one `Store.tally`: a day by minutes, and some."""
+
+REACHED_WHEN_DONE: Sequence[Result] = ("badged", "cleared", "ensured")
+"""What at least one rule has come to for an event that is done. An event counts as the first of these that one has."""
 
 Place = tuple[float, str]
 """Where an event stands in a list: `received_at` and the key, since several may have come at the same moment."""
@@ -78,6 +85,10 @@ class Tally:
     """The stretch's first moment, in unix seconds."""
     state: State
     count: int
+    result: Result | None = None
+    """Of those that are done, which of `REACHED_WHEN_DONE` they count as; None where their outcomes cannot be read, and
+    in other states.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,25 @@ def stretches(since: float, until: float, width: float) -> Iterator[tuple[float,
         raise ValueError(f"{count} stretches are more than the {MOST_STRETCHES} that are counted at once")
     for number in range(count):
         yield since + number * width, min(since + (number + 1) * width, until)
+
+
+def shares(done: int, reached: Mapping[Result, int]) -> Mapping[Result | None, int] | None:
+    """How many of the events that are done count as what, as far as that can be told from how often each result was
+    reached by some rule for any event of that time; None where each of them has to be looked at.
+
+    Each that is done has one such outcome at least. So where all outcomes have one result, that is what they count as;
+    and where there are no more outcomes than events, each event has a single one.
+    """
+    there: dict[Result | None, int] = {one: count for one in REACHED_WHEN_DONE if (count := reached.get(one, 0))}
+    if len(there) == 1 and sum(there.values()) >= done:
+        return dict.fromkeys(there, done)
+    return there if sum(there.values()) == done else None
+
+
+def results_of(reached: Iterable[Iterable[Result]]) -> Mapping[Result | None, int]:
+    """The same of events of which each is looked at: the results of its rules."""
+    counted_as = Counter(next((one for one in REACHED_WHEN_DONE if one in results), None) for results in reached)
+    return {one: counted_as[one] for one in (*REACHED_WHEN_DONE, None) if counted_as[one]}
 
 
 def reached_of(outcomes: Iterable[Outcome]) -> frozenset[tuple[str, Result]]:

@@ -8,10 +8,11 @@ counted, and for each count at least one.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from badge_bridge.events import LEG
+from badge_bridge.outcomes import Result
 from badge_bridge.store.census import Census
 from badge_bridge.store.firestore.database import AsyncQuery, Database, in_turn, where
 from badge_bridge.store.firestore.documents import found_by
@@ -20,7 +21,7 @@ from badge_bridge.store.firestore.reading import Reading
 from badge_bridge.store.protocol import Listing, State, StoredEvent
 from badge_bridge.store.records import plain
 from badge_bridge.store.rows import Row, is_wanted, shown
-from badge_bridge.store.wanted import Place, Tally, Wanted, joins_of, stretches
+from badge_bridge.store.wanted import REACHED_WHEN_DONE, Place, Tally, Wanted, joins_of, results_of, shares, stretches
 
 __all__ = ["MOST_READ", "Lists"]
 
@@ -89,14 +90,26 @@ class Lists:
         return query, is_exact
 
     async def tally(self, *, since: float, until: float, width: float) -> Sequence[Tally]:
-        """As `Store.tally`: counted by stretches only in those states in which there are events."""
+        """As `Store.tally`: counted by stretches only in those states in which there are events, and by what they came
+        to only where that is not all the same. Where that cannot be told from counts, each event is a read.
+        """
         parts = [*stretches(since, until, width)]
         whole = await in_turn(self._count(state, since, until) for state in _STATES)
         wanted = [
             (start, state, end) for start, end in parts for state, count in zip(_STATES, whole, strict=True) if count
         ]
         counts = await in_turn(self._count(state, start, end) for start, state, end in wanted)
-        return [Tally(start, state, count) for (start, state, _), count in zip(wanted, counts, strict=True) if count]
+        there = [(*one, count) for one, count in zip(wanted, counts, strict=True) if count]
+        reached = await self._reached(since, until) if any(state == "done" for _, state, _, _ in there) else []
+        stretched = [(count, start, end) for start, state, end, count in there if state == "done"]
+        done = iter(await in_turn(self._shares(count, reached, start, end) for count, start, end in stretched))
+        found: builtins.list[Tally] = []
+        for start, state, _, count in there:
+            if state == "done":
+                found += [Tally(start, state, share, result) for result, share in next(done).items()]
+            else:
+                found.append(Tally(start, state, count))
+        return found
 
     async def census(self, *, since: float, until: float) -> Census:
         """As `Store.census`; each event is a read."""
@@ -114,6 +127,30 @@ class Lists:
         if limit < 1:
             return []
         return [shown(row) for row in await self._reading.rows(ended_since(self._database, since).limit(limit))]
+
+    async def _reached(self, since: float, until: float) -> builtins.list[Result]:
+        """Which of `REACHED_WHEN_DONE` there are for events of that time."""
+        counts = [await self._count_reached(result, since, until) for result in REACHED_WHEN_DONE]
+        return [result for result, count in zip(REACHED_WHEN_DONE, counts, strict=True) if count]
+
+    async def _shares(
+        self, done: int, reached: Sequence[Result], since: float, until: float
+    ) -> Mapping[Result | None, int]:
+        """What the events that are done count as, where there are these results at all."""
+        if len(reached) == 1:
+            return dict.fromkeys(reached, done)
+        if (told := shares(done, {one: await self._count_reached(one, since, until) for one in reached})) is not None:
+            return told
+        query = where(newest_first(self._database, state="done"), received_at=(">=", since))
+        query = where(query, received_at=("<", until)).select(["found"])
+        return results_of(
+            [result for result in REACHED_WHEN_DONE if found_by(None, result) in fields.get("found", ())]
+            for _, fields in await self._database.find(query)
+        )
+
+    async def _count_reached(self, result: Result, since: float, until: float) -> int:
+        query = where(newest_first(self._database), found=("array_contains", found_by(None, result)))
+        return await self._database.count(where(where(query, received_at=(">=", since)), received_at=("<", until)))
 
     async def _count(self, state: State, since: float, until: float) -> int:
         query = where(newest_first(self._database, state=state), received_at=(">=", since))

@@ -45,7 +45,7 @@ from badge_bridge.store.protocol import (
 from badge_bridge.store.records import plain, readable
 from badge_bridge.store.rows import Row, is_wanted, new_row, shown, shown_whole, texts_of_attachment, texts_of_row
 from badge_bridge.store.wanted import Place as Position
-from badge_bridge.store.wanted import Tally, Uses, Wanted, stretches
+from badge_bridge.store.wanted import Tally, Uses, Wanted, results_of, stretches
 
 __all__ = ["MemoryStore"]
 
@@ -457,7 +457,12 @@ class MemoryStore:
         for start, end in stretches(since, until, width):
             low, high = (bisect_left(rows, (moment, ""), key=lambda row: row.age) for moment in (start, end))
             counts = Counter(row.state for row in rows[low:high])
-            found += [Tally(start, state, count) for state, count in sorted(counts.items())]
+            done = results_of({one for _, one in row.reached()} for row in rows[low:high] if row.state == "done")
+            for state, count in sorted(counts.items()):
+                if state == "done":
+                    found += [Tally(start, state, share, result) for result, share in done.items()]
+                else:
+                    found.append(Tally(start, state, count))
         return found
 
     async def census(self, *, since: float, until: float) -> Census:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, get_args
 
@@ -18,7 +18,19 @@ from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.reads import stored
 from badge_bridge.store.sqlite.rows import DAY
 from badge_bridge.store.walking import Seek, any_of, in_all, listed
-from badge_bridge.store.wanted import MOST_PASSED_OVER, Place, Tally, Uses, Wanted, is_waiting_leg, joins_of, stretches
+from badge_bridge.store.wanted import (
+    MOST_PASSED_OVER,
+    REACHED_WHEN_DONE,
+    Place,
+    Tally,
+    Uses,
+    Wanted,
+    is_waiting_leg,
+    joins_of,
+    results_of,
+    shares,
+    stretches,
+)
 
 __all__ = ["census", "ended", "listing", "tally", "uses"]
 
@@ -157,19 +169,50 @@ def _latest_of(
 
 def tally(connection: sqlite3.Connection, since: float, until: float, width: float) -> list[Tally]:
     parts = list(stretches(since, until, width))
-    there = [state for state in _STATES if _latest(connection, state, until) >= since]
+    there = [state for state in _STATES if _is_there(connection, sql.BEFORE_OF_STATE, (state,), since, until)]
+    reached = _reached(connection, since, until) if "done" in there else []
+    found: list[Tally] = []
+    for start, end in parts:
+        for state in there:
+            (count,) = connection.execute(sql.COUNT_BETWEEN, (state, start, end)).fetchone()
+            if count and state == "done":
+                done = _shares(connection, count, reached, start, end)
+                found += [Tally(start, state, share, result) for result, share in done.items()]
+            elif count:
+                found.append(Tally(start, state, count))
+    return found
+
+
+def _reached(connection: sqlite3.Connection, since: float, until: float) -> list[tuple[str, Result]]:
+    """Which rules have come to what of `REACHED_WHEN_DONE` for events of that time."""
     return [
-        Tally(start, state, count)
-        for start, end in parts
-        for state in there
-        if (count := connection.execute(sql.COUNT_BETWEEN, (state, start, end)).fetchone()[0])
+        (rule, result)
+        for rule in _rules(connection)
+        for result in REACHED_WHEN_DONE
+        if _is_there(connection, sql.BEFORE_OF_RESULT, (rule, result), since, until)
     ]
 
 
-def _latest(connection: sqlite3.Connection, state: State, until: float) -> float:
-    """When the last event of those in this state was received before then."""
-    place = _newest(connection, sql.BEFORE_OF_STATE, (state,), (until, ""))
-    return place[0] if place else -math.inf
+def _is_there(connection: sqlite3.Connection, statement: str, equal: Sequence[str], since: float, until: float) -> bool:
+    place = _newest(connection, statement, equal, (until, ""))
+    return place is not None and place[0] >= since
+
+
+def _shares(
+    connection: sqlite3.Connection, done: int, reached: Sequence[tuple[str, Result]], start: float, end: float
+) -> Mapping[Result | None, int]:
+    """What the events of a stretch that are done count as."""
+    counts: Counter[Result] = Counter()
+    for rule, result in reached:
+        counts[result] += connection.execute(sql.COUNT_REACHED, (rule, result, start, end)).fetchone()[0]
+    if (told := shares(done, counts)) is not None:
+        return told
+    results: dict[str, set[Result]] = {key: set() for (key,) in connection.execute(sql.DONE_BETWEEN, (start, end))}
+    for rule, result in reached:
+        for (key,) in connection.execute(sql.REACHED_BETWEEN, (rule, result, start, end)):
+            if key in results:
+                results[key].add(result)
+    return results_of(results.values())
 
 
 def census(connection: sqlite3.Connection, since: float, until: float) -> Census:

@@ -24,6 +24,7 @@ __all__ = [
     "COUNT_WORKING",
     "DAYS",
     "DAYS_BACK",
+    "DONE_BETWEEN",
     "DO_AGAIN",
     "DROP_REMEMBERED",
     "ENDED_BEFORE",
@@ -87,6 +88,7 @@ __all__ = [
     "PEEK",
     "PROMOTE",
     "REACH",
+    "REACHED_BETWEEN",
     "READY",
     "RECEIVED_BETWEEN",
     "RELATED",
@@ -392,7 +394,10 @@ COUNT_DEAD = "SELECT count(*) FROM events WHERE state = 'dead'"
 OLDEST_WAITING = "SELECT min(received_at) FROM events WHERE state = 'waiting'"
 COUNT_BETWEEN = "SELECT count(*) FROM events WHERE state = ? AND received_at >= ? AND received_at < ?"
 
+DONE_BETWEEN = "SELECT key FROM events WHERE state = 'done' AND received_at >= ? AND received_at < ?"
+
 COUNT_REACHED = "SELECT count(*) FROM outcomes WHERE rule = ? AND result = ? AND received_at >= ? AND received_at < ?"
+REACHED_BETWEEN = "SELECT key FROM outcomes WHERE rule = ? AND result = ? AND received_at >= ? AND received_at < ?"
 RECEIVED_BETWEEN = "SELECT source, type, state, attempts FROM events WHERE received_at >= ? AND received_at < ?"
 
 
