@@ -83,7 +83,9 @@ async def test_page_says_what_to_do_when_nothing_has_ever_come() -> None:
         "oldest_seconds": None,
     }
     assert "Nothing has come in the last hour" in page
-    assert page.count("enter its URL at the provider") == 2 * len(told["sources"])
+    assert page.count("enter its URL at the provider") == len(told["sources"])
+    assert told["troubles"] == []
+    assert "Nothing has come yet from pbx, shop" in page
 
 
 async def test_events_are_counted_by_the_minute_in_which_they_came() -> None:
@@ -153,6 +155,24 @@ async def test_all_is_well_when_nothing_is_wrong() -> None:
     page, told = await looked(console)
     assert told["troubles"] == []
     assert "All is well" in page
+    assert "Nothing has come yet" not in page
+
+
+async def test_source_that_was_never_heard_of_is_no_trouble() -> None:
+    """It may be new, or used by nobody; one whose first delivery was refused is something to look at."""
+    meters = Meters(Clock(NOW))
+    console = await opened(meters=meters)
+    await add(console, 1, NOW - 60, "done")
+    _, told = await looked(console)
+    pbx, shop = told["sources"]
+    assert (pbx["hint"], shop["warnings"], told["troubles"]) == ("", [], [])
+    assert shop["hint"].startswith("nothing has come yet; enter its URL")
+    meters.refuse("shop", Unauthenticated("the token is wrong"))
+    _, told = await looked(console)
+    assert told["sources"][1]["hint"] == ""
+    assert [one["text"] for one in told["troubles"]] == [
+        "source shop: the latest delivery was refused: the token is wrong"
+    ]
 
 
 async def test_source_is_warned_of_when_nothing_came_for_days() -> None:

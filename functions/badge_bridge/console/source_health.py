@@ -15,6 +15,9 @@ __all__ = ["QUIET", "source_health", "strangers"]
 QUIET = 3 * 86_400.0
 """Seconds without a delivery after which somebody should look: longer than a weekend, shorter than a week."""
 
+_UNHEARD = "nothing has come yet; enter its URL at the provider, or send a sample with badge-bridge sign"
+# No trouble: so is every source of a bridge that was set up a minute ago, and one that nobody calls for months.
+
 
 async def source_health(rules: RulesFile, store: Store, *, meters: Meters | None, now: float) -> list[dict[str, Any]]:
     """Each source of the rules file; what a process counts is None where others take the deliveries.
@@ -46,6 +49,7 @@ async def _source(name: str, rules: RulesFile, store: Store, meters: Meters | No
         "refused": None if meters is None else _refused(meters, name),
         "refusal": None if refusal is None else _refusal(refusal),
         "warnings": _warnings(last, refusal, now),
+        "hint": _UNHEARD if last is None and refusal is None else "",
     }
 
 
@@ -65,8 +69,6 @@ def _warnings(last: float | None, refusal: Refusal | None, now: float) -> list[s
     found = []
     if refusal is not None and (last is None or refusal.at > last):
         found.append(f"the latest delivery was refused: {refusal.reason}")
-    if last is None:
-        found.append("nothing has come yet; enter its URL at the provider, or send a sample with badge-bridge sign")
-    elif now - last > QUIET:
+    if last is not None and now - last > QUIET:
         found.append(f"nothing for {span(now - last)}; see whether the provider still has its URL")
     return found
