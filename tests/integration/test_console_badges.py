@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from badge_bridge.console.registry import AGAIN
+from badge_bridge.console.registry import FRESH, PATIENCE, Registry
 from badge_bridge.portal import InboundWebhook, Portal, open_portal
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Attachment
@@ -49,24 +49,27 @@ class Portals(httpx.AsyncBaseTransport):
         self.badges: Sequence[Mapping[str, Any]] = badges
         self.status = status
         self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
         self.asked += 1
+        await self.answers.wait()
         assert request.url.path.endswith("crm.activity.badge.list")
         if self.status != 200:
             return httpx.Response(self.status, json={"error": "ACCESS_DENIED", "error_description": EVIL})
         return httpx.Response(200, json={"result": {"badges": self.badges}})
 
 
-async def opened(portals: Portals | None = None) -> Console:
+async def opened(portals: Portals | None = None, *, prompt: float = PATIENCE) -> Console:
     store, clock = MemoryStore(), Clock(NOW)
     await store.open()
     opened_portals: Mapping[str, Portal] | None = None
     if portals is not None:
         webhook = InboundWebhook("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/")
         opened_portals = {"main": open_portal("main", webhook, pauses=store, clock=clock, transport=portals)}
-    return Console(store, clock, rules=BADGES, portals=opened_portals)
+    return Console(store, clock, rules=BADGES, portals=opened_portals, registry=Registry(prompt=prompt))
 
 
 async def looked(console: Console, query: str = "") -> tuple[str, dict[str, Any]]:
@@ -92,22 +95,38 @@ async def test_badge_is_shown_in_each_of_its_languages() -> None:
     assert "no rule; it is put nowhere" in page
 
 
-async def test_portal_is_asked_only_when_somebody_wants_to_know() -> None:
-    """A view costs the portal nothing; who presses the button has it asked, and who presses it twice asks once."""
+async def test_page_shows_at_once_how_badges_stand_in_the_portal() -> None:
+    """Whoever looks need not press anything; views of a minute share one request, and so do those of a moment who press
+    the button all the same.
+    """
     portals = Portals(MISSED)
     console = await opened(portals)
     page, told = await looked(console)
-    assert (portals.asked, told["badges"][0]["portals"][0]["state"]) == (0, "not asked")
-    assert "Compare with the portals" in page
-    page, told = await looked(console, "?check=1")
-    assert (portals.asked, told["badges"][0]["portals"][0]["state"]) == (1, "same")
+    assert (portals.asked, told["badges"][0]["portals"][0]["state"], told["asking"]) == (1, "same", False)
     assert "it has the badges that its rules use" in page
-    _, told = await looked(console)
-    assert (portals.asked, told["badges"][0]["portals"][0]["state"]) == (1, "same")
-    console.clock.now += AGAIN
+    console.clock.now += FRESH - 1
+    await looked(console)
+    assert portals.asked == 1
     async with console.operator() as browser:
         await asyncio.gather(*(browser.get(f"{TWIN}?check=1") for _ in range(5)))
     assert portals.asked == 2
+    console.clock.now += FRESH
+    await looked(console)
+    assert portals.asked == 3
+
+
+async def test_page_does_not_wait_for_a_portal_that_is_slow() -> None:
+    """It shows what is known and that there will be more, and one request is all there is however often it is loaded."""
+    portals = Portals(MISSED)
+    portals.answers.clear()
+    console = await opened(portals, prompt=0.0)
+    for _ in range(2):
+        page, told = await looked(console)
+        assert (told["asking"], told["looks"], told["badges"][0]["portals"][0]["state"]) == (True, {}, "not asked")
+        assert "The portals are being asked" in page
+    portals.answers.set()
+    _, told = await looked(console, "?check=1")
+    assert (portals.asked, told["asking"], told["badges"][0]["portals"][0]["state"]) == (1, False, "same")
 
 
 async def test_difference_is_told_when_the_portal_has_another_badge() -> None:
@@ -156,7 +175,7 @@ async def test_look_is_forgotten_when_the_rules_are_others() -> None:
     await looked(console, "?check=1")
     console.rules = read_rules(BADGES.replace("Verpasst", "Versäumt"))
     _, told = await looked(console)
-    assert told["looks"] == {}
+    assert told["badges"][0]["portals"][0]["state"] == "different"
 
 
 async def used(console: Console, number: int, badge: str, days_ago: float) -> None:

@@ -21,14 +21,16 @@ __all__ = ["badges"]
 
 
 async def badges(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
-    """The data of `/console/badges`. With `?check=1` the portals are asked what they have.
+    """The data of `/console/badges`. The portals are asked what they have once in a while, in the background where they
+    are slow; with `?check=1` they are now, and waited for.
 
     Raises:
         StoreUnavailable: the store cannot be read.
     """
     rules, portals, now = desk.rules, desk.portals, desk.clock()
-    if portals is not None and request.query_params.get("check") == "1":
-        await desk.registry.look(rules, portals, now=now)
+    if portals is not None:
+        is_asked_for = request.query_params.get("check") == "1"
+        await (desk.registry.look if is_asked_for else desk.registry.view)(rules, portals, now=now)
     looks = desk.registry.latest(rules)
     counted_at, uses = await desk.uses.count(desk.store, now=now)
     used: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -39,6 +41,7 @@ async def badges(desk: Desk, request: Request, session: Session | None) -> Mappi
         "counted": iso(counted_at),
         "days": DAYS,
         "can_check": portals is not None,
+        "asking": portals is not None and desk.registry.is_asking,
         "looks": {name: as_json(look) for name, look in looks.items()},
         "badges": [_badge(badge, rules, used[badge.code], looks) for badge in rules.badges.values()],
         # Uses of badges that were taken out of the file since, which cards may still carry.

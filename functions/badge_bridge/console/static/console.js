@@ -33,6 +33,9 @@ for (const form of document.querySelectorAll("form[method=get]")) {
   });
 }
 
+// What a page waits for it shows in a moment.
+if (document.querySelector("[data-again]")) setTimeout(() => location.reload(), 1500);
+
 // A redrive of many goes on by itself once somebody has pressed its button here, and not since an address says so.
 const redrive = document.querySelector("form[data-redrive]");
 const begun = sessionStorage.getItem("redriving");
