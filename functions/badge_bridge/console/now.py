@@ -46,11 +46,9 @@ async def live(desk: Desk, request: Request, session: Session | None) -> Respons
 
 async def live_page(desk: Desk, request: Request, session: Session | None) -> Response:
     """As `live`, but what the page shows: its script need not ask for it, and nothing is drawn in two ways."""
-    return _stream(desk, request, session, _drawn)
-
-
-def _drawn(told: Mapping[str, Any]) -> str:
-    return fragment("now.html", "main", {"data": told})
+    # Its forms have the session's token.
+    values = {"session": session, "may_change": desk.may_change}
+    return _stream(desk, request, session, lambda told: fragment("now.html", "main", {**values, "data": told}))
 
 
 def _stream(desk: Desk, request: Request, session: Session | None, write: Write) -> Response:

@@ -7,7 +7,7 @@
   const live = document.getElementById("live");
   const heard = document.getElementById("heard");
   const drawn = new Map();
-  const focusable = "a[href], summary";
+  const focusable = "a[href], button, summary";
 
   const say = (state, text) => {
     live.dataset.state = state;
