@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from badge_bridge.demo import play
 from badge_bridge.demo.stage import Stage, open_stage
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.portal import SandboxPortal
+from support.programs import ROOT, badge_bridge, program
 
 
 def quiet() -> Console:
@@ -109,6 +111,19 @@ def with_badge(portal: SandboxPortal) -> object:
     seed = portal.seed.model_dump()
     seed["badges"] = [{"code": "bb_missedCall", "title": "Call status", "value": "Missed", "type": "failure"}]
     return type(portal.seed).model_validate(seed)
+
+
+@pytest.mark.slow
+def test_demo_says_how_to_get_another_link_into_its_console() -> None:
+    """The link that it prints is good for some minutes and once; the command that it prints beside it prints more."""
+    with program(badge_bridge("demo"), env={}) as running:
+        state = running.find(r"another link +badge-bridge console --state (\S+)")[1]
+        link = subprocess.run(
+            badge_bridge("console", "--state", state), capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        )
+        with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+            page = browser.get(link.stdout.strip(), headers={"Accept": "text/html"})
+        assert (page.status_code, "End session" in page.text) == (200, True)
 
 
 async def test_readme_shows_the_demo_as_it_is() -> None:

@@ -84,6 +84,18 @@ async def test_ticked_events_are_tried_again_and_others_left() -> None:
         }  # fmt: skip
 
 
+async def test_search_is_there_again_when_nothing_was_ticked() -> None:
+    """Whoever pressed the button without choosing anything is where he was, and told what to do."""
+    async with operated() as (console, browser, _):
+        await ended(console, "pbx:1")
+        page = await browser.get("/console/events?source=pbx&limit=10", headers=BROWSER)
+        answer = await browser.post(DO, data=fields_of(page.text, DO), headers=SAME)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/events?source=pbx&redriven=0")
+        after = await browser.get(answer.headers["location"], headers=BROWSER)
+        assert "No event was redriven: tick some" in text_of(after.text)
+        assert await states(console) == {"pbx:1": "dead"}
+
+
 async def test_search_is_counted_before_anything_is_tried_again() -> None:
     """How many, and how they ended; what waits and what was joined is left alone, and nothing is done yet."""
     async with operated() as (console, browser, _):

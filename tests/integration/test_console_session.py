@@ -13,7 +13,7 @@ from badge_bridge.console import links
 from badge_bridge.console.answers import HEADERS
 from badge_bridge.console.forms import MAX_FORM
 from badge_bridge.console.origin import Names
-from badge_bridge.console.paths import ENTER, LEAVE
+from badge_bridge.console.paths import ENTER, LEAVE, LEFT, TRY
 from badge_bridge.console.sessions import CSRF_FIELD, CSRF_HEADER, LASTS, MOST, Sessions
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
@@ -399,8 +399,11 @@ async def test_session_ends_when_its_form_is_sent() -> None:
     async with console.operator() as browser:
         cookie = dict(browser.cookies)
         answer = await browser.post(LEAVE, headers=SAME, data={CSRF_FIELD: await csrf(browser)})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/console")
+        assert (answer.status_code, answer.headers["location"]) == (303, LEFT)
         assert "Max-Age=0" in answer.headers["set-cookie"]
+        left = await browser.get(LEFT, headers={"Accept": "text/html"})
+        assert (left.status_code, "Your session has ended" in left.text) == (200, True)
+        assert "End session" not in left.text
         browser.cookies = httpx.Cookies(cookie)
         assert not await is_let_in(browser)
 
@@ -454,6 +457,23 @@ async def test_change_is_refused_when_the_token_is_not_that_of_the_session(metho
             answer = await browser.request(method, LEAVE, headers=headers, content=body)
             assert answer.status_code == 403
         assert await is_let_in(browser)
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["session over", "another session"])
+async def test_what_was_written_is_kept_when_the_session_has_ended_meanwhile(is_over: bool) -> None:
+    """Rules that somebody has worked on stand on the page that refuses them, as text; those of nobody else do."""
+    console = await opened()
+    async with console.operator() as browser:
+        form = {CSRF_FIELD: "old", "rules": "a: 1\n</textarea><script>alert(1)</script>", "delivery": "", "at": "x"}
+        if is_over:
+            browser.cookies.clear()
+        refused = await browser.post(TRY, headers={**SAME, "Accept": "text/html"}, data=form)
+        assert refused.status_code == (401 if is_over else 403)
+        assert "a: 1\n&lt;/textarea&gt;&lt;script&gt;" in refused.text
+        assert refused.text.count("<textarea") == 1
+        elsewhere = {"Origin": "https://evil.example", "Accept": "text/html"}
+        assert "a: 1" not in (await browser.post(TRY, headers=elsewhere, data=form)).text
+        assert "a: 1" not in (await browser.post(LEAVE, headers={**SAME, "Accept": "text/html"}, data=form)).text
 
 
 @pytest.mark.parametrize("method", CHANGING)

@@ -63,11 +63,19 @@ def wants_page(request: Request) -> bool:
 
 
 def refused(
-    request: Request, status: int, error: str, *, allow: str = "", details: Mapping[str, Any] | None = None
+    request: Request,
+    status: int,
+    error: str,
+    *,
+    allow: str = "",
+    details: Mapping[str, Any] | None = None,
+    typed: Mapping[str, str] | None = None,
 ) -> Response:
-    """An answer that says why there is nothing, in the words of `error`; `details` are further fields of the JSON."""
+    """An answer that says why there is nothing, in the words of `error`; `details` are further fields of the JSON, and
+    `typed` is what somebody has written for nothing, so that he can copy it from the page.
+    """
     headers = {"Allow": allow} if allow else None
     if wants_page(request):
-        page = render("refused.html", {"status": status, "phrase": HTTPStatus(status).phrase, "error": error})
-        return HTMLResponse(page, status, headers)
+        told = {"status": status, "phrase": HTTPStatus(status).phrase, "error": error, "typed": typed or {}}
+        return HTMLResponse(render("refused.html", told), status, headers)
     return JSONResponse({"error": error, **(details or {})}, status, headers)

@@ -1,6 +1,6 @@
 """The gate before the console of `serve`: who has followed a link (`console/links.py`) has a session and gets through.
 
-303  the link was good: here is your session; or the session has ended, as you wished
+303  the link was good: here is your session; or the session has ended, as you wished, which a page says to everybody
 400  a form cannot be read
 401  no session, or it has ended; or the link is used up or too old
 403  another page made the browser ask, or the request changes something and does not bring the session's token
@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from badge_bridge.console.answers import Senseless, refused, shielded
 from badge_bridge.console.assets import serve_asset
 from badge_bridge.console.forms import MAX_FORM, is_too_large, read_form
 from badge_bridge.console.links import redeem
 from badge_bridge.console.origin import Names, is_from_elsewhere, is_from_here
-from badge_bridge.console.paths import ENTER, HOME, LEAVE, STATIC
+from badge_bridge.console.paths import ENTER, HOME, LEAVE, LEFT, STATIC, TRY
+from badge_bridge.console.rendering import render
 from badge_bridge.console.sessions import CSRF_FIELD, CSRF_HEADER, LASTS, Session, Sessions
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Store
@@ -79,9 +80,8 @@ class Gate:
         token = request.cookies.get(self._cookie(request), "")
         session = self._sessions.find(token)
         if session is None:
-            return refused(
-                request, 401, "follow the link that `badge-bridge console` prints on the machine of the bridge"
-            )
+            typed = await _typed(request)
+            return refused(request, 401, _NO_SESSION, typed=typed)
         if request.method in CHANGING and (refusal := await _without_token(request, session)) is not None:
             return refusal
         if path == LEAVE:
@@ -89,17 +89,18 @@ class Gate:
         return await self._pages(request, session)
 
     def _for_everybody(self, request: Request) -> Response | None:
-        """What a refusal looks like, too."""
-        return serve_asset(request) if request.scope["path"].startswith(STATIC) else None
+        """What a refusal looks like, too; and that a session has ended."""
+        path = request.scope["path"]
+        if path == LEFT and request.method in READING:
+            return HTMLResponse(render("left.html", {}))
+        return serve_asset(request) if path.startswith(STATIC) else None
 
     def _for_nobody(self, request: Request) -> Response | None:
         """The answer to what nobody may ask, whoever he is."""
         if request.method not in READING | CHANGING:
             return refused(request, 405, "no page of the console takes this method", allow="GET, HEAD, POST")
         if not self._names.own(request.headers):
-            return refused(
-                request, 421, "this is not a name of this console; set ADMIN_URL to the address by which it is reached"
-            )
+            return refused(request, 421, _NO_NAME)
         secure = self._names.is_secure(request.headers)
         if is_from_elsewhere(request.headers, secure=secure):
             return refused(request, 403, "another page led here; enter the address yourself")
@@ -119,17 +120,17 @@ class Gate:
         if not is_good:
             return refused(request, 401, "this link is used up or too old; `badge-bridge console` prints another one")
         logger.info("somebody has followed a link into the console")
-        return self._with_cookie(request, self._sessions.begin(), LASTS)
+        return self._with_cookie(request, HOME, self._sessions.begin(), LASTS)
 
     def _leave(self, request: Request, token: str) -> Response:
         if request.method != "POST":
             return refused(request, 405, "a session is ended by POST", allow="POST")
         self._sessions.end(token)
-        return self._with_cookie(request, "", 0)
+        return self._with_cookie(request, LEFT, "", 0)
 
-    def _with_cookie(self, request: Request, token: str, lasts: int) -> Response:
-        """Back to where the console begins, with this cookie for so many seconds."""
-        response = RedirectResponse(HOME, 303)
+    def _with_cookie(self, request: Request, path: str, token: str, lasts: int) -> Response:
+        """On to another page, with this cookie for so many seconds."""
+        response = RedirectResponse(path, 303)
         secure = self._names.is_secure(request.headers)
         response.set_cookie(
             self._cookie(request),
@@ -157,4 +158,18 @@ async def _without_token(request: Request, session: Session) -> Response | None:
             token = (await read_form(request)).get(CSRF_FIELD, [""])[0]
         except Senseless as error:
             return refused(request, 400, str(error))
-    return None if session.sent(token) else refused(request, 403, "the session's token is missing; load the page again")
+    if session.sent(token):
+        return None
+    typed = await _typed(request)
+    return refused(request, 403, "the session's token is missing; load the page again", typed=typed)
+
+
+async def _typed(request: Request) -> Mapping[str, str]:
+    """What somebody has written who can only copy it now: of the page on which that is much work."""
+    if request.scope["path"] != TRY or request.method != "POST" or is_too_large(request):
+        return {}
+    try:
+        form = await read_form(request)
+    except Senseless:
+        return {}
+    return {name: form[name][0] for name in ("rules", "delivery") if name in form and form[name][0].strip()}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["API", "ENTER", "HOME", "LEAVE", "STATIC"]
+__all__ = ["API", "ENTER", "HOME", "LEAVE", "LEFT", "STATIC", "TRY"]
 
 HOME, ENTER, LEAVE = "/console", "/console/enter", "/console/leave"
+
+LEFT = "/console/left"
+"""Where one is after that."""
+
+TRY = "/console/try"
 
 STATIC = "/console/static/"
 

@@ -58,6 +58,8 @@ class Redriven:
 
     @property
     def text(self) -> str:
+        if not self.count and not self.left:
+            return "No event was redriven: tick some, or redrive all that match."
         said = f"{counted(self.count, 'event')} will be tried again, within a second where `serve` runs."
         if self.left:
             said += f" {counted(self.left.total(), 'was', 'were')} left alone: {left_alone(self.left)}."
@@ -120,6 +122,8 @@ async def redrive(desk: Desk, request: Request, session: Session | None) -> Resp
     if keys:
         told = await _each(desk, keys, then=then)
         return _back_to(form, keys, told)
+    if form.get("all") != "1" and "back" in form:
+        return _see(f"{HOME}/events", urlencode([*_search_of(form), ("redriven", "0")]))
     if form.get("all") != "1":
         raise Senseless("no event was chosen: tick some, or redrive all that the search finds", "key")
     return await _some_of(desk, read_search(form), form, then=then)
@@ -174,8 +178,12 @@ def _back_to(form: Mapping[str, str], keys: Sequence[str], done: Redriven) -> Re
     told = {"redriven": str(done.count)} | ({"left": _write_left(done.left)} if done.left else {})
     if "back" not in form:
         return _see(event_href(keys[0]), urlencode(told))
-    kept = [(name, value) for name, value in parse_qsl(form["back"]) if name in {*NAMES, "limit", "before"}]
-    return _see(f"{HOME}/events", urlencode([*kept, *told.items()]))
+    return _see(f"{HOME}/events", urlencode([*_search_of(form), *told.items()]))
+
+
+def _search_of(form: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The search whose list the form stood beneath."""
+    return [(name, value) for name, value in parse_qsl(form["back"]) if name in {*NAMES, "limit", "before"}]
 
 
 def _see(path: str, query: str) -> Response:

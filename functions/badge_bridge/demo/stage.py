@@ -54,6 +54,8 @@ class Stage:
     sandbox_url: str
     console_url: str
     """Of the listener with the console, without a slash at the end."""
+    state: str
+    """Of its store, as `--state` names it to the commands that are run beside it."""
     client: AsyncClient
     twilio_token: str
 
@@ -167,4 +169,4 @@ async def open_stage(prepare: Callable[[SandboxPortal], None] | None = None) -> 
                 AsyncClient(trust_env=False, timeout=20) as client,
             ):
                 assert admin is not None, "it has a listener of its own"
-                yield Stage(bridge, bridge_url, sandbox.url, admin.url, client, twilio_token)
+                yield Stage(bridge, bridge_url, sandbox.url, admin.url, state, client, twilio_token)

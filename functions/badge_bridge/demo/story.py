@@ -82,6 +82,7 @@ async def play(
         teller.say(f"  bridge          {stage.bridge_url}/healthz, takes POST {stage.bridge_url}/hooks/reception")
         if not once:
             teller.say(f"  console         {await stage.console_link()}, good once and for 10 minutes")
+            teller.say(f"  another link    badge-bridge console --state {stage.state}")
             teller.say("\nAll stay up; Ctrl-C ends them.")
             await until_signal()
     return teller.fine
