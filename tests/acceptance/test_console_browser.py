@@ -109,6 +109,8 @@ async def test_times_are_the_readers_own_and_what_he_types_too(browser: Browser)
         await page.goto(f"{desk.url}/console/events")
         await expect(page.locator("td.when")).to_have_text("2026-11-22 20:00:00")
         assert await page.locator("td.when time").get_attribute("title") == "2026-11-22 11:00:00 UTC"
+        await expect(page.locator("#zone")).to_have_text("Times are in Asia/Tokyo.")
+        await expect(page.locator("label[for=since]")).to_have_text("From (Asia/Tokyo)")
         await page.get_by_label("From").fill("2026-11-22T19:59:30")
         await page.get_by_role("button", name="Search").click()
         await expect(page.locator("td.when")).to_have_count(1)
@@ -117,6 +119,33 @@ async def test_times_are_the_readers_own_and_what_he_types_too(browser: Browser)
         await page.get_by_label("From").fill("2026-11-22T20:00:01")
         await page.get_by_role("button", name="Search").click()
         await expect(page.locator("main")).to_contain_text("No event matches")
+        await context.close()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+async def test_search_on_a_phone_begins_with_number_and_time(browser: Browser, script: bool) -> None:
+    """The rest is there when it is asked for, or was filled in; on a desk all is there."""
+    async with opened() as desk:
+        context = await browser.new_context(java_script_enabled=script, viewport={"width": 360, "height": 740})
+        page = (await desk.enter(context)).page
+        await page.goto(f"{desk.url}/console/events")
+        await expect(page.get_by_label("Phone or e-mail")).to_be_visible()
+        await expect(page.get_by_label("Received")).to_be_visible()
+        state, legs, more = page.get_by_label("State"), page.get_by_label("Legs too"), page.get_by_label("More to look")
+        await expect(state).to_be_hidden()
+        await expect(legs).to_be_hidden()
+        await more.check()
+        await expect(state).to_be_visible()
+        await expect(legs).to_be_visible()
+        await more.uncheck()
+        await page.get_by_role("button", name="Search").click()
+        assert "more" not in page.url
+        await page.goto(f"{desk.url}/console/events?state=dead")
+        await expect(state).to_be_visible()
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.goto(f"{desk.url}/console/events")
+        await expect(state).to_be_visible()
+        await expect(more).to_be_hidden()
         await context.close()
 
 
@@ -160,6 +189,7 @@ async def test_events_are_searched_ticked_and_redriven_without_a_script(browser:
         page = (await desk.enter(context)).page
         await page.goto(f"{desk.url}/console/events?state=dead")
         await expect(page.locator("label[for=since]")).to_contain_text("(UTC)")
+        await expect(page.locator("#zone")).to_have_text("Times are in UTC.")
         boxes = page.get_by_role("table").get_by_role("checkbox")
         await expect(boxes).to_have_count(3)
         await boxes.nth(0).check()

@@ -130,6 +130,18 @@ async def test_refusal_says_how_to_get_in_when_a_browser_has_no_session() -> Non
     assert "End session" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("query", "label"), [("until=soon", "Until"), ("since=soon", "From"), ("phone=1", "Phone or e-mail")]
+)
+async def test_field_is_named_as_the_form_does_when_it_makes_no_sense(query: str, label: str) -> None:
+    """Who filled it in looks for what stands above it, and not for its name in the address."""
+    console = await opened()
+    async with console.operator() as browser:
+        page = await browser.get(f"/console/events?{query}", headers=BROWSER)
+    assert page.status_code == 400
+    assert f"<strong>{label}</strong>: " in page.text
+
+
 async def test_page_names_its_twin_when_it_is_shown() -> None:
     """The same question is asked of the JSON, and its data are what the page shows."""
     console = await opened()

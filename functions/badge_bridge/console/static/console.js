@@ -24,7 +24,9 @@ for (const input of document.querySelectorAll("input[data-moment]")) {
     if (input.value) sent.formData.set(input.name, new Date(input.value).toISOString());
   });
 }
-for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = "(your time)";
+const {timeZone} = shownHere.resolvedOptions();
+document.getElementById("zone").textContent = `Times are in ${timeZone}.`;
+for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = `(${timeZone})`;
 
 // What a form leaves empty does not stand in the address.
 for (const form of document.querySelectorAll("form[method=get]")) {
