@@ -182,9 +182,9 @@ async def test_mistake_leads_to_its_place_in_the_text(browser: Browser) -> None:
         rules = page.get_by_label("Their text")
         await expect(rules).to_have_value(BADGES)
         await rules.fill(MISTAKES)
-        await page.get_by_label("A made-up call").select_option("missed pbx")
+        await page.get_by_label("Of one of your sources").select_option("missed pbx")
         await page.get_by_role("button", name="Judge").click()
-        links = page.locator("a[data-line]")
+        links, numbers = page.locator("a[data-line]"), page.locator("#numbers")
         await expect(links).to_have_count(2)
         for number, word in ((0, "failur"), (1, "callr")):
             if number:
@@ -194,6 +194,13 @@ async def test_mistake_leads_to_its_place_in_the_text(browser: Browser) -> None:
             assert MISTAKES[at:].startswith(word)
             line, column = MISTAKES.count("\n", 0, at) + 1, at - MISTAKES.rfind("\n", 0, at)
             await expect(page.locator("#where")).to_have_text(f"line {line}, column {column}")
+            await expect(numbers).to_contain_text(str(line))
+        await rules.press("Control+End")
+        for _ in range(20):
+            await rules.press("Enter")
+        lines = (await rules.input_value()).count("\n") + 1
+        assert lines <= int(await rules.get_attribute("rows") or 0)
+        assert len((await numbers.inner_text()).split()) == int(await rules.get_attribute("rows") or 0)
         assert watched.complaints == []
         await look(page, "try-mistakes")
 
@@ -206,7 +213,7 @@ async def test_judgement_is_read_without_a_script(browser: Browser) -> None:
         await page.goto(await console.link(server.url))
         await expect(page.get_by_role("link", name="Refresh")).to_be_visible()
         await page.goto(f"{server.url}/console/try")
-        await page.get_by_label("A delivery").fill('{"id": 7, "from": "+4930901820"}')
+        await page.get_by_label("A curl command").fill('{"id": 7, "from": "+4930901820"}')
         await page.get_by_label("Source of a body alone").select_option("pbx")
         await page.get_by_role("button", name="Judge").click()
         await expect(page.locator("#judgement")).to_be_visible()
@@ -221,11 +228,13 @@ async def test_pages_can_be_used_by_everybody_on_every_screen(browser: Browser) 
     async with opened(browser) as (_, server, watched):
         page = watched.page
         await page.goto(f"{server.url}/console/try?sample=missed+pbx")
-        await page.get_by_label("A delivery").fill('{"id": 7, "from": "+4930901820"}')
-        await page.get_by_label("A made-up call").select_option("")
+        await expect(page.get_by_label("A made-up call")).to_be_checked()
+        await page.get_by_label("A curl command").fill('{"id": 7, "from": "+4930901820"}')
+        await expect(page.get_by_label("A delivery", exact=True)).to_be_checked()
         await page.get_by_label("Source of a body alone").select_option("pbx")
         await page.get_by_role("button", name="Judge").click()
         await expect(page.locator("#judgement")).to_be_visible()
+        await expect(page.get_by_label("Of one of your sources")).to_have_value("missed pbx")
         await look(page, "try")
         await page.goto(f"{server.url}/console/badges")
         await page.get_by_role("button", name="Compare with the portals").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pytest
 from badge_bridge.console.apart import Apart
 from badge_bridge.console.event import LISTED
 from badge_bridge.console.pasted import MOST
+from badge_bridge.console.trial import MOST_RULES
 from badge_bridge.events import Event
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted
@@ -347,6 +349,52 @@ async def test_rules_for_other_events_are_counted_and_not_all_listed_when_they_a
         page = (await post(browser, delivery=delivery(), rules=RULES + many)).text
     assert "1 of 501 rules matched" in page
     assert f"and {500 - LISTED} more" in page
+
+
+async def test_rules_that_match_are_counted_and_not_all_told_when_they_are_many() -> None:
+    """Two hundred are told, those that match before the others, and how many more there are; all are judged."""
+    many = "".join(f"  - {{name: more {number}, on: call.missed, badge: missedCall}}\n" for number in range(MOST_RULES))
+    rules = RULES.replace("'+4930'", "'+43'") + many
+    console = await opened()
+    told = await tried(console, delivery=delivery(), rules=rules)
+    (event,) = told["judgement"]["events"]
+    assert {rule["result"] for rule in event["rules"]} == {"matched"}
+    assert (len(event["rules"]), event["matched"], event["more"]) == (MOST_RULES, MOST_RULES, 1)
+    async with console.operator() as browser:
+        page = (await post(browser, delivery=delivery(), rules=rules)).text
+    assert f"{MOST_RULES} of {MOST_RULES + 1} rules matched" in page
+    assert "And 1 more rule for this event that is not listed" in page
+
+
+async def test_what_is_chosen_is_judged_whatever_else_is_filled_in() -> None:
+    """A delivery that was pasted beside an event's key is judged where somebody says so, and each stays in the form."""
+    console = await opened()
+    both = {"event": "pbx:1", "delivery": delivery(), "sample": "missed pbx"}
+    for what, judged in (("delivery", 7), ("event", 1)):
+        told = await tried(console, what=what, **both)
+        assert told["judgement"]["events"][0]["event"]["id"] == str(judged)
+        assert told["wish"] == {**both, "what": what, "source": "", "at": ""}
+    assert (await tried(console, **both))["wish"]["what"] == "event"
+    told = await tried(console, what="sample", delivery=delivery())
+    assert (told["judgement"], told["problem"]["field"]) == (None, "sample")
+    assert (await tried(console, what="sample"))["problem"] is None
+    assert (await tried(console, what="nothing", **both))["problem"]["field"] == "what"
+    async with console.operator() as browser:
+        page = (await post(browser, what="delivery", **both)).text
+    assert re.findall(r'name="what" value="(\w+)" checked', page) == ["delivery"]
+
+
+async def test_lines_of_the_rules_are_numbered_without_a_script() -> None:
+    """A mistake that is named by its line is found by its number, and there is room to write more."""
+    console = await opened()
+    async with console.operator() as browser:
+        page = (await browser.get(TRY, headers=BROWSER)).text
+    numbers = re.search(r'aria-hidden="true">([\d\s]+)</pre>', page)
+    rows = re.search(r'name="rules" rows="(\d+)"', page)
+    assert numbers
+    assert rows
+    assert numbers[1].split() == [str(number) for number in range(1, int(rows[1]) + 1)]
+    assert int(rows[1]) > RULES.count("\n") + 1
 
 
 async def test_token_of_an_installed_application_verifies_and_is_not_shown() -> None:

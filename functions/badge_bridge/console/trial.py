@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from badge_bridge.console.event import LISTED
 from badge_bridge.errors import Finding, RulesError
-from badge_bridge.explain import Explanation
+from badge_bridge.explain import EventExplained, Explanation
 from badge_bridge.explain_json import as_json
 from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Draft, RulesFile
@@ -27,6 +27,9 @@ __all__ = ["WEIGHED", "Tried", "as_data", "judgement", "tried_rules", "written"]
 
 WEIGHED = 20
 """Rules that do not match of which it is said which part of the condition failed."""
+
+MOST_RULES = 200
+"""Rules for an event whose judgement is told: thousands are more than anybody reads, or a browser shows."""
 
 _CHANGED = "not verified: the entry of its source is another one here, and secrets are not known to this page"
 _UNKNOWN = "not verified: this process takes no deliveries, and does not know the secrets of sources"
@@ -105,6 +108,8 @@ def written(rules: RulesFile) -> str:
 
 def judgement(explanation: Explanation, tried: Tried) -> dict[str, Any]:
     """What is told of it: the explanation, and what the badges of the rules that matched look like."""
+    parts = [_first(event) for event in explanation.events]
+    explanation = replace(explanation, events=[event for event, _, _ in parts])
     told = [
         replace(one, verified="", refused=tried.unverified[one.source], status=0)
         if one.source in tried.unverified and one.handshake is None
@@ -116,9 +121,22 @@ def judgement(explanation: Explanation, tried: Tried) -> dict[str, Any]:
     shown = as_json(replace(explanation, deliveries=told, events=[event for event, _ in kept]))
     return {
         **shown,
-        "events": [{**event, "left_out": left} for event, (_, left) in zip(shown["events"], kept, strict=True)],
+        "events": [
+            {**event, "left_out": left, "matched": matched, "more": more}
+            for event, (_, left), (_, matched, more) in zip(shown["events"], kept, parts, strict=True)
+        ],
         "badges": {name: preview(badge) for name, badge in tried.rules.badges.items() if name in matched},
     }
+
+
+def _first(one: EventExplained) -> tuple[EventExplained, int, int]:
+    """The event with no more than `MOST_RULES` of the rules that are for it, those that match before the others; how
+    many match, and how many were left out.
+    """
+    told = [rule for rule in one.rules if rule.clears or rule.result not in ("other type", "other source")]
+    matched = [rule for rule in told if rule.result == "matched"]
+    left = {rule.rule.name for rule in [*matched, *(rule for rule in told if rule.result != "matched")][MOST_RULES:]}
+    return replace(one, rules=[rule for rule in one.rules if rule.rule.name not in left]), len(matched), len(left)
 
 
 def as_data(finding: Finding) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
@@ -26,7 +26,10 @@ from badge_bridge.typed_times import read_time
 
 __all__ = ["try_rules"]
 
-FIELDS = ("delivery", "source", "event", "sample", "at", "rules")
+FIELDS = ("what", "delivery", "source", "event", "sample", "at", "rules")
+
+KINDS = ("event", "sample", "delivery")
+"""What may be judged; where nobody says which, the first that is filled in."""
 
 CALLER, LINE = "+4930901820", "+4989654321"
 """Of a made-up call; numbers that are nobody's."""
@@ -36,6 +39,8 @@ CALLER, LINE = "+4930901820", "+4989654321"
 class Wish:
     """What somebody wants to see judged: one of a delivery, a stored event and a sample."""
 
+    what: str = ""
+    """Which of them, one of `KINDS`; the others may be filled in, too."""
     delivery: str = ""
     """As `read_pasted` takes it."""
     source: str = ""
@@ -50,8 +55,25 @@ class Wish:
     """The text of the rules; empty: those of now."""
 
     @property
-    def is_for_something(self) -> bool:
-        return bool(self.delivery.strip() or self.event or self.sample)
+    def filled(self) -> Sequence[str]:
+        return [kind for kind in KINDS if getattr(self, kind).strip()]
+
+    @property
+    def kind(self) -> str:
+        """What is judged, or would be."""
+        return self.what or next(iter(self.filled), "delivery")
+
+    def chosen(self) -> Wish:
+        """The same without what is not to be judged.
+
+        Raises:
+            Senseless: what is to be judged is not there, but something else is.
+        """
+        if self.kind not in KINDS:
+            raise Senseless(f"what is judged is one of {', '.join(KINDS)}", "what")
+        if self.filled and self.kind not in self.filled:
+            raise Senseless("this is to be judged, and nothing stands here; fill it in, or choose the other", self.kind)
+        return replace(self, **{kind: "" for kind in KINDS if kind != self.kind})
 
 
 async def try_rules(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
@@ -65,7 +87,7 @@ async def try_rules(desk: Desk, request: Request, session: Session | None) -> Ma
     text_of_now = written(desk.rules)
     text = wish.rules or text_of_now
     told: dict[str, Any] = {
-        "wish": {name: getattr(wish, name) for name in FIELDS if name != "rules"},
+        "wish": {**{name: getattr(wish, name) for name in FIELDS if name != "rules"}, "what": wish.kind},
         "rules": {
             "file": desk.rules.filename,
             "hash": desk.rules.hash,
@@ -82,8 +104,8 @@ async def try_rules(desk: Desk, request: Request, session: Session | None) -> Ma
     try:
         tried = await _tried(desk, text)
         told["findings"] = [as_data(finding) for finding in tried.findings]
-        if wish.is_for_something:
-            told["judgement"] = judgement(await _judged(desk, wish, tried), tried)
+        if (chosen := wish.chosen()).filled:
+            told["judgement"] = judgement(await _judged(desk, chosen, tried), tried)
     except RulesError as error:
         told["findings"] = [as_data(finding) for finding in error.findings]
     except Senseless as error:

@@ -3,6 +3,7 @@
 {
   const rules = document.getElementById("rules");
   const where = document.getElementById("where");
+  const numbers = document.getElementById("numbers");
 
   const offsetOf = (line, column) => {
     const lines = rules.value.split("\n");
@@ -16,8 +17,9 @@
     const at = offsetOf(line, column);
     rules.focus();
     rules.setSelectionRange(at, at);
-    const height = rules.scrollHeight / rules.value.split("\n").length;
-    rules.scrollTop = Math.max((line - 1) * height - rules.clientHeight / 3, 0);
+    const scrolled = numbers === null ? rules : rules.parentElement;
+    const height = numbers === null ? rules.scrollHeight / rules.value.split("\n").length : rules.clientHeight / rules.rows;
+    scrolled.scrollTop = Math.max((line - 1) * height - scrolled.clientHeight / 3, 0);
     tellPlace();
   };
 
@@ -25,6 +27,23 @@
     const lines = rules.value.slice(0, rules.selectionStart).split("\n");
     where.textContent = `line ${lines.length}, column ${[...lines.at(-1)].length + 1}`;
   };
+
+  // There is a number beside each line that he writes.
+  const count = () => {
+    const rows = Math.max(rules.value.split("\n").length + 1, rules.rows);
+    if (numbers === null || rows === rules.rows) return;
+    rules.rows = rows;
+    numbers.textContent = Array.from({length: rows}, (_, at) => `${at + 1}\n`).join("");
+  };
+  rules.addEventListener("input", count);
+  count();
+
+  // Who fills something in wants that to be judged.
+  for (const filled of document.querySelectorAll("[data-kind]")) {
+    filled.addEventListener("input", () => {
+      if (filled.value) document.querySelector(`input[name=what][value=${filled.dataset.kind}]`).checked = true;
+    });
+  }
 
   for (const link of document.querySelectorAll("a[data-line]")) {
     link.addEventListener("click", (event) => {
