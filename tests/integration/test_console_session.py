@@ -13,7 +13,7 @@ from badge_bridge.console import links
 from badge_bridge.console.answers import HEADERS
 from badge_bridge.console.forms import MAX_FORM
 from badge_bridge.console.origin import Names
-from badge_bridge.console.paths import ENTER, LEAVE, LEFT, TRY
+from badge_bridge.console.paths import API, ENTER, LEAVE, LEFT, TRY
 from badge_bridge.console.sessions import CSRF_FIELD, CSRF_HEADER, LASTS, MOST, Sessions
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
@@ -386,6 +386,7 @@ async def test_listener_has_nothing_else(path: str) -> None:
         assert (await browser.post(path)).status_code == 404
 
 
+SESSION = f"{API}/session.json"
 CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -415,6 +416,16 @@ async def test_script_of_the_console_changes_something_when_it_sends_the_token_i
         headers = {"Sec-Fetch-Site": "same-origin", CSRF_HEADER: await csrf(browser)}
         assert (await browser.post(LEAVE, headers=headers)).status_code == 303
         assert not await is_let_in(browser)
+
+
+async def test_program_reads_what_a_change_needs_when_it_has_a_session() -> None:
+    """It need not look for a hidden field in a page; without a session there is nothing to read."""
+    console = await opened()
+    async with console.operator() as browser, console.browser() as stranger:
+        told = (await browser.get(SESSION)).json()
+        assert told == {"header": CSRF_HEADER, "token": await csrf(browser)}
+        assert (await stranger.get(SESSION)).status_code == 401
+        assert (await browser.post(LEAVE, headers={**SAME, told["header"]: told["token"]})).status_code == 303
 
 
 @pytest.mark.parametrize("method", CHANGING)

@@ -32,7 +32,15 @@ async def test_readme_has_every_field_of_a_twin() -> None:
     await received(store, "pbx:1", at=NOW, caller="+4930901820")
     console = Console(store, Clock(NOW))
     async with console.operator() as browser:
-        for path in ("/now.json", "/events.json", "/events/KEY.json", "/redrive.json", "/try.json", "/badges.json"):
+        for path in (
+            "/now.json",
+            "/events.json",
+            "/events/KEY.json",
+            "/redrive.json",
+            "/try.json",
+            "/badges.json",
+            "/session.json",
+        ):
             told = (await browser.get(f"{API}{path.replace('KEY', 'pbx:1')}")).json()
             missing = [name for name in told if f"`{name}`" not in documented(path)]
             assert missing == [], path

@@ -33,7 +33,7 @@ from badge_bridge.console.now import live, live_page, now
 from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive, redriven
 from badge_bridge.console.rendering import render
-from badge_bridge.console.sessions import Session
+from badge_bridge.console.sessions import CSRF_HEADER, Session
 from badge_bridge.console.trying import try_rules
 from badge_bridge.errors import SettingsError, StoreUnavailable
 
@@ -75,12 +75,18 @@ class Page:
             yield _pattern(API + self.twin), True
 
 
+async def _session(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
+    """What a program sends with whatever it changes; null where the platform lets requests in."""
+    return {"header": CSRF_HEADER, "token": None if session is None else session.csrf}
+
+
 PAGES: Sequence[Page] = (
     Page("", "/now.json", now, "now.html", "Now"),
     Page("/events", "/events.json", events, "events.html", "Events"),
     Page("/events/{key}", "/events/{key}.json", event, "event.html"),
     Page("/redrive", "/redrive.json", confirm, "redrive.html", part_of="/events"),
     Page("/redrive/now", None, redrive, methods=("POST",)),
+    Page(None, "/session.json", _session),
     Page(None, "/now/stream", live, methods=("GET",)),
     Page("/now/stream", None, live_page, methods=("GET",)),
     Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),

@@ -25,7 +25,7 @@ for (const input of document.querySelectorAll("input[data-moment]")) {
   });
 }
 const {timeZone} = shownHere.resolvedOptions();
-document.getElementById("zone").textContent = `Times are in ${timeZone}.`;
+document.getElementById("zone").textContent = `Times are in ${timeZone}`;
 for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = `(${timeZone})`;
 
 // What a form leaves empty does not stand in the address.

@@ -30,7 +30,7 @@
 
   // There is a number beside each line that he writes.
   const count = () => {
-    const rows = Math.max(rules.value.split("\n").length + 1, rules.rows);
+    const rows = Math.max(rules.value.split("\n").length + 1, 28);
     if (numbers === null || rows === rules.rows) return;
     rules.rows = rows;
     numbers.textContent = Array.from({length: rows}, (_, at) => `${at + 1}\n`).join("");
