@@ -17,7 +17,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2
 	{ echo "badge-bridge needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit pythons infra bench costs fuzz chaos format lock audit package clean
+.PHONY: help install demo test lint types unit pythons infra bench costs fuzz chaos pictures format lock audit package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -59,6 +59,11 @@ chaos: $(VENV)/.dev ## a storm of deliveries, kills and faults, and an audit; RO
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(or $(SEED),1) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(CLOUD),--cloud) $(if $(BROKEN),--broken "$(BROKEN)")
 
+# Kept in the repository: made anew where the console looks different. REQUIRE_OPTIONAL, or old ones would be cut.
+pictures: $(VENV)/.dev .venv-pictures/.made ## make the README's pictures of the console anew; needs chromium
+	@REQUIRE_OPTIONAL=1 $(BIN)/pytest -q tests/acceptance/test_operator_story.py
+	@.venv-pictures/bin/python tests/pictures.py
+
 format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -84,7 +89,7 @@ package: $(if $(RULES_FILE),$(VENV)/.app) ## make the zip that the functions are
 	@$(PYTHON) infra/package.py $(if $(RULES_FILE),--rules "$(RULES_FILE)")
 
 clean: ## remove environments and caches
-	rm -rf .venv .venv-3.* .venv-functions .venv-checkov .venv-audit .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-3.* .venv-functions .venv-checkov .venv-audit .venv-pictures .artifacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Whole or not at all: the stamp is written last.
 $(VENV)/.made:
@@ -126,4 +131,12 @@ $(VENV)/.lock: $(VENV)/.made
 	@rm -rf .venv-audit
 	@$(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
+	@touch $@
+
+.venv-pictures/.made:
+	@$(CHECK_PYTHON)
+	@echo "installing pillow into .venv-pictures ..."
+	@rm -rf .venv-pictures
+	@$(PYTHON) -m venv .venv-pictures
+	@.venv-pictures/bin/python -m pip --disable-pip-version-check install --quiet pillow
 	@touch $@

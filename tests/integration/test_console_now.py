@@ -239,7 +239,7 @@ async def test_limit_is_told_with_what_other_processes_have_counted() -> None:
     page, told = await looked(console)
     limit = {"requests": 4.0, "burst": 48, "rate": 2.0, "waited": 1, "waited_seconds": 12.0}
     assert told["portals"][0]["limit"] == limit
-    assert "4 of 48 requests, 2 leave it a second" in page
+    assert "4 of 48 requests taken, 2 come free each second" in page
     assert "1 request had to wait, 12 s in all" in page
     assert "s3cr3tw0rd" not in page
 
