@@ -12,6 +12,7 @@ from badge_bridge.store.protocol import (
     LONGEST_LEASE,
     LONGEST_PAUSE,
     LONGEST_WAIT,
+    LONGEST_YIELD,
     Pause,
     Store,
 )
@@ -78,16 +79,84 @@ async def test_pause_keeps_nothing_back_when_another_lane_is_paused(store: Store
 
 
 async def test_resume_lets_all_go_when_lane_was_paused(store: Store) -> None:
-    """After a resume every event of the lane is due, as far as its own time has come."""
-    await store.pause("main", until=NOW + 100, reason="x")
-    await wait_for_lane(store, "s:1", "s:2")
-    await wait_for_lane(store, "s:later", due=NOW + 500)
+    """After a resume every event of the lane is due, oldest first, those that had a time of their own included."""
+    await store.pause("main", until=NOW + 500, reason="x")
+    await wait_for_lane(store, "s:led-to-it", due=NOW + 502)
+    await wait_for_lane(store, "s:new", "s:newer")
 
     assert await store.resume("main") is True
     assert await store.resume("main") is False
 
-    assert [claim.key for claim in await store.claim_due(now=NOW + 1, lease=60, limit=10)] == ["s:1", "s:2"]
+    assert await store.next_due(now=NOW + 1) == NOW + 1
+    claims = await store.claim_due(now=NOW + 1, lease=60, limit=10)
+    assert [(claim.key, claim.lane) for claim in claims] == [("s:led-to-it", ""), ("s:new", ""), ("s:newer", "")]
     assert await store.paused(["main"]) == []
+
+
+async def test_resume_lets_one_go_when_it_is_asked_for_by_its_key(store: Store) -> None:
+    """Whoever is told of one event, as a function is by a task, gets it at once."""
+    await store.pause("main", until=NOW + 500, reason="x")
+    await wait_for_lane(store, "s:1", due=NOW + 502)
+    assert await store.claim("s:1", now=NOW + 1, lease=60) is None
+    await store.resume("main")
+    assert await store.claim("s:1", now=NOW + 1, lease=60) is not None
+
+
+async def test_resume_hastens_nothing_when_it_waits_for_no_lane(store: Store) -> None:
+    """A retry, or what waits for another lane, keeps its time."""
+    await store.pause("main", until=NOW + 500, reason="x")
+    await store.pause("other", until=NOW + 500, reason="x")
+    await store.accept([item("s:retry")])
+    await store.settle(await claimed(store, "s:retry"), ended("waiting", due=NOW + 100))
+    await wait_for_lane(store, "s:other", lane="other", due=NOW + 502)
+    await store.resume("main")
+    assert await store.next_due(now=NOW + 1) == NOW + 100
+    assert await store.claim_due(now=NOW + 1, lease=60, limit=10) == []
+
+
+async def test_shorten_lets_one_go_when_pause_would_have_lasted(store: Store) -> None:
+    """The lane is half open from then on: one event goes before the others, and the pause is not forgotten."""
+    await store.pause("main", until=NOW + 900, reason="x")
+    await wait_for_lane(store, "s:1", "s:2")
+
+    assert await store.shorten("main", until=NOW + 10) is True
+
+    assert await store.next_due(now=NOW) == NOW + 10
+    assert await store.claim_due(now=NOW + 9, lease=60, limit=10) == []
+    (probe,) = await store.claim_due(now=NOW + 10, lease=60, limit=10)
+    assert (probe.key, probe.lane) == ("s:1", "main")
+    assert await store.paused(["main"]) == [Pause("main", NOW + 10, 1, "x")]
+    assert (await store.pause("main", until=NOW + 100, reason="y")).failures == 2
+
+
+async def test_shorten_hastens_the_event_whose_call_led_to_the_pause_when_it_is_alone(store: Store) -> None:
+    """Its time was reckoned from the end that the pause had then; it only lets others go before it."""
+    await store.pause("main", until=NOW + 900, reason="x")
+    await wait_for_lane(store, "s:1", due=NOW + 902)
+    await store.shorten("main", until=NOW + 10)
+
+    due = await store.next_due(now=NOW + 11)
+
+    assert due is not None
+    assert NOW + 11 < due <= NOW + 10 + LONGEST_YIELD
+    assert await store.claim_due(now=NOW + 11, lease=60, limit=10) == []
+    assert [claim.key for claim in await store.claim_due(now=due, lease=60, limit=10)] == ["s:1"]
+
+
+async def test_shorten_changes_nothing_when_the_pause_ends_before_or_there_is_none(store: Store) -> None:
+    """It never lengthens a pause and begins none."""
+    await store.pause("main", until=NOW + 10, reason="x")
+    assert await store.shorten("main", until=NOW + 10) is False
+    assert await store.shorten("main", until=NOW + 20) is False
+    assert await store.shorten("other", until=NOW) is False
+    assert await store.paused(["main", "other"]) == [Pause("main", NOW + 10, 1, "x")]
+
+
+async def test_shorten_ends_a_pause_when_clock_was_set_back_since(store: Store) -> None:
+    """A pause that a clock a year ahead has written can be ended as well."""
+    await store.pause("main", until=LATER, reason="x")
+    assert await store.shorten("main", until=NOW) is True
+    assert await store.probe("main", now=NOW, hold=5) is True
 
 
 async def test_pause_lets_one_go_when_its_time_is_over(store: Store) -> None:
@@ -369,3 +438,4 @@ def test_limits_are_beyond_all_that_is_planned() -> None:
     overloaded.code = "OVERLOAD_LIMIT"
     assert pause_length(overloaded, failures=99, now=NOW, operating_reset_at=None, random=1) <= LONGEST_PAUSE
     assert max(pipeline.LEASE, PROBE_HOLD) < LONGEST_LEASE
+    assert retry.YIELD <= LONGEST_YIELD

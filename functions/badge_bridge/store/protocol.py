@@ -21,8 +21,8 @@ States of an event:
 again where a later leg changes it. One leg of a call waits for all; the others are joined as they are accepted.
 
 A lane is what can be paused as a whole: a portal (`main`) or one method of a portal (`main/crm.activity.badge.add`).
-An event that waits for a paused lane is not due until the lane is resumed; once the pause is over, one such event at
-a time is let through as a probe.
+An event that waits for a paused lane is not due until the lane is resumed, and then at once, whatever its own time;
+once the pause is over, one such event at a time is let through as a probe.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ __all__ = [
     "LONGEST_LEASE",
     "LONGEST_PAUSE",
     "LONGEST_WAIT",
+    "LONGEST_YIELD",
     "NEWEST_BY_KEY",
     "Accepted",
     "Attachment",
@@ -66,6 +67,11 @@ and clocks differ.
 
 LONGEST_PAUSE = 5 * 3600.0
 """Seconds that a lane rests at most before it is probed: the longest pause is 4 h, and 20 % jitter."""
+
+LONGEST_YIELD = 2.0
+"""Seconds behind the end of a pause at which whatever waits for its lane is due at the latest: an event whose own call
+led to the pause lets others go before it (`retry.YIELD`). Its own time was reckoned from when the pause was to end,
+which may be hours after it did."""
 
 LONGEST_LEASE = 600.0
 """Seconds that a lease or the hold of a probe lasts at most, whatever is asked for: one attempt takes up to 75 s.
@@ -172,7 +178,7 @@ class Settlement:
     due: float = 0.0
     """With `waiting`: not before this time."""
     lane: str = ""
-    """With `waiting`: not before this lane is resumed."""
+    """With `waiting`: not before this lane is resumed; once it is, at once."""
     failed: bool = False
     """Counts towards dead."""
     outcomes: tuple[Outcome, ...] = ()
@@ -410,6 +416,11 @@ class Store(Forgetting, Protocol):
     async def pause(self, lane: str, *, until: float, reason: str) -> Pause:
         """Pause a lane, or lengthen its pause; counts one more failure."""
 
+    async def shorten(self, lane: str, *, until: float) -> bool:
+        """Let the pause of a lane be over at a time, its failures and reason kept: it is half open then. False where it
+        is paused no longer than that.
+        """
+
     async def paused(self, lanes: Sequence[str]) -> list[Pause]:
         """The pauses of these lanes that were not resumed, whether their time is over or not."""
 
@@ -417,7 +428,7 @@ class Store(Forgetting, Protocol):
         """Become the one that probes a lane whose pause is over; True for one caller, until `hold` seconds on."""
 
     async def resume(self, lane: str) -> bool:
-        """End a pause; False where there was none."""
+        """End a pause: all that waits for the lane is due. False where there was none."""
 
     async def joined(self, join: str, *, after: float, limit: int = 100) -> list[tuple[str, Event]]:
         """Key and content of accepted events with this value among their `joins` that happened after a time.

@@ -6,6 +6,8 @@ middle of.
 
 from __future__ import annotations
 
+import math
+
 from badge_bridge.store.clock import reached
 from badge_bridge.store.leases import SetAside, overtaken, set_aside
 from badge_bridge.store.legs import Placing
@@ -43,8 +45,9 @@ __all__ = [
 _OPEN = ("waiting", "working")
 
 
-def is_due(row: Row, now: float) -> bool:
-    return row.state == "waiting" and (row.ready or reached(row.due, now=now, longest=LONGEST_WAIT))
+def is_due(row: Row, now: float, by: float = math.inf) -> bool:
+    """Whether its time has come, which is `by` at the latest (`lanes.due_by`)."""
+    return row.state == "waiting" and (row.ready or by <= now or reached(row.due, now=now, longest=LONGEST_WAIT))
 
 
 def is_held(row: Row | None, token: str) -> bool:

@@ -145,6 +145,19 @@ class Lanes:
 
         return await self._database.transact(_lock(name), work)
 
+    async def shorten(self, lane: str, *, until: float) -> bool:
+        name = plain(lane)
+
+        async def work(transaction: AsyncTransaction) -> bool:
+            found = await self.read(name, transaction)
+            if found is None or not found.is_paused or found.until <= until:
+                return False
+            found.until = until
+            self.write(transaction, found)
+            return True
+
+        return await self._database.transact(_lock(name), work)
+
     async def resume(self, lane: str) -> bool:
         name = plain(lane)
 

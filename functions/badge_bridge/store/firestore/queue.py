@@ -24,7 +24,7 @@ from badge_bridge.store.firestore.documents import AT_ONCE
 from badge_bridge.store.firestore.lanes import Lane, Lanes
 from badge_bridge.store.firestore.queries import being_worked_on, waiting_at_once, waiting_for
 from badge_bridge.store.firestore.rows import Rows, Stored
-from badge_bridge.store.lanes import Gate, room
+from badge_bridge.store.lanes import Gate, due_by, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Settlement
 from badge_bridge.store.records import Unreadable, plain
@@ -115,7 +115,7 @@ class Queue:
     async def _due_in(self, lanes: Sequence[Lane], now: float, limit: int) -> dict[str, list[str]]:
         """Keys of the events that these lanes let through, oldest first, by lane."""
         places = {lane.name: _room(lane, now, limit) for lane in lanes}
-        wanted = [query for name, free in places.items() for query in self._come(name, now, free)]
+        wanted = [query for lane in lanes for query in self._come(lane, now, places[lane.name])]
         answers = await in_turn(self._database.find(query) for query in wanted)
         found = {fields["key"]: fields for answer in answers for _, fields in answer}
         due: dict[str, list[str]] = {name: [] for name in places}
@@ -153,18 +153,19 @@ class Queue:
 
         await self._database.transact(key, work)
 
-    def _come(self, lane: str, now: float, limit: int) -> list[AsyncQuery]:
+    def _come(self, lane: Lane, now: float, limit: int) -> list[AsyncQuery]:
         """Events of a lane whose time has come, also by a clock that was set back.
 
         Of those that are due for the first time the oldest; of those that waited for a moment the earliest. Where more
         of the latter are due than wanted (`FEW` at least), an older one may be left for the next look.
         """
-        waiting, some = waiting_for(self._database, lane), max(limit, FEW)
-        return [
-            waiting_at_once(self._database, lane).limit(limit),
-            where(where(waiting, wake_at=(">", AT_ONCE)), wake_at=("<=", now)).limit(some),
-            where(waiting, wake_at=(">", now + LONGEST_WAIT)).limit(some),
-        ]
+        waiting, some = waiting_for(self._database, lane.name), max(limit, FEW)
+        at_once = waiting_at_once(self._database, lane.name).limit(limit)
+        later = where(waiting, wake_at=(">", AT_ONCE))
+        if due_by(lane.name, _corrected(lane, now)) <= now:
+            return [at_once, later.limit(some)]
+        beyond = where(waiting, wake_at=(">", now + LONGEST_WAIT))
+        return [at_once, where(later, wake_at=("<=", now)).limit(some), beyond.limit(some)]
 
     async def _lease_one(self, key: str, now: float, lease: float) -> Claim | SetAside | None:
         token = self._new_token()
@@ -198,7 +199,7 @@ class Queue:
         lane = await self._lanes.read(row.lane, transaction) if row.lane else None
         gate = lane.correct(now) if lane else None
         taken: Claim | SetAside | None = None
-        if transitions.is_due(row, now) and room(gate, now=now, limit=1):
+        if transitions.is_due(row, now, due_by(row.lane, gate)) and room(gate, now=now, limit=1):
             taken = transitions.lease(row, now=now, seconds=lease, token=token, is_paused=gate is not None)
             if lane and gate and isinstance(taken, Claim):
                 lane.let_through(taken.token, taken.leased_until)
@@ -218,7 +219,7 @@ class Queue:
                 break
             queries = [waiting_for(self._database, lane.name) for lane in some]
             dues = await in_turn(self._first(query, "wake_at", now, LONGEST_WAIT) for query in queries)
-            times = [max(due, _opens_at(lane, now)) for lane, due in zip(some, dues, strict=True) if due is not None]
+            times = [_let_go_at(lane, due, now) for lane, due in zip(some, dues, strict=True) if due is not None]
             first = min(times if first is None else [first, *times], default=None)
         return first
 
@@ -279,6 +280,11 @@ def _room(lane: Lane, now: float, limit: int) -> int:
 def _opens_at(lane: Lane, now: float) -> float:
     gate = _corrected(lane, now)
     return gate.opens_at if gate else 0.0
+
+
+def _let_go_at(lane: Lane, due: float, now: float) -> float:
+    """When the first event of a lane may go that is due at `due` by its own time."""
+    return max(min(due, max(due_by(lane.name, _corrected(lane, now)), now)), _opens_at(lane, now))
 
 
 def _corrected(lane: Lane, now: float) -> Gate | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,9 @@ class Rows:
         reference, reason = self.reference(key), str(error)
         fields = (await self._database.read([reference], transaction))[reference.path]
         row = what_is_readable(fields)
-        if not (transitions.is_due(row, now) or transitions.is_lost(row, now)):
+        # Whatever it waits for would not help it.
+        is_due = transitions.is_due(row, now, by=now if row.lane else math.inf)
+        if not (is_due or transitions.is_lost(row, now)):
             return None
         ended = {"state": "dead", "reason": reason, "settled_at": float(now), "ready": False}
         transaction.update(reference, {**ended, "lane": "", "token": "", "leased_until": 0.0})

@@ -185,6 +185,9 @@ class FirestoreStore:
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
         return await (await self._loaded()).lanes.probe(lane, now=now, hold=hold)
 
+    async def shorten(self, lane: str, *, until: float) -> bool:
+        return await (await self._loaded()).lanes.shorten(lane, until=until)
+
     async def resume(self, lane: str) -> bool:
         return await (await self._loaded()).lanes.resume(lane)
 

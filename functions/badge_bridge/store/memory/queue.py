@@ -5,6 +5,7 @@ costs what is due and not what waits.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
 
 from badge_bridge.store.clock import counted
 from badge_bridge.store.protocol import LONGEST_WAIT
@@ -49,10 +50,12 @@ class Queue:
             if not entries:
                 del part[lane]
 
-    def promote(self, now: float) -> None:
-        """Notice the events whose time has come, by a clock that may have been set back."""
+    def promote(self, now: float, due_by: Callable[[str], float]) -> None:
+        """Notice the events whose time has come, by a clock that may have been set back; those of a lane are due at
+        what `due_by` says of it at the latest.
+        """
         for lane, entries in list(self._later.items()):
-            come = bisect_right(entries, now, key=_moment)
+            come = len(entries) if due_by(lane) <= now else bisect_right(entries, now, key=_moment)
             beyond = bisect_right(entries, now + LONGEST_WAIT, key=_moment)
             reached = entries[:come] + entries[beyond:]
             # Together, since taking the first out of a list moves all others.

@@ -21,7 +21,7 @@ from badge_bridge.store.census import Census
 from badge_bridge.store.clock import counted
 from badge_bridge.store.dealing import Dealer
 from badge_bridge.store.forgetting import Forgotten, Place, Remains, Trace
-from badge_bridge.store.lanes import Gate, room
+from badge_bridge.store.lanes import Gate, due_by, room
 from badge_bridge.store.leases import SetAside, hand_out
 from badge_bridge.store.legs import Call, Stage, place
 from badge_bridge.store.memory.ledger import Ledger
@@ -125,7 +125,8 @@ class MemoryStore:
         if row is None:
             return None
         self._take_back_one(row, now)
-        if not transitions.is_due(row, now) or not room(self._correct(row.lane, now), now=now, limit=1):
+        gate = self._correct(row.lane, now)
+        if not transitions.is_due(row, now, due_by(row.lane, gate)) or not room(gate, now=now, limit=1):
             return None
         claims = self._lease([row], now, lease)
         return claims[0] if claims else None
@@ -135,7 +136,7 @@ class MemoryStore:
         if limit < 1:
             return []
         self._take_back(now)
-        self._queue.promote(now)
+        self._queue.promote(now, lambda lane: due_by(lane, self._gate(lane, now)))
         waiting = {
             lane: self._queue.oldest(lane, room(self._correct(lane, now), now=now, limit=limit))
             for lane in self._queue.lanes()
@@ -149,7 +150,8 @@ class MemoryStore:
         times = [counted(until, now=now, longest=LONGEST_LEASE) for until in leased]
         for lane, due in self._queue.dues(now).items():
             gate = self._gate(lane, now)
-            times.append(max(due, gate.opens_at) if gate else due)
+            first = min(due, max(due_by(lane, gate), now))
+            times.append(max(first, gate.opens_at) if gate else first)
         return min(times, default=None)
 
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
@@ -278,6 +280,14 @@ class MemoryStore:
         if paused is None or paused.pause.until > now or paused.held_until > now:
             return False
         paused.held_until = now + min(hold, LONGEST_LEASE)
+        return True
+
+    async def shorten(self, lane: str, *, until: float) -> bool:
+        self._must_be_open()
+        paused = self._pauses.get(plain(lane))
+        if paused is None or paused.pause.until <= until:
+            return False
+        paused.pause = replace(paused.pause, until=until)
         return True
 
     async def resume(self, lane: str) -> bool:

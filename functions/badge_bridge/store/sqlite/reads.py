@@ -12,6 +12,7 @@ from typing import Any
 from badge_bridge.events import Event
 from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.clock import counted
+from badge_bridge.store.lanes import due_by
 from badge_bridge.store.protocol import (
     LONGEST_LEASE,
     LONGEST_WAIT,
@@ -84,7 +85,9 @@ def next_due(connection: sqlite3.Connection, now: float) -> float | None:
         times.append(_opens_at(connection, lane, now))
     for (lane,) in connection.execute(sql.LANES_LATER).fetchall():
         due = _moments(connection, sql.LATER_DUE, {"lane": lane}, now=now, longest=LONGEST_WAIT)
-        times.append(max(min(due), _opens_at(connection, lane, now)))
+        gate = read_gate(connection, lane, now)
+        first = min(*due, max(due_by(lane, gate), now))
+        times.append(max(first, gate.opens_at) if gate else first)
     return min(times, default=None)
 
 
@@ -106,7 +109,7 @@ def paused(connection: sqlite3.Connection, lanes: Sequence[str]) -> list[Pause]:
 
 def _opens_at(connection: sqlite3.Connection, lane: str, now: float) -> float:
     paused = read_gate(connection, lane, now)
-    return paused.opens_at if paused else now
+    return max(paused.opens_at, now) if paused else now
 
 
 def _moments(

@@ -107,6 +107,7 @@ __all__ = [
     "SETTLE",
     "SET_HOLD",
     "SET_LEVEL",
+    "SHORTEN",
     "SINCE_ATTEMPT",
     "STAMP",
     "START_ATTEMPT",
@@ -320,6 +321,7 @@ RETURNING lane, until, failures, reason
 """
 PAUSED = "SELECT lane, until, failures, reason FROM pauses WHERE lane = ?"
 HOLD_PROBE = "UPDATE pauses SET held_until = :until WHERE lane = :lane AND until <= :now AND held_until <= :now"
+SHORTEN = "UPDATE pauses SET until = :until WHERE lane = :lane AND until > :until"
 RESUME = "DELETE FROM pauses WHERE lane = ?"
 
 

@@ -231,6 +231,9 @@ class SqliteStore:
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
         return await self._write(lambda connection: writes.probe(connection, plain(lane), now, hold))
 
+    async def shorten(self, lane: str, *, until: float) -> bool:
+        return await self._write(lambda connection: writes.shorten(connection, plain(lane), until))
+
     async def resume(self, lane: str) -> bool:
         return await self._write(lambda connection: writes.resume(connection, plain(lane)))
 

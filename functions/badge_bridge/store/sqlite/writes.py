@@ -9,7 +9,7 @@ from typing import Any
 
 from badge_bridge.store.clock import reached
 from badge_bridge.store.dealing import Dealer
-from badge_bridge.store.lanes import Gate, room
+from badge_bridge.store.lanes import Gate, due_by, room
 from badge_bridge.store.leases import SetAside, overtaken, set_aside
 from badge_bridge.store.legs import Stage
 from badge_bridge.store.protocol import LONGEST_LEASE, LONGEST_WAIT, Claim, Judged, LegsRead, Pause, Redrive, Settlement
@@ -43,6 +43,7 @@ __all__ = [
     "settle",
     "settle_claim",
     "settlement_values",
+    "shorten",
     "take_back",
     "trial",
 ]
@@ -71,8 +72,9 @@ def claim(connection: sqlite3.Connection, key: str, now: float, lease: float, to
     if expired:
         connection.execute(sql.LOST_ATTEMPT_OF, {"id": event})
         connection.execute(sql.LOST_EVENT_OF, {"id": event})
-    is_due = expired or (state == "waiting" and (ready or reached(due, now=now, longest=LONGEST_WAIT)))
-    if not is_due or not room(_gate(connection, lane, now), now=now, limit=1):
+    gate = _gate(connection, lane, now)
+    has_come = ready or due_by(lane, gate) <= now or reached(due, now=now, longest=LONGEST_WAIT)
+    if not (expired or (state == "waiting" and has_come)) or not room(gate, now=now, limit=1):
         return []
     return [_lease(connection, event, now, lease, token)]
 
@@ -100,7 +102,8 @@ def claim_due(
 def _promote(connection: sqlite3.Connection, now: float) -> None:
     """Notice the events whose time has come."""
     for (lane,) in connection.execute(sql.LANES_LATER).fetchall():
-        for after, until in ((-math.inf, now), (now + LONGEST_WAIT, math.inf)):
+        are_all = due_by(lane, read_gate(connection, lane, now)) <= now
+        for after, until in ((-math.inf, math.inf if are_all else now), (now + LONGEST_WAIT, math.inf)):
             connection.execute(sql.PROMOTE, {"lane": lane, "after": after, "until": until, "most": MOST_PROMOTED})
 
 
@@ -275,6 +278,10 @@ def probe(connection: sqlite3.Connection, lane: str, now: float, hold: float) ->
     _gate(connection, lane, now)
     until = now + min(hold, LONGEST_LEASE)
     return connection.execute(sql.HOLD_PROBE, {"lane": lane, "now": now, "until": until}).rowcount == 1
+
+
+def shorten(connection: sqlite3.Connection, lane: str, until: float) -> bool:
+    return connection.execute(sql.SHORTEN, {"lane": lane, "until": until}).rowcount == 1
 
 
 def resume(connection: sqlite3.Connection, lane: str) -> bool:
