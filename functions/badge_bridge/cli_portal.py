@@ -24,6 +24,7 @@ from badge_bridge.cli_options import (
     read_settings,
     run,
 )
+from badge_bridge.cli_resume import resume
 from badge_bridge.cli_subjects import opened_subjects
 from badge_bridge.cli_sync import sync
 
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     """
     app.command()(sync)
     app.command()(doctor)
+    app.command()(resume)
     app.command()(clear)
     app.command()(erase)
 

@@ -186,8 +186,8 @@ async def _paused(store: Store, lanes: Sequence[str], now: float) -> list[Check]
         f"{pause.lane} rests until {_moment(pause.until)}: {reason.message}"
         for pause, reason in zip(paused, reasons, strict=True)
     )
-    mend = "When what is named is mended, the bridge goes on by itself"
-    mend += "; a restart with a new credential is quicker." if any(reason.refused for reason in reasons) else "."
+    mend = "When what is named is mended, the bridge goes on by itself then; badge-bridge resume ends the pause now"
+    mend += ", and so does a restart with a new credential." if any(reason.refused for reason in reasons) else "."
     return [Check("pauses", "warning", told, mend)]
 
 

@@ -601,6 +601,25 @@ async def test_the_log_says_what_is_missing_when_a_lane_is_paused(
     assert info.getMessage() == f"portal main: lane main/{ADD} is open again"
 
 
+async def test_the_log_says_so_when_a_lane_is_tried_before_its_time(
+    client: PortalClient, clock: Clock, wire: Scripted, store: WritesCounted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody has ended the pause by hand, perhaps in another process, and the log had said until when it lasts."""
+    caplog.set_level(logging.INFO, logger="badge_bridge.portal")
+    wire.script[GET] = (503, "OVERLOAD_LIMIT")
+    await paused(client)
+    clock.now += 100
+    await store.shorten("main", until=clock.now)
+    wire.script.clear()
+    caplog.clear()
+    await client.call(GET)
+    await client.call(GET)
+    assert [record.getMessage() for record in caplog.records] == [
+        "portal main: lane main is tried 800 s early: its pause was ended by hand, or the clock was set back",
+        "portal main: lane main is open again",
+    ]
+
+
 async def test_a_block_by_hand_is_logged_as_an_error_when_it_is_met(
     client: PortalClient, wire: Scripted, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -33,6 +33,7 @@ from badge_bridge.console.now import live, live_page, now
 from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive, redriven
 from badge_bridge.console.rendering import render
+from badge_bridge.console.resume import resume
 from badge_bridge.console.sessions import CSRF_HEADER, Session
 from badge_bridge.console.trying import try_rules
 from badge_bridge.errors import SettingsError, StoreUnavailable
@@ -89,6 +90,7 @@ PAGES: Sequence[Page] = (
     Page(None, "/session.json", _session),
     Page(None, "/now/stream", live, methods=("GET",)),
     Page("/now/stream", None, live_page, methods=("GET",)),
+    Page("/resume", "/resume.json", resume, methods=("POST",)),
     Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),
     Page("/badges", "/badges.json", badges, "badges.html", "Badges"),
 )

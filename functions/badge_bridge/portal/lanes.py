@@ -109,6 +109,8 @@ class Lanes:
         self._random = random
         self._unknown_in_a_row = 0
         self._reset_at: dict[str, float] = {}
+        self._rests_until: dict[str, float] = {}
+        """By lane, as this process has said in the log."""
         self._pausing = asyncio.Lock()
         self._begun = 0
 
@@ -127,6 +129,7 @@ class Lanes:
             if reason.refused and reason.refused != self._keyring.mark:
                 await self._open(pause.lane, ": the credential has changed since it was refused")
             elif pause.until > now:
+                self._rests_until[pause.lane] = pause.until
                 logger.warning(
                     "portal %s: lane %s is still paused until %s: %s",
                     self._portal,
@@ -167,7 +170,19 @@ class Lanes:
                 code = parse(half_open[going.held].reason).code
                 waits = f"another call tries whether it is usable again after {code}"
                 raise self._closed(going.method, lane, now + PROBE_HOLD, waits)
+            self._tell_if_early(lane, now)
         return going
+
+    def _tell_if_early(self, lane: str, now: float) -> None:
+        """The log says until when a lane rests; so it says as well why it is tried before that."""
+        until = self._rests_until.pop(lane, now)
+        if until > now:
+            logger.warning(
+                "portal %s: lane %s is tried %.0f s early: its pause was ended by hand, or the clock was set back",
+                self._portal,
+                lane,
+                until - now,
+            )
 
     async def passed(self, passage: Passage, operating_reset_at: float | None) -> None:
         """A call succeeded: what it probed is usable again."""
@@ -251,6 +266,7 @@ class Lanes:
                 return current.until
             await self._pauses.pause(lane, until=now + length, reason=str(reason_of(error, mark=self._keyring.mark)))
             self._begun += 1
+            self._rests_until[lane] = now + length
         level = logging.ERROR if error.code.casefold() == "overload_limit" else logging.WARNING
         logger.log(
             level,

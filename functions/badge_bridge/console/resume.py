@@ -1,0 +1,59 @@
+"""Ending a pause by hand, of a portal or of one method of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from badge_bridge.console.answers import NotThere, Senseless
+from badge_bridge.console.desk import Desk
+from badge_bridge.console.forms import read_form
+from badge_bridge.console.paths import API, HOME
+from badge_bridge.console.rendering import iso
+from badge_bridge.console.sessions import Session
+from badge_bridge.portal.portal import lanes_of
+from badge_bridge.portal.reasons import parse
+from badge_bridge.resuming import end_pauses
+
+__all__ = ["resume"]
+
+
+async def resume(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Response:  # noqa: ARG001 - as all pages
+    """End the pauses of the `portal` that a form names, or of the one `lane`; then back to Now, or to a program which
+    they were, as the twin of Now has them.
+
+    Raises:
+        Senseless: it names none.
+        NotThere: there is no such portal, or lane of one.
+        StoreUnavailable: the store cannot be read or written.
+    """
+    if not desk.may_change:
+        raise Senseless("this console only reads; use `badge-bridge resume` where the store may be written")
+    form = {name: values[0] for name, values in (await read_form(request)).items()}
+    ended = await end_pauses(desk.store, _lanes(desk, form), now=desk.clock(), by="from the console")
+    if not request.scope["path"].startswith(f"{API}/"):
+        return RedirectResponse(f"{HOME}#portals", 303)
+    told = [(pause, parse(pause.reason)) for pause in ended]
+    return {
+        "resumed": [
+            {"lane": pause.lane, "until": iso(pause.until), "code": why.code, "reason": why.message}
+            for pause, why in told
+        ]
+    }
+
+
+def _lanes(desk: Desk, form: Mapping[str, str]) -> list[str]:
+    """What is meant of a portal."""
+    portal, lane = form.get("portal", ""), form.get("lane", "")
+    if not portal and not lane:
+        raise Senseless("say which portal, or which lane of one", "portal")
+    known = {name: lanes_of(name) for name in desk.rules.portals}
+    if portal and portal not in known:
+        raise NotThere("the rules file has no such portal")
+    lanes = [one for name in ([portal] if portal else known) for one in known[name] if lane in ("", one)]
+    if not lanes:
+        raise NotThere("no portal of the rules file has such a lane")
+    return lanes
