@@ -219,6 +219,22 @@ async def test_calls_are_not_asked_for_when_no_source_takes_them(world: World) -
     assert [event for event, _ in world.handlers if event != TEST] == list(LIFE)
 
 
+async def test_calls_are_asked_for_at_once_when_the_rules_file_has_got_a_source_for_them(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A moment after the rules of before were looked after; and nothing is taken for an update that was lost."""
+    await world.install()
+    world.handlers = [(event, url) for event, url in ALL_BOUND if event in LIFE]
+    keyring = world.keyring()
+    await keyring.look()
+    await opened(world, keyring, handlers=Handlers(life=HANDLERS.life)).ensure()
+    assert [event for event, _ in world.handlers] == list(LIFE)
+    await opened(world, keyring).ensure()
+    assert sorted(world.handlers) == sorted(ALL_BOUND)
+    assert "ceased to send" not in caplog.text
+    assert world.sent_tests == []
+
+
 async def test_it_is_said_once_when_the_address_of_the_bridge_is_not_known(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

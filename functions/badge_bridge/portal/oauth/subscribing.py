@@ -9,6 +9,7 @@ our portal, are taken as signs of a lost update: the portal is then asked for a 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable
 
@@ -69,6 +70,8 @@ class Subscriptions:
         self._clock = clock
         self._ids = ids
         self._holder = ids()
+        # Other URLs are something else to bind: a rules file that has changed must not wait for the one before it.
+        self._binding = f"bind/{hashlib.sha256(repr(handlers).encode()).hexdigest()[:8]}"
         self._generation = -1
         self._next_at = 0.0
         self._failures = 0
@@ -150,7 +153,7 @@ class Subscriptions:
         self._next_at = now + AGAIN
         self._generation = grant.generation
         try:
-            if not await self._hold("bind", holder=self._holder, seconds=AGAIN):
+            if not await self._hold(self._binding, holder=self._holder, seconds=AGAIN):
                 return
             if self._suspects:
                 self._suspects = False
@@ -192,8 +195,13 @@ class Subscriptions:
         self._tell(bound, trouble)
 
     def _look_for_signs(self, bound: Bound, grant: Grant) -> None:
-        """Handlers that were there and had to be bound again are the sign of an update that nobody has told us of."""
-        gone = [event for event in bound.added if self._had is None or event in self._had]
+        """Handlers that were there and had to be bound again are the sign of an update that nobody has told us of.
+
+        It drops all of them. So where this process does not know what was there, none are gone unless all are missing:
+        else they are new, as those of calls are when the rules file has just got a source for them.
+        """
+        had = self._had if self._had is not None else set(bound.added if len(bound.added) == len(bound.bound) else ())
+        gone = [event for event in bound.added if event in had]
         self._had = set(bound.bound)
         if gone and grant.application_token:
             self._doubted_at = self._clock()
