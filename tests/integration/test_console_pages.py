@@ -183,3 +183,18 @@ async def test_list_says_what_may_be_mistyped_when_nothing_matches() -> None:
         page = text_of((await browser.get("/console/events?source=pxb&type=call.mised")).text)
     assert "No event matches The rules file has no source 'pxb'; known are pbx, shop. No rule is for events" in page
     assert "did you mean 'call.missed'? A number counts" in page
+
+
+async def test_words_are_explained_when_somebody_follows_the_last_line_of_a_page() -> None:
+    """Each with an anchor of its own, so that it can be led to; the twin has the same."""
+    store = MemoryStore()
+    await store.open()
+    async with Console(store, Clock(NOW)).operator() as browser:
+        front = (await browser.get("/console/badges", headers=BROWSER)).text
+        assert '<a href="/console/words">' in front
+        page = (await browser.get("/console/words", headers=BROWSER)).text
+        told = (await browser.get("/console/api/v1/words.json")).json()["words"]
+    assert {"lane", "leg", "pause", "redrive"} <= {one["word"] for one in told}
+    for one in told:
+        assert f'<dt id="{one["word"].replace(" ", "-")}">{one["word"]}</dt>' in page
+        assert one["meaning"].replace("`", "") in text_of(page)

@@ -60,6 +60,7 @@ ALLOWED = {
     "filters": {*LEAVES, "rulesfile", "spellings", "store"},
     "life": {*LEAVES, "on_cards", "store"},
     "shell_words": LEAVES,
+    "words": LEAVES,
     "curl_commands": {*LEAVES, "shell_words", "sources"},
     "delivery_files": {*LEAVES, "curl_commands", "sources"},
     "explain_json": {*LEAVES, "explain", "life", "on_cards", "rulesfile", "sources"},

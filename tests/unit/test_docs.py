@@ -6,7 +6,7 @@ import re
 import textwrap
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,12 +17,15 @@ from badge_bridge import cli, errors, retry
 from badge_bridge.cel import EVENT_FIELDS
 from badge_bridge.dispatch.local import GRACE
 from badge_bridge.events import CALL_TYPES
+from badge_bridge.outcomes import Result
 from badge_bridge.pipeline import LEASE
 from badge_bridge.rulesfile import codes, parse
 from badge_bridge.rulesfile.schema import json_schema
 from badge_bridge.serverless import processing, sweep
 from badge_bridge.settings import ELSEWHERE, SETTINGS
 from badge_bridge.sources import OPTIONS
+from badge_bridge.store.protocol import State
+from badge_bridge.words import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -79,6 +82,29 @@ def test_commands_table_is_that_of_the_code() -> None:
         re.split(r" (?=[\[A-Z])", text)[0]: set(re.findall(r"--[a-z-]+", text)) for text in first_column("Commands")
     }
     assert documented == commands(cli.app)
+
+
+def test_table_of_words_is_that_of_the_console() -> None:
+    """Each word stands in the README with its meaning, as on the page, and no others."""
+    rows = [f"| {word} | {meaning} |" for word, meaning in WORDS]
+    assert re.findall(r"^\| (?!word |-).*$", section("Words"), re.MULTILINE) == rows
+
+
+def test_words_have_those_that_an_event_is_described_with() -> None:
+    """Every state and every outcome is explained, and each word but once."""
+    words = [word for word, _ in WORDS]
+    assert {*get_args(State), *get_args(Result)} <= set(words)
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize("word", [word for word, _ in WORDS])
+def test_word_is_used_where_somebody_meets_it(word: str) -> None:
+    """What nobody is told needs no explanation."""
+    templates = (ROOT / "functions/badge_bridge/console/templates").glob("*.html")
+    pages = " ".join(
+        re.sub(r"<[^>]*>|{#.*?#}", " ", file.read_text("utf-8")) for file in templates if file.name != "words.html"
+    )
+    assert re.search(rf"\b{word}", README.replace(section("Words"), "") + pages, re.IGNORECASE)
 
 
 def test_table_of_findings_is_that_of_the_code() -> None:

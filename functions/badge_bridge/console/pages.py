@@ -29,6 +29,7 @@ from badge_bridge.console.badges import badges
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.event import event
 from badge_bridge.console.events import events
+from badge_bridge.console.glossary import words
 from badge_bridge.console.now import live, live_page, now
 from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive, redriven
@@ -93,6 +94,7 @@ PAGES: Sequence[Page] = (
     Page("/resume", "/resume.json", resume, methods=("POST",)),
     Page("/try", "/try.json", try_rules, "try.html", "Try", methods=("GET", "HEAD", "POST")),
     Page("/badges", "/badges.json", badges, "badges.html", "Badges"),
+    Page("/words", "/words.json", words, "words.html"),
 )
 """The first that fits is the one."""
 
