@@ -183,7 +183,7 @@ async def _paused(store: Store, lanes: Sequence[str], now: float) -> list[Check]
         return [Check("pauses", "ok", "nothing is paused")]
     reasons = [parse(pause.reason) for pause in paused]
     told = "\n".join(
-        f"{pause.lane} rests until {_moment(pause.until)}: {reason.message}"
+        f"{pause.lane} is paused until {_moment(pause.until)}: {reason.message}"
         for pause, reason in zip(paused, reasons, strict=True)
     )
     mend = "When what is named is mended, the bridge goes on by itself then; badge-bridge resume ends the pause now"

@@ -215,7 +215,9 @@ async def test_all_on_a_page_are_ticked_at_once_with_the_keyboard(browser: Brows
         await expect(page.locator("td.tick input:checked")).to_have_count(3)
 
 
-@pytest.mark.parametrize("path", ["/console/events?phone=1", "/console/events?phone=%2B4930", "/console/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/console/events?phone=1", "/console/events?phone=%2B4930", "/console/nothing", "/console/words"]
+)
 async def test_page_with_nothing_to_show_is_no_obstacle(browser: Browser, path: str) -> None:
     """What went wrong is told to everybody, too."""
     async with opened() as desk:

@@ -9,8 +9,9 @@ from pathlib import Path
 from badge_bridge.console.paths import API
 from badge_bridge.console.redrive import AT_ONCE, MOST_COUNTED
 from badge_bridge.console.searching import NAMES, WITHIN, Search
+from badge_bridge.console.sessions import CSRF_FIELD
 from badge_bridge.store.memory import MemoryStore
-from support.operators import Clock, Console, received
+from support.operators import SAME, Clock, Console, csrf, received
 
 README = Path(__file__).parents[2] / "README.md"
 NOW = 1_795_345_200.0
@@ -44,6 +45,21 @@ async def test_readme_has_every_field_of_a_twin() -> None:
             told = (await browser.get(f"{API}{path.replace('KEY', 'pbx:1')}")).json()
             missing = [name for name in told if f"`{name}`" not in documented(path)]
             assert missing == [], path
+
+
+async def test_readme_has_every_field_of_what_is_not_about_events() -> None:
+    """The words, and what is answered to who ends a pause."""
+    store = MemoryStore()
+    await store.open()
+    await store.pause("main", until=NOW + 900, reason="OVERLOAD_LIMIT: blocked")
+    console = Console(store, Clock(NOW))
+    async with console.operator() as browser:
+        words = (await browser.get(f"{API}/words.json")).json()
+        form = {"portal": "main", CSRF_FIELD: await csrf(browser)}
+        resumed = (await browser.post(f"{API}/resume.json", data=form, headers=SAME)).json()
+    assert [name for name in (*words, *words["words"][0]) if f"`{name}`" not in documented("/words.json")] == []
+    (said,) = re.findall(r"^`/resume.json` .*?(?=\n\n)", section(), re.MULTILINE | re.DOTALL)
+    assert [name for name in (*form, *resumed, *resumed["resumed"][0]) if f"`{name}`" not in said] == [CSRF_FIELD]
 
 
 def test_readme_has_every_parameter_of_a_search() -> None:

@@ -184,8 +184,10 @@ async def test_what_is_paused_is_told_with_its_reason(tmp_path: Path) -> None:
     await store.close()
     pauses = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", ["main", "other"], now=NOW))["pauses"]
     assert pauses.status == "warning"
-    assert pauses.found == "main rests until 2026-11-22 11:01:30 UTC: no connection"
-    assert pauses.mend == "When what is named is mended, the bridge goes on by itself."
+    assert pauses.found == "main is paused until 2026-11-22 11:01:30 UTC: no connection"
+    assert pauses.mend == (
+        "When what is named is mended, the bridge goes on by itself then; badge-bridge resume ends the pause now."
+    )
 
 
 async def test_a_new_credential_is_advised_when_one_was_refused(tmp_path: Path) -> None:
@@ -194,8 +196,8 @@ async def test_a_new_credential_is_advised_when_one_was_refused(tmp_path: Path) 
     await store.pause("main", until=NOW + 90, reason=str(Reason("X", "portal main: refused with X", "3fa9c1d2")))
     await store.close()
     pauses = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", ["main"], now=NOW))["pauses"]
-    assert pauses.found == "main rests until 2026-11-22 11:01:30 UTC: portal main: refused with X"
-    assert pauses.mend.endswith("; a restart with a new credential is quicker.")
+    assert pauses.found == "main is paused until 2026-11-22 11:01:30 UTC: portal main: refused with X"
+    assert pauses.mend.endswith("ends the pause now, and so does a restart with a new credential.")
 
 
 async def test_a_clock_that_retention_waits_for_is_told(tmp_path: Path) -> None:
