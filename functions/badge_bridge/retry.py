@@ -48,7 +48,8 @@ portal cannot take, the lane would otherwise never be found usable."""
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Try again when `lane` is resumed (empty: no lane), and not before `due` (unix seconds); counts for nothing.
+    """Try again when `lane` is resumed; as long as it is not (or where there is none: empty), not before `due` (unix
+    seconds). Counts for nothing.
 
     `until` is when the lane may be usable again, as far as known.
     """
