@@ -89,7 +89,7 @@ def _tell(portals: Sequence[str], ended: Sequence[Pause], waiting: Mapping[str, 
 
 
 def _shown(pause: Pause) -> dict[str, Any]:
-    from badge_bridge.life import iso
+    from badge_bridge.moments import iso
     from badge_bridge.portal.reasons import parse
 
     reason = parse(pause.reason)

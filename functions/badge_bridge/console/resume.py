@@ -12,8 +12,8 @@ from badge_bridge.console.answers import NotThere, Senseless
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.forms import read_form
 from badge_bridge.console.paths import API, HOME
-from badge_bridge.console.rendering import iso
 from badge_bridge.console.sessions import Session
+from badge_bridge.moments import iso
 from badge_bridge.portal.portal import lanes_of
 from badge_bridge.portal.reasons import parse
 from badge_bridge.resuming import end_pauses
