@@ -111,7 +111,7 @@ class Afterwards:
             if not ended:
                 break
             await asyncio.sleep(0.5)
-        self._watch.look()
+        await asyncio.to_thread(self._watch.look)
         self._world.counts[DELETED] = len(self._watch.gone.keys() - self._watch.erased)
         self.wrong += [f"kept too long: {event.key} has ended more than a year ago" for event in ended]
 

@@ -40,9 +40,12 @@ class Watch:
     _before: Store = field(default_factory=lambda: Store((), (), ()))
     _gone_attempts: list[Attempt] = field(default_factory=list)
     _gone_rows: dict[tuple[str, str], Attachment] = field(default_factory=dict)
+    _missing_rows: dict[tuple[str, str], Attachment] = field(default_factory=dict)
+    """Those that this look did not see for the first time, whose events are there."""
     _ended: dict[str, float] = field(default_factory=dict)
     """When each was first seen to have ended, by the steady clock."""
     _stop: threading.Event = field(default_factory=threading.Event)
+    _looking: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._run, name="watch the store")
@@ -58,10 +61,13 @@ class Watch:
             self.look()
 
     def look(self) -> None:
-        """Compare what is there with what was there before."""
-        store = self.read()
-        if store is None:
-            return
+        """Compare what is there with what was there before. May be called by several threads."""
+        with self._looking:
+            store = self.read()
+            if store is not None:
+                self._see(store)
+
+    def _see(self, store: Store) -> None:
         self.looks += 1
         now = self.steady()
         there = {event.key: event for event in store.events}
@@ -71,10 +77,7 @@ class Watch:
             else:
                 self._let_go(event, now)
         self._compare_attempts(store)
-        rows = {(row.key, row.rule) for row in store.attachments}
-        for row in self._before.attachments:
-            if row.key in self.gone and (row.key, row.rule) not in rows:
-                self._gone_rows[row.key, row.rule] = row
+        self._keep_rows(store)
         for event in store.events:
             if event.state in OPEN:
                 self._ended.pop(event.key, None)
@@ -104,6 +107,14 @@ class Watch:
             elif (age := now - self._ended[event.key]) < self.kept - SEEN_LATE:
                 self.wrong.append(f"deleted too early: {event.key}, {age / 3600:.1f} hours after its end")
         self.gone[event.key] = event
+
+    def _keep_rows(self, store: Store) -> None:
+        """Of Firestore the rows are read a moment after the events, which may both go in between."""
+        there = {(row.key, row.rule) for row in store.attachments}
+        before = {(row.key, row.rule): row for row in self._before.attachments}
+        missing = {name: row for name, row in {**self._missing_rows, **before}.items() if name not in there}
+        self._gone_rows |= {name: row for name, row in missing.items() if row.key in self.gone}
+        self._missing_rows = {name: before[name] for name in missing.keys() & before.keys()}
 
     def _compare_attempts(self, store: Store) -> None:
         now = {(attempt.key, attempt.number): attempt.started_at for attempt in store.attempts}

@@ -102,3 +102,19 @@ def test_watch_says_so_when_something_goes_that_waits_however_old() -> None:
 def test_watch_lets_go_what_an_operator_erases() -> None:
     """Whether it has ended, and however long ago."""
     assert watch_over([], [], erased=["a", "b"]).wrong == []
+
+
+def test_row_stays_in_the_books_when_it_is_seen_to_be_gone_before_its_event() -> None:
+    """As happens where the two are read one after the other; a row that is taken back while its event stays is no more."""
+    kept, taken_back = ROWS[0], ROWS[1]
+    seen = [
+        Store([ENDED, OPEN], ATTEMPTS, [kept, taken_back]),
+        Store([ENDED, OPEN], ATTEMPTS, []),
+        Store([OPEN], ATTEMPTS[1:], []),
+        Store([], [], []),
+    ]
+    watch = Watch(lambda: seen.pop(0), lambda: 0.0, 0.0, erased={"b"})
+    for _ in range(4):
+        watch.look()
+
+    assert list(watch.whole(Store([], [], [])).attachments) == [kept]
