@@ -39,6 +39,9 @@ _AGAIN = "Mend what is named, or try again: Google may not have been reached for
 _TRIAL = "doctor: a trial"
 """A lane that no portal can have, since its name has a space."""
 
+_PATIENCE = 10.0
+"""Seconds for which the pages of a store are looked at: some gigabytes where the system has them in memory."""
+
 
 async def check_rules(
     settings: Settings, environ: Mapping[str, str], google: Google | None = None
@@ -148,7 +151,7 @@ async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[C
         try:
             await store.pause(_TRIAL, until=now, reason="trial: this lane is taken back at once")
             await store.resume(_TRIAL)
-            well = Check("store", "ok", f"{state} can be written and read")
+            well = Check("store", "ok", f"{state} can be written and read" + await _pages(store))
             return [well, *await _paused(store, lanes, now), *await _doubted_clock(store)]
         finally:
             await store.close()
@@ -164,6 +167,16 @@ async def _doubted_clock(store: Store) -> list[Check]:
         return []
     mend = f"Is it {_moment(certain.clock)} or later? Then wait, and let serve run; else set the clock of its machine."
     return [Check("retention", "warning", f"as of its last look, {certain}", mend)]
+
+
+async def _pages(store: Store) -> str:
+    if not isinstance(store, SqliteStore):
+        return ""
+    if await store.examine(seconds=_PATIENCE):
+        return ", and every page of it is sound"
+    return (
+        f"; no fault was found in the {_PATIENCE:g} s that it was looked at, `badge-bridge backup` looks at all of it"
+    )
 
 
 def _not_there_yet(path: Path) -> Check:

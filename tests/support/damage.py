@@ -30,10 +30,11 @@ _CRASH = """
 import asyncio, os, sys, threading
 from badge_bridge.store.sqlite import SqliteStore
 from support.stores import item
+STEPS = {"_foresee_stamp", "_stamp", "expect", "renew"}
 path, key, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
 def look(frame, event, arg):
     global left
-    if event == "c_call" and frame.f_code.co_filename.endswith(("sqlite/file.py", "sqlite/stamp.py")):
+    if event == "c_call" and frame.f_code.co_name in STEPS:
         left -= 1
         if not left:
             os._exit(3)
@@ -49,7 +50,7 @@ asyncio.run(work())
 
 def crash(path: Path, key: str = "s:last", *, steps: int = 0) -> bool:
     """Let a process open the store and be gone when it has taken one event, which leaves it in the log; or, where
-    `steps` are given, at the step of that number in opening the file, if it comes so far. Whether the event was taken.
+    `steps` are given, at the step of that number in giving the file its stamp, if it comes so far. Whether the event was taken.
     """
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _CRASH, str(path), key, str(steps)]

@@ -32,15 +32,20 @@ _WRITING_IO = {
 
 class Condition:
     """Of the file at `path`, by a `clock` that never goes back. Damage that any thread has met stays known until
-    the file is opened anew: nothing mends it by itself.
+    the file is opened anew: nothing mends it by itself; `damaged` hears of it at once.
     """
 
-    def __init__(self, path: str, clock: Callable[[], float]) -> None:
+    def __init__(self, path: str, clock: Callable[[], float], *, damaged: Callable[[], object] = lambda: None) -> None:
         self._path = path
         self._clock = clock
+        self._damaged = damaged
         self._damage = ""
         self._failures: dict[str, tuple[float, str]] = {}
         """By the kind of work that failed last: when, and why."""
+
+    @property
+    def is_damaged(self) -> bool:
+        return bool(self._damage)
 
     def forget(self) -> None:
         """Begin anew, with a file that is opened anew."""
@@ -50,8 +55,17 @@ class Condition:
     def unavailable(self, error: BaseException, *, opening: bool = False) -> StoreUnavailable | None:
         """As the function, and what it tells of damage is kept."""
         trouble = unavailable(error, self._path, opening=opening)
-        if code_of(error) in _DAMAGED:
-            self._damage = self._damage or str(trouble)
+        if code_of(error) in _DAMAGED and not self._damage:
+            self._damage = str(trouble)
+            self._damaged()
+        return trouble
+
+    def found(self, fault: str) -> StoreUnavailable:
+        """Keep that a page is damaged, which nobody has met yet."""
+        error = sqlite3.DatabaseError(fault)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        trouble = self.unavailable(error)
+        assert trouble is not None, "there is advice for that"
         return trouble
 
     @contextmanager

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite.schema import migrate
-from badge_bridge.store.sqlite.stamp import expect, expected, new_stamp, refuse_foreign_log, renew, stamp_of
+from badge_bridge.store.sqlite.stamp import (
+    expect,
+    expected,
+    has_log,
+    is_in_doubt,
+    new_stamp,
+    refuse_foreign_log,
+    renew,
+    stamp_of,
+)
 
 __all__ = ["COMPANIONS", "LOCKED_SECONDS", "StateFile", "code_of", "unavailable"]
 
@@ -88,6 +97,9 @@ class StateFile:
         self._file: os.stat_result | None = None
         self._lost = ""
         self._looked_at = 0.0
+        self.is_doubtful = False
+        """Whether it was left open, or damage was met in it, and nobody has looked at all of it since. Known to who is
+        alone with it."""
 
     def open(self) -> tuple[sqlite3.Connection, bool]:
         """A connection for writing, and whether nobody else has the file open.
@@ -108,6 +120,7 @@ class StateFile:
         alone = self._take_lock()
         # Not before: a `restore` that had the lock has put another file there.
         refuse_foreign_log(self.path)
+        self.is_doubtful = alone and (has_log(self.path) or is_in_doubt(self.path))
         stamp = self._foresee_stamp() if alone else ""
         self._make()
         self._file, self._lost, self._looked_at = path.stat(), "", self._clock()
@@ -132,6 +145,20 @@ class StateFile:
             os.close(self._lock)
             self._lock = None
         self._file = None
+
+    def doubt(self) -> None:
+        """Damage was met: who opens it next has to look at all of it."""
+        self._tell(is_doubtful=True)
+
+    def believe(self) -> None:
+        """All of it was looked at, and is well."""
+        self._tell(is_doubtful=False)
+
+    def _tell(self, *, is_doubtful: bool) -> None:
+        self.is_doubtful = is_doubtful
+        if self._lock is not None:
+            with suppress(OSError):
+                expect(self._lock, expected(self.path), is_doubtful=is_doubtful)
 
     def look(self) -> None:
         """See that the path still leads to the file that was opened. SQLite writes into that one all the same, and all
@@ -223,7 +250,7 @@ class StateFile:
         known = expected(self.path) if found is None else [found] if found else []
         stamp = new_stamp()
         try:
-            expect(self._lock, [*known, stamp] if known else [])
+            expect(self._lock, [*known, stamp] if known else [], is_doubtful=self.is_doubtful)
             os.fdatasync(self._lock)
         except OSError:  # its disk is full
             return ""
@@ -242,7 +269,7 @@ class StateFile:
             finally:
                 connection.execute("PRAGMA synchronous = FULL")
             if not is_busy:
-                expect(self._lock, [stamp])
+                expect(self._lock, [stamp], is_doubtful=self.is_doubtful)
 
     def _make(self) -> None:
         """Create the file for its owner only; SQLite gives its companions the same mode."""

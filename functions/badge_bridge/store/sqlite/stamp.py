@@ -21,11 +21,12 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite import sql
 
-__all__ = ["expect", "expected", "has_log", "new_stamp", "refuse_foreign_log", "renew", "stamp_of"]
+__all__ = ["expect", "expected", "has_log", "is_in_doubt", "new_stamp", "refuse_foreign_log", "renew", "stamp_of"]
 
 _STAMP = re.compile(r"[0-9a-f]{32}")
 _MOST = 4096
@@ -96,23 +97,32 @@ def _knows_stamps(connection: sqlite3.Connection) -> bool:
 
 
 def expected(path: str) -> Sequence[str]:
-    """What the lock says; none where it says nothing, or what cannot be understood."""
+    """The stamps of which the lock says so; none where it says nothing, or what cannot be understood."""
+    stamps = _said(path).get("stamps")
+    return [stamp for stamp in stamps if isinstance(stamp, str)] if isinstance(stamps, list) else ()
+
+
+def is_in_doubt(path: str) -> bool:
+    """Whether the lock says that the file's pages are to be looked at."""
+    return _said(path).get("doubtful") is True
+
+
+def _said(path: str) -> dict[str, Any]:
     try:
         with Path(f"{path}.lock").open("rb") as lock:
             said = json.loads(lock.read(_MOST))
     except (FileNotFoundError, ValueError):
-        return ()
-    stamps = said.get("stamps") if isinstance(said, dict) else None
-    return [stamp for stamp in stamps if isinstance(stamp, str)] if isinstance(stamps, list) else ()
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
-def expect(lock: int, stamps: Sequence[str]) -> None:
-    """Let the lock, an open file, say which stamps a file may have that the log belongs to. Where the last of them is
-    not in the file yet, that has to be durable first: `os.fdatasync`.
+def expect(lock: int, stamps: Sequence[str], *, is_doubtful: bool) -> None:
+    """Let the lock, an open file, say which stamps a file may have that the log belongs to, and whether its pages are
+    to be looked at. Where the last stamp is not in the file yet, that has to be durable first: `os.fdatasync`.
 
     Raises:
         OSError: it cannot be written; it says nothing then.
     """
     os.ftruncate(lock, 0)  # needs no room on the disk
-    if stamps:
-        os.pwrite(lock, json.dumps({"stamps": list(stamps)}).encode(), 0)
+    said = {"stamps": list(stamps)} | ({"doubtful": True} if is_doubtful else {})
+    os.pwrite(lock, json.dumps(said).encode(), 0)

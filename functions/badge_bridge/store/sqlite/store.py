@@ -39,6 +39,7 @@ from badge_bridge.store.sqlite.checkpoints import Checkpoints
 from badge_bridge.store.sqlite.condition import Condition
 from badge_bridge.store.sqlite.file import LOCKED_SECONDS, StateFile
 from badge_bridge.store.sqlite.forgetting import Forgetter
+from badge_bridge.store.sqlite.page_check import PageCheck, StartCheck
 from badge_bridge.store.sqlite.read_only import read_only
 from badge_bridge.store.sqlite.reader import Reader
 from badge_bridge.store.sqlite.remains import remains
@@ -84,7 +85,8 @@ class SqliteStore:
         self._new_token = new_token
         self._dealer = Dealer()  # of the writer's thread
         self._file = StateFile(self.path, locked_seconds=locked_seconds, clock=clock)
-        self._condition = Condition(self.path, clock)
+        self._condition = Condition(self.path, clock, damaged=self._file.doubt)
+        self._start_check = StartCheck(self._file, self._condition)
         self._checkpoints = Checkpoints(self._file, self._condition)
         self._acceptor = Acceptor()  # of the writer's thread, as all that is handed to it
         self._writer: Writer[_Work] = Writer(
@@ -133,6 +135,7 @@ class SqliteStore:
         self._reader = Reader(partial(self._file.connect, read_only=True), self._condition.unavailable)
         self._forgetter = Forgetter(self._read, self._write, self._secret)
         self._checkpoints.open()
+        self._start_check.open()
 
     async def open_to_read(self) -> None:
         """Open it for reading alone, which needs no room on its disk and no right to write; writing raises.
@@ -150,6 +153,7 @@ class SqliteStore:
     async def close(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
+            await asyncio.shield(asyncio.to_thread(self._start_check.close))
             await reader.close()
             await self._writer.close()
             await asyncio.shield(asyncio.to_thread(self._checkpoints.close))
@@ -164,6 +168,25 @@ class SqliteStore:
             # Two transactions: what is deleted before its commit is never written.
             await self._write(writes.trial)
             await self._write(writes.clear_trial)
+
+    async def examine(self, *, seconds: float) -> bool:
+        """Read every page of it once, for so many seconds at most; whether that was time enough.
+
+        Raises:
+            StoreUnavailable: it is damaged, or cannot be read.
+        """
+        check = PageCheck(lambda: self._file.connect(read_only=True))
+        timer = asyncio.get_running_loop().call_later(seconds, check.stop)
+        try:
+            found = await asyncio.to_thread(check.run)
+        except (sqlite3.Error, OSError) as error:
+            raise self._condition.unavailable(error) or error from error
+        finally:
+            timer.cancel()
+            check.stop()  # its caller may have been cancelled
+        if found:
+            raise self._condition.found(found)
+        return found is not None
 
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         if not batch:
