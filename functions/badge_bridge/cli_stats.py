@@ -58,18 +58,14 @@ class _Counts:
     census: Census
     badges: Counter[tuple[str, str]]
     """How often they were put on cards, by portal and code."""
-    backlog: Backlog | None
-    """None where the store does not count it."""
+    backlog: Backlog
 
 
 async def _count(settings: Settings, since: float, until: float) -> _Counts:
-    from badge_bridge.store.backlog import Counted
-
     async with opened_store(settings, to_read=True) as store:
         badges = Counter({(one.portal, one.badge): one.count for one in await store.uses(since=since)})
         badges -= Counter({(one.portal, one.badge): one.count for one in await store.uses(since=until)})
-        backlog = await store.backlog() if isinstance(store, Counted) else None
-        return _Counts(await store.census(since=since, until=until), badges, backlog)
+        return _Counts(await store.census(since=since, until=until), badges, await store.backlog())
 
 
 def _as_json(counts: _Counts, since: float, until: float) -> dict[str, Any]:
@@ -91,9 +87,7 @@ def _as_json(counts: _Counts, since: float, until: float) -> dict[str, Any]:
             {"portal": portal, "badge": badge, "count": count}
             for (portal, badge), count in sorted(counts.badges.items())
         ],
-        "now": None
-        if backlog is None
-        else {
+        "now": {
             "waiting": sum(backlog.waiting.values()),
             "waiting_for": {lane: count for lane, count in sorted(backlog.waiting.items()) if lane},
             "oldest_waiting": None if backlog.oldest is None else iso(backlog.oldest),
@@ -106,9 +100,6 @@ def _as_json(counts: _Counts, since: float, until: float) -> dict[str, Any]:
 def _now(counts: _Counts, now: float) -> Iterator[str]:
     """What is left to do, whenever it was received."""
     backlog = counts.backlog
-    if backlog is None:
-        yield "what waits is not counted in this store; badge-bridge events list --in waiting shows it"
-        return
     waiting = sum(backlog.waiting.values())
     if backlog.oldest is None:
         yield "none wait"

@@ -24,7 +24,7 @@ from prometheus_client.exposition import choose_encoder
 from badge_bridge import __version__
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.meters import Counter, Histogram, Labels, Meters
-from badge_bridge.store.backlog import Backlog, Counted
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.protocol import Store
 
 __all__ = ["GAUGES", "PREFIX", "Metrics"]
@@ -97,12 +97,12 @@ class Metrics:
             up = 0
         try:
             pauses = await self.store.paused(self.lanes())
-            backlog = await self.store.backlog() if isinstance(self.store, Counted) else None
+            backlog = await self.store.backlog()
         except StoreUnavailable as error:
             logger.warning("/metrics goes without what the store would tell: %s", error)
             return [_gauge(UP, {(): 0})]
         paused: dict[Labels, float] = {(one.lane,): one.until for one in pauses}
-        return [_gauge(UP, {(): up}), _gauge(PAUSED, paused), *(self._left(backlog) if backlog else ())]
+        return [_gauge(UP, {(): up}), _gauge(PAUSED, paused), *self._left(backlog)]
 
     def _left(self, backlog: Backlog) -> Iterator[Metric]:
         waiting = sum(backlog.waiting.values())

@@ -14,7 +14,7 @@ from badge_bridge.portal import Portal
 from badge_bridge.portal.oauth import OAuthKeyring
 from badge_bridge.rulesfile import Rule, RulesFile
 from badge_bridge.rulesfile.usage import usage
-from badge_bridge.store.backlog import Backlog, Counted
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.protocol import Store
 
 __all__ = ["AtWork", "Missing", "ReachedPortal", "RuleShown", "SourceShown", "Startup", "started"]
@@ -67,7 +67,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """`retention` is in words; `backlog` is None where the store does not count."""
+    """`retention` is in words; `backlog` is None where the store cannot be read."""
 
     version: str
     url: str
@@ -209,6 +209,6 @@ def _unensured(rules: RulesFile) -> Iterator[Missing]:
 
 async def _backlog(store: Store) -> Backlog | None:
     try:
-        return await store.backlog() if isinstance(store, Counted) else None
+        return await store.backlog()
     except StoreUnavailable:
         return None

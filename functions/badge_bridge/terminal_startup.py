@@ -68,7 +68,7 @@ def _print_table(console: Console, rows: Sequence[tuple[str, str, str]]) -> None
 
 def _waiting(backlog: Backlog | None, now: float) -> str:
     if backlog is None:
-        return "How much waits in it is not counted."
+        return "How much waits in it cannot be read now."
     waiting = sum(backlog.waiting.values())
     said = f"{counted(waiting, 'event')} {'waits' if waiting == 1 else 'wait'}" if waiting else "Nothing waits"
     if waiting and backlog.oldest is not None:

@@ -277,19 +277,6 @@ async def test_page_shows_what_the_store_knows_when_others_do_the_work() -> None
     assert "load the page again" in stream.json()["error"]
 
 
-class Uncounted(MemoryStore):
-    """A store that does not know what waits."""
-
-    backlog = None  # type: ignore[assignment]
-
-
-async def test_page_is_shown_without_what_a_store_cannot_count() -> None:
-    """Where no backlog is known, its figures are left out, and no trouble is made of that."""
-    page, told = await looked(await opened(Uncounted()))
-    assert told["backlog"] is None
-    assert "Dead letters" not in page
-
-
 class Away(MemoryStore):
     async def tally(self, **_: object) -> Sequence[Tally]:
         raise StoreUnavailable("the disk is full")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from google.cloud.firestore_v1.async_query import AsyncQuery
 
-from badge_bridge.store.backlog import Counted
 from badge_bridge.store.firestore.database import AsyncTransaction, Database
 from badge_bridge.store.protocol import Attachment, Store
 from badge_bridge.store.wanted import Wanted
@@ -80,7 +79,7 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
         await store.list(Wanted(**filters, since=NOW - 1, until=NOW + 1))
     await store.tally(since=NOW - 1, until=NOW + 1, width=1)
     assert await store.uses(since=NOW - 1)
-    await cast("Counted", store).backlog()
+    await store.backlog()
     await store.forget(before=NOW + 10_000, limit=5)
     await store.remembered()
     await store.drop("s", limit=5)

@@ -86,14 +86,6 @@ async def test_page_tells_what_waits_when_the_store_can_count() -> None:
     assert found["process_start_time_seconds"] > 0
 
 
-class Distant:
-    """A store that pauses are read from, and that does not count its events."""
-
-    async def ping(self) -> None: ...
-    async def paused(self, lanes: object) -> list[Any]:
-        return []
-
-
 class Away(MemoryStore):
     async def backlog(self) -> Backlog:
         raise StoreUnavailable("the disk is full")
@@ -102,13 +94,6 @@ class Away(MemoryStore):
 class Full(MemoryStore):
     async def ping(self) -> None:
         raise StoreUnavailable("the disk is full")
-
-
-async def test_page_goes_without_what_the_store_does_not_count() -> None:
-    """A store whose counts would be billed is not asked for them."""
-    found = samples(await page(Distant()))
-    assert found["store_up"] == 1
-    assert not [name for name in found if name.startswith(("events{", "events_waiting", "oldest"))]
 
 
 async def test_page_is_told_when_the_store_is_away() -> None:

@@ -21,7 +21,7 @@ from badge_bridge.console.source_health import source_health, strangers
 from badge_bridge.console.stream import Write
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
-from badge_bridge.store.backlog import Backlog, Counted
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.wanted import Tally
 
 __all__ = ["live", "live_page", "look", "now"]
@@ -70,7 +70,7 @@ async def look(desk: Desk) -> dict[str, Any]:
     until = math.floor(at / MINUTE) * MINUTE + MINUTE
     since = until - SHOWN * MINUTE
     tallied = await desk.store.tally(since=since, until=until, width=MINUTE)
-    backlog = await desk.store.backlog() if isinstance(desk.store, Counted) else None
+    backlog = await desk.store.backlog()
     minutes = _minutes(tallied, since)
     told: dict[str, Any] = {
         "at": iso(at),
@@ -78,7 +78,7 @@ async def look(desk: Desk) -> dict[str, Any]:
         "live": desk.meters is not None,
         "minutes": minutes,
         "hour": {name: count for name in ORDER if (count := sum(one["events"].get(name, 0) for one in minutes))},
-        "backlog": None if backlog is None else _backlog(backlog, at),
+        "backlog": _backlog(backlog, at),
         "portals": await portal_health(rules, desk.store, portals=desk.portals, meters=desk.meters, now=at),
         "sources": await source_health(rules, desk.store, meters=desk.meters, now=at),
         "strangers": strangers(desk.meters),
@@ -142,14 +142,14 @@ def _troubles(told: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     backlog = told["backlog"]
     if told["rules"]["kept"]:
         yield _trouble("the newest rules file cannot be used; the rules of before are still at work", "#rules")
-    if backlog and backlog["dead"]:
+    if backlog["dead"]:
         what = counted(backlog["dead"], "dead letter")
         yield _trouble(f"{what}: given up, and tried again only when redriven", "/console/events?state=dead")
     for portal in told["portals"]:
         for pause in portal["paused"]:
             if not pause["is_over"]:
                 yield _trouble(f"portal {portal['portal']}: {pause['lane']} is paused: {pause['code']}", "#portals")
-    if backlog and backlog["oldest_seconds"] is not None and backlog["oldest_seconds"] > LONG:
+    if backlog["oldest_seconds"] is not None and backlog["oldest_seconds"] > LONG:
         waited = span(backlog["oldest_seconds"])
         yield _trouble(f"the oldest event has waited for {waited}", "/console/events?state=waiting")
     for source in told["sources"]:

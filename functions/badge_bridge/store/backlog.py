@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
-__all__ = ["Backlog", "Counted"]
+__all__ = ["Backlog"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +22,3 @@ class Backlog:
     dead: int = 0
     oldest: float | None = None
     """When the one of those that wait was received that has waited longest, in unix seconds; None where none waits."""
-
-
-@runtime_checkable
-class Counted(Protocol):
-    """A store that can say so cheaply, however many events it holds."""
-
-    async def backlog(self) -> Backlog:
-        """What is not done.
-
-        Raises:
-            StoreUnavailable: the store cannot be read.
-        """

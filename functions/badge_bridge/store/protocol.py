@@ -33,6 +33,7 @@ from typing import Literal, Protocol
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.census import Census
 from badge_bridge.store.forgetting import Forgetting
 from badge_bridge.store.wanted import Place, Tally, Uses, Wanted
@@ -423,6 +424,9 @@ class Store(Forgetting, Protocol):
 
     async def paused(self, lanes: Sequence[str]) -> list[Pause]:
         """The pauses of these lanes that were not resumed, whether their time is over or not."""
+
+    async def backlog(self) -> Backlog:
+        """What is not done, counted cheaply however many events there are: see `store.backlog`."""
 
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
         """Become the one that probes a lane whose pause is over; True for one caller, until `hold` seconds on."""

@@ -41,7 +41,7 @@ _ASKED = tuple(
     Exchange(method=method, answer="ok", milliseconds=51.5)
     for method in ("crm.duplicate.findbycomm", "crm.item.list", "crm.activity.configurable.add")
 )
-_KEEPS_NO_EVENTS = frozenset({"buckets", "holds", "notes", "pauses", "trial"})
+_KEEPS_NO_EVENTS = frozenset({"buckets", "holds", "notes", "pauses", "stamp", "trial"})
 
 
 def missed_call(customer: int, *, now: float) -> Accepted:

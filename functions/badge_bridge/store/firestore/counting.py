@@ -30,7 +30,7 @@ class Counting:
         self._turn = asyncio.Lock()
 
     async def backlog(self) -> Backlog:
-        """As `Counted.backlog`."""
+        """As `Store.backlog`."""
         async with self._turn:
             now = self._clock()
             if self._known is None or not 0 <= now - self._counted_at < _KEPT:

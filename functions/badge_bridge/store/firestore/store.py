@@ -177,7 +177,7 @@ class FirestoreStore:
         return await (await self._loaded()).lanes.paused(lanes)
 
     async def backlog(self) -> Backlog:
-        """As `Counted.backlog`, as of a minute ago at most. The oldest is that of the events that are due; if none is,
+        """As of a minute ago at most. The oldest is that of the events that are due; if none is,
         of those that will be.
         """
         return await (await self._loaded()).counting.backlog()

@@ -263,7 +263,6 @@ class MemoryStore:
         return [self._pauses[lane].pause for lane in sorted(wanted & self._pauses.keys())]
 
     async def backlog(self) -> Backlog:
-        """As `Counted.backlog`."""
         self._must_be_open()
         rows = [row for row in self._queue.rows.values() if row.state == "waiting"]
         return Backlog(

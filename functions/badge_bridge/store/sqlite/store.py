@@ -248,7 +248,6 @@ class SqliteStore:
         return await self._read(lambda connection: reads.paused(connection, wanted))
 
     async def backlog(self) -> Backlog:
-        """As `Counted.backlog`."""
         return await self._read(reads.backlog)
 
     async def probe(self, lane: str, *, now: float, hold: float) -> bool:
