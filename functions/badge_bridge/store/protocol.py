@@ -387,7 +387,7 @@ class Store(Forgetting, Protocol):
 
     async def related(self, join: str, *, limit: int) -> list[StoredEvent]:
         """Accepted events with this value among their `joins`, whatever their time, without outcomes and history;
-        earliest first. At most `limit` of them.
+        earliest first. At most `limit` of them, found by an index, however many there are.
         """
 
     async def give_back(self, claim: Claim) -> bool:
