@@ -58,15 +58,14 @@ def resume(
 
 
 async def _end(settings: Settings, portals: Sequence[str]) -> tuple[Sequence[Pause], Mapping[str, int]]:
-    """The pauses that were ended, and how many events wait by lane; none where the store cannot say."""
+    """The pauses that were ended, and how many events wait by lane."""
     from badge_bridge.portal.portal import lanes_of
     from badge_bridge.resuming import end_pauses
-    from badge_bridge.store.backlog import Counted
 
     lanes = [lane for name in portals for lane in lanes_of(name)]
     async with opened_store(settings) as store:
         ended = await end_pauses(store, lanes, now=time.time(), by="by badge-bridge resume")
-        waiting = (await store.backlog()).waiting if ended and isinstance(store, Counted) else {}
+        waiting = (await store.backlog()).waiting if ended else {}
     return ended, waiting
 
 

@@ -41,7 +41,9 @@ class Desk:
 
     async def enter(self, context: Browser | BrowserContext) -> Watched:
         """A page of somebody who has followed a link."""
-        return await Watched.opened(context, await self.stage.console_link())
+        watched = await Watched.opened(context, await self.stage.console_link())
+        await watched.enter()
+        return watched
 
 
 @asynccontextmanager

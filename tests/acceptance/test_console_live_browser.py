@@ -61,7 +61,9 @@ async def opened(browser: Browser, store: MemoryStore | None = None) -> AsyncIte
 
     async with Server(app, bind("127.0.0.1", 0)) as server:
         try:
-            yield console, server, await Watched.opened(browser, await console.link(server.url))
+            watched = await Watched.opened(browser, await console.link(server.url))
+            await watched.enter()
+            yield console, server, watched
         finally:
             console.desk.streams.end()
 
@@ -211,6 +213,7 @@ async def test_judgement_is_read_without_a_script(browser: Browser) -> None:
         context = await browser.new_context(java_script_enabled=False)
         page = await context.new_page()
         await page.goto(await console.link(server.url))
+        await page.get_by_role("button", name="Open the console").click()
         await expect(page.get_by_role("link", name="Refresh")).to_be_visible()
         await page.goto(f"{server.url}/console/try")
         await page.get_by_label("A curl command").fill('{"id": 7, "from": "+4930901820"}')

@@ -168,6 +168,8 @@ async def test_call_that_never_showed_up_is_found_explained_and_put_right(browse
         assert link.startswith(f"{office.console}/console/")
         console = await Watched.opened(browser, link)
         page = console.page
+        await look(page, "link")
+        await console.enter()
         await find_dead(page)
         event = page.url
         await read_why(page)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from support.deliveries import RULES, pbx
+from support.operators import entrance
 from support.programs import ROOT, Program, badge_bridge, program, send, serve, serving_environ
 
 pytestmark = pytest.mark.slow
@@ -80,11 +81,11 @@ def test_operator_gets_in_when_he_follows_the_link_of_the_command(served: Served
     done = link(folder)
     assert done.returncode == 0, done.stderr
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
-        home = browser.get(done.stdout.strip())
+        home = browser.post(**entrance(done.stdout.strip()))
         assert (home.status_code, str(home.url)) == (200, f"{admin}/console")
         events = browser.get(f"{admin}/console/api/v1/events.json").json()["events"]
         assert [event["source"] for event in events] == ["pbx"]
-    assert get(done.stdout.strip()).status_code == 401
+    assert httpx.post(**entrance(done.stdout.strip()), trust_env=False).status_code == 401
     running.find("somebody has followed a link into the console")
     assert "ticket" not in running.output
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from support.deliveries import pbx
-from support.operators import text_of
+from support.operators import entrance, text_of
 from support.programs import ROOT, badge_bridge, send, serve, serving_environ
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
         body = json.dumps({"type": "call.missed", "id": "one", "caller": "030 901820"}).encode()
         assert send(url, pbx(body)).status_code == 204
         with httpx.Client(base_url=admin, trust_env=False, headers={"Accept": "text/html"}, timeout=20) as browser:
-            assert browser.get(link(folder)).status_code == 303
+            assert browser.post(**entrance(link(folder))).status_code == 303
             yield browser
         assert running.stop() == 0
 

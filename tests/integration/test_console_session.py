@@ -22,7 +22,7 @@ from badge_bridge.metrics import Metrics
 from badge_bridge.probes import Probes
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Note
-from support.operators import HERE, SAME, Clock, Console, csrf
+from support.operators import HERE, SAME, Clock, Console, csrf, entrance
 
 NOW = 1_795_345_200.0
 LIST = "/console/api/v1/events.json"
@@ -87,8 +87,8 @@ async def test_link_is_good_once_when_it_is_followed() -> None:
     console = await opened()
     link = await console.link()
     async with console.browser() as first, console.browser() as second:
-        assert (await first.get(link)).status_code == 303
-        assert (await second.get(link)).status_code == 401
+        assert (await first.post(**entrance(link))).status_code == 303
+        assert (await second.post(**entrance(link))).status_code == 401
         assert (await second.get(LIST)).status_code == 401
 
 
@@ -99,7 +99,7 @@ async def test_link_is_good_for_some_minutes_when_it_was_issued(seconds: float, 
     link = await console.link()
     console.clock.now += seconds
     async with console.browser() as browser:
-        assert (await browser.get(link)).status_code == status
+        assert (await browser.post(**entrance(link))).status_code == status
 
 
 @pytest.mark.parametrize("ticket", ["", "x", "\ud800", "a" * 10_000])
@@ -108,7 +108,8 @@ async def test_nonsense_is_no_ticket(ticket: str) -> None:
     console = await opened()
     await console.link()
     async with console.browser() as browser:
-        answer = await browser.get(ENTER, params={"ticket": ticket.encode("utf-8", "surrogatepass")})
+        form = {**entrance(ENTER), "data": {"ticket": ticket.encode("utf-8", "surrogatepass")}}
+        answer = await browser.post(**form)
     assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
 
 
@@ -121,7 +122,7 @@ async def test_stored_note_gives_no_ticket_when_it_is_read() -> None:
     assert link.rpartition("=")[2] not in note.text
     (stored,) = links._good(note.text, NOW)
     async with console.browser() as browser:
-        assert (await browser.get(f"{ENTER}?ticket={stored}")).status_code == 401
+        assert (await browser.post(**entrance(f"{ENTER}?ticket={stored}"))).status_code == 401
 
 
 async def test_oldest_link_ends_when_there_are_too_many() -> None:
@@ -132,7 +133,7 @@ async def test_oldest_link_ends_when_there_are_too_many() -> None:
         issued.append(await console.link())
         console.clock.now += 1
     async with console.browser() as browser:
-        statuses = [(await browser.get(link)).status_code for link in issued]
+        statuses = [(await browser.post(**entrance(link))).status_code for link in issued]
     assert statuses == [401] + [303] * links.MOST
 
 
@@ -159,10 +160,10 @@ async def test_no_link_is_lost_when_several_are_issued_and_followed_at_once() ->
     link = await console.link()
     store.times = 1
     async with console.browser() as browser:
-        assert (await browser.get(link)).status_code == 303
+        assert (await browser.post(**entrance(link))).status_code == 303
         assert len(store.others) == 3
         for ticket in store.others:
-            assert (await browser.get(f"{ENTER}?ticket={ticket}")).status_code == 303
+            assert (await browser.post(**entrance(f"{ENTER}?ticket={ticket}"))).status_code == 303
 
 
 async def test_link_is_refused_to_the_slower_when_two_follow_it_at_once() -> None:
@@ -176,7 +177,7 @@ async def test_link_is_refused_to_the_slower_when_two_follow_it_at_once() -> Non
     console = Admins(Overtaken())
     await console.store.open()
     async with console.browser() as browser:
-        assert (await browser.get(await console.link())).status_code == 401
+        assert (await browser.post(**entrance(await console.link()))).status_code == 401
 
 
 async def test_console_answers_503_when_the_store_is_away() -> None:
@@ -188,7 +189,7 @@ async def test_console_answers_503_when_the_store_is_away() -> None:
 
     console = Admins(Away())
     async with console.browser() as browser:
-        answer = await browser.get(f"{ENTER}?ticket=x")
+        answer = await browser.post(**entrance(f"{ENTER}?ticket=x"))
     assert answer.status_code == 503
     assert "secret" not in answer.text
 
@@ -215,7 +216,7 @@ async def test_cookie_is_kept_from_scripts_and_other_sites_when_it_is_set() -> N
     """No script reads it, no other site's request carries it, and it ends by itself."""
     console = await opened()
     async with console.browser() as browser:
-        cookie = (await browser.get(await console.link())).headers["set-cookie"]
+        cookie = (await browser.post(**entrance(await console.link()))).headers["set-cookie"]
     name, *attributes = cookie.split("; ")
     assert name.startswith("badge_bridge_8081=")
     assert {one.lower() for one in attributes} == {"httponly", f"max-age={LASTS}", "path=/console", "samesite=strict"}
@@ -225,7 +226,7 @@ async def test_cookie_is_bound_to_the_host_when_it_came_by_https() -> None:
     """Behind a TLS proxy no other host and no plain connection can set it or gets it."""
     console = await opened(OUTSIDE)
     async with console.browser(OUTSIDE) as browser:
-        cookie = (await browser.get(await console.link(OUTSIDE))).headers["set-cookie"]
+        cookie = (await browser.post(**entrance(await console.link(OUTSIDE)))).headers["set-cookie"]
         assert (await browser.get(LIST)).status_code == 200
     name, *attributes = cookie.split("; ")
     assert name.startswith("__Host-badge_bridge_8081=")
@@ -254,13 +255,41 @@ async def test_method_of_no_page_is_refused_when_there_is_a_session(method: str,
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
-async def test_link_stays_good_when_only_its_head_is_asked_for() -> None:
-    """A program that previews links uses none up."""
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_link_stays_good_when_its_page_is_only_read(method: str) -> None:
+    """A program that previews links uses none up and gets no session: the button on the page does."""
     console = await opened()
     link = await console.link()
     async with console.browser() as browser:
-        assert (await browser.head(link)).status_code == 405
-        assert (await browser.get(link)).status_code == 303
+        for _ in range(2):
+            answer = await browser.request(method, link)
+            assert (answer.status_code, "set-cookie" in answer.headers) == (200, False)
+        assert (await browser.post(**entrance(link))).status_code == 303
+        assert (await browser.post(**entrance(link))).status_code == 401
+
+
+async def test_page_of_a_link_is_a_form_that_needs_no_script() -> None:
+    """Its one button posts the ticket to where a session begins; the ticket is text, whatever is in it."""
+    console = await opened()
+    link = await console.link()
+    ticket = link.partition("=")[2]
+    async with console.browser() as browser:
+        page = (await browser.get(link)).text
+        assert f'<form method="post" action="{ENTER}">\n<input type="hidden" name="ticket" value="{ticket}">' in page
+        assert page.count("<button") == 1
+        strange = (await browser.get(ENTER, params={"ticket": '"><script>'})).text
+    assert '"><script>' not in strange
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "none"}, {"Origin": "https://evil.example"}])
+async def test_session_begins_from_the_page_of_the_link_only(headers: dict[str, str]) -> None:
+    """A page elsewhere cannot have the browser take a session of its own choice, with a link that it has got hold of."""
+    console = await opened()
+    link = await console.link()
+    async with console.browser() as browser:
+        answer = await browser.post(**{**entrance(link), "headers": headers})
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+        assert (await browser.post(**entrance(link))).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -504,7 +533,7 @@ async def test_page_takes_no_other_method_when_the_session_is_proven(path: str) 
     """A page that is read takes no changes, and ending a session takes no reading."""
     console = await opened()
     async with console.operator() as browser:
-        method = "PUT" if path == LEAVE else "POST"
+        method = "PUT" if path in {ENTER, LEAVE} else "POST"
         answer = await browser.request(method, path, headers={**SAME, CSRF_HEADER: await csrf(browser)})
         assert (answer.status_code, await is_let_in(browser)) == (405, True)
     async with console.operator() as browser:

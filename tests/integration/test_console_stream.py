@@ -23,7 +23,7 @@ from badge_bridge.meters import Meters
 from badge_bridge.serving import Server, bind
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.wanted import Tally
-from support.operators import Clock, Console, csrf
+from support.operators import Clock, Console, csrf, entrance
 from support.programs import ROOT, Program, badge_bridge, serve, serving_environ, until
 
 NOW = 1_795_345_200.0
@@ -57,7 +57,7 @@ async def served(store: MemoryStore | None = None, *, every: float = 0.01) -> As
         httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=LONG) as browser,
         asyncio.timeout(LONG),
     ):
-        assert (await browser.get(await console.link(server.url))).status_code == 303
+        assert (await browser.post(**entrance(await console.link(server.url)))).status_code == 303
         try:
             yield Served(console, server, browser)
         finally:
@@ -235,7 +235,7 @@ def let_in(folder: Path, *options: str) -> Iterator[tuple[Program, httpx.Client]
         )
         link = printed.stdout.strip()
         browser.base_url = httpx.URL(link.partition("/console")[0])
-        assert browser.get(link).status_code == 303
+        assert browser.post(**entrance(link)).status_code == 303
         yield running, browser
 
 

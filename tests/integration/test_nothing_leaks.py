@@ -28,6 +28,7 @@ from badge_bridge.store.memory import MemoryStore
 from support.commands import commands
 from support.leak_places import COMMANDS, CONSOLE, LIST, PAGES, STARTS, TRY, odd_requests
 from support.leak_run import Installation, installation
+from support.operators import entrance
 from support.planted import NUMBERS, NUMBERS_IN_A_TEXT
 from support.programs import Program, functions_framework
 
@@ -102,7 +103,7 @@ def look_as_operator(site: Installation, log: Program) -> None:
         status = site.request(admin, f"for operators: {page}", ("GET", page, {}, b""))
         assert status == 200 or page not in {"/metrics", "/livez", "/readyz"}, page
     with httpx.Client(trust_env=False, timeout=30) as browser:
-        assert browser.get(site.run("console").stdout.strip()).status_code == 303
+        assert browser.post(**entrance(site.run("console").stdout.strip())).status_code == 303
         for page in CONSOLE:
             answer = browser.get(f"{admin}{page}")
             assert answer.status_code == (400 if "phone=1" in page else 200), page

@@ -58,6 +58,11 @@ class Watched:
         await watched.page.goto(url)
         return watched
 
+    async def enter(self) -> None:
+        """Press the button of a link into the console."""
+        await self.page.get_by_role("button", name="Open the console").click()
+        await self.page.get_by_role("button", name="End session").wait_for()
+
 
 async def look(page: Page, name: str, *, folder: Path = PICTURES) -> None:
     """Keep pictures of the page as it is: light and dark, as wide as a desk's and a phone's; see that it fits, and that

@@ -1,5 +1,6 @@
 """The gate before the console of `serve`: who has followed a link (`console/links.py`) has a session and gets through.
 
+200  a link was followed: the page has the button that uses it up
 303  the link was good: here is your session; or the session has ended, as you wished, which a page says to everybody
 400  a form cannot be read
 401  no session, or it has ended; or the link is used up or too old
@@ -39,8 +40,8 @@ logger = logging.getLogger("badge_bridge.console")
 READING = frozenset({"GET", "HEAD"})
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-_NO_SESSION = "follow the link that `badge-bridge console` prints on the machine of the bridge"
-_NO_NAME = "this is not a name of this console; set ADMIN_URL to the address by which it is reached"
+_TICKET = "ticket"
+_TOO_LARGE = f"a form has at most {MAX_FORM} bytes, and says how many"
 
 Pages = Callable[[Request, Session], Awaitable[Response]]
 
@@ -76,12 +77,15 @@ class Gate:
     async def _answer(self, request: Request) -> Response:
         path = request.scope["path"]
         if path == ENTER:
-            return await self._enter(request)
+            # Programs that preview a link read it as well; they press no button.
+            is_read = request.method in READING
+            return HTMLResponse(render("enter.html", _entrance(request))) if is_read else await self._enter(request)
         token = request.cookies.get(self._cookie(request), "")
         session = self._sessions.find(token)
         if session is None:
             typed = await _typed(request)
-            return refused(request, 401, _NO_SESSION, typed=typed)
+            told = "follow the link that `badge-bridge console` prints on the machine of the bridge"
+            return refused(request, 401, told, typed=typed)
         if request.method in CHANGING and (refusal := await _without_token(request, session)) is not None:
             return refusal
         if path == LEAVE:
@@ -100,7 +104,8 @@ class Gate:
         if request.method not in READING | CHANGING:
             return refused(request, 405, "no page of the console takes this method", allow="GET, HEAD, POST")
         if not self._names.own(request.headers):
-            return refused(request, 421, _NO_NAME)
+            told = "this is not a name of this console; set ADMIN_URL to the address by which it is reached"
+            return refused(request, 421, told)
         secure = self._names.is_secure(request.headers)
         if is_from_elsewhere(request.headers, secure=secure):
             return refused(request, 403, "another page led here; enter the address yourself")
@@ -109,11 +114,15 @@ class Gate:
         return None
 
     async def _enter(self, request: Request) -> Response:
-        # HEAD is what a program sends that looks at links beforehand; it uses none up.
-        if request.method != "GET":
-            return refused(request, 405, "a link is followed by GET", allow="GET")
+        if request.method != "POST":
+            return refused(request, 405, "a link is read, and used up by POST", allow="GET, HEAD, POST")
+        if is_too_large(request):
+            return refused(request, 413, _TOO_LARGE)
         try:
-            is_good = await redeem(self._store, request.query_params.get("ticket", ""), now=self._clock())
+            ticket = (await read_form(request)).get(_TICKET, [""])[0]
+            is_good = await redeem(self._store, ticket, now=self._clock())
+        except Senseless as error:
+            return refused(request, 400, str(error))
         except StoreUnavailable as error:
             logger.warning("the console answers 503: %s", error)
             return refused(request, 503, "the store cannot be used now")
@@ -148,12 +157,18 @@ class Gate:
         return f"__Host-{name}" if self._names.is_secure(request.headers) else name
 
 
+def _entrance(request: Request) -> dict[str, object]:
+    """What the page of a link shows. Whether it is good is not looked at: only its button asks that."""
+    ticket = request.query_params.get(_TICKET, "")
+    return {"action": ENTER, "field": _TICKET, "ticket": ticket, "hours": LASTS // 3600}
+
+
 async def _without_token(request: Request, session: Session) -> Response | None:
     """The answer to a request that changes something and does not bring the token of its session."""
     token = request.headers.get(CSRF_HEADER)
     if token is None:
         if is_too_large(request):
-            return refused(request, 413, f"a form has at most {MAX_FORM} bytes, and says how many")
+            return refused(request, 413, _TOO_LARGE)
         try:
             token = (await read_form(request)).get(CSRF_FIELD, [""])[0]
         except Senseless as error:
