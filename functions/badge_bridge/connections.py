@@ -255,7 +255,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._answer_and_leave(_HEAD_TOO_LONG)
 
     def _refuse_malformed(self, error: httptools.HttpParserError) -> None:
-        why = error.__context__ or error  # the parser's own error says no more than that we had one
+        # The parser's reasons are fixed texts. What else is raised while it calls us may quote the address.
+        ours = error.__context__
+        why = error if ours is None else ours if type(ours) is httptools.HttpParserError else "the address is none"
         self._door.tell_refused("not_http", "refused what %s sent with 400: %s", self._peer, why)
         if self._in_body and self.pipeline:
             self._drop_incomplete()

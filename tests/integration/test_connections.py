@@ -533,6 +533,7 @@ READ_IN_TWO_WAYS = {
     "no host": (b"GET / HTTP/1.1\r\n\r\n", "0 headers Host"),
     "HTTP/2.0": (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "neither HTTP/1.1 nor HTTP/1.0"),
     "HTTP/0.9": (b"GET /\r\n\r\n", "neither HTTP/1.1 nor HTTP/1.0"),
+    "no address": (b"GET http://a:999999/?token=s3cr3t HTTP/1.1\r\nHost: a\r\n\r\n", "400: the address is none"),
     "a fragment": (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "a fragment in the address"),
     "two hosts in HTTP/1.0": (b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "more than one Host"),
     "chunks in HTTP/1.0": (
@@ -554,6 +555,7 @@ async def test_head_is_refused_when_others_may_read_it_differently(
         assert (await client.rest()).count(b"HTTP/1.1 400 ") == 1
     assert not app.started
     assert why in caplog.text
+    assert "s3cr3t" not in caplog.text
 
 
 @on_both_loops
