@@ -19,6 +19,7 @@ from badge_bridge.demo import play
 from badge_bridge.demo.stage import Stage, open_stage
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.portal import SandboxPortal
+from support.operators import entrance
 from support.programs import ROOT, badge_bridge, program
 
 
@@ -122,7 +123,7 @@ def test_demo_says_how_to_get_another_link_into_its_console() -> None:
             badge_bridge("console", "--state", state), capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
         )
         with httpx.Client(trust_env=False, follow_redirects=True) as browser:
-            page = browser.get(link.stdout.strip(), headers={"Accept": "text/html"})
+            page = browser.post(**entrance(link.stdout.strip()))
         assert (page.status_code, "End session" in page.text) == (200, True)
 
 

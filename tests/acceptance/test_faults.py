@@ -78,4 +78,4 @@ def test_the_books_show_it_when_a_build_does_not_look_before_it_adds_again(monke
 def test_the_books_show_it_when_a_build_does_not_wait_for_late_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that looks, and believes at once what it sees, adds again what the portal is still at work on."""
     monkeypatch.setattr(doubts, "CERTAIN_AFTER", 0.0)
-    assert any("more than one activity" in mistake for mistake in run(run_with_faults(300)).mistakes())
+    assert any("more than one activity" in mistake for mistake in run(run_with_faults(1000)).mistakes())

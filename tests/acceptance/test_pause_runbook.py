@@ -37,10 +37,11 @@ ANNA = "+4917139200011"
 
 
 def said(shown: str) -> str:
-    """A line of the README as a pattern: other numbers may stand in it, its method is what was asked first, and its end
-    may be left out.
+    """A line of the README as a pattern: other numbers and lengths of time may stand in it, its method is what was asked
+    first, and its end may be left out.
     """
     pattern = re.escape(re.sub(r" +", " ", shown.strip()).removesuffix("…"))
+    pattern = re.sub(r"for\\ \d+\\ s", r"for [^,]+", pattern)
     pattern = re.sub(r"crm(\\\.\w+)+", r"crm[a-z.]+", pattern)
     return re.sub(r"\d+", r"\\d+", pattern)
 

@@ -244,6 +244,26 @@ async def test_writer_refuses_at_once_when_too_much_waits(
     assert database.values() == ["a", "b", "c"]
 
 
+async def test_who_waits_is_told_when_the_disk_hangs_and_all_goes_on_when_it_answers(database: Database) -> None:
+    """Nobody waits for ever: what is under way counts as unavailable, what comes meanwhile is refused at once."""
+    writer = await database.writer(patience=0.1)
+    gate = Gate()
+    waiting = [writer.submit(gate), writer.submit(insert("a"))]
+    for one in waiting:
+        with pytest.raises(StoreUnavailable, match=r"has not answered for 0\.1 s"):
+            await asyncio.wait_for(one, 30)
+    with pytest.raises(StoreUnavailable, match="has not answered"):
+        writer.submit(insert("b"))
+    gate.go.set()
+    async with asyncio.timeout(30):
+        while writer.hangs:  # noqa: ASYNC110 - the writer tells nobody
+            await asyncio.sleep(0.01)
+
+    assert await writer.submit(insert("c")) == "c"
+    await writer.close()
+    assert database.values() == ["a", "c"]
+
+
 async def test_writer_finishes_when_closed_with_work_waiting(database: Database) -> None:
     """Closing carries out what was taken before, and takes nothing more."""
     writer = await database.writer()

@@ -161,6 +161,8 @@ class SqliteStore:
 
     async def ping(self) -> None:
         self._condition.look()
+        if self._writer.hangs:
+            raise StoreUnavailable(self._writer.hangs)
         await self._read(self._ping)
         now = self._clock()
         if self._writer.failing or now - self._wrote_at >= TRIAL_SECONDS:

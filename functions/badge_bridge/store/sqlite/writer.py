@@ -13,13 +13,14 @@ import os
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from badge_bridge.errors import StoreUnavailable
 
-__all__ = ["Writer"]
+__all__ = ["PATIENCE", "Writer"]
 
 Work = TypeVar("Work")
 Done = tuple[Any, BaseException | None]
@@ -27,6 +28,13 @@ Done = tuple[Any, BaseException | None]
 _GROUP = 256
 _MOST_WAITING = 10_000
 _MOST_WAITING_BYTES = 64 * 1024 * 1024
+
+PATIENCE = 10.0
+"""Seconds that a disk may take for a group of operations. One that hangs raises no error, and whoever sent the delivery
+has given up by then, or soon will."""
+
+_LOOKS = 4
+"""Within that time. Counting them instead of the seconds passes over those in which the process itself stood still."""
 
 _Queue = queue.SimpleQueue["list[_Waiting[Work]] | None"]
 _log = logging.getLogger(__name__)
@@ -47,6 +55,9 @@ class Writer(Generic[Work]):
     it all. `connect` makes the connection (again, if it was lost), `unavailable` says which errors mean that the file
     is the trouble and no operation can succeed now. In the writer's thread `before_commit` raises where what is
     committed would be lost, and `committed` is told how many rows a commit has changed.
+
+    Where a group takes longer than `patience` seconds, whatever waits is told that the store is unavailable, and so is
+    who comes until the group has ended. It may be carried out yet.
     """
 
     def __init__(
@@ -60,6 +71,7 @@ class Writer(Generic[Work]):
         committed: Callable[[int], object] = lambda _rows: None,
         most_waiting: int = _MOST_WAITING,
         most_waiting_bytes: int = _MOST_WAITING_BYTES,
+        patience: float = PATIENCE,
     ) -> None:
         self._carry_out = carry_out
         self._in_one_statement = in_one_statement
@@ -75,8 +87,15 @@ class Writer(Generic[Work]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._process = 0
-        self._waiting = 0
+        self._waiting: deque[_Waiting[Work]] = deque()
+        """All that was not answered yet, in the order in which it is."""
         self._waiting_bytes = 0
+        self._patience = patience
+        self._watch: asyncio.TimerHandle | None = None
+        self._still = 0
+        """Looks since a group last ended, or since one began after nothing had waited."""
+        self.hangs = ""
+        """Why nothing is taken: a group has been under way for too long. Empty where none has."""
         self.commits = 0
         """Transactions committed so far."""
         self.failing = False
@@ -120,17 +139,24 @@ class Writer(Generic[Work]):
             raise StoreUnavailable("the store is not open")
         if self._process != os.getpid():
             raise StoreUnavailable("the store was opened before a fork; open it in the process that uses it")
-        if self._waiting >= self._most_waiting or self._waiting_bytes > self._most_waiting_bytes:
+        if self.hangs:
+            raise StoreUnavailable(self.hangs)
+        if len(self._waiting) >= self._most_waiting or self._waiting_bytes > self._most_waiting_bytes:
             raise StoreUnavailable(
-                f"the store is too slow for what arrives: {self._waiting} operations wait for its disk; send less, or "
-                "put the file on a faster disk"
+                f"the store is too slow for what arrives: {len(self._waiting)} operations wait for its disk; send less, "
+                "or put the file on a faster disk"
             )
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting += 1
+        waiting = _Waiting(work, size, answer)
+        if not self._waiting:
+            self._still = 0
+        self._waiting.append(waiting)
         self._waiting_bytes += size
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
-        self._gathered.append(_Waiting(work, size, answer))
+        self._gathered.append(waiting)
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._patience / _LOOKS, self._look)
         return answer
 
     # In the loop's thread
@@ -141,15 +167,34 @@ class Writer(Generic[Work]):
             self._queue.put(gathered)
 
     def _answer(self, group: Sequence[_Waiting[Work]], done: Sequence[Done]) -> None:
-        self._waiting -= len(group)
+        self._still = 0
+        if self.hangs:
+            self.hangs = ""
+            _log.warning("the store's disk answers again")
         for waiting, (result, error) in zip(group, done, strict=True):
+            self._waiting.popleft()
             self._waiting_bytes -= waiting.size
-            if waiting.answer.done():  # its caller was cancelled
+            if waiting.answer.done():  # its caller was cancelled, or has heard that the disk hangs
                 continue
             if error is None:
                 waiting.answer.set_result(result)
             else:
                 waiting.answer.set_exception(error)
+
+    def _look(self) -> None:
+        self._watch = None
+        if not self._waiting or self._loop is None:
+            return
+        self._watch = self._loop.call_later(self._patience / _LOOKS, self._look)
+        self._still += 1
+        if self._still < _LOOKS:
+            return
+        if not self.hangs:
+            self.hangs = f"the store's disk has not answered for {self._patience:g} s; see that it is there and works"
+            _log.error("%s; %d operations wait for it", self.hangs, len(self._waiting))
+        for waiting in self._waiting:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(StoreUnavailable(self.hangs))
 
     # In the writer's thread
 
