@@ -150,6 +150,7 @@ async def _found(settings: Settings, queries: Sequence[Wanted]) -> Mapping[str, 
 def _ask(found: Mapping[str, State], which: Which) -> None:
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(Counter(found.values()).items()))
     question = f"Try {counted(len(found), 'event')} again ({states}), with the rules of {which}?"
+    print("A badge whose rule does not match any more is taken off its card.", file=sys.stderr)
     try:
         if typer.confirm(question, err=True):
             return

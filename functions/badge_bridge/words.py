@@ -46,7 +46,13 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("failure", "An attempt that brings an event nearer to being dead; waiting for a pause is none."),
     ("lease", "For how long an attempt has an event to itself, at most 90 s; then another may take it up."),
     ("sweep", "The function on Google Cloud that looks once a minute for what is due."),
-    ("redrive", "Try an ended event again, with the rules of now or of then. No badge is put on a card twice."),
+    (
+        "redrive",
+        (
+            "Try an ended event again, with the rules of now or of then. No badge is put on a card twice; one whose "
+            "rule does not match any more is taken off."
+        ),
+    ),
     ("outcome", "What a rule came to for an event. The field `event.outcome` is another thing: how a call ended."),
     ("ensured", "An outcome: the portal has the badge."),
     ("badged", "An outcome: the badge was put on a card, or was there."),

@@ -126,7 +126,7 @@ def test_late_answer_takes_the_badge_back() -> None:
             assert open_activities(company) == 0
             withdrawn = again.outcomes[-1]
             assert (withdrawn.role, withdrawn.result, withdrawn.rule) == ("withdraw", "cleared", "missed call")
-            assert "turned out as call.answered" in withdrawn.reason
+            assert "as it is judged now, as call.answered" in withdrawn.reason
             assert {one.state for one in legs} == {"joined"}
             assert list(company.activities().values()) == [1]
 

@@ -237,7 +237,7 @@ def test_badge_of_a_renamed_rule_comes_off_when_the_call_was_answered() -> None:
             withdrawn = again.outcomes[-1]
             assert (withdrawn.rule, withdrawn.role, withdrawn.result) == ("missed call", "withdraw", "cleared")
             assert withdrawn.reason == (
-                "the rules file has no rule 'missed call' any more, and the call was judged anew as call.answered: "
+                "the rules file has no rule 'missed call' any more, and the event was judged anew as call.answered: "
                 "activity 901 on deal 1001 completed"
             )
 

@@ -60,7 +60,7 @@ class Redriven:
     def text(self) -> str:
         if not self.count and not self.left:
             return "No event was redriven: tick some, or redrive all that match."
-        said = f"{counted(self.count, 'event')} will be tried again, within a second where `serve` runs."
+        said = f"{counted(self.count, 'event')} will be tried again, at once where nothing is paused."
         if self.left:
             said += f" {counted(self.left.total(), 'was', 'were')} left alone: {left_alone(self.left)}."
         return said
@@ -139,7 +139,8 @@ async def _some_of(desk: Desk, search: Search, form: Mapping[str, str], *, then:
     told = await _each(desk, [one.key for one in found], then=then)
     count, left = before.count + told.count, before.left + told.left
     if place is None:
-        return _see(f"{HOME}/events", search.query(redriven=count, left=_write_left(left)))
+        # Not by state: those that were redriven have another one now, and would not be found.
+        return _see(f"{HOME}/events", replace(search, state="").query(redriven=count, left=_write_left(left)))
     so_far = {"so_far": count, "left": _write_left(left), "with": "then" if then else "now"}
     return _see(f"{HOME}/redrive", search.query(before=write_place(place), **so_far))
 

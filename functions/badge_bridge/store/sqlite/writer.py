@@ -143,8 +143,8 @@ class Writer(Generic[Work]):
             raise StoreUnavailable(self.hangs)
         if len(self._waiting) >= self._most_waiting or self._waiting_bytes > self._most_waiting_bytes:
             raise StoreUnavailable(
-                f"the store is too slow for what arrives: {len(self._waiting)} operations wait for its disk; send less, "
-                "or put the file on a faster disk"
+                f"the store is too slow for what arrives: {len(self._waiting)} operations wait for its disk; "
+                "send less, or put the file on a faster disk"
             )
         answer: asyncio.Future[Any] = self._loop.create_future()
         waiting = _Waiting(work, size, answer)
