@@ -18,7 +18,7 @@ JoinRow = tuple[int, str, float, str]
 """day, value, time, key"""
 
 MOST_ROWS = 256
-"""Rows of one statement: at most 11 values each, well below the 32,766 that SQLite allows."""
+"""Rows of one statement: at most 13 values each, well below the 32,766 that SQLite allows."""
 
 
 def day_of(time: float) -> int:
