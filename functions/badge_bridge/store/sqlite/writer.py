@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.store.sqlite.file import code_of
 
 __all__ = ["PATIENCE", "Writer"]
 
@@ -290,18 +291,12 @@ def _gather(source: _Queue[Work]) -> tuple[list[_Waiting[Work]], bool]:
     return gathered, True
 
 
-def _code(error: BaseException) -> int:
-    """SQLite's primary result code, 0 for errors that are not SQLite's."""
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF
-
-
 def _is_full(error: BaseException) -> bool:
-    return _code(error) == sqlite3.SQLITE_FULL
+    return code_of(error) == sqlite3.SQLITE_FULL
 
 
 def _is_passing(error: BaseException) -> bool:
-    return _code(error) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return code_of(error) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _caused(error: StoreUnavailable, cause: BaseException) -> StoreUnavailable:
