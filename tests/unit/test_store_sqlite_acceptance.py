@@ -12,10 +12,8 @@ import pytest
 from badge_bridge.events import Event
 from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.sqlite.acceptance import Acceptance, Acceptor
-from badge_bridge.store.sqlite.remembered import mark_of, remember
+from badge_bridge.store.sqlite.remembered import mark_of, read_key, remember
 from badge_bridge.store.sqlite.schema import migrate
-
-SECRET = b"secret"
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def acceptor(connection: sqlite3.Connection) -> Acceptor:
 
 def acceptance(*keys: str, joins: Sequence[str] = ()) -> Acceptance:
     event = Event(id="1", source="s", provider="generic", type="call.missed", time=datetime.fromtimestamp(5, UTC))
-    return Acceptance.of([Accepted(f"s:{key}", event, "hmac", 9.0, joins=tuple(joins)) for key in keys], SECRET)
+    return Acceptance.of([Accepted(f"s:{key}", event, "hmac", 9.0, joins=tuple(joins)) for key in keys])
 
 
 def keys(connection: sqlite3.Connection) -> list[str]:
@@ -79,7 +77,7 @@ def test_event_stays_gone_when_something_is_remembered_since(
     """That the first event ever was forgotten is noticed by the next statement, which is then made anew."""
     assert acceptor.accept(connection, [acceptance("a")]) == {"s:a"}
     connection.execute("DELETE FROM events")
-    remember(connection, [mark_of(SECRET, "s:a")])
+    remember(connection, [mark_of(read_key(connection), "s:a")])
     assert acceptor.accept(connection, [acceptance("a", "b")]) == {"s:b"}
     assert acceptor.accept(connection, [acceptance("c", "a")]) == {"s:c"}
     assert keys(connection) == ["s:b", "s:c"]

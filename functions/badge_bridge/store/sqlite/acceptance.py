@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from badge_bridge.store.protocol import Accepted, LegPlace
 from badge_bridge.store.records import plain, write_event
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.placing import place_legs
-from badge_bridge.store.sqlite.remembered import Mark, knows, mark_of
+from badge_bridge.store.sqlite.remembered import knows, mark_of, read_key
 from badge_bridge.store.sqlite.rows import MOST_ROWS, EventRow, JoinRow, day_of, filled
 
 __all__ = ["Acceptance", "Acceptor"]
@@ -61,30 +61,23 @@ def _insert(rows: int) -> str:
     return f"INSERT INTO accepting VALUES {', '.join([one] * rows)}"  # noqa: S608 - question marks
 
 
-_Row = tuple[EventRow, Sequence[JoinRow], bytes]
-"""An event that is no leg, what it is found by, and the key of what is remembered."""
+_Row = tuple[EventRow, Sequence[JoinRow]]
+"""An event that is no leg, and what it is found by."""
 
 
 class Acceptance(NamedTuple):
     """The events of one `accept`, as rows, each with the rows by which others find it."""
 
     rows: Sequence[tuple[EventRow, Sequence[JoinRow], LegPlace | None]]
-    secret: bytes
-    """The key of what is remembered."""
 
     @classmethod
-    def of(cls, batch: Sequence[Accepted], secret: bytes) -> Acceptance:
+    def of(cls, batch: Sequence[Accepted]) -> Acceptance:
         """Written down outside of the transaction.
 
         Raises:
             ValueError: an event cannot be written down, or could not be read again.
         """
-        return cls([(_event_row(accepted), _join_rows(accepted), accepted.leg) for accepted in batch], secret)
-
-    @property
-    def marks(self) -> Iterator[Mark]:
-        """By which they would be known if they were here before and are gone. Made when they are asked for."""
-        return (mark_of(self.secret, row[0]) for row, *_ in self.rows)
+        return cls([(_event_row(accepted), _join_rows(accepted), accepted.leg) for accepted in batch])
 
     @property
     def is_plain(self) -> bool:
@@ -112,12 +105,15 @@ class Acceptor:
         """Keys that the statement in hand did not insert, each as often as it came."""
         self._remembers = False
         """Whether anything is remembered of events that are gone, so that each new one has to be looked for there."""
+        self._secret = b""
+        """The key of what is remembered."""
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Make the view, and its trigger, which are this connection's own."""
         connection.create_function("known", 1, self._known.append)
         connection.execute(_VIEW)
         connection.execute(_TRIGGER)
+        self._secret = read_key(connection)
 
     def in_one_statement(self, group: Sequence[Acceptance]) -> bool:
         """Whether `accept` of these is a single statement."""
@@ -126,14 +122,23 @@ class Acceptor:
     def accept(self, connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[str]:
         """Insert the events of a group; the keys that were not known before."""
         new: set[str] = set()
-        rows = [
-            (row, joins, acceptance.secret) for acceptance in group for row, joins, leg in acceptance.rows if not leg
-        ]
+        rows = [(row, joins) for acceptance in group for row, joins, leg in acceptance.rows if leg is None]
         for start in range(0, len(rows), MOST_ROWS):
             new |= self._insert(connection, rows[start : start + MOST_ROWS])
-        _join(connection, [(row[0], joins[_INLINE_JOINS:]) for row, joins, _ in rows], new)
-        legs = [one for one in group if not one.is_plain]
-        return new | _accept_legs(connection, legs) if legs else new
+        if all(one.is_plain for one in group):
+            return new
+        _join(connection, [(row[0], joins[_INLINE_JOINS:]) for row, joins in rows], new)
+        legs = [(row, joins, leg) for acceptance in group for row, joins, leg in acceptance.rows if leg is not None]
+        return new | self._accept_legs(connection, legs) if legs else new
+
+    def _accept_legs(
+        self, connection: sqlite3.Connection, legs: Sequence[tuple[EventRow, Sequence[JoinRow], LegPlace]]
+    ) -> set[str]:
+        gone = knows(connection, (mark_of(self._secret, row[0]) for row, *_ in legs))
+        there = [(row, joins, leg) for row, joins, leg in legs if row[0] not in gone]
+        new = place_legs(connection, [(row, leg) for row, _, leg in there])
+        _join(connection, [(row[0], joins) for row, joins, _ in there], new)
+        return new
 
     def _insert(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> set[str]:
         self._known.clear()
@@ -145,7 +150,7 @@ class Acceptor:
             self._remembers = True
             self._known.clear()
             self._execute(connection, rows)
-        keys = [row[0] for row, *_ in rows]
+        keys = [row[0] for row, _ in rows]
         return set(Counter(keys) - Counter(self._known)) if self._known else set(keys)
 
     def _execute(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
@@ -156,23 +161,15 @@ class Acceptor:
         connection.execute(_insert(count), [*chain.from_iterable(written), *none])
 
     def _written(self, row: _Row) -> Sequence[str | float | bytes | None]:
-        (key, source, kind, verified, received_at, _, text), joins, secret = row
+        (key, source, kind, verified, received_at, _, text), joins = row
         origin = hashed = day = time = None
         if self._remembers:
-            _, origin, hashed = mark_of(secret, key)
+            _, origin, hashed = mark_of(self._secret, key)
         if joins:
             day, _, time, _ = joins[0]
         values = [value for _, value, _, _ in joins[:_INLINE_JOINS]]
         empty = [None] * (_INLINE_JOINS - len(values))
         return (key, source, kind, verified, received_at, text, origin, hashed, day, time, *values, *empty)
-
-
-def _accept_legs(connection: sqlite3.Connection, group: Sequence[Acceptance]) -> set[str]:
-    gone = knows(connection, (mark for acceptance in group for mark in acceptance.marks))
-    rows = [row for acceptance in group for row in acceptance.rows if row[2] is not None and row[0][0] not in gone]
-    new = place_legs(connection, [(row, leg) for row, _, leg in rows if leg is not None])
-    _join(connection, [(row[0], joins) for row, joins, _ in rows], new)
-    return new
 
 
 def _join(connection: sqlite3.Connection, wanted: Sequence[tuple[str, Sequence[JoinRow]]], new: set[str]) -> None:

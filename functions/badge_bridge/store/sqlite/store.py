@@ -193,7 +193,7 @@ class SqliteStore:
     async def accept(self, batch: Sequence[Accepted]) -> list[bool]:
         if not batch:
             return []
-        work = Acceptance.of(batch, self._secret)
+        work = Acceptance.of(batch)
         with self._condition.trying("accept"):
             results: list[bool] = await self._writer.submit(work, size=work.size)
         return results
@@ -221,7 +221,7 @@ class SqliteStore:
             return await self._write(lambda connection: writes.settle_claim(connection, claim, settlement, values))
 
     async def judge(self, accepted: Accepted, *, revision: int, legs: LegsRead, now: float) -> Judged:
-        work = Acceptance.of([accepted], self._secret)
+        work = Acceptance.of([accepted])
         return await self._write(
             lambda connection: writes.judge(connection, self._acceptor, work, revision=revision, legs=legs, now=now)
         )
