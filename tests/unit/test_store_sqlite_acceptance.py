@@ -71,6 +71,14 @@ def test_event_is_no_news_when_it_comes_twice_in_a_group(connection: sqlite3.Con
     assert connection.execute("SELECT count(*) FROM joins").fetchone() == (0,)
 
 
+def test_joins_are_those_of_the_first_when_one_comes_twice_in_a_group(
+    connection: sqlite3.Connection, acceptor: Acceptor
+) -> None:
+    """Also where only the second has more of them than fit into the statement."""
+    acceptor.accept(connection, [acceptance("a", joins=["ann"]), acceptance("a", joins=list("bcdefgh"))])
+    assert connection.execute("SELECT value FROM joins").fetchall() == [("ann",)]
+
+
 def test_event_stays_gone_when_something_is_remembered_since(
     connection: sqlite3.Connection, acceptor: Acceptor
 ) -> None:

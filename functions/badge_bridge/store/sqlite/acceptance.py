@@ -175,7 +175,7 @@ class Acceptor:
 def _join(connection: sqlite3.Connection, wanted: Sequence[tuple[str, Sequence[JoinRow]]], new: set[str]) -> None:
     joins: dict[str, Sequence[JoinRow]] = {}
     for key, rows in wanted:
-        if rows and key in new:
+        if key in new:
             joins.setdefault(key, rows)  # the first of a key is the one that was inserted
     for found, _ in filled([join for rows in joins.values() for join in rows]):
         connection.execute(sql.join(len(found)), [value for join in found for value in join])
