@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,6 +45,7 @@ def resume(
 ) -> None:
     """End the pauses of a portal: one event tries it at once, and the others follow where that goes well."""
     from badge_bridge.configuration import without_secrets
+    from badge_bridge.resuming import in_json
 
     settings = read_settings(rules, state)
     loaded = run(without_secrets(settings, os.environ))
@@ -52,7 +53,7 @@ def resume(
     names = chosen(loaded, portal)
     ended, waiting = run(_end(settings, names))
     if as_json:
-        print(json.dumps({"resumed": [_shown(pause) for pause in ended]}, indent=2, ensure_ascii=False))
+        print(json.dumps({"resumed": [in_json(pause) for pause in ended]}, indent=2, ensure_ascii=False))
     else:
         _tell(names, ended, waiting)
 
@@ -85,11 +86,3 @@ def _tell(portals: Sequence[str], ended: Sequence[Pause], waiting: Mapping[str, 
             print(f"  {one_of or 'the event that waits for it'} tries it within seconds, where serve runs")
         else:
             print("  the next event that needs it tries it")
-
-
-def _shown(pause: Pause) -> dict[str, Any]:
-    from badge_bridge.moments import iso
-    from badge_bridge.portal.reasons import parse
-
-    reason = parse(pause.reason)
-    return {"lane": pause.lane, "until": iso(pause.until), "code": reason.code, "reason": reason.message}

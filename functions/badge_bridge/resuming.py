@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+from badge_bridge.moments import iso
 from badge_bridge.portal.reasons import parse
 from badge_bridge.store.protocol import Pause, Store
 
-__all__ = ["end_pauses"]
+__all__ = ["end_pauses", "in_json"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,3 +40,9 @@ async def end_pauses(store: Store, lanes: Sequence[str], *, now: float, by: str)
                 by,
             )
     return ended
+
+
+def in_json(pause: Pause) -> dict[str, Any]:
+    """A pause as the console and the commands write it."""
+    reason = parse(pause.reason)
+    return {"lane": pause.lane, "until": iso(pause.until), "code": reason.code, "reason": reason.message}

@@ -8,7 +8,7 @@ from typing import Any
 from badge_bridge.meters import Answer, Meters
 from badge_bridge.moments import iso
 from badge_bridge.portal.portal import Portal, lanes_of
-from badge_bridge.portal.reasons import parse
+from badge_bridge.resuming import in_json
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Pause, Store
 
@@ -54,15 +54,7 @@ async def _limit(portal: Portal | None, meters: Meters | None) -> dict[str, Any]
 
 
 def _paused(pause: Pause, now: float) -> dict[str, Any]:
-    reason = parse(pause.reason)
-    return {
-        "lane": pause.lane,
-        "until": iso(pause.until),
-        "is_over": pause.until <= now,
-        "failures": pause.failures,
-        "code": reason.code,
-        "reason": reason.message,
-    }
+    return {**in_json(pause), "is_over": pause.until <= now, "failures": pause.failures}
 
 
 def _answer(one: Answer) -> dict[str, Any]:

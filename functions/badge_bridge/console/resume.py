@@ -13,10 +13,8 @@ from badge_bridge.console.desk import Desk
 from badge_bridge.console.forms import read_form
 from badge_bridge.console.paths import API, HOME
 from badge_bridge.console.sessions import Session
-from badge_bridge.moments import iso
 from badge_bridge.portal.portal import lanes_of
-from badge_bridge.portal.reasons import parse
-from badge_bridge.resuming import end_pauses
+from badge_bridge.resuming import end_pauses, in_json
 
 __all__ = ["resume"]
 
@@ -36,13 +34,7 @@ async def resume(desk: Desk, request: Request, session: Session | None) -> Mappi
     ended = await end_pauses(desk.store, _lanes(desk, form), now=desk.clock(), by="from the console")
     if not request.scope["path"].startswith(f"{API}/"):
         return RedirectResponse(f"{HOME}#portals", 303)
-    told = [(pause, parse(pause.reason)) for pause in ended]
-    return {
-        "resumed": [
-            {"lane": pause.lane, "until": iso(pause.until), "code": why.code, "reason": why.message}
-            for pause, why in told
-        ]
-    }
+    return {"resumed": [in_json(pause) for pause in ended]}
 
 
 def _lanes(desk: Desk, form: Mapping[str, str]) -> list[str]:
