@@ -24,10 +24,10 @@ from badge_bridge.cli_filters import (
     SourceOption,
     TypeOption,
     UntilOption,
+    event_of,
     full_page,
     tell_doubts,
     wanted,
-    whole_key,
 )
 from badge_bridge.cli_group import Commands
 from badge_bridge.cli_options import (
@@ -196,10 +196,9 @@ async def _whole_life(settings: Settings, typed: str, *, every_rule: bool) -> Wh
 
     rules = await _rules(settings)
     async with opened_store(settings, to_read=True) as store:
-        key = await whole_key(store, typed)
-        stored = await store.get(key)
+        stored = await event_of(store, typed)
         if stored is None:
-            fail(f"there is no event {key}; badge-bridge events list prints the keys", 1)
+            fail(f"there is no event {typed}; badge-bridge events list prints the keys", 1)
         return await whole_life(store, stored, rules, weighed=None if every_rule else WEIGHED)
 
 

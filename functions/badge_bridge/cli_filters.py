@@ -16,7 +16,7 @@ from badge_bridge.errors import GoogleError, RulesError, SettingsError
 
 if TYPE_CHECKING:
     from badge_bridge.settings import Settings
-    from badge_bridge.store.protocol import Listing, Store
+    from badge_bridge.store.protocol import Listing, Store, StoredEvent
     from badge_bridge.store.wanted import Place, Wanted
 
 __all__ = [
@@ -31,11 +31,11 @@ __all__ = [
     "SourceOption",
     "TypeOption",
     "UntilOption",
+    "event_of",
     "full_page",
     "pages",
     "tell_doubts",
     "wanted",
-    "whole_key",
 ]
 
 _PAGE = 500
@@ -180,14 +180,11 @@ async def full_page(store: Store, looked_for: Wanted, *, limit: int, before: Pla
     return page
 
 
-async def whole_key(store: Store, typed: str) -> str:
-    """The one key that begins with what was typed; that itself where there is none. Where there are several, they are
-    named, and the command ends.
-    """
-    if await store.get(typed) is not None:
-        return typed
-    found = await store.keys(typed, limit=_SHOWN + 1)
-    if len(found) > 1:
-        listed = ", ".join(found[:_SHOWN]) + (" and more" if len(found) > _SHOWN else "")
-        fail(f"{typed} is the beginning of several keys: {listed}; type more of the one that is meant", 1)
-    return found[0] if found else typed
+async def event_of(store: Store, typed: str) -> StoredEvent | None:
+    """As `filters.the_one`; where there are several, they are named, and the command ends."""
+    from badge_bridge.filters import SeveralKeys, the_one
+
+    try:
+        return await the_one(store, typed, listed=_SHOWN)
+    except SeveralKeys as error:
+        fail(f"{typed} is the beginning of several keys: {error}; type more of the one that is meant", 1)

@@ -23,10 +23,10 @@ from badge_bridge.cli_filters import (
     SourceOption,
     TypeOption,
     UntilOption,
+    event_of,
     pages,
     tell_doubts,
     wanted,
-    whole_key,
 )
 from badge_bridge.cli_options import RulesOption, StateOption, opened_store, read_settings, run
 from badge_bridge.errors import SettingsError
@@ -129,7 +129,8 @@ async def _named(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapp
     from badge_bridge.redriving import redrive_each
 
     async with opened_store(settings) as store:
-        whole = [await whole_key(store, typed) for typed in keys]
+        found = {typed: await event_of(store, typed) for typed in keys}
+        whole = [typed if event is None else event.key for typed, event in found.items()]
         return await redrive_each(store, whole, clock=time.time, then=then, by="command")
 
 

@@ -23,7 +23,7 @@ from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
 from badge_bridge.typed_times import read_time
 
-__all__ = ["Field", "WrongFilter", "by_key", "doubts", "read_filters", "read_state"]
+__all__ = ["Field", "SeveralKeys", "WrongFilter", "by_key", "doubts", "read_filters", "read_state", "the_one"]
 
 Field = Literal["phone", "since", "until", "source", "type", "state", "outcome", "rule"]
 
@@ -34,6 +34,10 @@ class WrongFilter(SettingsError):
     def __init__(self, text: str, field: Field) -> None:
         super().__init__(text)
         self.field = field
+
+
+class SeveralKeys(SettingsError):
+    """What was typed is how several keys begin: the text lists them."""
 
 
 def read_filters(
@@ -93,6 +97,21 @@ async def by_key(store: Store, beginning: str, *, limit: int) -> tuple[Sequence[
     found = await asyncio.gather(*(store.get(key) for key in keys[:limit]))
     events = [one for one in found if one is not None]
     return sorted(events, key=lambda one: (one.received_at, one.key), reverse=True), len(keys) > limit
+
+
+async def the_one(store: Store, typed: str, *, listed: int) -> StoredEvent | None:
+    """The event whose key was typed, or whose key alone begins so; None where there is none.
+
+    Raises:
+        SeveralKeys: several begin so; lists up to so many.
+    """
+    found = await store.get(typed)
+    if found is not None:
+        return found
+    keys = await store.keys(typed, limit=listed + 1)
+    if len(keys) > 1:
+        raise SeveralKeys(", ".join(keys[:listed]) + (" and more" if len(keys) > listed else ""))
+    return await store.get(keys[0]) if keys else None
 
 
 def doubts(wanted: Wanted, rules: RulesFile) -> Iterator[str]:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from badge_bridge.console.answers import NotThere
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.sessions import Session
+from badge_bridge.filters import SeveralKeys, the_one
 from badge_bridge.store.protocol import Store, StoredEvent
 from badge_bridge.whole_life import whole_life
 
@@ -38,13 +39,11 @@ async def event(desk: Desk, request: Request, session: Session | None) -> Mappin
 
 
 async def _find(store: Store, typed: str) -> StoredEvent:
-    found = await store.get(typed)
-    if found is None:
-        keys = await store.keys(typed, limit=_NAMED + 1)
-        if len(keys) > 1:
-            named = ", ".join(keys[:_NAMED]) + (" and more" if len(keys) > _NAMED else "")
-            raise NotThere(f"several keys begin so: {named}; take one of them, or type more of the one that is meant")
-        found = await store.get(keys[0]) if keys else None
+    try:
+        found = await the_one(store, typed, listed=_NAMED)
+    except SeveralKeys as error:
+        told = f"several keys begin so: {error}; take one of them, or type more of the one that is meant"
+        raise NotThere(told) from error
     if found is None:
         raise NotThere("there is no such event; it may have been deleted, as `retention` in the rules file says")
     return found
