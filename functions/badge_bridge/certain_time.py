@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from badge_bridge.noted import Noted
 from badge_bridge.plural import counted
 
 __all__ = ["LONGEST_DOUBT", "NOTE", "WORTH_TELLING", "CertainTime"]
@@ -34,25 +33,15 @@ _SAME = 3600.0
 """Seconds by which a lead may change and still be the same one: nobody counts between two processes."""
 
 
-class CertainTime(BaseModel):
+class CertainTime(Noted):
     """As of one look: `known` is the time that has come for certain, `clock` what the wall clock said, both in unix
     seconds; its `lead` over that is 0 where it is believed, and `agreed` for how many seconds it has been the same.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     known: float
     clock: float
     lead: float = 0.0
     agreed: float = 0.0
-
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """What a note says; None where this version cannot read it, or it was erased."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError:
-            return None
 
     @classmethod
     def beginning(cls, newest: float | None, *, now: float) -> Self:

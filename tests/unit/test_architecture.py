@@ -26,6 +26,7 @@ LEAVES = {
     "meters",
     "misplaced",
     "moments",
+    "noted",
     "plural",
     "portal_address",
     "secret_references",

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from badge_bridge.noted import Noted
 from badge_bridge.store.clock import reached as has_come
 
 __all__ = ["OVERLAP", "REST", "Place", "Refused", "Watermark"]
@@ -53,21 +54,13 @@ class Refused(_State):
         return before is not None and (before.why, before.credential) == (self.why, self.credential)
 
 
-class Watermark(_State):
+class Watermark(Noted):
     """`base` is None until the portal has been seen once; `resume` is where a look goes on that had to stop."""
 
     base: Place | None = None
     resume: Place | None = None
     marks: tuple[Mark, ...] = ()
     refused: Refused | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """What a note says; None where this version cannot read it."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError:
-            return None
 
     @classmethod
     def starting(cls, newest: Place) -> Self:
