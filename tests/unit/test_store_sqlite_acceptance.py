@@ -13,15 +13,13 @@ from badge_bridge.events import Event
 from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.sqlite.acceptance import Acceptance, Acceptor
 from badge_bridge.store.sqlite.remembered import mark_of, read_key, remember
-from badge_bridge.store.sqlite.schema import migrate
+from support.state_files import state_file
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
-    migrate(connection, "state.db")
-    yield connection
-    connection.close()
+    with state_file(tmp_path) as connection:
+        yield connection
 
 
 @pytest.fixture

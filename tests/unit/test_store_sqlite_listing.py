@@ -12,8 +12,8 @@ from badge_bridge.store.protocol import Listing
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.listing import listing
 from badge_bridge.store.sqlite.rows import day_of
-from badge_bridge.store.sqlite.schema import migrate
 from badge_bridge.store.wanted import Wanted
+from support.state_files import state_file
 
 ACCEPT = "INSERT INTO events (key, source, type, verified, received_at, due, event) VALUES (?, ?, ?, ?, ?, ?, ?)"
 NOW = 1_000_000.0
@@ -23,10 +23,8 @@ DAY = 86_400.0
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
-    migrate(connection, "state.db")
-    yield connection
-    connection.close()
+    with state_file(tmp_path) as connection:
+        yield connection
 
 
 def put(connection: sqlite3.Connection, number: int, *, received: float, happened: float | None = None) -> None:

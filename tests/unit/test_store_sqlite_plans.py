@@ -13,8 +13,8 @@ import pytest
 
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.listing import listing
-from badge_bridge.store.sqlite.schema import migrate
 from badge_bridge.store.wanted import Wanted
+from support.state_files import state_file
 
 ACCEPT = "INSERT INTO events (key, source, type, verified, received_at, due, event) VALUES (?, ?, ?, ?, ?, ?, ?)"
 STATEMENTS = {name: getattr(sql, name) for name in sql.__all__ if name.isupper()}
@@ -34,10 +34,8 @@ FILTERS = [dict(some) for count in range(len(SAID) + 1) for some in itertools.co
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
-    migrate(connection, "state.db")
-    yield connection
-    connection.close()
+    with state_file(tmp_path) as connection:
+        yield connection
 
 
 def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
