@@ -179,6 +179,8 @@ class SqliteStore:
         """
         check = PageCheck(lambda: self._file.connect(read_only=True))
         timer = asyncio.get_running_loop().call_later(seconds, check.stop)
+        if seconds <= 0:  # a small file would be through before the timer
+            check.stop()
         try:
             found = await asyncio.to_thread(check.run)
         except (sqlite3.Error, OSError) as error:
