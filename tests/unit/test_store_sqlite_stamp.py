@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.backup import backup
 from badge_bridge.store.sqlite.restore import restore
 from badge_bridge.store.sqlite.stamp import expected, refuse_foreign_log, stamp_of
-from support.damage import crash
+from support.damage import crash, damage
 from support.stores import NOW, item
 
 STEPS = 60
@@ -205,3 +207,33 @@ async def test_open_gives_the_file_a_new_stamp_each_time(path: Path) -> None:
     assert list(expected(str(path))) == [stamp]
     await second.close()
     await store.close()
+
+
+async def test_lock_does_not_grow_when_the_stamp_cannot_be_moved_into_the_file(path: Path) -> None:
+    """Starts that fail again and again, as on a full disk, keep to the one stamp that the log may have by then."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM events").fetchone()  # what it sees has to stay in the file
+        assert crash(path, "s:0")
+        foreseen = list(expected(str(path)))
+        assert crash(path, "s:1")
+
+        assert list(expected(str(path))) == foreseen
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert stamp_of(str(path)) == foreseen[-1]
+    assert await keys(path) == {"s:old", "s:0", "s:1"}
+    assert foreseen[-1] not in expected(str(path))
+
+
+async def test_lock_does_not_grow_when_the_stamp_cannot_be_read(path: Path) -> None:
+    """What is damaged there is started on as often as its service likes, and the lock goes on saying what it knew."""
+    before = list(expected(str(path)))
+    damage(path, "stamp")
+
+    for _ in range(3):
+        await (await opened(path)).close()
+
+    said = list(expected(str(path)))
+    assert said[: len(before)] == before
+    assert len(said) == len(before) + 1

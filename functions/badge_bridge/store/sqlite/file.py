@@ -245,10 +245,13 @@ class StateFile:
         so that it is right whatever is written into the log next, and whenever the process is killed.
         """
         assert self._lock is not None, "who is alone has the lock"
-        found = stamp_of(self.path)
-        # What cannot be read without its log has been seen to have that of its own.
-        known = expected(self.path) if found is None else [found] if found else []
-        stamp = new_stamp()
+        found, said = stamp_of(self.path), list(expected(self.path))
+        if len(said) > 1 and found != said[-1] and (found is None or has_log(self.path)):
+            # An earlier start did not come to the end of it: its stamp may be in the log, and get into the file yet.
+            *known, stamp = said
+        else:
+            # What cannot be read without its log has been seen to have that of its own.
+            known, stamp = said if found is None else [found] if found else [], new_stamp()
         try:
             expect(self._lock, [*known, stamp] if known else [], is_doubtful=self.is_doubtful)
             os.fdatasync(self._lock)
