@@ -6,14 +6,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.local_checks import check_store
 from badge_bridge.store.sqlite import SqliteStore
-from badge_bridge.store.sqlite.page_check import PageCheck
+from badge_bridge.store.sqlite.condition import Condition
+from badge_bridge.store.sqlite.file import StateFile
+from badge_bridge.store.sqlite.page_check import PageCheck, StartCheck
 from badge_bridge.store.sqlite.stamp import is_in_doubt
 from support.damage import crash, damage
 from support.stores import NOW, item
@@ -93,6 +98,22 @@ async def test_open_remembers_damage_when_the_store_was_closed_well(path: Path) 
     await store.close()
 
 
+async def test_open_remembers_damage_when_another_process_has_the_store_open(path: Path) -> None:
+    """Neither who comes second nor who is started anew beside it takes the file for well."""
+    damage(path)
+    first, second = await opened(path), SqliteStore(path)
+    with pytest.raises(StoreUnavailable):
+        await first.accept([item("s:new")])
+
+    await second.open()
+    assert "it is damaged" in await told(second)
+    await first.close()
+    await first.open()
+    assert "it is damaged" in await told(first)
+    await first.close()
+    await second.close()
+
+
 async def test_open_looks_at_no_page_when_there_is_no_doubt(path: Path) -> None:
     """A start after a clean stop takes no longer for a large store than for a small one."""
     store = await opened(path)
@@ -144,6 +165,23 @@ def slow(began: threading.Event) -> Callable[[], sqlite3.Connection]:
             return super().execute(FOREVER)
 
     return lambda: sqlite3.connect(":memory:", factory=Slow)
+
+
+@pytest.mark.parametrize("was_damaged", [True, False])
+def test_store_is_suspected_while_it_is_looked_at_when_it_was_damaged(*, was_damaged: bool) -> None:
+    """What was left open alone is taken for well meanwhile: nearly always it is."""
+    began = threading.Event()
+    connect = slow(began)
+    file = SimpleNamespace(path="state.db", is_doubtful=True, was_damaged=was_damaged, connect=lambda **_: connect())
+    condition = Condition("state.db", lambda: 0.0)
+    check = StartCheck(cast("StateFile", file), condition)
+    check.open()
+    try:
+        assert began.wait(30)
+        with pytest.raises(StoreUnavailable, match="found damaged before") if was_damaged else nullcontext():
+            condition.look()
+    finally:
+        check.close()
 
 
 def test_check_ends_when_it_is_stopped() -> None:

@@ -84,6 +84,7 @@ async def test_open_replays_the_log_whenever_a_start_was_killed(path: Path) -> N
         if crash(path, f"s:{step}", steps=step):
             taken.add(f"s:{step}")
             break
+        assert expected(str(path))
         refuse_foreign_log(str(path))
 
     assert 10 < step < STEPS - 1

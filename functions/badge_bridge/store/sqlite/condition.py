@@ -40,6 +40,7 @@ class Condition:
         self._clock = clock
         self._damaged = damaged
         self._damage = ""
+        self._suspicion = ""
         self._failures: dict[str, tuple[float, str]] = {}
         """By the kind of work that failed last: when, and why."""
 
@@ -49,8 +50,15 @@ class Condition:
 
     def forget(self) -> None:
         """Begin anew, with a file that is opened anew."""
-        self._damage = ""
+        self._damage = self._suspicion = ""
         self._failures.clear()
+
+    def suspect(self, why: str) -> None:
+        """Until `trust`, it is not known to be well."""
+        self._suspicion = why
+
+    def trust(self) -> None:
+        self._suspicion = ""
 
     def unavailable(self, error: BaseException, *, opening: bool = False) -> StoreUnavailable | None:
         """As the function, and what it tells of damage is kept."""
@@ -84,10 +92,11 @@ class Condition:
         """Say what is known.
 
         Raises:
-            StoreUnavailable: the file is damaged, or some kind of work failed last time, less than `FRESH_SECONDS` ago.
+            StoreUnavailable: the file is damaged or suspected to be, or some kind of work failed last time, less than
+                `FRESH_SECONDS` ago.
         """
-        if self._damage:
-            raise StoreUnavailable(self._damage)
+        if said := self._damage or self._suspicion:
+            raise StoreUnavailable(said)
         for at, why in self._failures.values():
             if self._clock() - at < FRESH_SECONDS:
                 raise StoreUnavailable(why)

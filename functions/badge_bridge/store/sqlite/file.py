@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from badge_bridge.store.sqlite.stamp import (
     refuse_foreign_log,
     renew,
     stamp_of,
+    was_damaged,
 )
 
 __all__ = ["COMPANIONS", "LOCKED_SECONDS", "StateFile", "code_of", "unavailable"]
@@ -98,8 +99,10 @@ class StateFile:
         self._lost = ""
         self._looked_at = 0.0
         self.is_doubtful = False
-        """Whether it was left open, or damage was met in it, and nobody has looked at all of it since. Known to who is
-        alone with it."""
+        """Whether it was left open, or damage was met in it, and nobody has looked at all of it since. That it was left
+        open is known to who is alone with it."""
+        self.was_damaged = False
+        """Whether damage was met in it, by whatever process, and nobody has found all of it sound since."""
 
     def open(self) -> tuple[sqlite3.Connection, bool]:
         """A connection for writing, and whether nobody else has the file open.
@@ -120,7 +123,8 @@ class StateFile:
         alone = self._take_lock()
         # Not before: a `restore` that had the lock has put another file there.
         refuse_foreign_log(self.path)
-        self.is_doubtful = alone and (has_log(self.path) or is_in_doubt(self.path))
+        self.was_damaged = was_damaged(self.path)
+        self.is_doubtful = self.was_damaged or (alone and (has_log(self.path) or is_in_doubt(self.path)))
         stamp = self._foresee_stamp() if alone else ""
         self._make()
         self._file, self._lost, self._looked_at = path.stat(), "", self._clock()
@@ -148,17 +152,21 @@ class StateFile:
 
     def doubt(self) -> None:
         """Damage was met: who opens it next has to look at all of it."""
-        self._tell(is_doubtful=True)
+        self._tell(damaged=True)
 
     def believe(self) -> None:
         """All of it was looked at, and is well."""
-        self._tell(is_doubtful=False)
+        self._tell(damaged=False)
 
-    def _tell(self, *, is_doubtful: bool) -> None:
-        self.is_doubtful = is_doubtful
+    def _tell(self, *, damaged: bool) -> None:
+        self.is_doubtful = self.was_damaged = damaged
         if self._lock is not None:
             with suppress(OSError):
-                expect(self._lock, expected(self.path), is_doubtful=is_doubtful)
+                self._expect(expected(self.path))
+
+    def _expect(self, stamps: Sequence[str]) -> None:
+        assert self._lock is not None, "who has the file open has the lock"
+        expect(self._lock, stamps, is_doubtful=self.is_doubtful, was_damaged=self.was_damaged)
 
     def look(self) -> None:
         """See that the path still leads to the file that was opened. SQLite writes into that one all the same, and all
@@ -253,7 +261,7 @@ class StateFile:
             # What cannot be read without its log has been seen to have that of its own.
             known, stamp = said if found is None else [found] if found else [], new_stamp()
         try:
-            expect(self._lock, [*known, stamp] if known else [], is_doubtful=self.is_doubtful)
+            self._expect([*known, stamp] if known else [])
             os.fdatasync(self._lock)
         except OSError:  # its disk is full
             return ""
@@ -263,7 +271,6 @@ class StateFile:
         """Give the file the stamp, in the file itself and not only in its log. It goes without where that fails: the
         lock is right in any case, and what is wrong with the file is told to who has to write.
         """
-        assert self._lock is not None, "who is alone has the lock"
         with suppress(sqlite3.Error, OSError):
             connection.execute("PRAGMA synchronous = NORMAL")  # moving the log syncs it
             try:
@@ -272,7 +279,7 @@ class StateFile:
             finally:
                 connection.execute("PRAGMA synchronous = FULL")
             if not is_busy:
-                expect(self._lock, [stamp], is_doubtful=self.is_doubtful)
+                self._expect([stamp])
 
     def _make(self) -> None:
         """Create the file for its owner only; SQLite gives its companions the same mode."""

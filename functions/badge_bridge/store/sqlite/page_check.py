@@ -62,7 +62,9 @@ class PageCheck:
 
 
 class StartCheck:
-    """Checks the pages of a file that was not closed well, in a thread that nobody waits for, and tells `condition`."""
+    """Checks the pages of a file that was not closed well, in a thread that nobody waits for, and tells `condition`: at
+    once where damage was met in it before, and else only what it finds.
+    """
 
     def __init__(self, file: StateFile, condition: Condition) -> None:
         self._file = file
@@ -74,6 +76,11 @@ class StartCheck:
         """Begin, where there is doubt about the file."""
         if not self._file.is_doubtful:
             return
+        if self._file.was_damaged:
+            self._condition.suspect(
+                f"the store {self._file.path} was found damaged before; its pages are being looked at, and it is ready "
+                "once all are found sound"
+            )
         self._check = PageCheck(lambda: self._file.connect(read_only=True))
         self._thread = threading.Thread(
             target=self._run, args=(self._check,), name="badge-bridge-page-check", daemon=True
@@ -94,6 +101,11 @@ class StartCheck:
             found = check.run()
         except Exception as error:  # noqa: BLE001 - nobody waits for it
             self._condition.unavailable(error)
+            if self._file.was_damaged:
+                self._condition.suspect(
+                    f"the store {self._file.path} was found damaged before, and its pages could not be looked at: "
+                    f"{error}; start serve anew for another look"
+                )
             _log.warning("%s: its pages could not be looked at: %s", self._file.path, error)
             return
         if found:
@@ -101,3 +113,4 @@ class StartCheck:
             self._condition.found(found)
         elif found is not None and not self._condition.is_damaged:
             self._file.believe()
+            self._condition.trust()

@@ -26,7 +26,17 @@ from typing import Any
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite import sql
 
-__all__ = ["expect", "expected", "has_log", "is_in_doubt", "new_stamp", "refuse_foreign_log", "renew", "stamp_of"]
+__all__ = [
+    "expect",
+    "expected",
+    "has_log",
+    "is_in_doubt",
+    "new_stamp",
+    "refuse_foreign_log",
+    "renew",
+    "stamp_of",
+    "was_damaged",
+]
 
 _STAMP = re.compile(r"[0-9a-f]{32}")
 _MOST = 4096
@@ -107,6 +117,11 @@ def is_in_doubt(path: str) -> bool:
     return _said(path).get("doubtful") is True
 
 
+def was_damaged(path: str) -> bool:
+    """Whether the lock says that damage was met in the file, and nobody has found all of its pages sound since."""
+    return _said(path).get("damaged") is True
+
+
 def _said(path: str) -> dict[str, Any]:
     try:
         with Path(f"{path}.lock").open("rb") as lock:
@@ -116,13 +131,18 @@ def _said(path: str) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def expect(lock: int, stamps: Sequence[str], *, is_doubtful: bool) -> None:
-    """Let the lock, an open file, say which stamps a file may have that the log belongs to, and whether its pages are
-    to be looked at. Where the last stamp is not in the file yet, that has to be durable first: `os.fdatasync`.
+def expect(lock: int, stamps: Sequence[str], *, is_doubtful: bool, was_damaged: bool = False) -> None:
+    """Let the lock, an open file, say which stamps a file may have that the log belongs to, whether its pages are to be
+    looked at, and whether that is since damage was met. Where the last stamp is not in the file yet, that has to be
+    durable first: `os.fdatasync`.
 
     Raises:
-        OSError: it cannot be written; it says nothing then.
+        OSError: it cannot be written; it says what it said before.
     """
-    os.ftruncate(lock, 0)  # needs no room on the disk
-    said = {"stamps": list(stamps)} | ({"doubtful": True} if is_doubtful else {})
-    os.pwrite(lock, json.dumps(said).encode(), 0)
+    said: dict[str, object] = {"stamps": list(stamps)}
+    said |= {"doubtful": True} if is_doubtful else {}
+    said |= {"damaged": True} if was_damaged else {}
+    text = json.dumps(said).encode()
+    # All in one call, with blanks over what was longer: who is killed before or after it leaves what can be understood.
+    os.pwrite(lock, text.ljust(os.fstat(lock).st_size), 0)
+    os.ftruncate(lock, len(text))
