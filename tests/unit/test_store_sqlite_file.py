@@ -289,7 +289,8 @@ async def test_accept_is_seen_by_others_when_they_share_file(tmp_path: Path) -> 
         (sqlite3.SQLITE_READONLY_DIRECTORY, "may not be written"),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, "another program keeps it locked"),
         (sqlite3.SQLITE_CANTOPEN, "folder exists"),
-        (sqlite3.SQLITE_CORRUPT, "badge-bridge restore"),
+        (sqlite3.SQLITE_CORRUPT, "(badge-bridge restore), or move it away with its -wal and -shm files"),
+        (sqlite3.SQLITE_NOTADB, "move it away, with its -wal and -shm files"),
     ],
 )
 def test_unavailable_says_what_to_do_when_file_is_the_trouble(code: int, advice: str) -> None:

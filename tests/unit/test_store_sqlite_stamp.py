@@ -108,15 +108,19 @@ async def take_it_for_a_backup(path: Path) -> None:
 
 
 @pytest.mark.parametrize("use", [open_it, read_it, back_it_up, take_it_for_a_backup])
-@pytest.mark.parametrize("put_there", ["backup.db", "copy.db", "other.db", "empty.db"])
+@pytest.mark.parametrize("put_there", ["backup.db", "copy.db", "other.db", "empty.db", "part.db"])
 async def test_log_is_not_replayed_when_another_file_was_put_beside_it(
     path: Path, put_there: str, use: Callable[[Path], Awaitable[None]]
 ) -> None:
-    """A backup, an earlier copy, another store, nothing: it is said what to do, and both are left as they are."""
+    """A backup, an earlier copy, another store, nothing, a part of a backup: it is said what to do, and both are left as they are."""
     await killed_beside_its_log(path)
     folder = path.parent
     await (await opened(folder / "other.db")).close()
     (folder / "empty.db").touch()
+    larger = await opened(folder / "larger.db")
+    await larger.accept([item(f"s:{number}") for number in range(100)])
+    await larger.close()
+    (folder / "part.db").write_bytes((folder / "larger.db").read_bytes()[:-4096])
     shutil.copy(folder / put_there, path)
     before = contents(folder)
 
@@ -127,15 +131,20 @@ async def test_log_is_not_replayed_when_another_file_was_put_beside_it(
 
 
 async def test_open_makes_no_file_when_the_log_of_one_is_there(path: Path) -> None:
-    """SQLite would make an empty one, and delete the log."""
+    """SQLite would make an empty one, and delete the log. What it says to do about that helps."""
     await killed_beside_its_log(path)
     path.unlink()
     before = contents(path.parent)
 
-    with pytest.raises(StoreUnavailable, match="the log of another one"):
+    with pytest.raises(
+        StoreUnavailable, match=r"is not there, but the log of one is.*; or, .* move .*-wal and .*-shm away"
+    ):
         await open_it(path)
 
     assert contents(path.parent) == before
+    for suffix in ("-wal", "-shm"):
+        path.with_name(f"state.db{suffix}").rename(path.with_name(f"away{suffix}"))
+    assert await keys(path) == set()
 
 
 async def test_log_is_not_replayed_when_who_has_the_store_open_lost_its_file(path: Path) -> None:

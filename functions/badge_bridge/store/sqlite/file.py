@@ -47,8 +47,10 @@ _ADVICE = {
     sqlite3.SQLITE_LOCKED: "another connection has kept a table locked; end that program",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; see that its folder exists and that this user may write there",
     sqlite3.SQLITE_PERM: "this user may not open it; change its owner or mode",
-    sqlite3.SQLITE_NOTADB: "it is not a SQLite database; move it away or name another file as the store",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; end serve and restore a backup (badge-bridge restore), or move it away",
+    sqlite3.SQLITE_NOTADB: "it is not a SQLite database; move it away, with its -wal and -shm files, or name another "
+    "file as the store",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; end serve and restore a backup (badge-bridge restore), or move it away "
+    "with its -wal and -shm files",
     sqlite3.SQLITE_PROTOCOL: "its locks do not work; keep it on a local disk, not on a network file system",
     sqlite3.SQLITE_NOMEM: "the machine has no memory left",
 }

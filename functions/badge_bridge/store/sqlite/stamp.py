@@ -58,6 +58,12 @@ def refuse_foreign_log(path: str) -> None:
     found = stamp_of(path)
     if found is None or found in stamps:
         return
+    if not Path(path).exists():
+        raise StoreUnavailable(
+            f"the store {path} is not there, but the log of one is, {path}-wal; put the file back, or a backup in "
+            "place with badge-bridge restore, which keeps the log; or, to begin with an empty store, move "
+            f"{path}-wal and {path}-shm away"
+        )
     raise StoreUnavailable(
         f"the store {path} was put there beside the log of another one, {path}-wal, which would destroy it; end what "
         "has it open, then put a backup in place with badge-bridge restore, which keeps both as they are (or, if they "
@@ -78,18 +84,35 @@ def stamp_of(path: str) -> str | None:
     file = Path(path)
     if not file.exists() or not file.stat().st_size:
         return ""
+    # Immutable: SQLite neither looks for a log nor makes anything beside the file.
+    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
     try:
-        # Immutable: SQLite neither looks for a log nor makes anything beside the file.
-        uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-            if not _knows_stamps(connection):
-                return ""
-            row = connection.execute(sql.STAMP).fetchone()
+            try:
+                return _read_stamp(connection)
+            except sqlite3.Error:
+                return _read_stamp_of_part(connection)
     except sqlite3.Error:
         return None
+
+
+def _read_stamp(connection: sqlite3.Connection) -> str | None:
+    if not _knows_stamps(connection):
+        return ""
+    row = connection.execute(sql.STAMP).fetchone()
     if row is None:
         return ""
     return row[0] if isinstance(row[0], str) and _STAMP.fullmatch(row[0]) else None
+
+
+def _read_stamp_of_part(connection: sqlite3.Connection) -> str | None:
+    """The same of a file that is shorter than it says, such as a copy that was broken off: its first pages are there.
+
+    Raises:
+        sqlite3.Error: the page with the stamp is not.
+    """
+    connection.execute("PRAGMA writable_schema = ON")  # or SQLite reads nothing of it
+    return _read_stamp(connection) or None
 
 
 def new_stamp() -> str:
