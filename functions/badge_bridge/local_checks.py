@@ -42,6 +42,8 @@ _TRIAL = "doctor: a trial"
 _PATIENCE = 10.0
 """Seconds for which the pages of a store are looked at: some gigabytes where the system has them in memory."""
 
+_UNTIL_MENDED = "Until this is mended deliveries get 503: all, or in a damaged store those that meet the damage."
+
 
 async def check_rules(
     settings: Settings, environ: Mapping[str, str], google: Google | None = None
@@ -156,7 +158,7 @@ async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[C
         finally:
             await store.close()
     except StoreUnavailable as error:
-        return [Check("store", "failed", str(error), "Until this is mended every delivery is answered with 503.")]
+        return [Check("store", "failed", str(error), _UNTIL_MENDED)]
 
 
 async def _doubted_clock(store: Store) -> list[Check]:

@@ -19,6 +19,7 @@ from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.backup import backup
 from badge_bridge.store.sqlite.contents import BackupFailed, Contents, Stopped
 from badge_bridge.store.sqlite.schema import MIGRATIONS
+from support.damage import damage
 from support.stores import claimed, ended, item
 
 
@@ -185,6 +186,16 @@ async def test_backup_refuses_what_is_no_store(tmp_path: Path, content: bytes | 
     with pytest.raises(BridgeError, match=r"not a store of Badge Bridge|not a SQLite database"):
         made(path, tmp_path / "backup.db")
     assert not (tmp_path / "backup.db").exists()
+
+
+async def test_backup_names_the_store_and_what_to_do_when_a_page_is_damaged(tmp_path: Path) -> None:
+    """The file that it was copied to is gone by then."""
+    store = tmp_path / "state.db"
+    await (await filled(store)).close()
+    damage(store)
+
+    with pytest.raises(BackupFailed, match=rf"^the copy of {store} is damaged: [^\n*]+badge-bridge restore"):
+        made(store, tmp_path / "backup.db")
 
 
 async def test_backup_refuses_a_store_that_is_damaged(tmp_path: Path) -> None:

@@ -145,6 +145,9 @@ async def test_doctor_finds_damage_that_nobody_has_met(path: Path) -> None:
 
     assert check.status == "failed"
     assert "it is damaged; end serve and restore a backup" in check.found
+    assert "database main" not in check.found
+    assert "\n" not in check.found
+    assert "those that meet the damage" in check.mend
 
 
 async def test_examine_says_that_it_was_not_all_when_time_is_over(path: Path) -> None:

@@ -53,12 +53,24 @@ def backup(
     _refuse(wanted, store, force=force)
     with part_of(wanted) as part:
         there = copy_store(store, part, stopping=stopping, copying=copying)
-        found = examine(part, stopping=stopping)
+        found = _examined(part, store, stopping)
         if found != there:
             raise BackupFailed(f"the copy of {store} is not what the store held; try again")
         _refuse(wanted, store, force=force)
         put_in_place(part, wanted)
     return found
+
+
+def _examined(part: Path, store: str, stopping: Stopping) -> Contents:
+    try:
+        return examine(part, stopping=stopping, called=f"the copy of {store}")
+    except Stopped:
+        raise
+    except BackupFailed as error:
+        raise BackupFailed(
+            f"{error}; look at the store with badge-bridge doctor, and where it is damaged, end serve and restore an "
+            "earlier backup (badge-bridge restore)"
+        ) from error
 
 
 def _refuse(target: Path, store: str, *, force: bool) -> None:

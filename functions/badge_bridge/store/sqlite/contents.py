@@ -11,13 +11,16 @@ from pathlib import Path
 from badge_bridge.errors import BridgeError
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["BackupFailed", "Contents", "Stopped", "Stopping", "count", "examine", "stoppable"]
+__all__ = ["BackupFailed", "Contents", "Stopped", "Stopping", "count", "examine", "fault", "stoppable"]
 
 Stopping = Callable[[], bool]
 """Whether somebody wants it to end. Asked often, in the middle of things."""
 
 _OPERATIONS = 20_000
 """Steps of SQLite's machine between two looks whether to stop: some milliseconds."""
+
+_WHERE = "*** in database main ***"
+"""What SQLite's report begins with; there is no other database."""
 
 
 class BackupFailed(BridgeError):
@@ -58,8 +61,9 @@ def stoppable(connection: sqlite3.Connection, stopping: Stopping) -> Iterator[No
         connection.set_progress_handler(None, 0)
 
 
-def examine(path: Path, *, stopping: Stopping) -> Contents:
-    """What a finished file holds, every page of it read. Nobody may be writing it.
+def examine(path: Path, *, stopping: Stopping, called: str = "") -> Contents:
+    """What a finished file holds, every page of it read. Nobody may be writing it. Errors name it as it is `called`, by
+    its path where that is empty.
 
     Raises:
         BackupFailed: it is damaged, none of ours, or of a newer version.
@@ -68,10 +72,10 @@ def examine(path: Path, *, stopping: Stopping) -> Contents:
     try:
         # Immutable: no lock is taken and no companion is made, so that it works on a medium that is read only, too.
         with closing(_open(path, "immutable=1")) as connection, stoppable(connection, stopping):
-            found = count(connection, str(path))
-            _check(connection, path)
+            found = count(connection, called or str(path))
+            _check(connection, called or str(path))
     except sqlite3.DatabaseError as error:
-        raise BackupFailed(f"{path} cannot be read: it is damaged or not a SQLite file ({error})") from error
+        raise BackupFailed(f"{called or path} cannot be read: it is damaged or not a SQLite file ({error})") from error
     return found
 
 
@@ -79,9 +83,14 @@ def _open(path: Path, option: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&{option}", uri=True, isolation_level=None)
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    ((said, *_), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
-    if said != "ok":
+def fault(connection: sqlite3.Connection, check: str) -> str:
+    """The first fault that the pragma `check` finds, in SQLite's words, in one line; empty where there is none."""
+    said = str(connection.execute(f"PRAGMA {check}(1)").fetchone()[0])
+    return "" if said == "ok" else " ".join(said.removeprefix(_WHERE).split())
+
+
+def _check(connection: sqlite3.Connection, path: str) -> None:
+    if said := fault(connection, "integrity_check"):
         raise BackupFailed(f"{path} is damaged: {said}")
     if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
         raise BackupFailed(f"{path} is damaged: it has attempts at events that are not there")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 
 from badge_bridge.store.sqlite.condition import Condition
+from badge_bridge.store.sqlite.contents import fault
 from badge_bridge.store.sqlite.file import StateFile
 
 __all__ = ["PageCheck", "StartCheck"]
@@ -43,15 +44,13 @@ class PageCheck:
             self._connection = connection
             try:
                 # What was stopped may have found pages that "are never used", since it has not come to them.
-                said = "" if self._stopped else connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                found = "" if self._stopped else fault(connection, "quick_check")
             except sqlite3.OperationalError:
                 if not self._stopped:
                     raise
             finally:
                 self._connection = None
-        if self._stopped:
-            return None
-        return "" if said == "ok" else str(said)
+        return None if self._stopped else found
 
     def stop(self) -> None:
         self._stopped = True
