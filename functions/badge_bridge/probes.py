@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.observability.floods import FloodGate
 from badge_bridge.reading import refused_unless_read
 from badge_bridge.store.protocol import Store
 
@@ -41,6 +42,8 @@ STALLED = 60.0
 second, and waits for a locked file for two."""
 
 _OK = "ok"
+
+_gate = FloodGate(limit=1, seconds=60.0)
 
 
 class Turning(Protocol):
@@ -85,10 +88,12 @@ class Probes:
         *,
         lanes: Callable[[], Sequence[str]] = tuple,
         notes: Callable[[], Sequence[str]] = tuple,
+        gate: FloodGate = _gate,
     ) -> None:
         self._bridge = bridge
         self._lanes = lanes
         self._notes = notes
+        self._gate = gate
         self.stopping = False
 
     async def answer(self, request: Request, *, bare: bool = False) -> Response:
@@ -99,11 +104,12 @@ class Probes:
             return refusal
         path = request.scope["path"]
         if path == LIVE:
-            return _said(_life(self._bridge.worker), path, bare=bare)
+            return _said(_life(self._bridge.worker), path, bare=bare, gate=self._gate)
         checks = await _readiness(self._bridge.store)
         checks["running"] = "the process is stopping" if self.stopping else _OK
         paused = await self._paused() if checks["store"] == _OK and not bare else []
-        return _said(checks, path, also={"paused": paused, "notes": list(self._notes())}, bare=bare)
+        also = {"paused": paused, "notes": list(self._notes())}
+        return _said(checks, path, also=also, bare=bare, gate=self._gate)
 
     async def _paused(self) -> list[dict[str, str]]:
         try:
@@ -133,11 +139,18 @@ async def _readiness(store: Store) -> dict[str, str]:
 
 
 def _said(
-    checks: Mapping[str, str], path: str, *, also: Mapping[str, Any] | None = None, bare: bool = False
+    checks: Mapping[str, str],
+    path: str,
+    *,
+    also: Mapping[str, Any] | None = None,
+    bare: bool = False,
+    gate: FloodGate = _gate,
 ) -> Response:
-    troubles = [f"{name}: {said}" for name, said in checks.items() if said != _OK]
-    if troubles:
-        logger.warning("%s answers 503: %s", path, "; ".join(troubles))
+    troubles = {name: said for name, said in checks.items() if said != _OK}
+    for over in gate.over():
+        logger.warning("%d more answers 503 of %s within %g s", over.lines, over.kind, over.seconds)
+    if troubles and gate.passes(f"{path} ({', '.join(troubles)})"):
+        logger.warning("%s answers 503: %s", path, "; ".join(f"{name}: {said}" for name, said in troubles.items()))
     content: dict[str, Any] = {"status": "unavailable" if troubles else _OK}
     if not bare:
         content |= {"checks": checks, **(also or {})}

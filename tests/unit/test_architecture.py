@@ -54,7 +54,7 @@ ALLOWED = {
     "body_budget": LEAVES,
     "time_limit": LEAVES,
     "reading": LEAVES,
-    "probes": {*LEAVES, "reading", "store"},
+    "probes": {*LEAVES, "observability", "reading", "store"},
     "metrics": {*LEAVES, "store"},
     "service_manager": LEAVES,
     "serving": {*LEAVES, "connections", "door"},

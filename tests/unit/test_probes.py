@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from badge_bridge.dispatch.local import LocalWorker
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.observability.floods import FloodGate
 from badge_bridge.probes import LIVE, PROBES, READY, STALLED, Probes, probe
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Claim
@@ -83,6 +84,22 @@ async def test_process_is_alive_and_not_ready_when_the_store_is_away(path: str) 
     assert said.json()["checks"] == {
         "rules": "ok", "store": "the store /var/secret/state.db: the disk is full", "running": "ok"
     }  # fmt: skip
+
+
+async def test_log_has_one_line_a_minute_of_a_probe_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody may ask as often as they like; another reason is told at once, and how much was left out later."""
+    now = [0.0]
+    probes = Probes(await Parts.opened(away=True), gate=FloodGate(limit=1, seconds=60, clock=lambda: now[0]))
+    for _ in range(9):
+        assert (await ask(probes.answer, READY)).status_code == 503
+    assert caplog.messages == ["/readyz answers 503: store: the store /var/secret/state.db: the disk is full"]
+
+    probes.stopping = True
+    await ask(probes.answer, READY)
+    assert caplog.messages[1:] == [f"{caplog.messages[0]}; running: the process is stopping"]
+    now[0] = 61
+    await ask(probes.answer, READY)
+    assert caplog.messages[2:] == ["8 more answers 503 of /readyz (store) within 60 s", caplog.messages[1]]
 
 
 @pytest.mark.parametrize(("silence", "status"), [(STALLED, 200), (STALLED + 15, 503)])

@@ -13,6 +13,7 @@ from badge_bridge.dispatch.local import RUSH, RUSH_CLAIM, Drained, LocalWorker
 from badge_bridge.dispatch.precedence import MANY, Precedence
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.events import Event
+from badge_bridge.observability.floods import FloodGate
 from badge_bridge.store.protocol import Claim
 from support.portals import run_virtually
 
@@ -70,6 +71,7 @@ class Work:
         sweep: Callable[[int], Awaitable[Sequence[Claim]]] | None = None,
         process: Callable[[Claim], Awaitable[object]] | None = None,
         precedence: Precedence | None = None,
+        gate: FloodGate | None = None,
     ) -> LocalWorker:
         return LocalWorker(
             sweep=sweep or self.sweep,
@@ -78,6 +80,7 @@ class Work:
             concurrency=concurrency,
             precedence=precedence,
             tick=tick,
+            gate=gate,
         )
 
     async def until(self, reached: Callable[[], bool]) -> None:
@@ -98,6 +101,24 @@ async def test_worker_processes_what_is_due_when_it_starts() -> None:
     await work.until_done(3)
     await worker.stop()
     assert sorted(work.done) == ["s:0", "s:1", "s:2"]
+
+
+async def test_worker_tells_once_a_minute_that_the_store_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    """It tries each second, perhaps for days."""
+    now = [0.0]
+    work = Work(1)
+    work.problems = [StoreUnavailable("the disk is full") for _ in range(9)]
+    worker = work.worker(tick=0.001, gate=FloodGate(limit=1, seconds=60, clock=lambda: now[0]))
+    worker.start()
+    await work.until_done(1)
+    said = "the store cannot be used, trying again every 0.001 s: the disk is full"
+    assert caplog.messages == [said]
+
+    now[0] = 60
+    work.problems, work.due = [StoreUnavailable("the disk is full")], [claim(1)]
+    await work.until_done(2)
+    await worker.stop()
+    assert caplog.messages == [said, f"{said} (8 times more since the last such line)"]
 
 
 async def test_worker_keeps_to_its_concurrency() -> None:

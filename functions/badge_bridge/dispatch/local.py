@@ -14,6 +14,7 @@ from typing import Any
 
 from badge_bridge.dispatch.precedence import Precedence
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.observability.floods import FloodGate
 from badge_bridge.store.protocol import Claim
 
 __all__ = ["Drained", "LocalWorker"]
@@ -46,7 +47,7 @@ class LocalWorker:
     """Claims due events and processes up to `concurrency` of them side by side in the running event loop.
 
     `give_back` returns a claim that was not begun to the store. `precedence` hears of deliveries, which go first;
-    without it there are none that this worker could be in the way of.
+    without it there are none that this worker could be in the way of. `gate` rations lines of a store that is away.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LocalWorker:
         concurrency: int,
         precedence: Precedence | None = None,
         tick: float = TICK,
+        gate: FloodGate | None = None,
     ) -> None:
         self._sweep = sweep
         self._process = process
@@ -65,6 +67,7 @@ class LocalWorker:
         self._concurrency = concurrency
         self._precedence = precedence or Precedence()
         self._tick = tick
+        self._gate = gate or FloodGate(limit=1, seconds=60.0)
         self._signal = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
@@ -146,7 +149,10 @@ class LocalWorker:
         try:
             return await self._claim()
         except StoreUnavailable as error:
-            logger.warning("the store cannot be read, trying again in %g s: %s", self._tick, error)
+            left_out = sum(over.lines for over in self._gate.over())
+            if self._gate.passes("store"):
+                more = f" ({left_out} times more since the last such line)" if left_out else ""
+                logger.warning("the store cannot be used, trying again every %g s: %s%s", self._tick, error, more)
             return False
         except Exception:
             # A worker that dies silently would keep accepting events and process none.
