@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Collection
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,7 +109,7 @@ async def _serve(
     from badge_bridge.reloading import open_live
     from badge_bridge.server import create_app
     from badge_bridge.service_manager import ServiceManager
-    from badge_bridge.serving import Server, hearing_hangups, spare_the_collector, until_signal
+    from badge_bridge.serving import Server, hearing_hangups, hearing_stops, spare_the_collector
     from badge_bridge.store import opened_store
 
     ensuring = Ensuring() if ensure_badges else None
@@ -141,6 +141,10 @@ async def _serve(
                 **clocks,
             )
         )
+        # From before it listens, so that whoever sees it answer may end it, until the first signal, so that a second
+        # one ends it at once.
+        hearing = stack.enter_context(ExitStack())
+        asked_to_stop = hearing.enter_context(hearing_stops())
         admin = await stack.enter_async_context(opened_admin(bridge, settings, own or listener, host=host))
         app = create_app(bridge, admin if settings.admin == "same" else None)
         server = await stack.enter_async_context(Server(app, listener, meters=bridge.meters))
@@ -157,7 +161,8 @@ async def _serve(
         try:
             await asyncio.to_thread(logs.upgrade)
             spare_the_collector()
-            await until_signal()
+            await asked_to_stop.wait()
+            hearing.close()
             logger.info("stopping")
             manager.stopping()
             if admin is not None:

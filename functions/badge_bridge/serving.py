@@ -20,7 +20,7 @@ from badge_bridge.door import ConnectionLimits
 from badge_bridge.errors import SettingsError
 from badge_bridge.meters import Meters
 
-__all__ = ["HttpProtocol", "Server", "bind", "hearing_hangups", "spare_the_collector", "until_signal"]
+__all__ = ["HttpProtocol", "Server", "bind", "hearing_hangups", "hearing_stops", "spare_the_collector", "until_signal"]
 
 BACKLOG = 2048
 
@@ -227,12 +227,19 @@ def hearing_hangups(heard: asyncio.Event) -> Iterator[None]:
 
 async def until_signal() -> None:
     """Return on SIGINT (Ctrl-C) or SIGTERM."""
+    with hearing_stops() as asked_to_stop:
+        await asked_to_stop.wait()
+
+
+@contextmanager
+def hearing_stops() -> Iterator[asyncio.Event]:
+    """While the block runs, SIGINT (Ctrl-C) and SIGTERM set the event instead of ending the process."""
     loop = asyncio.get_running_loop()
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked_to_stop.set)
     try:
-        await asked_to_stop.wait()
+        yield asked_to_stop
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

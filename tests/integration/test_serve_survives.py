@@ -14,7 +14,18 @@ import httpx
 import pytest
 
 from support.deliveries import RULES, Sent, environ, pbx, shop, twilio
-from support.programs import badge_bridge, functions_framework, program, sandbox, send, serve, serving_environ, until
+from support.programs import (
+    badge_bridge,
+    free_port,
+    functions_framework,
+    health,
+    program,
+    sandbox,
+    send,
+    serve,
+    serving_environ,
+    until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +111,19 @@ def test_serve_ends_cleanly_when_asked(tmp_path: Path, number: int) -> None:
         assert send(url, twilio("CA1")).status_code == 200
         assert running.stop(number) == 0
         assert "Traceback" not in running.drain()
+
+
+def test_serve_ends_cleanly_when_asked_as_soon_as_it_answers(tmp_path: Path) -> None:
+    """What is told of its start comes later, and whoever ends it need not wait for that."""
+    port, admin = free_port(), free_port()
+    (tmp_path / "rules.yaml").write_text(RULES, "utf-8")
+    command = badge_bridge("serve", "--rules", str(tmp_path / "rules.yaml"), "--port", str(port))
+    env = serving_environ(tmp_path, "http://127.0.0.1:9/rest/1/secretsecret/") | {"ADMIN": f"127.0.0.1:{admin}"}
+    with program(command, env=env) as running:
+        until(lambda: health(f"http://127.0.0.1:{admin}"), what="an answer")
+        assert running.stop() == 0
+        assert '"stopping"' in running.drain()
+    assert not (tmp_path / "state.db-wal").exists()
 
 
 def test_function_ends_when_asked(tmp_path: Path) -> None:
