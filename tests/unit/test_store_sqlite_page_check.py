@@ -187,6 +187,33 @@ def test_store_is_suspected_while_it_is_looked_at_when_it_was_damaged(*, was_dam
         check.close()
 
 
+def test_store_is_not_ready_when_its_disk_cannot_read_a_page() -> None:
+    """Nobody has come upon that page yet."""
+
+    class Faulty(sqlite3.Connection):
+        def execute(self, *arguments: object) -> sqlite3.Cursor:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+            raise error
+
+    file = SimpleNamespace(
+        path="state.db",
+        is_doubtful=True,
+        was_damaged=False,
+        connect=lambda **_: sqlite3.connect(":memory:", factory=Faulty),
+    )
+    condition = Condition("state.db", lambda: 0.0)
+    check = StartCheck(cast("StateFile", file), condition)
+    check.open()
+    assert check._thread is not None
+    check._thread.join(30)
+
+    with pytest.raises(
+        StoreUnavailable, match=r"could not be looked at; .* its disk has room and is healthy, then try again"
+    ):
+        condition.look()
+
+
 def test_check_ends_when_it_is_stopped() -> None:
     """What it has found by then is no verdict."""
     began = threading.Event()

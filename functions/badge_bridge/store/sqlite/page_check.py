@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 
 from badge_bridge.store.sqlite.condition import Condition
 from badge_bridge.store.sqlite.contents import fault
-from badge_bridge.store.sqlite.file import StateFile
+from badge_bridge.store.sqlite.file import StateFile, code_of
 
 __all__ = ["PageCheck", "StartCheck"]
 
@@ -99,11 +99,12 @@ class StartCheck:
         try:
             found = check.run()
         except Exception as error:  # noqa: BLE001 - nobody waits for it
-            self._condition.unavailable(error)
-            if self._file.was_damaged:
+            trouble = self._condition.unavailable(error, opening=True)
+            # A page that its disk cannot read is as good as damaged.
+            if self._file.was_damaged or code_of(error) == sqlite3.SQLITE_IOERR:
                 self._condition.suspect(
-                    f"the store {self._file.path} was found damaged before, and its pages could not be looked at: "
-                    f"{error}; start serve anew for another look"
+                    f"the pages of the store {self._file.path} could not be looked at; start serve anew for another "
+                    f"look: {trouble or error}"
                 )
             _log.warning("%s: its pages could not be looked at: %s", self._file.path, error)
             return
