@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.backup import backup
 from badge_bridge.store.sqlite.restore import restore
-from badge_bridge.store.sqlite.stamp import expected, refuse_foreign_log, stamp_of
+from badge_bridge.store.sqlite.stamp import expect, expected, refuse_foreign_log, stamp_of
 from support.damage import crash, damage
 from support.stores import NOW, item
 
@@ -203,6 +204,20 @@ async def test_open_leaves_it_to_sqlite_when_the_lock_does_not_say(path: Path, s
     path.with_name("state.db.lock").write_bytes(said)
 
     assert await keys(path) == {"s:old", "s:last"}
+
+
+def test_lock_is_whole_when_two_have_written_it_in_any_order(tmp_path: Path) -> None:
+    """It is not cut, which would cut off what another one has just written."""
+    path = tmp_path / "state.db.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT)
+    sizes = set()
+    for stamps in ([], ["a" * 32], ["a" * 32, "b" * 32], []):
+        expect(lock, stamps, is_doubtful=bool(stamps))
+        sizes.add(path.stat().st_size)
+        assert list(expected(str(tmp_path / "state.db"))) == stamps
+    os.close(lock)
+
+    assert len(sizes) == 1
 
 
 async def test_open_gives_the_file_a_new_stamp_each_time(path: Path) -> None:

@@ -40,7 +40,9 @@ __all__ = [
 
 _STAMP = re.compile(r"[0-9a-f]{32}")
 _MOST = 4096
-"""Bytes of a lock that are read; it has some hundred."""
+"""Bytes of a lock that are read."""
+_LEAST = 512
+"""Bytes of a lock, most of them blank; what it says has some hundred."""
 
 
 def refuse_foreign_log(path: str) -> None:
@@ -166,6 +168,6 @@ def expect(lock: int, stamps: Sequence[str], *, is_doubtful: bool, was_damaged: 
     said |= {"doubtful": True} if is_doubtful else {}
     said |= {"damaged": True} if was_damaged else {}
     text = json.dumps(said).encode()
-    # All in one call, with blanks over what was longer: who is killed before or after it leaves what can be understood.
-    os.pwrite(lock, text.ljust(os.fstat(lock).st_size), 0)
-    os.ftruncate(lock, len(text))
+    # All in one call, with blanks over what was longer: who is killed before or after it leaves what can be understood,
+    # and so does who writes beside another one.
+    os.pwrite(lock, text.ljust(max(_LEAST, os.fstat(lock).st_size)), 0)
