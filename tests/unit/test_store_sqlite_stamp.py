@@ -148,6 +148,23 @@ async def test_open_makes_no_file_when_the_log_of_one_is_there(path: Path) -> No
     assert await keys(path) == set()
 
 
+@pytest.mark.parametrize("left", [None, b""])
+async def test_open_tells_when_a_store_that_was_there_is_gone(
+    path: Path, left: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All that comes again is new then. A first start, and the next one, have nothing to tell."""
+    assert caplog.messages == []
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+
+    assert await keys(path) == set()
+    assert await keys(path) == set()
+
+    (said,) = caplog.messages
+    assert f"the store {path} is begun anew, empty" in said
+
+
 async def test_log_is_not_replayed_when_who_has_the_store_open_lost_its_file(path: Path) -> None:
     """A command beside a `serve` whose file was replaced does not mix the two, either."""
     store = await opened(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 import time
@@ -54,6 +55,8 @@ _ADVICE = {
     sqlite3.SQLITE_PROTOCOL: "its locks do not work; keep it on a local disk, not on a network file system",
     sqlite3.SQLITE_NOMEM: "the machine has no memory left",
 }
+
+_log = logging.getLogger(__name__)
 
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
@@ -127,6 +130,12 @@ class StateFile:
         refuse_foreign_log(self.path)
         self.was_damaged = was_damaged(self.path)
         self.is_doubtful = self.was_damaged or (alone and (has_log(self.path) or is_in_doubt(self.path)))
+        if alone and expected(self.path) and not (path.exists() and path.stat().st_size):
+            _log.warning(
+                "the store %s is begun anew, empty: there was one, and its file is gone; if nobody has moved it away, "
+                "end serve and put it back, or a backup (badge-bridge restore)",
+                self.path,
+            )
         stamp = self._foresee_stamp() if alone else ""
         self._make()
         self._file, self._lost, self._looked_at = path.stat(), "", self._clock()
