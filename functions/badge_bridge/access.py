@@ -186,6 +186,7 @@ async def open_beside(
         pauses=pauses,
         limiter=limiter_of(entry, store, clock=time.time),
         trusted_hosts=entry.trusted_hosts,
+        passing=True,
     )
     stack.push_async_callback(portal.aclose)
     return portal

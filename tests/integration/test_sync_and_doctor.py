@@ -200,6 +200,19 @@ def test_sync_goes_on_with_the_other_portal_when_one_does_not_answer(
 
 
 @pytest.mark.parametrize("command", ["sync", "doctor"])
+def test_log_tells_of_no_pause_when_it_is_the_commands_own(run: Run, sandbox: Sandbox, command: str) -> None:
+    """A portal that is over its limit pauses nothing of `serve` for being asked; what it answered is in the report."""
+    fault = {"method": "*", "fault": "OVERLOAD_LIMIT", "times": 1000}
+    httpx.post(f"{sandbox.url}/_sandbox/faults", json=fault, trust_env=False).raise_for_status()
+    try:
+        code, out, err = run(command)
+    finally:
+        httpx.delete(f"{sandbox.url}/_sandbox/faults", trust_env=False).raise_for_status()
+    assert (code, "OVERLOAD_LIMIT" in out + err) == (1, True)
+    assert "paused for" not in err
+
+
+@pytest.mark.parametrize("command", ["sync", "doctor"])
 def test_a_portal_that_the_file_does_not_have_is_wrong_use(run: Run, command: str) -> None:
     """Those that it has are named."""
     code, _, err = run(command, "--portal", "mian")

@@ -97,16 +97,25 @@ class Lanes:
     """The lanes of one portal.
 
     The mark of `keyring` tells its credential from others; `clock` returns unix seconds, `random` a float in [0, 1).
+    The log does not tell of pauses that are `passing`: they end with this process, and nobody else rests for them.
     """
 
     def __init__(
-        self, portal: str, pauses: Pauses, *, keyring: Keyring, clock: Callable[[], float], random: Callable[[], float]
+        self,
+        portal: str,
+        pauses: Pauses,
+        *,
+        keyring: Keyring,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        passing: bool = False,
     ) -> None:
         self._portal = portal
         self._pauses = pauses
         self._keyring = keyring
         self._clock = clock
         self._random = random
+        self._passing = passing
         self._unknown_in_a_row = 0
         self._reset_at: dict[str, float] = {}
         self._rests_until: dict[str, float] = {}
@@ -267,6 +276,8 @@ class Lanes:
             await self._pauses.pause(lane, until=now + length, reason=str(reason_of(error, mark=self._keyring.mark)))
             self._begun += 1
             self._rests_until[lane] = now + length
+        if self._passing:
+            return now + length
         level = logging.ERROR if error.code.casefold() == "overload_limit" else logging.WARNING
         logger.log(
             level,

@@ -79,16 +79,17 @@ def open_portal(
     largest_batch: int = LARGEST,
     timer: Callable[[], float] = time.perf_counter,
     meters: Meters | None = None,
+    passing: bool = False,
 ) -> Portal:
     """Put a portal together; nothing is connected before the first call.
 
     `access` is a keyring, or a credential that stays as it is. `pauses` is the store, and so is `holds` where leads
-    are made; `clock` returns unix seconds,
-    `random` a float in [0, 1); `transport` replaces the network; `deadline` is how many seconds one request may take in
-    all; for the others see `PortalClient`.
+    are made; `clock` returns unix seconds, `random` a float in [0, 1); `transport` replaces the network; `deadline` is
+    how many seconds one request may take in all; `passing` says that the pauses are this process's own, as for `Lanes`;
+    for the others see `PortalClient`.
     """
     keyring: Keyring = access if isinstance(access, Keyring) else FixedKeyring(access, mark_of(name, access))
-    lanes = Lanes(name, pauses, keyring=keyring, clock=clock, random=random)
+    lanes = Lanes(name, pauses, keyring=keyring, clock=clock, random=random, passing=passing)
     client = PortalClient(
         name,
         keyring,
