@@ -108,7 +108,10 @@ def _now(counts: _Counts, now: float) -> Iterator[str]:
     for lane, count in sorted(backlog.waiting.items()):
         if lane:
             portal = lane.partition("/")[0]
-            yield f"{count:,} of them for {lane}: badge-bridge doctor --portal {portal} says what to mend"
+            mend = (
+                f"badge-bridge doctor --portal {portal} says what to mend, badge-bridge resume {portal} ends the pause"
+            )
+            yield f"{count:,} of them for {lane}: {mend}"
     yield f"{backlog.working:,} being worked on"
     again = ": badge-bridge events list --in dead shows them, events redrive tries them again"
     yield f"{backlog.dead:,} dead{again if backlog.dead else ''}"

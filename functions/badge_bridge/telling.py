@@ -156,7 +156,9 @@ def _waiting(stored: StoredEvent, now: float) -> str:
         return "Waits for the rest of its call."
     because = f": {stored.reason}" if stored.reason else ""
     if stored.lane:
-        return _sentence(f"waits for {stored.lane}, which is paused{because}")
+        # That it waits for this lane is said already where its reason says so (`Lanes`); why is all that is left then.
+        _, waits, why = stored.reason.partition(f" waits for lane {stored.lane}: ")
+        return _sentence(f"waits for {stored.lane}, which is paused{f': {why}' if waits else because}")
     if stored.attempts == 0:
         return "Waits for its first attempt."
     if stored.due <= now:
@@ -169,14 +171,17 @@ def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
         return f"The call is judged from all its legs, in {span(max(stored.due - now, 0.0))} at the latest."
     if stored.lane and pause is not None:
         portal = stored.lane.partition("/")[0]
-        rest = f" in {span(pause.until - now)}" if pause.until > now else " now"
+        rest, by_hand = " now", ""
+        if pause.until > now:
+            rest = f" in {span(pause.until - now)}"
+            by_hand = f"; when it is mended, `badge-bridge resume {portal}` ends the pause at once"
         reason = parse(pause.reason).message
         # The event that met the trouble has told of it, those that came later have not.
         met = any(attempt.reason == reason for attempt in stored.history)
         why = "" if met else f"Paused because: {_sentence(reason)} "
         return (
             f"It goes on by itself when {stored.lane} can be used again; that is tried{rest}. {why}"
-            f"What to mend there is told by `badge-bridge doctor --portal {portal}`."
+            f"What to mend there is told by `badge-bridge doctor --portal {portal}`{by_hand}."
         )
     if stored.due + _LATE < now:
         return f"It is due since {span(now - stored.due)}, and nobody has taken it up: see that `serve` runs."

@@ -43,6 +43,7 @@ def said(shown: str) -> str:
     pattern = re.escape(re.sub(r" +", " ", shown.strip()).removesuffix("…"))
     pattern = re.sub(r"for\\ \d+\\ s", r"for [^,]+", pattern)
     pattern = re.sub(r"crm(\\\.\w+)+", r"crm[a-z.]+", pattern)
+    pattern = re.sub(r"\d+\\ (m?s|min)\b", r"[.\\d]+\\ (m?s|min)", pattern)
     return re.sub(r"\d+", r"\\d+", pattern)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +46,10 @@ def stored(state: str, **fields: Any) -> StoredEvent:
         (stored("waiting", due=NOW + 90, reason="HTTP 500"), "Is tried again in 2 min: HTTP 500."),
         (stored("waiting", due=NOW - 1), "Is due again now."),
         (stored("waiting", lane="main", reason="no answer"), "Waits for main, which is paused: no answer."),
+        (
+            stored("waiting", lane="main", reason="portal main: profile waits for lane main: OVERLOAD_LIMIT"),
+            "Waits for main, which is paused: OVERLOAD_LIMIT.",
+        ),
         (stored("done", outcomes=(BADGED,)), "Badge Missed is on deal 41."),
         (stored("done"), "Done."),
         (stored("ignored", reason="no rule is for call.busy"), "No rule is for call.busy."),
@@ -111,8 +116,10 @@ def test_pause_tells_until_when_and_what_to_do_when_an_event_waits_for_it() -> N
     said = next_step(stored("waiting", lane="main/crm.item.list"), pause, now=NOW)
     assert "that is tried in 5 min" in said
     assert "The right is missing." in said
-    assert "`badge-bridge doctor --portal main`" in said
+    assert "`badge-bridge doctor --portal main`; when it is mended, `badge-bridge resume main` ends the pause" in said
     assert "3fa9c1d2" not in said
+    over = next_step(stored("waiting", lane="main/crm.item.list"), replace(pause, until=NOW), now=NOW)
+    assert ("that is tried now" in over, "resume" in over) == (True, False)
 
 
 @pytest.mark.parametrize(
