@@ -104,7 +104,8 @@ def _now(counts: _Counts, now: float) -> Iterator[str]:
     if backlog.oldest is None:
         yield "none wait"
     else:
-        yield f"{waiting:,} waiting, the oldest for {span(now - backlog.oldest)}, since {in_words(backlog.oldest)}"
+        received = f"{span(now - backlog.oldest)} ago, at {in_words(backlog.oldest)}"
+        yield f"{waiting:,} waiting, the oldest received {received}"
     for lane, count in sorted(backlog.waiting.items()):
         if lane:
             portal = lane.partition("/")[0]

@@ -72,7 +72,7 @@ def _waiting(backlog: Backlog | None, now: float) -> str:
     waiting = sum(backlog.waiting.values())
     said = f"{counted(waiting, 'event')} {'waits' if waiting == 1 else 'wait'}" if waiting else "Nothing waits"
     if waiting and backlog.oldest is not None:
-        said += f", the oldest since {max(now - backlog.oldest, 0):,.0f} s"
+        said += f", the oldest received {max(now - backlog.oldest, 0):,.0f} s ago"
     if backlog.dead:
         said += f"; {counted(backlog.dead, 'dead letter')}: badge-bridge events list --in dead"
     return f"{said}."

@@ -308,14 +308,14 @@ def test_stats_are_of_the_period_that_is_asked_for(run: Run) -> None:
 
 
 def test_stats_are_shown_as_tables(run: Run) -> None:
-    """With what to do about the dead, and since when the oldest waits."""
+    """With what to do about the dead, and when the oldest that waits was received."""
     code, out, _ = run("stats")
     assert code == 0
     assert out.startswith("5 events received since ")
     assert re.search(r"reception +call\.missed +1 +- +1 +- +- +1 +3\n", out)
     assert re.search(r"missed call +- +1 +- +- +2 +3\n", out)
     assert re.search(r"main +bb_missed +1\n", out)
-    assert "1 waiting, the oldest for 30 min" in out
+    assert "1 waiting, the oldest received 30 min ago, at " in out
     assert "3 dead: badge-bridge events list --in dead shows them" in out
 
 

@@ -141,7 +141,7 @@ def test_block_for_a_terminal_has_all_of_it(capsys: pytest.CaptureFixture[str]) 
         "reception  twilio   https://b.example.com/hooks/reception",
         "missed  bb_missed  main",
         "main   https://acme.bitrix24.com   by application, which is not authorised",
-        "1 event waits, the oldest since 90 s.",
+        "1 event waits, the oldest received 90 s ago.",
         "Events are kept 30 days after their end.",
         "http://127.0.0.1:8081/console/enter?ticket=abc",
         "! no rule uses source spare: its events are stored and ignored",

@@ -31,7 +31,7 @@ SHOWN = 60
 """Minutes of the chart."""
 
 LONG = 120.0
-"""Seconds that an event may wait for nothing in particular before somebody should look: sweeps are a minute apart."""
+"""Seconds since it was received after which somebody should look at an event that waits: sweeps are a minute apart."""
 
 
 async def now(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
@@ -150,8 +150,8 @@ def _troubles(told: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             if not pause["is_over"]:
                 yield _trouble(f"portal {portal['portal']}: {pause['lane']} is paused: {pause['code']}", "#portals")
     if backlog["oldest_seconds"] is not None and backlog["oldest_seconds"] > LONG:
-        waited = span(backlog["oldest_seconds"])
-        yield _trouble(f"the oldest event has waited for {waited}", "/console/events?state=waiting")
+        ago = span(backlog["oldest_seconds"])
+        yield _trouble(f"the oldest event that waits was received {ago} ago", "/console/events?state=waiting")
     for source in told["sources"]:
         for warning in source["warnings"]:
             yield _trouble(f"source {source['source']}: {warning}", "#sources")

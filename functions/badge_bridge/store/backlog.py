@@ -21,4 +21,5 @@ class Backlog:
     working: int = 0
     dead: int = 0
     oldest: float | None = None
-    """When the one of those that wait was received that has waited longest, in unix seconds; None where none waits."""
+    """When the oldest of those that wait was received, in unix seconds, however lately it was redriven; None where none
+    waits."""
