@@ -22,7 +22,7 @@ from badge_bridge.portal.limits import Limiter
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Settlement
 from badge_bridge.store.wanted import Tally
-from support.operators import Clock, Console
+from support.operators import Clock, Console, text_of
 
 NOW = 1_795_345_200.0
 MINUTE = 60.0
@@ -190,6 +190,24 @@ async def test_source_is_warned_of_when_nothing_came_for_days() -> None:
     pbx, shop = told["sources"]
     assert (pbx["last"], pbx["warnings"]) == ("2026-11-19T11:00:00.000Z", [])
     assert shop["warnings"] == ["nothing for 3 days; see whether the provider still has its URL"]
+
+
+async def test_last_refusal_is_shown_once_also_when_others_came_since() -> None:
+    """It is no trouble then, but why it was refused is what somebody looks for who was told of it by a provider."""
+    clock = Clock(NOW)
+    meters = Meters(clock)
+    console = await opened(meters=meters)
+    for source, came in (("pbx", NOW + 5), ("shop", NOW - 5)):
+        meters.refuse(source, Unauthenticated(f"the token of {source} is {EVIL}"))
+        await add(console, 1, came, "done", source=source)
+    page, told = await looked(console)
+    pbx, shop = told["sources"]
+    assert (pbx["warnings"], len(shop["warnings"])) == ([], 1)
+    table = text_of(page.split('id="sources"')[1])
+    assert f"Last refusal 2026-11-22 11:00:00 UTC: the token of pbx is {EVIL}" in table
+    assert table.count("the token of shop is") == 1
+    assert "nothing" not in table
+    assert EVIL not in page
 
 
 async def test_figures_of_the_process_are_told_when_it_does_the_work() -> None:
