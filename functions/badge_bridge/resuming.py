@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 async def end_pauses(store: Store, lanes: Sequence[str], *, now: float, by: str) -> Sequence[Pause]:
     """End the pauses of these lanes that are not over, as their time would have: one event tries each lane, and what
-    becomes of it opens the lane or pauses it anew, for longer. `now` is in unix seconds, and `by` says in the log which
-    way it was done.
+    becomes of it opens the lane or pauses it anew. `now` is in unix seconds, and `by` says in the log which way it was
+    done.
 
     Returns:
         The pauses as they were.

@@ -46,8 +46,8 @@ async def live(desk: Desk, request: Request, session: Session | None) -> Respons
 
 async def live_page(desk: Desk, request: Request, session: Session | None) -> Response:
     """As `live`, but what the page shows: its script need not ask for it, and nothing is drawn in two ways."""
-    # Its forms have the session's token.
-    values = {"session": session, "may_change": desk.may_change}
+    # Its forms have the session's token. What was pressed is told by the page alone.
+    values = {"session": session, "may_change": desk.may_change, "resumed": ""}
     return _stream(desk, request, session, lambda told: fragment("now.html", "main", {**values, "data": told}))
 
 

@@ -34,7 +34,7 @@ from badge_bridge.console.now import live, live_page, now
 from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive, redriven
 from badge_bridge.console.rendering import render
-from badge_bridge.console.resume import resume
+from badge_bridge.console.resume import resume, resumed
 from badge_bridge.console.sessions import CSRF_HEADER, Session
 from badge_bridge.console.trying import try_rules
 from badge_bridge.errors import SettingsError, StoreUnavailable
@@ -145,6 +145,7 @@ class Pages:
             "part_of": HOME + page.part_of,
             "twin": _twin_of(page, request),
             "redriven": redriven(request.query_params),
+            "resumed": resumed(request.query_params, self._desk.rules),
             "before": request.query_params.get("before", ""),
         }
         return HTMLResponse(render(page.template, values), shown.status)

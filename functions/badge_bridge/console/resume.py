@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -15,8 +17,9 @@ from badge_bridge.console.paths import API, HOME
 from badge_bridge.console.sessions import Session
 from badge_bridge.portal.portal import lanes_of
 from badge_bridge.resuming import end_pauses, in_json
+from badge_bridge.rulesfile import RulesFile
 
-__all__ = ["resume"]
+__all__ = ["resume", "resumed"]
 
 
 async def resume(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Response:  # noqa: ARG001 - as all pages
@@ -33,8 +36,24 @@ async def resume(desk: Desk, request: Request, session: Session | None) -> Mappi
     form = {name: values[0] for name, values in (await read_form(request)).items()}
     ended = await end_pauses(desk.store, _lanes(desk, form), now=desk.clock(), by="from the console")
     if not request.scope["path"].startswith(f"{API}/"):
-        return RedirectResponse(f"{HOME}#portals", 303)
+        told = urlencode([("resumed", pause.lane) for pause in ended] or [("resumed", "")])
+        return RedirectResponse(f"{HOME}?{told}#resumed", 303)
     return {"resumed": [in_json(pause) for pause in ended]}
+
+
+def resumed(query: QueryParams, rules: RulesFile) -> str:
+    """What the address says was just done, in words; empty where it says nothing, or names no lane of the rules file:
+    anybody can make an address.
+    """
+    named = query.getlist("resumed")
+    if named == [""]:
+        return "No pause was ended: it was over already."
+    if not named or not {lane for name in rules.portals for lane in lanes_of(name)}.issuperset(named):
+        return ""
+    tries = "one event tries it now, or the next one that needs it"
+    if len(named) == 1:
+        return f"The pause of {named[0]} was ended; {tries}. Where that is refused, it is paused anew."
+    return f"The pauses of {', '.join(named)} were ended; of each, {tries}. Where that is refused, it is paused anew."
 
 
 def _lanes(desk: Desk, form: Mapping[str, str]) -> list[str]:
