@@ -17,7 +17,7 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from badge_bridge.errors import NotFound
@@ -121,7 +121,9 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one request to a portal came to: `ok` or the kind of error, with what it says."""
+    """What one request to a portal came to: `ok` or the kind of error, with what it says. Of several commands in it the
+    gravest refusal counts.
+    """
 
     at: float
     """Unix seconds."""
@@ -211,7 +213,7 @@ class Meters:
             ("result",),
         )
 
-    def answered(self, portal: str, methods: Sequence[str], *, seconds: float, error: BaseException | None) -> None:
+    def answered(self, portal: str, methods: Sequence[str], *, seconds: float, error: BaseException | None) -> Answer:
         """Count a request with the methods that it called, and what it came to."""
         result = "ok" if error is None else kind(error)
         self.requests.add(portal, result)
@@ -223,6 +225,16 @@ class Meters:
         self.answers.setdefault(portal, deque(maxlen=LATEST)).append(answer)
         if error is not None and not isinstance(error, NotFound):  # whoever asks whether there is a badge hears that
             self.errors[portal] = answer
+        return answer
+
+    def refused_within(self, portal: str, answer: Answer, error: BaseException) -> None:
+        """One of several commands was refused in a request that was answered well: what is remembered of it is the
+        refusal. It stays counted as it was.
+        """
+        told = replace(answer, result=kind(error), error=str(error))
+        latest = self.answers[portal]
+        self.answers[portal] = deque((told if one is answer else one for one in latest), latest.maxlen)
+        self.errors[portal] = told
 
     def refuse(self, source: str, error: BaseException) -> None:
         """Count a delivery that was not accepted; `source` is empty where it is not configured."""

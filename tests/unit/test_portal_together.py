@@ -21,6 +21,7 @@ from badge_bridge.errors import (
     PortalPaused,
     PortalUnreachable,
 )
+from badge_bridge.meters import Meters
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal import InboundWebhook, Page, PortalClient, open_portal
 from badge_bridge.store.memory import MemoryStore
@@ -51,6 +52,7 @@ class Scene:
         self.ticks = Clock()
         self.said: dict[str, Said] = {}
         self.portal = BatchingPortal(self.answer)
+        self.meters = Meters(self.clock)
         self.opened = open_portal(
             "main",
             InboundWebhook("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/"),
@@ -59,6 +61,7 @@ class Scene:
             random=lambda: 0.5,
             transport=self.portal,
             timer=self.ticks,
+            meters=self.meters,
         )
 
     @property
@@ -103,6 +106,29 @@ async def test_each_call_gets_its_own_result_or_error_when_a_batch_partly_fails(
     assert (third.method, third.status) == (ADD, 200)
     assert scene.portal.sizes == [2, 4]
     assert await scene.lanes("main", f"main/{ADD}", f"main/{GET}") == []
+
+
+async def test_answer_is_told_by_its_gravest_refusal_when_a_batch_partly_fails(scene: Scene) -> None:
+    """What pauses something counts more than what is about one call; that there is no such thing is no error."""
+    await scene.together(ADD, GET)
+    scene.said = {
+        "missing": {"error": "NOT_FOUND"},
+        "bad": {"error": "", "error_description": "Bad."},
+        LIST: {"error": "OVERLOAD_LIMIT", "error_description": "REST API is blocked due to overload."},
+    }
+    await scene.together(GET, GET, codes=("a", "missing"))
+    await scene.together(GET, ADD, codes=("missing", "bad"))
+    await scene.together(ADD, LIST, codes=("bad", ""))
+    answers = scene.meters.answers["main"]
+    assert [(one.result, one.commands) for one in answers] == [
+        ("ok", 2),
+        ("ok", 2),
+        ("call_refused", 2),
+        ("limit_reached", 2),
+    ]
+    assert "OVERLOAD_LIMIT" in answers[-1].error
+    assert scene.meters.errors["main"] == answers[-1]
+    assert scene.meters.requests.values == {("main", "ok"): 4}
 
 
 async def test_nothing_is_lost_when_every_command_of_a_batch_fails(scene: Scene) -> None:

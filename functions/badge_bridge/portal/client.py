@@ -13,7 +13,16 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from badge_bridge.errors import CallRefused, NotFound, OutcomeUnknown, PortalError, PortalUnreachable, StoreUnavailable
+from badge_bridge.errors import (
+    AccessRefused,
+    CallRefused,
+    LimitReached,
+    NotFound,
+    OutcomeUnknown,
+    PortalError,
+    PortalUnreachable,
+    StoreUnavailable,
+)
 from badge_bridge.http import AsyncBaseTransport
 from badge_bridge.meters import Meters
 from badge_bridge.outcomes import Exchange
@@ -252,6 +261,11 @@ class PortalClient:
                         self._trials.took(command.method)
                     divided.append((command, meaning))
         self._gathering.put_back([command for command in again if not command.answer.done()])
+        refusals = [meaning for _, meaning in divided if not isinstance(meaning, Reply | NotFound)]
+        if refusals:
+            # What tells of the portal or the method says more than what tells of one call.
+            gravest = next((one for one in refusals if isinstance(one, AccessRefused | LimitReached)), refusals[0])
+            self._meters.refused_within(self.name, carried.counted, gravest)
         return divided
 
     async def _conclude(self, command: Command, meaning: _Meaning) -> None:

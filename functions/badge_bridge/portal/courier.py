@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from badge_bridge.errors import AccessRefused, PortalError, PortalUnreachable, StoreUnavailable
+from badge_bridge.meters import Answer as Counted
 from badge_bridge.meters import Meters
 from badge_bridge.portal.answers import Reply, read
 from badge_bridge.portal.commands import Departure
@@ -29,12 +30,15 @@ logger = logging.getLogger("badge_bridge.portal")
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """An answer to a request, what it means for the request as a whole, and how many seconds it took."""
+    """An answer to a request, what it means for the request as a whole, and how many seconds it took; `counted` as
+    the meters have it.
+    """
 
     answer: Answer
     credential: Credential
     meaning: Reply | PortalError
     seconds: float
+    counted: Counted
 
     @property
     def said(self) -> str:
@@ -118,12 +122,12 @@ class Courier:
             meaning = read(answer, portal=self._portal, method=method, credential=credential)
         except PortalError as error:
             meaning = error
-        self._count(departure, None if isinstance(meaning, Reply) else meaning, seconds)
-        return Carried(answer, credential, meaning, seconds)
+        counted = self._count(departure, None if isinstance(meaning, Reply) else meaning, seconds)
+        return Carried(answer, credential, meaning, seconds, counted)
 
-    def _count(self, departure: Departure, error: PortalError | None, seconds: float) -> None:
+    def _count(self, departure: Departure, error: PortalError | None, seconds: float) -> Counted:
         methods = [command.method for command in departure.commands]
-        self._meters.answered(self._portal, methods, seconds=seconds, error=error)
+        return self._meters.answered(self._portal, methods, seconds=seconds, error=error)
 
     async def _current(self, method: str) -> Credential:
         try:
