@@ -82,6 +82,17 @@ async def test_all_pauses_of_a_portal_end_when_a_program_names_it() -> None:
         assert (await browser.post(TWIN, data={"portal": "main"}, headers=headers)).json() == {"resumed": []}
 
 
+async def test_pause_ends_when_a_program_names_its_lane_in_json() -> None:
+    """As it may ask all else; what is no object of texts is told what to send."""
+    async with operated() as (console, browser, token):
+        headers = {**SAME, CSRF_HEADER: token}
+        answer = await browser.post(TWIN, json=["main"], headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (400, "send an object of texts: portal, lane")
+        told = (await browser.post(TWIN, json={"lane": ADD}, headers=headers)).json()
+        assert [one["lane"] for one in told["resumed"]] == [ADD]
+        assert await rests(console) == ["main"]
+
+
 @pytest.mark.parametrize(
     ("form", "status", "says"),
     [

@@ -1,7 +1,8 @@
-"""What a form of the console has sent."""
+"""What a form of the console has sent, or a program as JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
@@ -9,7 +10,7 @@ from starlette.requests import Request
 
 from badge_bridge.console.answers import Senseless
 
-__all__ = ["MAX_FORM", "is_too_large", "read_form"]
+__all__ = ["MAX_FORM", "is_json", "is_too_large", "read_form", "read_json"]
 
 MAX_FORM = 4 * 1024 * 1024
 """Bytes of a form: rules to try beside a delivery, each character of which may be written as three."""
@@ -34,3 +35,28 @@ async def read_form(request: Request) -> Mapping[str, Sequence[str]]:
         return parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError as error:
         raise Senseless(f"a form has at most {_MOST_FIELDS:,} fields") from error
+
+
+def is_json(request: Request) -> bool:
+    """Whether JSON was sent and no form."""
+    return request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+
+
+async def read_json(request: Request, fields: Sequence[str]) -> Mapping[str, str]:
+    """The object of texts that a program has sent in place of a form with these fields.
+
+    Raises:
+        Senseless: it is something else, or larger than any form.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            raise Senseless(f"this is larger than {MAX_FORM:,} bytes")
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise Senseless(f"send an object of texts: {', '.join(fields)}")
+    return given

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from badge_bridge.console.answers import NotThere, Senseless
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.forms import read_form
+from badge_bridge.console.forms import is_json, read_form, read_json
 from badge_bridge.console.paths import API, HOME
 from badge_bridge.console.sessions import Session
 from badge_bridge.portal.portal import lanes_of
@@ -23,8 +23,8 @@ __all__ = ["resume", "resumed"]
 
 
 async def resume(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Response:  # noqa: ARG001 - as all pages
-    """End the pauses of the `portal` that a form names, or of the one `lane`; then back to Now, or to a program which
-    they were, as the twin of Now has them.
+    """End the pauses of the `portal` that a form or JSON names, or of the one `lane`; then back to Now, or to a program
+    which they were, as the twin of Now has them.
 
     Raises:
         Senseless: it names none.
@@ -33,8 +33,11 @@ async def resume(desk: Desk, request: Request, session: Session | None) -> Mappi
     """
     if not desk.may_change:
         raise Senseless("this console only reads; use `badge-bridge resume` where the store may be written")
-    form = {name: values[0] for name, values in (await read_form(request)).items()}
-    ended = await end_pauses(desk.store, _lanes(desk, form), now=desk.clock(), by="from the console")
+    if is_json(request):
+        given = await read_json(request, ("portal", "lane"))
+    else:
+        given = {name: values[0] for name, values in (await read_form(request)).items()}
+    ended = await end_pauses(desk.store, _lanes(desk, given), now=desk.clock(), by="from the console")
     if not request.scope["path"].startswith(f"{API}/"):
         told = urlencode([("resumed", pause.lane) for pause in ended] or [("resumed", "")])
         return RedirectResponse(f"{HOME}?{told}#resumed", 303)
@@ -56,9 +59,9 @@ def resumed(query: QueryParams, rules: RulesFile) -> str:
     return f"The pauses of {', '.join(named)} were ended; of each, {tries}. Where that is refused, it is paused anew."
 
 
-def _lanes(desk: Desk, form: Mapping[str, str]) -> list[str]:
+def _lanes(desk: Desk, given: Mapping[str, str]) -> list[str]:
     """What is meant of a portal."""
-    portal, lane = form.get("portal", ""), form.get("lane", "")
+    portal, lane = given.get("portal", ""), given.get("lane", "")
     if not portal and not lane:
         raise Senseless("say which portal, or which lane of one", "portal")
     known = {name: lanes_of(name) for name in desk.rules.portals}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from badge_bridge.console.answers import Senseless
 from badge_bridge.console.apart import Busy
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.forms import MAX_FORM, read_form
+from badge_bridge.console.forms import is_json, read_form, read_json
 from badge_bridge.console.pasted import read_pasted
 from badge_bridge.console.sessions import Session
 from badge_bridge.console.trial import WEIGHED, Tried, as_data, judgement, tried_rules, written
@@ -119,8 +118,8 @@ async def _wish(request: Request) -> Wish:
     """From the address where it is asked for, else from a form or JSON."""
     if request.method in {"GET", "HEAD"}:
         given: Mapping[str, Any] = {name: request.query_params.get(name, "") for name in ("event", "sample", "source")}
-    elif request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
-        given = await _from_json(request)
+    elif is_json(request):
+        given = await read_json(request, FIELDS)
     else:
         form = await read_form(request)
         # A browser ends the lines of a text with \r\n, however they ended where it was copied from.
@@ -130,21 +129,6 @@ async def _wish(request: Request) -> Wish:
         raise Senseless(f"there is no field {unknown[0]!r}; there are {', '.join(FIELDS)}", field=str(unknown[0])[:100])
     wish = Wish(**given)
     return replace(wish, rules=wish.rules.replace("\r\n", "\n"))
-
-
-async def _from_json(request: Request) -> Mapping[str, Any]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM:
-            raise Senseless(f"this is larger than {MAX_FORM:,} bytes")
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-        raise Senseless(f"send an object of texts: {', '.join(FIELDS)}")
-    return given
 
 
 async def _tried(desk: Desk, text: str) -> Tried:
