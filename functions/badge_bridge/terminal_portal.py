@@ -12,7 +12,7 @@ from badge_bridge.portal.badges import Text as BadgeText
 from badge_bridge.portal.badges import WantedBadge
 from badge_bridge.portal.doctor import Check
 from badge_bridge.portal.sync import Done, Plan
-from badge_bridge.terminal_text import plain
+from badge_bridge.terminal_text import ENDLESS, plain
 
 __all__ = ["print_checks", "print_done", "print_plan"]
 
@@ -37,7 +37,7 @@ def print_plan(portal: str, plan: Plan, *, to_stderr: bool = False) -> None:
     for badge in plan.unused:
         table.add_row(plain(f"  {badge.code}"), Text("unused", style="bright_black"), Text(_shown(badge)))
     if table.row_count:
-        console.print(table)
+        _print(console, table)
 
 
 def print_done(done: Done) -> None:
@@ -62,8 +62,20 @@ def print_checks(groups: Mapping[str, Sequence[Check]]) -> None:
             if check.mend:
                 told.append_text(plain(f"\n→ {check.mend}", style=colour, lines=True))
             table.add_row(Text(f"  {mark}", style=colour), Text(check.name), told)
-        console.print(table)
+        _print(console, table)
     console.print(_summary([check for checks in groups.values() for check in checks]))
+
+
+def _print(console: Console, table: Table) -> None:
+    """Where there is no terminal, each line is as long as what stands in it."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = ENDLESS
+    with console.capture() as told:
+        console.print(table)
+    for line in told.get().splitlines():
+        console.file.write(f"{line.rstrip()}\n")
 
 
 def _summary(checks: Iterable[Check]) -> Text:

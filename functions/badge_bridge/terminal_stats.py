@@ -12,19 +12,16 @@ from rich.text import Text
 
 from badge_bridge.outcomes import Result
 from badge_bridge.store.protocol import State
-from badge_bridge.terminal_text import plain
+from badge_bridge.terminal_text import ENDLESS, plain
 
 __all__ = ["print_stats"]
-
-_ENDLESS = 10_000
-"""Cells: what is no terminal is as wide as its longest line."""
 
 
 def print_stats(stats: Mapping[str, Any], heading: str, now: Sequence[str], *, console: Console | None = None) -> None:
     """The tables of `stats`, as its JSON has them, below a heading; `now` are sentences about what waits."""
     console = console or Console(highlight=False)
     if not console.is_terminal:
-        console.width = _ENDLESS
+        console.width = ENDLESS
     console.print(plain(heading, "bold"))
     if not stats["events"]:
         console.print("No events.")
@@ -66,7 +63,7 @@ def _print_crossed(
         )
         some = ", ".join(f"{count:,} {column}" for column, count in numbers.items() if count)
         lines += [Text("  ").join(map(plain, said)), Text(f"  {some}; {sum(numbers.values()):,} in all")]
-    if Measurement.get(console, console.options.update(max_width=_ENDLESS), table).maximum <= console.width:
+    if Measurement.get(console, console.options.update(max_width=ENDLESS), table).maximum <= console.width:
         console.print(table)
     else:
         for line in lines:

@@ -7,7 +7,10 @@ from typing import Any
 
 from rich.text import Text
 
-__all__ = ["harmless", "json_shown", "plain"]
+__all__ = ["ENDLESS", "harmless", "json_shown", "plain"]
+
+ENDLESS = 10_000
+"""Cells: what is no terminal is as wide as its longest line."""
 
 
 def harmless(text: str) -> str:

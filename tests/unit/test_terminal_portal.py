@@ -84,6 +84,26 @@ def test_checks_stand_below_their_heading_with_what_mends_them(capsys: pytest.Ca
     ]
 
 
+def test_what_is_found_stays_on_its_line_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script finds it whole, and no blanks behind what is shorter."""
+    monkeypatch.delenv("COLUMNS")
+    found = "x" * 60 + " and " + "y" * 60
+    print_checks({"portal main": [Check("clock", "ok", found), Check("scopes", "failed", "none", "Add it.")]})
+    print_plan("main", plan([Badge("bb_a", "t", "v" * 100, "failure"), MISSED], []))
+    assert capsys.readouterr().out.splitlines() == [
+        "portal main",
+        f"  ✓  clock   {found}",
+        "  ✗  scopes  none",
+        "             → Add it.",
+        "1 failed, warnings: 0.",
+        "portal main 0 as in the rules file",
+        f"  bb_a       missing  't' / '{'v' * 100}' (failure)",
+        "  bb_missed  missing  {en: 'Call', de: 'Anruf'} / 'Missed' (failure)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "line"), [("ok", "All is well."), ("skipped", "All is well."), ("warning", "All is well; warnings: 1.")]
 )
