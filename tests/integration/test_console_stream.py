@@ -94,6 +94,26 @@ async def test_stream_sends_what_the_twin_tells_again_and_again() -> None:
             assert data["portals"][0]["paused"][0]["reason"] == "a\n\ndata: forged"
 
 
+async def test_stream_is_not_of_before_when_something_was_changed_in_the_console() -> None:
+    """Who has pressed a button sees what came of it, also where another stream has looked a moment ago."""
+    store = MemoryStore()
+    await store.open()
+    await store.pause("main", until=NOW + 60, reason="timeout: it did not answer")
+    async with served(store, every=LONG) as one, one.browser.stream("GET", STREAM) as first:
+        told = messages(first)
+        await anext(told)
+        before = json.loads((await anext(told)).removeprefix("data: "))
+        assert [pause["is_over"] for pause in before["portals"][0]["paused"]] == [False]
+        form = {"lane": "main", "csrf_token": await csrf(one.browser)}
+        pressed = await one.browser.post("/console/resume", data=form, headers={"Origin": one.server.url})
+        assert pressed.status_code == 303
+        async with one.browser.stream("GET", STREAM) as second:
+            told = messages(second)
+            await anext(told)
+            after = json.loads((await anext(told)).removeprefix("data: "))
+        assert [pause["is_over"] for pause in after["portals"][0]["paused"]] == [True]
+
+
 async def test_stream_ends_when_the_session_ends() -> None:
     """Who ends his session in one window sees nothing more in the other."""
     async with served() as one, one.browser.stream("GET", STREAM) as answer:

@@ -162,6 +162,7 @@ async def _next(
 
 async def _each(desk: Desk, keys: Sequence[str], *, then: bool) -> Redriven:
     said = await redrive_each(desk.store, keys, clock=desk.clock, then=then, by="console")
+    desk.streams.forget()
     left = Counter(refusal.kind for refusal in said.values() if refusal)
     return Redriven(len(said) - left.total(), left)
 

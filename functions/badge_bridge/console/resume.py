@@ -38,6 +38,7 @@ async def resume(desk: Desk, request: Request, session: Session | None) -> Mappi
     else:
         given = {name: values[0] for name, values in (await read_form(request)).items()}
     ended = await end_pauses(desk.store, _lanes(desk, given), now=desk.clock(), by="from the console")
+    desk.streams.forget()
     if not request.scope["path"].startswith(f"{API}/"):
         told = urlencode([("resumed", pause.lane) for pause in ended] or [("resumed", "")])
         return RedirectResponse(f"{HOME}?{told}#resumed", 303)

@@ -57,6 +57,10 @@ class Streams:
         """End all that are open, and open no more."""
         self._ending.set()
 
+    def forget(self) -> None:
+        """Something was changed by whoever watches: what was found before is not sent any more."""
+        self._latest.forget()
+
     def open(self, look: Look, write: Write, lasts: Callable[[], bool]) -> StreamingResponse | None:
         """A stream of what `look` finds and `write` makes of it, while the session `lasts`; None where there is no room
         for one more. All streams have to look at the same: what was found for one of them is sent to the others.
@@ -89,17 +93,24 @@ class _Latest:
         self._found: Mapping[str, Any] | StoreUnavailable = {}
         self._messages: dict[Write, str] = {}
         self._looking = asyncio.Lock()
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """A look that is under way counts as one of before, too."""
+        self._forgotten += 1
+        self._looked_at = -math.inf
 
     async def message(self, look: Look, write: Write) -> str:
-        """It is found anew where it is older than a beat."""
+        """It is found anew where it is older than a beat, or of before a change."""
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if now - self._looked_at >= self._every:
+                forgotten = self._forgotten
                 try:
                     self._found = await look()
                 except StoreUnavailable as error:
                     self._found = error
-                self._looked_at, self._messages = now, {}
+                self._looked_at, self._messages = now if forgotten == self._forgotten else -math.inf, {}
             if write not in self._messages:
                 self._messages[write] = _message(self._found, write)
             return self._messages[write]
