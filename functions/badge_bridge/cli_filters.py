@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from badge_bridge import cli_completion
-from badge_bridge.cli_options import fail, quiet, run, say
+from badge_bridge.cli_options import fail, fail_without_rules, quiet, run, say
 from badge_bridge.errors import GoogleError, RulesError, SettingsError
 
 if TYPE_CHECKING:
+    from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Listing, Store, StoredEvent
     from badge_bridge.store.wanted import Place, Wanted
@@ -121,17 +122,27 @@ def wanted(
     rule: str | None = None,
     outcome: str | None = None,
 ) -> Wanted:
-    """What the options mean, each as it was typed.
+    """What the options mean, each as it was typed. Where the number is to be read as in a source's country, and the
+    rules file has mistakes, the command ends.
 
     Raises:
         SettingsError: one of them makes no sense.
-        RulesError: the number is to be read as in a source's country, and the rules file cannot be read.
     """
     from badge_bridge.configuration import without_secrets
     from badge_bridge.filters import read_filters
 
+    def rules() -> RulesFile:
+        try:
+            return run(without_secrets(settings, os.environ))
+        except RulesError as error:
+            fail_without_rules(
+                error,
+                f"{phone} is read as in the country of a source, which the rules file tells; "
+                "with + and the digits of its country a number needs no rules file",
+            )
+
     return read_filters(
-        lambda: run(without_secrets(settings, os.environ)),
+        rules,
         phone=phone,
         since=since,
         until=until,

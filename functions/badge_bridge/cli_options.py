@@ -12,7 +12,7 @@ import typer
 
 from badge_bridge import cli_completion
 from badge_bridge.closeness import closest
-from badge_bridge.errors import SettingsError, StoreUnavailable
+from badge_bridge.errors import RulesError, SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
     from badge_bridge.rulesfile import RulesFile
@@ -27,6 +27,7 @@ __all__ = [
     "StateOption",
     "chosen",
     "fail",
+    "fail_without_rules",
     "load_rules",
     "missing_store",
     "no_store",
@@ -68,6 +69,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 def fail(message: str, code: int) -> NoReturn:
     say(message)
     sys.exit(code)
+
+
+def fail_without_rules(error: RulesError, instead: str) -> NoReturn:
+    """The mistakes as they are printed everywhere, and then what can be typed that needs no rules file."""
+    from badge_bridge.terminal_findings import print_findings
+
+    print_findings(error.findings, sys.stderr)
+    fail(instead, 1)
 
 
 def say(message: str) -> None:
@@ -113,11 +122,13 @@ def load_rules(settings: Settings) -> tuple[Settings, RulesFile]:
     return run(configured(settings, os.environ))
 
 
-def quiet(rules: RulesFile) -> None:
-    """A command prints what it found; the log repeats only what has no other place, and no secret."""
+def quiet(rules: RulesFile | None) -> None:
+    """A command prints what it found; the log repeats only what has no other place, and no secret. None where the rules
+    file cannot be used.
+    """
     from badge_bridge.observability import logs
 
-    logs.configure("console", "ERROR", secrets=rules.secrets)
+    logs.configure("console", "ERROR", secrets=rules.secrets if rules is not None else ())
 
 
 def chosen(rules: RulesFile, portal: str | None) -> list[str]:

@@ -16,11 +16,14 @@ from badge_bridge.cli_options import (
     RulesOption,
     StateOption,
     chosen,
+    fail_without_rules,
     opened_store,
     quiet,
     read_settings,
     run,
+    say,
 )
+from badge_bridge.errors import RulesError
 from badge_bridge.plural import counted
 
 if TYPE_CHECKING:
@@ -48,9 +51,18 @@ def resume(
     from badge_bridge.resuming import in_json
 
     settings = read_settings(rules, state)
-    loaded = run(without_secrets(settings, os.environ))
-    quiet(loaded)
-    names = chosen(loaded, portal)
+    try:
+        loaded = run(without_secrets(settings, os.environ))
+    except RulesError as error:
+        # A running `serve` works on by the rules of before, and may have paused a portal.
+        if portal is None:
+            fail_without_rules(error, "with a portal's name, `badge-bridge resume PORTAL` needs no rules file")
+        say(f"{settings.rules} has mistakes, so {portal} is taken as it is typed; `badge-bridge check` prints them")
+        quiet(None)
+        names = [portal]
+    else:
+        quiet(loaded)
+        names = chosen(loaded, portal)
     ended, waiting = run(_end(settings, names))
     if as_json:
         print(json.dumps({"resumed": [in_json(pause) for pause in ended]}, indent=2, ensure_ascii=False))

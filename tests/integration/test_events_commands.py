@@ -105,6 +105,20 @@ def test_list_has_the_events_that_all_filters_mean(run: Run, filters: list[str],
     assert "".join(listed(run, *filters)) == found
 
 
+def test_number_is_asked_for_with_its_country_when_the_rules_file_has_mistakes(run: Run, tmp_path: Path) -> None:
+    """Which country it is of without one is told by the rules; after the mistakes it is said what needs none."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("badges:", "badgse:"), "utf-8")
+    assert "".join(listed(run, "--phone", ANN)) == "621"
+    code, out, err = run("events", "list", "--phone", "030 / 90 18 20")
+    assert (code, out) == (1, "")
+    first, *_, last = err.splitlines()
+    assert first.startswith("rules.yaml:")
+    assert last == (
+        "badge-bridge: 030 / 90 18 20 is read as in the country of a source, which the rules file tells; "
+        "with + and the digits of its country a number needs no rules file"
+    )
+
+
 @pytest.mark.parametrize(
     ("filters", "said"),
     [

@@ -99,6 +99,26 @@ def test_resume_ends_the_pauses_of_all_portals_when_none_is_named(run: Run, tmp_
     assert asyncio.run(rests(tmp_path, "main", "other")) == []
 
 
+def test_resume_needs_no_rules_file_when_the_portal_is_named(run: Run, tmp_path: Path) -> None:
+    """`serve` works on by the rules of before while the newest have mistakes. Without a name they are told, and what
+    to type instead.
+    """
+    asyncio.run(pause(tmp_path, "main", "other"))
+    (tmp_path / "rules.yaml").write_text(RULES.replace("badges:", "badgse:"), "utf-8")
+    code, out, err = run()
+    assert (code, out) == (1, "")
+    assert err.startswith("rules.yaml:")
+    assert (
+        err.splitlines()[-1] == "badge-bridge: with a portal's name, `badge-bridge resume PORTAL` needs no rules file"
+    )
+    code, out, err = run("main")
+    assert (code, out.startswith("main was paused until ")) == (0, True)
+    assert err == (
+        "badge-bridge: rules.yaml has mistakes, so main is taken as it is typed; `badge-bridge check` prints them\n"
+    )
+    assert asyncio.run(rests(tmp_path, "main", "other")) == ["other"]
+
+
 def test_resume_says_so_when_nothing_is_paused(run: Run, tmp_path: Path) -> None:
     """That is fine, also where the pause is over and the portal has not been tried yet."""
     asyncio.run(pause(tmp_path, "main", seconds=-1))
