@@ -236,6 +236,10 @@ class Meters:
         self.answers[portal] = deque((told if one is answer else one for one in latest), latest.maxlen)
         self.errors[portal] = told
 
+    def unsent(self, portal: str, error: BaseException) -> None:
+        """Nothing was sent, for want of a credential: that is the last error, and no answer."""
+        self.errors[portal] = Answer(self._clock(), kind(error), seconds=0.0, commands=0, error=str(error))
+
     def refuse(self, source: str, error: BaseException) -> None:
         """Count a delivery that was not accepted; `source` is empty where it is not configured."""
         self.refused.add(source, kind(error))

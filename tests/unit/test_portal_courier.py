@@ -19,6 +19,7 @@ from badge_bridge.errors import (
     PortalUnreachable,
     StoreUnavailable,
 )
+from badge_bridge.meters import Meters
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal import AccessToken, Credential, InboundWebhook, PortalClient
 from badge_bridge.portal.keyring import FixedKeyring, Keyring
@@ -72,6 +73,7 @@ class Scene:
         self.redirects: dict[str, str] = {}
         self.moved: list[str] = []
         self.buckets = LeakyBuckets()
+        self.meters = Meters(lambda: START)
         self.keyring: Keyring = Renewing()
         scene = self
 
@@ -101,6 +103,7 @@ class Scene:
             on_moved=self.moved.append,
             transport=self.portal,
             timer=lambda: 0.0,
+            meters=self.meters,
         )
 
     def seen(self) -> list[tuple[str, Any]]:
@@ -210,10 +213,14 @@ async def test_the_portal_is_paused_when_there_is_no_credential(
         assert isinstance(result.__cause__, cause)
         assert (result.lane, result.until, result.code) == ("main", START + seconds, error.code)
         assert GET in str(result)
-        assert str(error) in str(result)
+        assert str(error).removeprefix("portal main: ") in str(result)
+        assert str(result).count("portal main") == 1
         assert [exchange.answer for exchange in asked] == (["expired_token"] if when == "renewing" else [])
     (pause,) = await scene.store.paused(["main"])
     assert pause.failures == 1
+    last = scene.meters.errors["main"]
+    assert (last.at, last.commands, error.code in last.error) == (START, 0, True)
+    assert len(scene.meters.answers.get("main", ())) == (1 if when == "renewing" else 0)
     await client.aclose()
 
 

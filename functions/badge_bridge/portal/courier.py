@@ -146,22 +146,27 @@ class Courier:
 
     def _without_credential(self, error: PortalError, method: str) -> PortalError:
         """The trouble with the keyring as that of a call, which was not carried out whatever the trouble was."""
+        why = str(error).removeprefix(f"portal {self._portal}: ")
+        told: PortalError
         if isinstance(error, AccessRefused):
-            return NoCredential(
-                f"portal {self._portal}: {method} was not carried out: {error}",
+            told = NoCredential(
+                f"portal {self._portal}: {method} was not carried out: {why}",
                 portal=self._portal,
                 method=method,
                 code=error.code,
                 status=error.status,
                 mend=error.mend,
             )
-        return PortalUnreachable(
-            f"portal {self._portal}: {method} was not carried out, there is no credential for it now: {error}",
-            portal=self._portal,
-            method=method,
-            code=error.code,
-            status=error.status,
-        )
+        else:
+            told = PortalUnreachable(
+                f"portal {self._portal}: {method} was not carried out, there is no credential for it now: {why}",
+                portal=self._portal,
+                method=method,
+                code=error.code,
+                status=error.status,
+            )
+        self._meters.unsent(self._portal, told)
+        return told
 
     def _remember(self, home: str, origin: str) -> None:
         if self._moved.get(home, home) == origin:
