@@ -84,7 +84,8 @@ def _print_rules(console: Console, whole: WholeLife, *, every_rule: bool) -> Non
 
 def _of_legs(whole: WholeLife) -> str:
     count = counted(len(whole.legs), "leg")
-    return f"{count} of its call are known" if whole.stored.event.leg else f"joined from {count}"
+    known = "is" if len(whole.legs) == 1 else "are"
+    return f"{count} of its call {known} known" if whole.stored.event.leg else f"joined from {count}"
 
 
 def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt, told: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,6 +111,17 @@ def test_life_shows_the_legs_that_a_call_was_joined_from(capsys: pytest.CaptureF
     lines = lines_of(capsys)
     at = lines.index("legs joined from 2 legs")
     assert [line.rpartition("key ")[2] for line in lines[at + 1 : at + 3]] == ["s:2)", "s:3)"]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "legs 1 leg of its call is known"), (2, "legs 2 legs of its call are known")]
+)
+def test_life_of_a_leg_counts_those_of_its_call(capsys: pytest.CaptureFixture[str], count: int, said: str) -> None:
+    """One is known, several are."""
+    leg = item(type="call.leg", leg=Leg(call="7", state="ended", ends="call")).event
+    legs = [LegEvent(f"s:{number}", NOW, leg) for number in range(count)]
+    print_event(replace(whole(stored(), legs=legs), stored=replace(stored("joined"), event=leg)), now=NOW)
+    assert said in lines_of(capsys)
 
 
 def test_life_shows_the_badge_as_the_card_has_it(capsys: pytest.CaptureFixture[str]) -> None:
