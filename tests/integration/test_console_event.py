@@ -217,6 +217,8 @@ async def test_leg_is_not_redriven_with_rules_of_then_when_it_was_joined() -> No
     assert (told["can_redrive"], told["can_redrive_then"]) == (True, False)
     assert 'value="then"' not in page
     assert "no rules judge a leg" in text_of(page)
+    assert "judged by the rules of now" not in text_of(page)
+    assert f'redrive <a href="/console/events/{told["judged_as"]}">its event</a>' in page
     await received(console.store, KEY, at=NOW, caller=CALLER)
     await settled(console.store, KEY, at=NOW, state="dead", reason="refused", rules_hash="f00d")
     assert "those of then are not kept" in text_of((await shown(console))[0])
