@@ -126,6 +126,12 @@ def test_any_changed_byte_of_a_standard_webhook_is_refused(body: bytes, position
             source().verify(raw(altered, *headers))
 
 
+def test_missing_signature_is_told_by_the_name_of_the_standard() -> None:
+    """Where neither family of headers was sent, the one that the documentation names is asked for."""
+    with pytest.raises(Unauthenticated, match="the header webhook-signature is missing"):
+        source().verify(raw(b"{}", JSON))
+
+
 def test_svix_signs_the_same() -> None:
     """What Svix's library signs is genuine under its header names."""
     signature = svix.webhooks.Webhook(SECRET).sign("msg_1", NOW, "{}")

@@ -160,7 +160,8 @@ def written_public_key(key: bytes) -> str:
 
 def _family(delivery: Delivery) -> str:
     """Which header names count. Decided once: what was verified and what is read must come from the same headers."""
-    return _STANDARD if delivery.header(f"{_STANDARD}-signature") is not None else _SVIX
+    signed = (family for family in (_STANDARD, _SVIX) if delivery.header(f"{family}-signature") is not None)
+    return next(signed, _STANDARD)  # where there is none, the header that the standard names is the one to tell of
 
 
 def _identifier(delivery: Delivery, family: str) -> str:
