@@ -3,6 +3,7 @@
 `GET /metrics`              what was counted and how things stand (`metrics.py`); with METRICS_TOKEN, to who sends it
 `/console` and below        what is stored, with a session (`console/gate.py`)
 `GET /livez` and others     how the process is, with the reasons (`probes.py`)
+`GET /`                     leads to the console, on a listener of their own
 
 Sent to a name that is none of this listener's (`console/origin.py`), the first two answer 421, since a page in the
 operator's browser may have such a name lead here; who has METRICS_TOKEN is no such page. Probes give no reasons then,
@@ -18,7 +19,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from badge_bridge.accepting import Accepting
@@ -132,6 +133,8 @@ def create_admin_app(admin: Admin) -> ASGIApp:
             response = await admin.probed(request)
         elif admin.serves(scope["path"]):
             response = await admin.handle(request)
+        elif scope["path"] == "/" and request.method in {"GET", "HEAD"}:
+            response = RedirectResponse(HOME, 303)
         else:
             response = JSONResponse({"error": "there is nothing at this path"}, status_code=404)
         await response(scope, receive, send)

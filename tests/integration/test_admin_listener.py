@@ -64,6 +64,14 @@ def test_listener_of_the_deliveries_has_no_page_for_operators(served: Served, pa
     assert get(served[2] + path).status_code == 404
 
 
+def test_bare_address_of_the_operators_listener_leads_to_the_console(served: Served) -> None:
+    """Who types host and port finds it; nothing else is answered there, and nothing on the listener of the deliveries."""
+    answer = get(f"{served[3]}/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console")
+    assert httpx.post(f"{served[3]}/", trust_env=False).status_code == 404
+    assert get(f"{served[2]}/").status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/health"])
 def test_probe_gives_reasons_to_operators_alone(served: Served, path: str) -> None:
     """A balancer in front hears whether it is well, and a supervisor beside it what was looked at."""
