@@ -195,13 +195,17 @@ def compilation(raw: str, text: str, known: Known) -> list[CelFinding]:
     return found or [CelFinding(1, 1, without_status(raw))]
 
 
+_ECHOES = frozenset({"<<nil>> parsetree"})
+"""What the engine says beside the mistake because of which it has nothing to go on with."""
+
+
 def _without_echoes(raw: str) -> Iterator[tuple[int, int, str]]:
     """What is only a consequence of an earlier mistake is left out."""
     unreadable = False
     # Lines that quote the expression begin with " | ", so that an expression cannot pretend to be a message.
     for match in re.finditer(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*)$", raw, re.MULTILINE):
         message = without_status(match[3])
-        if "'*error*'" in message or (unreadable and message.startswith("Syntax error")):
+        if message in _ECHOES or "'*error*'" in message or (unreadable and message.startswith("Syntax error")):
             continue
         unreadable = unreadable or "token recognition error" in message
         yield max(int(match[1]), 1), max(int(match[2]), 1), message
@@ -261,6 +265,13 @@ def _unexpected(match: Match[str], place: _Place) -> CelFinding:
     if before:
         return place.says_of(before.start(1), _cannot_stand(before[1]))
     return place.says(_cannot_stand(unexpected))
+
+
+def _missing(match: Match[str], place: _Place) -> CelFinding:
+    token, found = match[1], match[2]
+    if found == "<EOF>":
+        return place.says(f"the expression ends before what was opened is closed; add '{token}'")
+    return place.says(f"'{token}' is missing here; add it before '{found}'")
 
 
 def _cannot_stand(token: str) -> str:
@@ -324,6 +335,7 @@ _COMPILATION: Sequence[tuple[Pattern[str], Callable[[Match[str], _Place], CelFin
         ),
         _unexpected,
     ),
+    (re.compile(r"Syntax error: missing '(.+?)' at '(.*)'", re.DOTALL), _missing),
     (
         re.compile(r"expression of type '(.+)' cannot be the operand of a select operation"),
         lambda match, place: place.says(f"{a(match[1])} has no fields; remove what follows"),
