@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from badge_bridge.closeness import suggest
+from badge_bridge.closeness import closest, suggest
 from badge_bridge.errors import Finding
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.findings import Explaining
 from badge_bridge.rulesfile.model import Badge, DocumentModel, Rule
 from badge_bridge.rulesfile.portal_model import Portal
 from badge_bridge.rulesfile.secrets import Resolution
+from badge_bridge.rulesfile.wording import unknown_key
 
 __all__ = ["Shape", "check"]
 
@@ -79,6 +80,7 @@ class _Checking:
             path: Path = ("sources", name)
             model = self._model_of(entry, path)
             if model is None:
+                self._guess(entry, path)
                 continue
             try:
                 yield name, _validate(model, entry)
@@ -121,8 +123,30 @@ class _Checking:
             return self._providers[provider]
         if (*path, "provider") not in self._document.unreadable:
             place = self._document.values[*path, "provider"]
-            self._find(place, f"there is no provider '{provider}'; {suggest(str(provider), known)}", "unknown-name")
+            more = "" if closest(str(provider), known) else " (more may be told of this source when that is mended)"
+            message = f"there is no provider '{provider}'; {suggest(str(provider), known)}{more}"
+            self._find(place, message, "unknown-name")
         return None
+
+    def _guess(self, entry: Any, path: Path) -> None:
+        """Tell what is wrong in a source whose provider is not known: by the one that was probably meant, else the keys
+        that no provider has.
+        """
+        if not isinstance(entry, dict) or "provider" not in entry or path in self._document.unreadable:
+            return
+        known = sorted(self._providers)
+        if meant := closest(str(entry["provider"]), known):
+            model = self._providers[meant]
+            try:
+                _validate(model, entry | {"provider": meant})
+            except ValidationError as error:
+                self._explain(error, model, path)
+            return
+        keys = list(dict.fromkeys(key for name in known for key in self._providers[name].model_fields))
+        for key in entry:
+            if key not in keys:
+                place = (*path, key)
+                self._find(self._document.keys[place], unknown_key(place, keys), "unknown-key")
 
     def _find(self, place: Any, message: str, code: str) -> None:
         self.findings.append(self._document.finding(place, message, code))
