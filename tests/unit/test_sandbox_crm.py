@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -166,18 +167,36 @@ async def test_a_card_shows_the_newest_open_badge_in_the_readers_language() -> N
     assert (await kanban(portal))[41]["badge"] is None
 
 
+async def test_a_card_has_a_page_of_its_own_where_a_portal_has_it() -> None:
+    """All its badges are on it, the latest first; what is not in the CRM has none."""
+    badges = [{"code": code, "title": code, "value": code, "type": "failure"} for code in ("one", "two")]
+    portal = caller(badges=badges)
+    for badge in ("one", "two"):
+        await attached(portal, badge)
+    page = await portal.http.get("/crm/deal/details/41/", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "Sandbox portal" in page.text
+    assert "Deal 41" in page.text
+    assert re.findall("<b class=.failure.>(.*?)</b>", page.text) == ["TWO", "ONE"]
+    contact = next(iter(portal.portal.seed.contacts))
+    assert contact.last_name in (await portal.http.get(f"/crm/contact/details/{contact.id}/")).text
+    for nothing in ("/crm/deal/details/4100/", "/crm/order/details/41/"):
+        assert (await portal.http.get(nothing)).status_code == 404
+
+
 async def test_the_page_escapes_what_comes_from_others() -> None:
     """A card's title and a badge's texts are text, whatever is in them, and no script but the page's own may run."""
     hostile = '<script>alert("x")</script>'
     badges = [{"code": "one", "title": f"{hostile}t", "value": f"{hostile}v", "type": "failure"}]
     portal = caller(deals=[{"id": 41, "title": f"{hostile}c"}], badges=badges)
     await attached(portal, "one")
-    page = await portal.http.get("/kanban")
-    shown = page.text.lower()  # a badge's value is shown in capitals
-    assert hostile not in shown
-    for end in "tvc":
-        assert f"&lt;/script&gt;{end}" in shown
-    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for path in ("/kanban", "/crm/deal/details/41/"):
+        page = await portal.http.get(path)
+        shown = page.text.lower()  # a badge's value is shown in capitals
+        assert hostile not in shown
+        for end in "tvc":
+            assert f"&lt;/script&gt;{end}" in shown
+        assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 async def test_the_simple_crm_has_no_board_of_leads() -> None:

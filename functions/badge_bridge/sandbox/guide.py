@@ -47,6 +47,7 @@ def describe(portal: SandboxPortal, controls: Iterable[Control], base_url: str) 
         "pages": {
             "/kanban": "deal and lead cards with their badges; ?board=deals or leads, ?lang=de, ?category=0",
             "/kanban.json": "the same as values",
+            "/crm/deal/details/41/": "a card by itself, where the portal has it; a lead, contact or company as well",
         },
         "rules_file": portals_block(portal, base_url),
         "environment": {SECRET_NAME: seed.applications[0].client_secret} if seed.applications else {},

@@ -6,14 +6,14 @@ and the one below comes out (Bitrix24 docs, "Configurable activity badges").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from badge_bridge.sandbox.crm_seed import Deal, Lead, Stage
 from badge_bridge.sandbox.records import Records
 
-__all__ = ["BOARDS", "Board", "BoardName", "Card", "CardBadge", "Column", "lay_out"]
+__all__ = ["BOARDS", "Board", "BoardName", "Card", "CardBadge", "Column", "Details", "details", "lay_out"]
 
 BoardName = Literal["deals", "leads"]
 BOARDS: Mapping[str, BoardName] = {"deals": "deals", "leads": "leads"}
@@ -81,6 +81,38 @@ def lay_out(records: Records, name: BoardName, language: str = "", *, category: 
     return Board(name, language or records.language, tuple(columns))
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """A card by itself, with every badge on it, the latest first. `kind` is as in its address, such as `deal`."""
+
+    kind: str
+    language: str
+    card: Card
+    badges: tuple[CardBadge, ...]
+
+
+def details(records: Records, kind: str, number: int, language: str = "") -> Details | None:
+    """One card of the CRM; None where there is none of this kind with this number."""
+    crm = records.crm
+    kinds: Mapping[str, tuple[int, Mapping[int, Any]]] = {
+        "lead": (1, crm.leads),
+        "deal": (2, crm.deals),
+        "contact": (3, crm.contacts),
+        "company": (4, crm.companies),
+    }
+    owner_type, items = kinds.get(kind, (0, {}))
+    item = items.get(number)
+    if item is None:
+        return None
+    badges = tuple(_badges(records, crm.activities_on(owner_type, [number]), language))
+    if isinstance(item, Deal | Lead):
+        card = _card(records, item, language)
+    else:
+        title = item.title if kind == "company" else f"{item.name} {item.last_name}".strip()
+        card = Card(number, title, "", 0.0, "", next(iter(badges), None))
+    return Details(kind, language or records.language, card, badges)
+
+
 def _stage_of(item: Deal | Lead) -> str:
     return item.stage_id if isinstance(item, Deal) else item.status_id
 
@@ -110,7 +142,7 @@ def _card(records: Records, item: Deal | Lead, language: str) -> Card:
         customer=_customer(records, item),
         amount=item.opportunity,
         currency=item.currency,
-        badge=_badge(records, records.crm.activities_on(owner_type, [item.id]), language),
+        badge=next(_badges(records, records.crm.activities_on(owner_type, [item.id]), language), None),
     )
 
 
@@ -123,17 +155,16 @@ def _customer(records: Records, item: Deal | Lead) -> str:
     return ", ".join(name for name in names if name)
 
 
-def _badge(records: Records, activities: Iterable[int], language: str) -> CardBadge | None:
+def _badges(records: Records, activities: Iterable[int], language: str) -> Iterator[CardBadge]:
     """A code that is not registered, or not any more, shows nothing."""
     for number in sorted(activities, reverse=True):
         activity = records.crm.activities[number]
         badge = records.badges.get(activity.badge_code)
         if not activity.completed and badge is not None:
-            return CardBadge(
+            yield CardBadge(
                 badge.code,
                 records.resolve(badge.title, language),
                 records.resolve(badge.value, language),
                 badge.type,
                 number,
             )
-    return None
