@@ -5,8 +5,12 @@ and a line that turns out otherwise is printed as such and fails the demo.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from shlex import quote
+from shutil import which
 from typing import Any
 
 from rich.console import Console
@@ -82,10 +86,19 @@ async def play(
         teller.say(f"  bridge          {stage.bridge_url}/healthz, takes POST {stage.bridge_url}/hooks/reception")
         if not once:
             teller.say(f"  console         {await stage.console_link()}, good once and for 10 minutes")
-            teller.say(f"  another link    badge-bridge console --state {stage.state}")
+            teller.say(f"  another link    {_program()} console --state {quote(stage.state)}")
             teller.say("\nAll stay up; Ctrl-C ends them.")
             await until_signal()
     return teller.fine
+
+
+def _program() -> str:
+    """How a shell calls this program, wherever its own folder is."""
+    own = Path(sys.executable).with_name("badge-bridge")
+    if not own.exists():
+        return f"{quote(sys.executable)} -m badge_bridge"
+    found = which("badge-bridge")
+    return "badge-bridge" if found is not None and own.samefile(found) else quote(str(own))
 
 
 async def _installation(stage: Stage, teller: _Teller) -> None:
