@@ -22,6 +22,8 @@ __all__ = ["Changes", "Rows", "print_list"]
 _GAP = "  "
 _LEAST = 24
 """Cells for a reason, below which it gets a line of its own."""
+_ENOUGH = 48
+"""The same where it would stand in the first line, unless it needs less: one that begins a line has far more."""
 
 _WIDTHS = {"key": 42, "type": 13, "caller": 13, "state": 7}
 """Cells of what is not known beforehand: a key has the source's name, a colon and 32 characters."""
@@ -64,7 +66,9 @@ class Rows:
         lines: list[list[str]] = [[]]
         used = 0
         for name in self._order:
-            width = min(self._widths[name], _LEAST) if name == self._order[-1] else self._widths[name]
+            width = self._widths[name]
+            if name == self._order[-1]:
+                width = min(width, _ENOUGH if len(lines) == 1 else _LEAST)
             if lines[-1] and self._room is not None and used + width > self._room:
                 lines.append([])
                 used = len(_GAP)
@@ -106,7 +110,7 @@ class Changes:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or _console()
         self._at = f"at ({zone_name()})"
-        widths = {self._at: len(clock(0)), **_WIDTHS, "what came of it": _LEAST}
+        widths = {self._at: len(clock(0)), **_WIDTHS, "what came of it": _ENOUGH}
         narrow = [self._at, "state", "type", "caller", "key", "what came of it"]
         self._rows = Rows(self._console, widths, narrow=narrow)
         self._rows.heading()

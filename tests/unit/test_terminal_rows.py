@@ -63,6 +63,14 @@ def test_row_is_two_lines_when_the_terminal_is_narrower() -> None:
     ]
 
 
+def test_reason_begins_a_line_when_little_of_it_fits_behind_the_key() -> None:
+    """In a terminal of 132 columns it is not cut to a third; a short one stands in the line of its event."""
+    *_, first, second = shown(132, stored(reason=REASON))
+    assert first.endswith("reception:0123456789abcdef0123456789abcdef")
+    assert second == "  portal main: crm.activity.badge.add was refused with ACCESS_DENIED …"
+    assert len(shown(132, stored(reason="no rule matched"))) == 2
+
+
 @pytest.mark.parametrize("width", [20, 40, 60, 79, 80, 100, 120, 179, 180])
 def test_key_is_whole_and_nothing_else_is_wider_than_the_terminal(width: int) -> None:
     """A key is to be copied; all else is broken between columns, and the reason is cut."""
