@@ -10,6 +10,7 @@ from badge_bridge.on_cards import as_json as as_dict
 from badge_bridge.rulesfile.deciding import Read, Weighed
 from badge_bridge.rulesfile.explaining import RuleExplained
 from badge_bridge.sources.joining import LegEvent
+from badge_bridge.telling import of_leg
 
 __all__ = ["as_json", "leg_as_json", "rule_as_json"]
 
@@ -70,7 +71,12 @@ def _event(one: EventExplained, explanation: Explanation) -> dict[str, Any]:
 
 def leg_as_json(one: LegEvent) -> dict[str, Any]:
     """One leg of a call."""
-    return {"key": one.key, "time": one.event.time.isoformat(), **one.leg.model_dump(mode="json")}
+    return {
+        "key": one.key,
+        "time": one.event.time.isoformat(),
+        **one.leg.model_dump(mode="json"),
+        "said": of_leg(one.leg),
+    }
 
 
 def rule_as_json(one: RuleExplained) -> dict[str, Any]:

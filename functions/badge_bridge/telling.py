@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from badge_bridge.customers import customer_of
+from badge_bridge.events import Leg
 from badge_bridge.ignoring import why
 from badge_bridge.moments import span
 from badge_bridge.outcomes import Outcome
@@ -14,8 +15,14 @@ from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
-__all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "redriven"]
+__all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "of_leg", "redriven"]
 
+_PARTIES = {
+    "": "",
+    "customer": "the customer's connection",
+    "agent": "somebody of ours",
+    "machine": "a menu, a queue or a machine",
+}
 _CLAUSE = re.compile(r"(?:;|\.) ")
 
 _PROMPT = 1.0
@@ -133,6 +140,14 @@ def ended(attempt: Attempt) -> str:
             return _sentence(attempt.reason or "it is tried again")
         case result:
             return _sentence(f"{result}: {attempt.reason}" if attempt.reason else result)
+
+
+def of_leg(leg: Leg) -> str:
+    """What one leg says of its call, in half a sentence."""
+    over = {"": "", "leg": "" if leg.state == "ended" else "which ended", "call": "with which the call ended"}[leg.ends]
+    spoke = "two people spoke" if leg.human else ""
+    facts = [_PARTIES[leg.party], leg.state, leg.outcome.replace("_", " "), spoke, over]
+    return ", ".join(dict.fromkeys(fact for fact in facts if fact)) or "nothing that decides"
 
 
 def lateness(seconds: float) -> str:

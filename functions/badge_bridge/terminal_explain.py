@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from badge_bridge.events import Event, Leg
+from badge_bridge.events import Event
 from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
 from badge_bridge.plural import counted
 from badge_bridge.rulesfile import RulesFile
@@ -18,17 +18,12 @@ from badge_bridge.rulesfile.deciding import Read, Weighed, deciding_parts
 from badge_bridge.rulesfile.explaining import RuleExplained
 from badge_bridge.sources.joining import LegEvent
 from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.telling import of_leg
 from badge_bridge.terminal import card_line, clock, outcome_line
 from badge_bridge.terminal_text import plain
 
 __all__ = ["WEIGHED", "print_explanation", "print_legs", "print_rules"]
 
-_PARTIES = {
-    "": "",
-    "customer": "the customer's connection",
-    "agent": "somebody of ours",
-    "machine": "a menu, a queue or a machine",
-}
 _MARKS = {"matched": ("✓", "green"), "not matched": ("✗", "yellow"), "error": ("!", "red")}
 _HIDDEN = {
     "not matched": "did not match",
@@ -93,14 +88,7 @@ def _repeat(made: Made, known: Mapping[str, StoredEvent]) -> str:
 def _what(event: Event) -> str:
     if event.leg is None:
         return event.type
-    return f"one leg of call {event.leg.call}: {_leg(event.leg)}"
-
-
-def _leg(leg: Leg) -> str:
-    ended = {"": "", "leg": "which ended", "call": "with which the call ended"}[leg.ends]
-    spoke = "two people spoke" if leg.human else ""
-    facts = [_PARTIES[leg.party], leg.state, leg.outcome.replace("_", " "), spoke, ended]
-    return ", ".join(dict.fromkeys(fact for fact in facts if fact)) or "nothing that decides"
+    return f"one leg of call {event.leg.call}: {of_leg(event.leg)}"
 
 
 def _print_stored(console: Console, stored: StoredEvent, explanation: Explanation) -> None:
@@ -126,9 +114,11 @@ def _print_event(console: Console, one: EventExplained, explanation: Explanation
     known = (explanation.known or {}).get(one.key)
     facts = [
         ("key", one.key + (f" (stored on {clock(known.received_at)}, {known.state})" if known and one.legs else "")),
+        ("id", event.id),
         ("source", f"{event.source} ({event.provider})"),
         ("happened", clock(event.time.timestamp())),
         ("direction", event.direction),
+        ("outcome", event.outcome),
         ("reason", event.reason),
         ("caller", event.caller),
         ("callee", event.callee),
@@ -152,7 +142,7 @@ def print_legs(console: Console, legs: Sequence[LegEvent]) -> None:
     """What was told of a call, one line for each leg."""
     for leg in legs[:_SHOWN]:
         when = clock(leg.event.time.timestamp())
-        _line(console, "leg", f"{_leg(leg.leg)} ({when}, key {leg.key})")
+        _line(console, "leg", f"{of_leg(leg.leg)} ({when}, key {leg.key})")
     if len(legs) > _SHOWN:
         _line(console, "", f"and {len(legs) - _SHOWN} more")
 

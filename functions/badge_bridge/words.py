@@ -23,6 +23,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("fetched", "Of a call: its event never came, so that it was asked for in the portal's call statistics."),
     ("call", "A telephone call as a whole. Of a portal: one use of a method, such as `crm.activity.badge.add`."),
     ("leg", "A part of a call that a provider tells of alone, such as one telephone that rang. Rules judge the whole."),
+    ("somebody of ours", "At the far end of a leg: a telephone of yours; else the customer's line or a machine."),
     ("customer", "Whom the event is about: the caller of a call that came in, the callee of one that went out."),
     ("line", "The number of yours that a call came in on, or went out from."),
     ("subject", "What a source names in place of the customer, such as an order or an account; mostly there is none."),

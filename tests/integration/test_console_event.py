@@ -201,6 +201,7 @@ async def test_leg_leads_to_its_call_when_it_was_joined() -> None:
     )
     page, told = await shown(console, OTHER)
     assert told["judged_as"].startswith("pbx:")
+    assert "somebody of ours, ended, no answer this one" in text_of(page)
     assert f'href="/console/events/{told["judged_as"]}"' in page
     assert "The legs of its call so far" in text_of(page)
     assert (told["judgement"], len(told["joined_from"])) == (None, 1)

@@ -128,6 +128,17 @@ async def test_page_and_twin_tell_the_same() -> None:
     assert "0 of 1 rule matched" in page
 
 
+async def test_page_shows_what_was_read_as_the_page_of_an_event_does() -> None:
+    """By the same names: when it happened, how the call ended, its id, and the customer once."""
+    console = await opened()
+    async with console.operator() as browser:
+        page = (await post(browser, delivery=delivery(number=4711))).text
+    facts = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert (facts["id"], facts["outcome"], facts["customer"]) == ("4711", "missed", "+4930901820")
+    assert "happened" in facts
+    assert {"time", "subject"}.isdisjoint(facts)
+
+
 async def test_rules_are_tried_as_they_were_changed() -> None:
     """A changed condition decides, and the source of now still verifies, since its entry is as it was."""
     changed = RULES.replace("'+4930'", "'+43'")

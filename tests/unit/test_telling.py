@@ -11,7 +11,7 @@ import pytest
 from badge_bridge.events import Event, Leg
 from badge_bridge.outcomes import Outcome
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
-from badge_bridge.telling import came_of, ended, in_short, next_step, redriven
+from badge_bridge.telling import came_of, ended, in_short, next_step, of_leg, redriven
 from support.operators import read_rules
 
 NOW = 1_795_345_200.0
@@ -189,3 +189,18 @@ def test_redrive_is_told_by_its_way_and_its_rules(by: str, rules: str, said: str
 def test_end_of_an_attempt_is_a_sentence(result: str, reason: str, said: str) -> None:
     """Also where it has no end."""
     assert ended(Attempt(1, NOW, None, result, reason, ())) == said
+
+
+@pytest.mark.parametrize(
+    ("leg", "said"),
+    [
+        ({"party": "agent", "state": "ended", "outcome": "no_answer", "ends": "leg"}, "somebody of ours, ended, no answer"),
+        ({"party": "machine", "outcome": "busy", "ends": "leg"}, "a menu, a queue or a machine, busy, which ended"),
+        ({"party": "customer", "state": "ended", "ends": "call"}, "the customer's connection, ended, with which the call ended"),
+        ({"state": "answered", "human": True}, "answered, two people spoke"),
+        ({}, "nothing that decides"),
+    ],
+)  # fmt: skip
+def test_leg_is_told_in_the_same_words_wherever_it_is_shown(leg: dict[str, Any], said: str) -> None:
+    """Who was at its end, where it stands and what ended, each once."""
+    assert of_leg(Leg(call="7", **leg)) == said

@@ -101,6 +101,15 @@ def test_life_shows_how_late_the_event_was_received(capsys: pytest.CaptureFixtur
     assert f"received  {clock(one.received_at)}, 3 h after it happened" in lines_of(capsys)
 
 
+def test_life_shows_what_was_read_of_the_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """How the call ended and how long it took stand there as on its page."""
+    one = replace(stored(), event=item(outcome="missed", duration=3).event)
+    print_event(whole(one), now=NOW)
+    lines = lines_of(capsys)
+    assert "outcome   missed" in lines
+    assert "duration  3 s" in lines
+
+
 def test_life_shows_the_legs_that_a_call_was_joined_from(capsys: pytest.CaptureFixture[str]) -> None:
     """Each in a line, with its key, below how many there are."""
     legs = [
