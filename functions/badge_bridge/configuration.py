@@ -68,9 +68,11 @@ async def configured(
 
 
 async def without_secrets(settings: Settings, environ: Mapping[str, str], google: Google | None = None) -> RulesFile:
-    """The rules with placeholders for everything that comes from the environment or Secret Manager; as `configured`."""
+    """The rules with placeholders for everything that comes from the environment or Secret Manager, but for where the
+    portals are as far as the environment says so; as `configured`.
+    """
     draft = await _draft(settings, environ, google or Google())
-    return draft.checked(providers=OPTIONS, environ=None)
+    return draft.checked(providers=OPTIONS, environ=None, addresses=environ)
 
 
 async def examined(

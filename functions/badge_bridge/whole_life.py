@@ -19,6 +19,7 @@ from badge_bridge.portal.reasons import parse
 from badge_bridge.previews import preview
 from badge_bridge.redriving import rules_of_then
 from badge_bridge.rulesfile import Badge, RulesFile
+from badge_bridge.rulesfile.secrets import UNKNOWN_PORTAL
 from badge_bridge.sources.joining import LegEvent
 from badge_bridge.sources.legs import judged_identity
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, State, Store, StoredEvent
@@ -176,7 +177,9 @@ def _pause(pause: Pause | None) -> Mapping[str, Any] | None:
 
 
 def _href(rules: RulesFile | None, portal: str, owner: str) -> str | None:
-    """Where the card is in the portal, for a browser."""
+    """Where the card is in the portal, for a browser; None where that is not known."""
     known = rules.portals.get(portal) if rules else None
+    if known is None or known.url == UNKNOWN_PORTAL:
+        return None
     kind, _, number = owner.partition(" ")
-    return f"{known.url}/crm/{kind}/details/{number}/" if known else None
+    return f"{known.url}/crm/{kind}/details/{number}/"

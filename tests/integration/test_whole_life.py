@@ -78,3 +78,24 @@ def test_twin_of_the_page_has_what_events_show_prints(run: Run, tmp_path: Path, 
     assert code == 0, err
     assert shape(json.loads(out)) == shape(of_the_page)
     assert {**json.loads(out), "age": 0, "next": ""} == {**of_the_page, "age": 0, "next": ""}
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "href"),
+    [
+        ("url: ${PORTAL_URL}", {"PORTAL_URL": "https://acme.bitrix24.de/"}, "https://acme.bitrix24.de/crm/deal/details/41/"),
+        ("url: https://${PORTAL}.bitrix24.de", {"PORTAL": "acme"}, "https://acme.bitrix24.de/crm/deal/details/41/"),
+        ("url: ${PORTAL_URL}", {"PORTAL_URL": ""}, None),
+        ("url: ${PORTAL_URL}", {"PORTAL_URL": "sm://portal"}, None),
+    ],
+)  # fmt: skip
+def test_card_is_where_the_environment_says_that_its_portal_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, written: str, environ: dict[str, str], href: str | None
+) -> None:
+    """No secret is needed to know it; an address that is not known is no address."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    Path("rules.yaml").write_text(RULES.replace("url: https://acme.bitrix24.com", written), "utf-8")
+    code, out, err = run("events", "show", "pbx:badged", "--json")
+    assert code == 0, err
+    assert [card["href"] for card in json.loads(out)["cards"]] == [href]

@@ -30,6 +30,7 @@ MAX_FINDINGS = 200
 
 
 _NOTHING: Known = MappingProxyType({})
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Draft:
@@ -62,20 +63,21 @@ class Draft:
         providers: Mapping[str, type[BaseModel]],
         environ: Mapping[str, str] | None,
         known: Known = _NOTHING,
+        addresses: Mapping[str, str] = _NO_VARIABLES,
         decides: bool = True,
     ) -> RulesFile:
         """The rules file with its secrets.
 
         `providers` are the option models of the sources by provider name, each with `provider: Literal[...]`.
         `environ` gives the values of `${NAME}`, `known` those of `sm://NAME`; an `environ` of None checks everything
-        but these, with placeholders in their place. Where it `decides` nothing, the expressions that do are passed
-        over, and so are their mistakes.
+        but these, with placeholders in their place, in which a portal is where the variables in `addresses` say, if
+        they do. Where it `decides` nothing, the expressions that do are passed over, and so are their mistakes.
 
         Raises:
             RulesError: with every mistake and its position.
         """
         document = self.document
-        resolution = resolve(document, providers, environ, known)
+        resolution = resolve(document, providers, environ, known, addresses)
         shaped = shape.check(document, resolution, providers)
         compiled, mistaken = compile_rules(document, decides=decides)
         findings = [

@@ -16,11 +16,12 @@ from pydantic import BaseModel, SecretStr
 
 from badge_bridge.closeness import closest
 from badge_bridge.errors import BridgeError, Finding
+from badge_bridge.portal_address import check_portal_url
 from badge_bridge.rulesfile.document import Document, Path
 from badge_bridge.rulesfile.portal_model import SERVERS
 from badge_bridge.secret_references import FORMS, PREFIX, SECRET_PATTERN, parse
 
-__all__ = ["SECRET_KEYS", "WRITTEN_PATTERN", "Known", "Resolution", "resolve", "types_in", "wanted"]
+__all__ = ["SECRET_KEYS", "UNKNOWN_PORTAL", "WRITTEN_PATTERN", "Known", "Resolution", "resolve", "types_in", "wanted"]
 
 WRITTEN_PATTERN = rf"\$\{{[A-Za-z_][A-Za-z0-9_]*\}}|^{SECRET_PATTERN}$"
 """How a secret is written, as a regular expression."""
@@ -38,6 +39,9 @@ SECRET_KEYS = frozenset({"webhook", "access_token", "client_secret", "secrets"})
 _SECTIONS = ("portals", "sources")
 
 _NO_REFERENCE = f"this is no reference to a secret in Secret Manager; write {FORMS}"
+
+UNKNOWN_PORTAL = "https://portal.invalid"
+"""Stands for the address of a portal that is not known."""
 
 _UNKNOWN = "${UNKNOWN}"
 """Stands for a secret that is not known. Where no secret is needed, a provider's validators let its name pass."""
@@ -71,8 +75,11 @@ def resolve(
     providers: Mapping[str, type[BaseModel]],
     environ: Mapping[str, str] | None,
     known: Known,
+    addresses: Mapping[str, str],
 ) -> Resolution:
-    """Replace every reference; `known` has all that are `wanted`. Without an environment each becomes a placeholder."""
+    """Replace every reference; `known` has all that are `wanted`. Without an environment each becomes a placeholder:
+    where the variables in `addresses` say where a portal is, one that names it.
+    """
     resolution = Resolution(dict(document.data))
     named = _named(_texts_of(document))
     for section in _SECTIONS:
@@ -82,7 +89,9 @@ def resolve(
         replaced = {}
         for name, entry in entries.items():
             secret_keys = SECRET_KEYS | _secret_fields(providers, entry)
-            replacing = _Replacing(document, resolution, environ, known, secret_keys, _placeholders(entry), named)
+            replacing = _Replacing(
+                document, resolution, environ, known, secret_keys, _placeholders(entry, addresses), named
+            )
             replaced[name] = replacing.value(entry, (section, name))
         resolution.data[section] = replaced
     return resolution
@@ -110,10 +119,10 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(item)
 
 
-def _placeholders(entry: Any) -> Mapping[str, str]:
+def _placeholders(entry: Any, addresses: Mapping[str, str]) -> Mapping[str, str]:
     """What stands for a value that is not known: of the form that its key asks for."""
     url = entry.get("url") if isinstance(entry, dict) else None
-    portal = url.rstrip("/") if isinstance(url, str) and not _is_replaced(url) else "https://portal.invalid"
+    portal = _address(url, addresses) if isinstance(url, str) else UNKNOWN_PORTAL
     return {
         "webhook": f"{portal}/rest/1/placeholder/",
         "url": portal,
@@ -122,6 +131,18 @@ def _placeholders(entry: Any) -> Mapping[str, str]:
         "install_url": "https://bridge.invalid/install",
         "public_url": "https://bridge.invalid/hooks/placeholder",
     }
+
+
+def _address(url: str, addresses: Mapping[str, str]) -> str:
+    """As it is written, or as the variables that it names say."""
+    if not _is_replaced(url):
+        return url.rstrip("/")
+    filled = _REFERENCE.sub(lambda match: addresses.get(match[1] or "", ""), url)
+    try:
+        check_portal_url(filled)
+    except ValueError:
+        return UNKNOWN_PORTAL
+    return filled.rstrip("/")
 
 
 def _is_replaced(text: str) -> bool:
