@@ -58,7 +58,9 @@ def print_checks(groups: Mapping[str, Sequence[Check]]) -> None:
             table.add_column(no_wrap=not wraps, overflow="fold")
         for check in checks:
             mark, colour = _STATUS[check.status]
-            told = plain(check.found, style="bright_black" if check.status == "skipped" else "")
+            # Of several things each has its line, with a mark: one that somebody else has ended is no line of ours.
+            found = check.found.replace("\n", "\n· ")
+            told = plain(found, style="bright_black" if check.status == "skipped" else "", lines=True)
             if check.mend:
                 told.append_text(plain(f"\n→ {check.mend}", style=colour, lines=True))
             table.add_row(Text(f"  {mark}", style=colour), Text(check.name), told)

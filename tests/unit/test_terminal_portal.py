@@ -124,3 +124,13 @@ def test_a_portals_texts_cannot_command_the_terminal(capsys: pytest.CaptureFixtu
     assert "\x9b" not in out
     assert "[red]v[/red]" in out
     assert "[bold]Max[/bold]" in out
+
+
+def test_each_of_several_things_has_a_line_in_a_check(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two secrets that are not set are two lines, and none of them looks like what mends them."""
+    print_checks({"bridge": [Check("secrets", "failed", "r:3:1: A is not set\n→ r:4:1: B is not set", "Set them.")]})
+    assert lines(capsys.readouterr().out)[1:-1] == [
+        "  ✗  secrets  r:3:1: A is not set",
+        "              · → r:4:1: B is not set",
+        "              → Set them.",
+    ]
