@@ -68,10 +68,12 @@ def tail(
         outcome=outcome,
     )
     tell_doubts(settings, looked_for)
-    run(_tail(settings, looked_for, limit, _print_json if as_json else _print_line()))
+    run(_tail(settings, looked_for, limit, _json_printer if as_json else _row_printer))
 
 
-async def _tail(settings: Settings, looked_for: Wanted, limit: int, show: Callable[[StoredEvent], None]) -> None:
+async def _tail(
+    settings: Settings, looked_for: Wanted, limit: int, printer: Callable[[], Callable[[StoredEvent], None]]
+) -> None:
     from badge_bridge.following import Follower
     from badge_bridge.serving import until_signal
 
@@ -80,6 +82,7 @@ async def _tail(settings: Settings, looked_for: Wanted, limit: int, show: Callab
     follower = Follower(looked_for, now=time.time())
     async with opened_to_read(settings) as store:
         await follower.begin(store)
+        show = printer()  # with its heading, which nobody needs where there is nothing to look at
         there = (await store.list(looked_for, limit=limit)).events if limit else ()
         for event in reversed(there):
             show(await store.get(event.key) or event)
@@ -107,7 +110,11 @@ def _print_json(event: StoredEvent) -> None:
     print(json.dumps({**summary(event), "outcomes": outcomes}), flush=True)
 
 
-def _print_line() -> Callable[[StoredEvent], None]:
+def _json_printer() -> Callable[[StoredEvent], None]:
+    return _print_json
+
+
+def _row_printer() -> Callable[[StoredEvent], None]:
     from badge_bridge.terminal_rows import Changes
 
     return Changes().show

@@ -104,4 +104,5 @@ def test_tail_needs_a_store(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "there is no store at" in done.stderr
+    assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
