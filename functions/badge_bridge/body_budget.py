@@ -22,8 +22,6 @@ class NoRoomForBody(DeliveryRefused):
     """Large bodies of other requests take all the room; answered with 503 and `Retry-After`."""
 
     status = 503
-    retry_after = 5
-    """Seconds. A body has 15 s to arrive, and the room of one that is complete is free within milliseconds."""
 
 
 class BodyBudget:

@@ -45,8 +45,6 @@ class InstallationBusy(DeliveryRefused):
     """More want to install at the same time than can be looked at, most likely forgers; nothing was looked at."""
 
     status = 503
-    retry_after = 10
-    """Seconds."""
 
 
 class Buckets(Protocol):
