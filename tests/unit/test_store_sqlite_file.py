@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -303,6 +304,34 @@ def test_unavailable_says_what_to_do_when_file_is_the_trouble(code: int, advice:
     assert advice in message
     assert "state.db" in message
     assert "as sqlite says" in message
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EROFS, "mount its file system for writing, or name a file elsewhere as the store"),
+        (errno.EACCES, "make the file, its .lock and its folder writable for this user"),
+        (errno.ENOSPC, "the disk is full; free some space on it, then try again"),
+        (errno.EIO, "see that its disk has room and is healthy, then try again"),
+        (errno.EMFILE, "raise its limit (ulimit -n, LimitNOFILE= in systemd)"),
+        (errno.ENOENT, "see that its folder exists"),
+        (errno.ENOTDIR, "correct its path"),
+    ],
+)
+def test_unavailable_says_what_to_do_when_the_system_refuses_the_file(number: int, advice: str) -> None:
+    """What is not SQLite's own error has its next step too, and the system's words behind it."""
+    message = str(unavailable(OSError(number, os.strerror(number)), "state.db", opening=True))
+
+    assert message.startswith("the store state.db: ")
+    assert advice in message
+    assert message.endswith(f" ({os.strerror(number)})")
+
+
+def test_unavailable_says_what_the_system_says_when_there_is_no_advice() -> None:
+    """Nothing is made up for an error that nobody has thought of."""
+    error = OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    assert str(unavailable(error, "state.db")) == "the store state.db cannot be used: Invalid cross-device link"
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), sqlite3.IntegrityError("x"), sqlite3.ProgrammingError("x")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -56,9 +57,21 @@ _ADVICE = {
     sqlite3.SQLITE_NOMEM: "the machine has no memory left",
 }
 
+_SYSTEM_ADVICE = {
+    errno.EROFS: "it may only be read there; mount its file system for writing, or name a file elsewhere as the store "
+    "(in a systemd unit with ProtectSystem=, one in its StateDirectory= or ReadWritePaths=)",
+    errno.EACCES: "this user may not open it; make the file, its .lock and its folder writable for this user",
+    errno.ENOSPC: _ADVICE[sqlite3.SQLITE_FULL],
+    errno.EIO: _ADVICE[sqlite3.SQLITE_IOERR],
+    errno.EMFILE: "this process has too many files open; raise its limit (ulimit -n, LimitNOFILE= in systemd)",
+    errno.ENOENT: "it is not there; see that its folder exists",
+    errno.ENOTDIR: "what should be its folder is a file; correct its path (STATE)",
+}
+"""What the system says where SQLite was not asked yet, most of all of the lock beside the file."""
+
 _log = logging.getLogger(__name__)
 
-_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_PASSING = {_ADVICE[sqlite3.SQLITE_FULL], _ADVICE[sqlite3.SQLITE_IOERR]}
 
 
 def unavailable(error: BaseException, path: str, *, opening: bool = False) -> StoreUnavailable | None:
@@ -69,14 +82,16 @@ def unavailable(error: BaseException, path: str, *, opening: bool = False) -> St
     if isinstance(error, StoreUnavailable):
         return error
     if isinstance(error, OSError):
-        return StoreUnavailable(f"the store {path} cannot be used: {error.strerror or error}")
-    if not isinstance(error, sqlite3.Error):
+        advice, said = _SYSTEM_ADVICE.get(error.errno or 0), error.strerror or str(error)
+        if advice is None:
+            return StoreUnavailable(f"the store {path} cannot be used: {said}")
+    elif isinstance(error, sqlite3.Error):
+        advice, said = _ADVICE.get(code_of(error)), str(error)
+    else:
         return None
-    code = code_of(error)
-    advice = _ADVICE.get(code)
-    if advice and code in _PASSING:
+    if advice in _PASSING:
         advice += ", then try again" if opening else ", no restart is needed"
-    return StoreUnavailable(f"the store {path}: {advice} ({error})") if advice else None
+    return StoreUnavailable(f"the store {path}: {advice} ({said})") if advice else None
 
 
 def code_of(error: BaseException) -> int:
