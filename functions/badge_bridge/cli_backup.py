@@ -88,6 +88,7 @@ def restore(file: FileArgument, state: StateOption = None, as_json: JsonOption =
         **_facts(Path(file), done.contents),
         "store": path,
         "kept": str(done.kept) if done.kept else None,
+        "kept_log": str(done.kept_log) if done.kept_log else None,
         "tokens": tokens,
     }
     if as_json:
@@ -96,6 +97,11 @@ def restore(file: FileArgument, state: StateOption = None, as_json: JsonOption =
     print(f"{path} is {file} now: {_in_words(said)}")
     if done.kept:
         print(f"the store from before is {done.kept}")
+    if done.kept_log:
+        print(
+            f"the last commits of another store, whose file was replaced or removed by hand, are {done.kept_log}; if "
+            "you still have that file, name them as it with -wal behind, beside it, and look at it with --state"
+        )
     if tokens:
         print(f"taken over from it, since they change with use: the tokens of {', '.join(tokens)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.schema import MIGRATIONS
 from support.commands import Run, commands
+from support.damage import crash
 from support.deliveries import pbx
 from support.programs import send, serve, until
 from support.stores import claimed, ended, item
@@ -67,6 +69,25 @@ def test_restore_says_what_is_where(run: Run, stored: Path) -> None:
     code, out, _ = run("restore", "one.db", "--state", "sqlite:///new.db", "--json")
     said = json.loads(out)
     assert (code, said["store"], said["kept"], said["tokens"]) == (0, f"{stored}/new.db", None, [])
+    assert said["kept_log"] is None
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_restore_says_where_the_log_of_another_store_is(run: Run, stored: Path, *, as_json: bool) -> None:
+    """Who has replaced the file of a killed store by hand learns where its last commits are, and what they are for."""
+    run("backup", "one.db")
+    crash(stored / "state.db")
+    shutil.copy(stored / "one.db", stored / "state.db")
+    code, out, _ = run("restore", "one.db", *(["--json"] if as_json else []))
+    (log,) = stored.glob("state.db.before-restore-*.of-another-wal")
+    assert code == 0
+    if as_json:
+        said = json.loads(out)
+        assert (said["kept_log"], f"{said['kept']}.of-another-wal") == (str(log), str(log))
+    else:
+        *_, last = out.splitlines()
+        assert last.startswith("the last commits of another store, whose file was replaced or removed by hand, are ")
+        assert f" {log}; if you still have that file, name them as it with -wal behind" in last
 
 
 @pytest.mark.parametrize(

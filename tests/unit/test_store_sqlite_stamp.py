@@ -188,8 +188,22 @@ async def test_restore_keeps_both_when_the_log_is_of_another_file(path: Path) ->
     assert await keys(path) == {"s:old"}
     assert done.kept is not None
     assert done.kept.read_bytes() == copied
-    assert Path(f"{done.kept}.of-another-wal").read_bytes() == log
+    assert done.kept_log == Path(f"{done.kept}.of-another-wal")
+    assert done.kept_log.read_bytes() == log
     assert await keys(done.kept) == {"s:old"}
+
+
+async def test_log_that_restore_keeps_completes_its_file_when_that_is_still_there(path: Path) -> None:
+    """Whoever has moved the file away, and not copied over it, gets its last commits back."""
+    await killed_beside_its_log(path)
+    old = path.rename(path.with_name("old.db"))
+    shutil.copy(path.with_name("copy.db"), path)
+
+    done = restore(str(path.with_name("backup.db")), str(path), now=NOW, newer_notes="oauth/", stopping=never)
+
+    assert done.kept_log is not None
+    done.kept_log.rename(f"{old}-wal")
+    assert await keys(old) == {"s:old", "s:last"}
 
 
 async def test_restore_keeps_a_log_that_was_left_without_its_file(path: Path) -> None:
@@ -202,7 +216,9 @@ async def test_restore_keeps_a_log_that_was_left_without_its_file(path: Path) ->
 
     assert done.kept is None
     assert await keys(path) == {"s:old"}
-    assert [left.read_bytes() for left in path.parent.glob("state.db.before-restore-*.of-another-wal")] == [log]
+    (left,) = path.parent.glob("state.db.before-restore-*.of-another-wal")
+    assert done.kept_log == left
+    assert left.read_bytes() == log
 
 
 async def test_open_takes_any_file_when_no_log_is_left(path: Path) -> None:

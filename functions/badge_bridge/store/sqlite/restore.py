@@ -26,7 +26,7 @@ from badge_bridge.store.sqlite.backup import Copying, copy_store, part_of, put_i
 from badge_bridge.store.sqlite.contents import BackupFailed, Contents, Stopping, count, examine, stoppable
 from badge_bridge.store.sqlite.file import COMPANIONS, LOCKED_SECONDS
 from badge_bridge.store.sqlite.schema import migrate
-from badge_bridge.store.sqlite.stamp import refuse_foreign_log
+from badge_bridge.store.sqlite.stamp import has_log, refuse_foreign_log
 
 __all__ = ["RESTORED", "Restored", "read_mark", "restore"]
 
@@ -41,11 +41,13 @@ _OF_SQLITE = tuple(suffix for suffix in COMPANIONS if suffix != ".lock")
 @dataclass(frozen=True, slots=True)
 class Restored:
     """`contents` are those of the backup as it was found; `kept` is where the store from before is now, None where
-    there was none; `notes` are the names of those that were taken over from it.
+    there was none; `kept_log` is where the last commits of yet another store are, whose file somebody had replaced or
+    removed, None where there were none; `notes` are the names of those that were taken over from `kept`.
     """
 
     contents: Contents
     kept: Path | None
+    kept_log: Path | None
     notes: tuple[str, ...]
 
 
@@ -84,7 +86,13 @@ def restore(
         except BaseException:
             _bring_back(kept, path)
             raise
-    return Restored(contents, kept if kept.exists() else None, tuple(name for name, *_ in notes))
+    log = f"{kept}{_OF_ANOTHER}"
+    return Restored(
+        contents,
+        kept if kept.exists() else None,
+        Path(f"{log}-wal") if has_log(log) else None,
+        tuple(name for name, *_ in notes),
+    )
 
 
 def read_mark(connection: sqlite3.Connection) -> float | None:
