@@ -32,9 +32,9 @@ Some are defined where they belong: `SampleNotSent` in `signing.py`, `NotADelive
 `SandboxError` in the sandbox, `NotSent` in `retry.py`, `Stopping` in `serverless/processing.py`, `NoSample` in
 `sources/base.py`, `SecretUnusable` and `ObjectUnusable` in `gcp`, `NoRoomForBody` (503) in `body_budget.py`,
 `WrongEncryptionKey` and `InstallationBusy` (503) in `portal/oauth`, `BackupFailed` and its `Stopped` in
-`store/sqlite/contents.py`, `Busy` in `console/apart.py`, each a `BridgeError`; `WrongFilter`, a `SettingsError`, in
-`filters.py`; `NoCredential`, an `AccessRefused`, in `portal/keyring.py`; `OwnerGone`, a `NotFound`, in
-`portal/activities.py`; `NotOurs` in `serverless/envelope.py`, and `CelError` and `EvaluationError` in `cel`, each a
+`store/sqlite/contents.py`, `Busy` in `console/apart.py`, each a `BridgeError`; `WrongFilter` and `SeveralKeys`, each a
+`SettingsError`, in `filters.py`; `NoCredential`, an `AccessRefused`, in `portal/keyring.py`; `OwnerGone`, a `NotFound`,
+in `portal/activities.py`; `NotOurs` in `serverless/envelope.py`, and `CelError` and `EvaluationError` in `cel`, each a
 `ValueError`, since what has no good value there is a body or an expression.
 
 A message is read in a log by somebody who knows neither the code nor the moment: it names the portal, source or file
