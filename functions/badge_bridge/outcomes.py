@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Asked", "Exchange", "Outcome", "Result", "Role"]
+__all__ = ["NOT_EVALUATED", "Asked", "Exchange", "Outcome", "Result", "Role"]
 
 Result = Literal["ensured", "badged", "cleared", "ignored", "failed"]
 
@@ -14,6 +14,9 @@ Role = Literal["act", "clear", "withdraw"]
 """`act`: the event matched the rule. `clear`: the event clears what the rule has attached for earlier ones. `withdraw`:
 the event says something else than before, and what the rule had attached for it does not belong on that card any more:
 the rule does not match, is not in the rules file, or the customer is another one."""
+
+NOT_EVALUATED = "its condition could not be evaluated: "
+"""What the reason of a rule begins with whose condition gave no answer; its problem follows."""
 
 
 class Exchange(BaseModel):
@@ -63,3 +66,8 @@ class Outcome(BaseModel):
     reason: str = ""
     attempt: int = 0
     """Number of the attempt that reached it, from 1."""
+
+    @property
+    def not_evaluated(self) -> bool:
+        """Whether it is of a rule whose condition gave no answer; other rules are ignored where the CRM has no card."""
+        return self.result == "ignored" and self.reason.startswith(NOT_EVALUATED)

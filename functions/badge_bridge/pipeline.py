@@ -33,7 +33,7 @@ from badge_bridge.errors import BridgeError, CallRefused, LeaseLost, OutcomeUnkn
 from badge_bridge.ignoring import why_ignored
 from badge_bridge.meters import Meters
 from badge_bridge.observability.event_line import log_event, log_left_out
-from badge_bridge.outcomes import Role
+from badge_bridge.outcomes import NOT_EVALUATED, Role
 from badge_bridge.portal import Portal, refusal_in
 from badge_bridge.rulesfile import Rule, RulesFile
 from badge_bridge.settling import Progress, settle
@@ -229,8 +229,7 @@ class Pipeline:
         finished = {(outcome.rule, outcome.role) for outcome in progress.claim.outcomes}
         for judgement in judgements:
             if judgement.problem is not None and (judgement.rule.name, "act") not in finished:
-                reason = f"its condition could not be evaluated: {judgement.problem}"
-                progress.reached(judgement.rule.name, "ignored", reason=reason)
+                progress.reached(judgement.rule.name, "ignored", reason=f"{NOT_EVALUATED}{judgement.problem}")
         left: Collection[str] = ()
         if progress.claim.revision and progress.claim.attempt > 1 and event.type != "call.unknown":
             # The event may have said something else before. What cannot be told any more takes nothing back.

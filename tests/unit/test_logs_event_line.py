@@ -187,6 +187,17 @@ def test_event_line_warns_when_a_condition_could_not_be_evaluated(stream: io.Str
     assert "late" in line["message"]
 
 
+def test_event_line_of_somebody_who_is_not_in_the_crm_is_no_trouble(stream: io.StringIO) -> None:
+    """It happens each day: no warning, nothing unreadable, and the reason told once."""
+    nobody = "no open deal, open lead, contact or company: nobody found by phone"
+    _event(state="ignored", outcomes=[Outcome(rule="missed call", result="ignored", reason=nobody)], reason=nobody)
+    (line,) = _lines(stream)
+    assert line["level"] == "INFO"
+    assert "unreadable" not in line
+    assert line["message"].endswith(f"-> {nobody}")
+    assert line["message"].count(nobody) == 1
+
+
 def test_readable_line_says_what_the_portal_was_asked_and_answered(console: io.StringIO) -> None:
     """A person sees methods without their common prefix, each with its answer."""
     _event(outcomes=[ADDED], asked=[*ASKED, Exchange(method="app.info", answer="no connection", milliseconds=1)])

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from badge_bridge.observability.floods import FloodGate
-from badge_bridge.outcomes import Exchange, Outcome
+from badge_bridge.outcomes import NOT_EVALUATED, Exchange, Outcome
 
 __all__ = ["log_accept", "log_event", "log_left_out"]
 
@@ -30,7 +30,8 @@ _MOST_SHOWN = 3
 _MOST_ASKED = 6
 """Requests to the portal that a readable line shows; the fields have all."""
 _TROUBLE = frozenset({"failed", "ignored"})
-"""Results that are told first. A rule whose condition is false has no outcome: `ignored` is one that has no answer."""
+"""Results that are told first. A rule whose condition is false has no outcome: `ignored` is one whose condition has no
+answer, or that found no card."""
 
 
 def log_event(
@@ -55,8 +56,8 @@ def log_event(
 ) -> None:
     """Log how one attempt of an event ended.
 
-    ERROR where it is dead; WARNING where it waits because it failed or its lane is paused, and where a rule was
-    ignored, which means that its condition could not be evaluated; otherwise INFO.
+    ERROR where it is dead; WARNING where it waits because it failed or its lane is paused, and where the condition of a
+    rule could not be evaluated; otherwise INFO.
 
     Args:
         key: the event's key in the store.
@@ -77,7 +78,7 @@ def log_event(
         rules_hash: the hash of the rules file it was judged by.
         caller: the caller's number, in full; whether it is masked is a setting.
     """
-    unreadable = sum(outcome.result == "ignored" for outcome in outcomes)
+    unreadable = sum(outcome.not_evaluated for outcome in outcomes)
     level = _event_level(state, troubled=failed or bool(lane), unreadable=unreadable)
     if not _events.isEnabledFor(level):
         return
@@ -212,12 +213,13 @@ def _told(outcome: Outcome, reason: str) -> str:
 
 
 def _is_told_by(reason: str, outcome: Outcome) -> bool:
-    """Whether the event's reason, such as `could not be evaluated: late (rules.yaml:9:5: ...)`, tells this outcome.
-
-    The outcome's own reason has other words before the same problem.
+    """Whether the event's reason tells this outcome: it is the same, or names the rule beside the same problem, as
+    `could not be evaluated: late (rules.yaml:9:5: ...)` does.
     """
-    problem = outcome.reason.partition(": ")[2] or outcome.reason
-    return outcome.result == "ignored" and bool(problem) and problem in reason and outcome.rule in reason
+    if not outcome.not_evaluated:
+        return outcome.result == "ignored" and bool(outcome.reason) and outcome.reason in reason
+    problem = outcome.reason.removeprefix(NOT_EVALUATED)
+    return bool(problem) and problem in reason and outcome.rule in reason
 
 
 def _asked_in_short(asked: Sequence[Any]) -> str:
