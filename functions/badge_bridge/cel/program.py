@@ -18,6 +18,7 @@ from badge_bridge.cel import evaluation, loops, wording
 from badge_bridge.cel.errors import CelError, CelFinding, EvaluationError
 from badge_bridge.cel.paths import ASK_THE_ENGINE, path_reader
 from badge_bridge.cel.values import EVENT_FIELDS, EVENT_MESSAGE, event_message, event_schema, json_copy
+from badge_bridge.plural import either
 
 __all__ = ["MAX_EXPRESSION", "Activation", "CelType", "Program", "compile_expression"]
 
@@ -200,7 +201,7 @@ def _require_type(expression: Any, wanted: Sequence[CelType]) -> None:
 
 
 def _listed(kinds: Sequence[CelType]) -> str:
-    return " or ".join(wording.a(kind.value) for kind in kinds)
+    return either(wording.a(kind.value) for kind in kinds)
 
 
 _DATA = ".data"

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from badge_bridge.errors import AccessRefused, CallRefused, NotFound, PortalPaused
 from badge_bridge.outcomes import Exchange
+from badge_bridge.plural import either
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.crm_items import PAGE, TYPE_IDS, CrmItems, Item, OwnerKind, Party
@@ -122,7 +123,7 @@ class OwnerSearch:
             dead_ends.append(str(candidates))
         if not dead_ends:
             return Found(None, "there is neither a number nor an e-mail address to look for")
-        return Found(None, f"no {' or '.join(_SAID[kind] for kind in to)}: {', '.join(dead_ends)}")
+        return Found(None, f"no {either(_SAID[kind] for kind in to)}: {', '.join(dead_ends)}")
 
     async def _by_call(
         self,
