@@ -50,7 +50,7 @@ def stats(
     if as_json:
         print(json.dumps(told, indent=2))
     else:
-        print_stats(told, f"{counted(told['events'], 'event')} received since {in_words(start)}", [*_now(counts, now)])
+        print_stats(told, _heading(told["events"], told["legs"], start), [*_now(counts, now)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,12 @@ def _as_json(counts: _Counts, since: float, until: float) -> dict[str, Any]:
     for (rule, result), count in sorted(counts.census.reached.items()):
         rules.setdefault(rule, {})[result] = count
     backlog = counts.backlog
+    legs = sum(count for (_, _, state), count in counts.census.events.items() if state == "joined")
     return {
         "since": iso(since),
         "until": iso(until),
-        "events": counts.census.events.total(),
+        "events": counts.census.events.total() - legs,
+        "legs": legs,
         "attempts": counts.census.attempts,
         "sources": [{"source": source, "type": kind, "states": states} for (source, kind), states in sources.items()],
         "rules": [{"rule": rule, "results": results} for rule, results in rules.items()],
@@ -95,6 +97,12 @@ def _as_json(counts: _Counts, since: float, until: float) -> dict[str, Any]:
             "dead": backlog.dead,
         },
     }
+
+
+def _heading(events: int, legs: int, since: float) -> str:
+    """A call of several legs is one event, as `events list` has it."""
+    beside = f", beside {counted(legs, 'leg')} of calls" if legs else ""
+    return f"{counted(events, 'event')} received since {in_words(since)}{beside}"
 
 
 def _now(counts: _Counts, now: float) -> Iterator[str]:

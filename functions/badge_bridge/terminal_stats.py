@@ -23,7 +23,7 @@ def print_stats(stats: Mapping[str, Any], heading: str, now: Sequence[str], *, c
     if not console.is_terminal:
         console.width = ENDLESS
     console.print(plain(heading, "bold"))
-    if not stats["events"]:
+    if not stats["sources"]:
         console.print("No events.")
     else:
         states = get_args(State)

@@ -312,6 +312,29 @@ def test_stats_count_what_came_and_what_is_left(run: Run) -> None:
     assert 1800 <= waited < 2400
 
 
+def test_stats_count_a_call_of_several_legs_once(run: Run, tmp_path: Path) -> None:
+    """What the heading counts is what `events list` shows; how many legs there were stands beside it."""
+    asyncio.run(add_legs(tmp_path / "state.db", 2))
+    told = json.loads(run("stats", "--json")[1])
+    assert (told["events"], told["legs"]) == (5, 2)
+    out = run("stats")[1]
+    assert re.match(r"5 events received since .+, beside 2 legs of calls\n", out)
+    assert len(listed(run)) == 6
+
+
+async def add_legs(path: Path, count: int) -> None:
+    store = open_store(f"sqlite:///{path}")
+    await store.open()
+    now = time.time()
+    for number in range(count):
+        leg = Event(
+            id=f"{number}", source="reception", provider="zoom", type="call.leg", time=datetime.fromtimestamp(now, UTC)
+        )
+        await store.accept([Accepted(f"reception:leg{number}", leg, "token", now)])
+        await settle(store, f"reception:leg{number}", now, "joined", None)
+    await store.close()
+
+
 def test_stats_are_of_the_period_that_is_asked_for(run: Run) -> None:
     """Badges too; what waits is told of now, whatever the period."""
     told = json.loads(run("stats", "--since", "2d", "--until", "4h", "--json")[1])
