@@ -28,6 +28,8 @@ from badge_bridge.store import open_store
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.sqlite import SqliteStore
+from badge_bridge.store.wanted import Wanted
+from badge_bridge.telling import in_short
 
 __all__ = ["check_encryption_key", "check_rules", "check_sources", "check_store"]
 
@@ -137,7 +139,7 @@ def _source(name: str, options: BaseModel) -> Check:
 
 
 async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[Check]:
-    """Whether the store can be opened, written and read, and which of the lanes are paused in it.
+    """Whether the store can be opened, written and read, which of the lanes are paused in it, and what was given up.
 
     Raises:
         SettingsError: `state` cannot be understood.
@@ -154,11 +156,23 @@ async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[C
             await store.pause(_TRIAL, until=now, reason="trial: this lane is taken back at once")
             await store.resume(_TRIAL)
             well = Check("store", "ok", f"{state} can be written and read" + await _pages(store))
-            return [well, *await _paused(store, lanes, now), *await _doubted_clock(store)]
+            return [well, *await _paused(store, lanes, now), *await _given_up(store), *await _doubted_clock(store)]
         finally:
             await store.close()
     except StoreUnavailable as error:
         return [Check("store", "failed", str(error), _UNTIL_MENDED)]
+
+
+async def _given_up(store: Store) -> list[Check]:
+    """The newest tells its reason: most often it is that of the others too."""
+    dead = (await store.backlog()).dead
+    if not dead:
+        return []
+    newest = (await store.list(Wanted(state="dead"), limit=1)).events
+    reasons = [f"; the newest: {in_short(one.reason)}" for one in newest if one.reason]
+    mend = "`badge-bridge events list --in dead` shows them. Mend what the reasons say, then try them again with "
+    mend += "`badge-bridge events redrive --in dead`."
+    return [Check("dead letters", "warning", f"{counted(dead, 'event')} given up{''.join(reasons)}", mend)]
 
 
 async def _doubted_clock(store: Store) -> list[Check]:

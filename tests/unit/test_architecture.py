@@ -108,6 +108,7 @@ ALLOWED = {
         "settings",
         "sources",
         "store",
+        "telling",
     },
     "ignoring": {*LEAVES, "rulesfile"},
     "installation": {*LEAVES, "observability", "portal", "sources"},

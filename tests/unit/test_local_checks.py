@@ -17,6 +17,7 @@ from badge_bridge.settings import Settings
 from badge_bridge.store.sqlite import SqliteStore
 from support.deliveries import RULES, environ
 from support.google import FakeGoogle
+from support.stores import claimed, ended, item
 
 NOW = 1_795_345_200.0
 ENVIRON = environ("https://acme.bitrix24.com/rest/1/abcdefabcdefabcd/")
@@ -198,6 +199,21 @@ async def test_a_new_credential_is_advised_when_one_was_refused(tmp_path: Path) 
     pauses = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", ["main"], now=NOW))["pauses"]
     assert pauses.found == "main is paused until 2026-11-22 11:01:30 UTC: portal main: refused with X"
     assert pauses.mend.endswith("ends the pause now, and so does a restart with a new credential.")
+
+
+async def test_what_was_given_up_is_told_with_the_newest_reason(tmp_path: Path) -> None:
+    """A reason that sends to the doctor is met there again, with the commands that show and try the events."""
+    store = await store_at(tmp_path / "state.db")
+    for number, reason in enumerate(("timeout", "the portal has no such method. An update may be needed.")):
+        await store.accept([item(f"s:{number}", received_at=NOW + number)])
+        claim = await claimed(store, f"s:{number}", now=NOW + number)
+        await store.settle(claim, ended("dead", reason=reason))
+    await store.close()
+    dead = by_name(await check_store(f"sqlite:///{tmp_path}/state.db", [], now=NOW))["dead letters"]
+    assert dead.status == "warning"
+    assert dead.found == "2 events given up; the newest: the portal has no such method …"
+    assert "badge-bridge events list --in dead" in dead.mend
+    assert "badge-bridge events redrive --in dead" in dead.mend
 
 
 async def test_a_clock_that_retention_waits_for_is_told(tmp_path: Path) -> None:
