@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from badge_bridge.plural import counted
 from badge_bridge.portal.badges import Text as BadgeText
 from badge_bridge.portal.badges import WantedBadge
 from badge_bridge.portal.doctor import Check
@@ -23,7 +24,11 @@ _DID = {"add": "added", "replace": "replaced", "delete": "deleted"}
 def print_plan(portal: str, plan: Plan, *, to_stderr: bool = False) -> None:
     """The badges of one portal that differ from the rules file; one line where none does."""
     console = Console(stderr=to_stderr, highlight=False)
-    console.print(Text(f"portal {portal}", style="bold"), Text(f"{len(plan.same)} as in the rules file"))
+    wanted = len(plan.same) + len(plan.missing) + len(plan.different)
+    found = (
+        f"{len(plan.same)} of {counted(wanted, 'badge')} found as in the rules file" if wanted else "no badges wanted"
+    )
+    console.print(Text(f"portal {portal}", style="bold"), Text(found))
     table = Table(box=None, pad_edge=False, show_header=False)
     for wraps in (False, False, True):
         table.add_column(no_wrap=not wraps, overflow="fold")
@@ -81,8 +86,8 @@ def _print(console: Console, table: Table) -> None:
 
 
 def _summary(checks: Iterable[Check]) -> Text:
-    counted = [check.status for check in checks]
-    failures, warnings = counted.count("failed"), counted.count("warning")
+    statuses = [check.status for check in checks]
+    failures, warnings = statuses.count("failed"), statuses.count("warning")
     if failures:
         return Text(f"{failures} failed, warnings: {warnings}.", style="red")
     return Text(f"All is well; warnings: {warnings}." if warnings else "All is well.", style="green")

@@ -92,7 +92,7 @@ def test_sync_does_it_when_the_answer_is_yes(run: Run, sandbox: Sandbox) -> None
     assert "✓ replaced bb_missed" in out
     assert "✓ deleted bb_old" in out
     assert sandbox.badges() == [SHOULD_BE]
-    assert run("sync")[:2] == (0, "portal main 1 as in the rules file\n")
+    assert run("sync")[:2] == (0, "portal main 1 of 1 badge found as in the rules file\n")
 
 
 @pytest.mark.usefixtures("run")

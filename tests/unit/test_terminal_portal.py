@@ -26,20 +26,21 @@ def test_plan_shows_what_is_missing_different_and_unused(capsys: pytest.CaptureF
     paid, late = Badge("bb_paid", "Order", "Paid", "success"), Badge("bb_late", "x", "y", "warning")
     print_plan("main", plan([MISSED, paid, late], [Badge("bb_paid", "Order", "Paid", "primary"), late]))
     assert lines(capsys.readouterr().out) == [
-        "portal main 1 as in the rules file",
+        "portal main 1 of 3 badges found as in the rules file",
         "  bb_missed  missing    {en: 'Call', de: 'Anruf'} / 'Missed' (failure)",
         "  bb_paid    different  type: 'success' in the rules file, 'primary' in the portal",
     ]
     print_plan("main", plan([], [late]), to_stderr=True)
     told = capsys.readouterr()
     assert told.out == ""
+    assert "portal main no badges wanted\n" in told.err
     assert "bb_late  unused  'x' / 'y' (warning)" in told.err
 
 
 def test_plan_is_one_line_when_nothing_differs(capsys: pytest.CaptureFixture[str]) -> None:
     """There is no empty table below it."""
     print_plan("main", plan([MISSED], [MISSED]))
-    assert capsys.readouterr().out == "portal main 1 as in the rules file\n"
+    assert capsys.readouterr().out == "portal main 1 of 1 badge found as in the rules file\n"
 
 
 def test_codes_are_whole_in_a_narrow_terminal(
@@ -98,7 +99,7 @@ def test_what_is_found_stays_on_its_line_where_there_is_no_terminal(
         "  ✗  scopes  none",
         "             → Add it.",
         "1 failed, warnings: 0.",
-        "portal main 0 as in the rules file",
+        "portal main 0 of 2 badges found as in the rules file",
         f"  bb_a       missing  't' / '{'v' * 100}' (failure)",
         "  bb_missed  missing  {en: 'Call', de: 'Anruf'} / 'Missed' (failure)",
     ]
