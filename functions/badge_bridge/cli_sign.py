@@ -43,6 +43,14 @@ __all__ = ["register"]
 _USUAL = "http://127.0.0.1:8080"
 """Where `serve` is, unless it is told otherwise."""
 
+_MEANS = {
+    401: "the secret is another one there than here, or the clock, or the address that counts",
+    404: "the rules file there has no such source",
+    422: "this delivery is read there as none of that provider's",
+    503: "it could not be stored there",
+}
+"""What to look at after an answer. Who signs has the secret: he may be told more than a sender."""
+
 
 def register(app: typer.Typer) -> None:
     app.command("sign")(sign)
@@ -99,6 +107,8 @@ def sign(
         else:
             for one, (status, text) in zip(deliveries, answers, strict=True):
                 print(harmless(f"{status} from {url_of(bridge, source, one)} {text}".strip()))
+        for status in dict.fromkeys(status for status, _ in answers if status in _MEANS):
+            print(f"note: {status} means that {_MEANS[status]}; the log of serve says more", file=sys.stderr)
         if any(status >= 300 for status, _ in answers):
             sys.exit(1)
         wait = 0.0 if refused else seconds_to_judge(signer, deliveries)

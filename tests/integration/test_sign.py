@@ -124,6 +124,11 @@ def test_sample_goes_to_the_serve_that_has_the_store(tmp_path: Path) -> None:
             done = subprocess.run(sent, env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
             assert done.stdout.startswith(f"200 from {url}/hooks/office")
             assert "--caller 123 is no telephone number" in done.stderr
+            env["ZADARMA_SECRET"] = "another than that of serve"
+            done = subprocess.run(sent, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout.startswith("401 from ")) == (1, True)
+            assert "note: 401 means that the secret is another one there than here" in done.stderr
+            env |= serving_environ(tmp_path, webhook)
         told = subprocess.run(
             badge_bridge("sign", "office", "--json"), env=env, cwd=tmp_path, stdout=subprocess.PIPE, check=True
         )
