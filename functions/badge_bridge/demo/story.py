@@ -81,10 +81,14 @@ async def play(
                 teller.lost(str(error))
         verdict = "Everything went as it should" if teller.fine else "NOT everything went as it should"
         teller.say(f"\n{verdict}, in {time.perf_counter() - started:.1f} s.")
-        teller.say(f"\n  deal cards      {stage.sandbox_url}/kanban")
-        teller.say(f"  sandbox portal  {stage.sandbox_url}/_sandbox/state and /_sandbox/requests")
-        teller.say(f"  bridge          {stage.bridge_url}/healthz, takes POST {stage.bridge_url}/hooks/reception")
-        if not once:
+        if once:
+            teller.say(
+                "\nAll of it is gone now. Without --once (make demo) it stays up to look at: cards, console, portal."
+            )
+        else:
+            teller.say(f"\n  deal cards      {stage.sandbox_url}/kanban")
+            teller.say(f"  sandbox portal  {stage.sandbox_url}/_sandbox/state and /_sandbox/requests")
+            teller.say(f"  bridge          {stage.bridge_url}/healthz, takes POST {stage.bridge_url}/hooks/reception")
             teller.say(f"  console         {await stage.console_link()}, good once and for 10 minutes")
             teller.say(f"  another link    {_program()} console --state {quote(stage.state)}")
             teller.say("\nAll stay up; Ctrl-C ends them.")
