@@ -1,6 +1,6 @@
 """The person on call answers for a call that never showed up: real programs, and the console in Debian's chromium.
 
-Its pictures of every page are kept below `.artifacts/console`.
+Its pictures of each page that he comes to are kept below `.artifacts/console`.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def dead_letters(page: Page) -> Locator:
 
 async def test_call_that_never_showed_up_is_found_explained_and_put_right(browser: Browser, tmp_path: Path) -> None:
     """From the number as the customer says it to why his call is a dead letter, and from there to the badge on his card;
-    on the way every page of the console is looked at.
+    on the way each page that he comes to is looked at.
     """
     with serving(tmp_path) as office:
         office.install()
