@@ -32,6 +32,11 @@ class Terminal:
         """Without colours and movements."""
         return _ESCAPES.sub("", self.screen)
 
+    @property
+    def left(self) -> str:
+        """What stands behind the last line that was taken back; all of it where none was."""
+        return _ESCAPES.sub("", self.screen.rpartition("\x1b[2K")[2]).strip()
+
     def type(self, text: str) -> None:
         os.write(self._keyboard, text.encode())
 
