@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -47,13 +48,17 @@ rules:
 
 
 class Wire(AsyncBaseTransport):
-    """The way to the portal; `broken` is raised instead, once the portal has done what it was asked for."""
+    """The way to the portal; `broken` is raised instead, once the portal has done what it was asked for. An answer
+    takes `seconds`.
+    """
 
     def __init__(self, portal: SandboxPortal) -> None:
         self._inner = httpx.ASGITransport(create_app(portal))
         self.broken: Exception | None = None
+        self.seconds = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(self.seconds)
         response = await self._inner.handle_async_request(request)
         if self.broken is not None:
             raise self.broken

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
-from badge_bridge.backfill.fetching import PAGES
+from badge_bridge.backfill.fetching import BUDGET, PAGES
 from badge_bridge.backfill.subject import EVERY, OLDEST
 from badge_bridge.backfill.watermark import OVERLAP, REST
-from badge_bridge.errors import StoreUnavailable
+from badge_bridge.errors import AccessRefused, PortalError, StoreUnavailable
 from badge_bridge.sandbox.seed import OUTSIDER_TOKEN, Token
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted
@@ -290,6 +290,131 @@ async def test_a_credential_that_died_is_no_matter_of_lost_calls(caplog: pytest.
         assert "and are lost" not in caplog.text
         scene.replace(tokens=tokens)
         assert await scene.look() == 1
+
+
+async def test_who_asks_gets_all_there_is_and_hears_how_far_it_is() -> None:
+    """In several looks, of which each is bounded; the rows are counted from where it began to the newest one."""
+    async with opened_scene(limits=None) as scene:
+        await scene.look()
+        rows = await scene.calls(PAGES * 49 + 70)
+        told: list[tuple[int, int]] = []
+        found = await scene.bridges[0].backfill.catch_up("main", lambda *at: told.append(at))
+        assert (found.read, found.new, found.more, found.has_failed) == (len(rows), len(rows), False, False)
+        assert sorted(await scene.called()) == sorted(row.call_id for row in rows)
+        assert told == [(min(49 * page, len(rows)), len(rows)) for page in range(1, PAGES + 3)]
+
+
+async def test_who_asks_waits_for_nobody_who_looks_by_himself() -> None:
+    """Whose turn lasts for most of a minute, though his look is over. When it is done, he has his turn back."""
+    async with opened_scene(processes=3) as scene:
+        await scene.look(0)
+        await scene.call()
+        found = await scene.bridges[1].backfill.catch_up("main", nothing)
+        assert (found.new, found.elsewhere) == (1, False)
+        await scene.call()
+        assert await scene.look(0, later=EVERY) == 1
+        assert (await scene.bridges[1].backfill.catch_up("main", nothing)).read == 0
+        assert await scene.look(2, later=EVERY) == 0
+
+
+async def test_two_who_ask_at_once_read_one_after_the_other() -> None:
+    """The second is told so, and costs no request."""
+    async with opened_scene(processes=2, limits=None) as scene:
+        await scene.look()
+        await scene.calls(60)
+        before = len(scene.asked())
+        one, other = await asyncio.gather(*(bridge.backfill.catch_up("main", nothing) for bridge in scene.bridges))
+        assert (one.new, one.elsewhere) == (60, False)
+        assert (other.read, other.elsewhere) == (0, True)
+        assert len(scene.asked()) - before == 3
+        await scene.call()
+        assert (await scene.bridges[1].backfill.catch_up("main", nothing)).new == 1
+
+
+async def test_who_asks_goes_on_where_another_has_moved_the_watermark() -> None:
+    """As somebody who looks by himself may do at the same time; nothing is lost and nothing stored twice."""
+    store = Crashing()
+    async with opened_scene(processes=2, store=store, limits=None) as scene:
+        await scene.look()
+        rows = await scene.calls(PAGES * 49 + 70)
+        scene.now += EVERY
+        asked = scene.bridges[0].backfill.catch_up("main", nothing)
+        store.hold = always  # type: ignore[method-assign]
+        found, by_itself = await asyncio.gather(asked, scene.bridges[1].backfill.fetch())
+        assert (found.more, found.has_failed) == (False, False)
+        assert found.new + by_itself == len(rows)
+        assert sorted(await scene.called()) == sorted(row.call_id for row in rows)
+
+
+async def test_who_asks_is_told_of_a_refusal_and_may_ask_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Within the hour in which nobody asks by himself. What was refused to him is nobody else's news."""
+    async with opened_scene() as scene:
+        await scene.look()
+        scene.replace(users=[{**one.model_dump(), "call_statistics": False} for one in scene.portal.seed.users])
+        await scene.call(call_id="lost")
+        found = await scene.bridges[0].backfill.catch_up("main", nothing)
+        assert isinstance(found.refused, AccessRefused)
+        assert "and are lost" not in caplog.text
+        await scene.look()
+        assert "and are lost" in caplog.text
+        scene.replace(users=[{**one.model_dump(), "call_statistics": True} for one in scene.portal.seed.users])
+        await scene.store.resume(f"main/{STATISTICS}")
+        found = await scene.bridges[0].backfill.catch_up("main", nothing)
+        assert (found.new, found.has_failed) == (1, False)
+        await scene.call(call_id="later")
+        assert await scene.look() == 1
+
+
+async def test_who_asks_hears_what_has_ended_it() -> None:
+    """The portal or the store; what was read until then is counted, and the rest is there the next time."""
+    store = Crashing()
+    async with opened_scene(store=store) as scene:
+        await scene.look()
+        await scene.call()
+        scene.wire.broken = httpx.ReadError("connection reset")
+        found = await scene.bridges[0].backfill.catch_up("main", nothing)
+        assert (found.read, isinstance(found.error, PortalError)) == (0, True)
+        scene.wire.broken = None
+        store.broken = True
+        found = await scene.bridges[0].backfill.catch_up("main", nothing)
+        assert (found.new, isinstance(found.error, StoreUnavailable)) == (1, True)
+        store.broken = False
+        found = await scene.bridges[0].backfill.catch_up("main", nothing)
+        assert (found.read, found.new, found.has_failed) == (1, 0, False)
+
+
+async def test_first_sight_is_told_to_who_asks() -> None:
+    """And where the portal has to be seen anew."""
+    async with opened_scene() as scene:
+        await scene.calls(20)
+        assert (await scene.bridges[0].backfill.catch_up("main", nothing)).begins == "first"
+        scene.replace(calls=(), last_ids={})
+        await scene.calls(3)
+        assert (await scene.bridges[0].backfill.catch_up("main", nothing)).begins == "anew"
+
+
+def test_slow_portal_is_read_to_the_end_by_who_asks() -> None:
+    """In as many looks as that takes; one in which nothing comes is the last."""
+
+    async def story() -> None:
+        async with opened_scene(clock=virtual_clock, limits=None) as scene:
+            await scene.look()
+            rows = await scene.calls(49 * 5)
+            scene.wire.seconds = BUDGET / 3 + 1
+            found = await scene.bridges[0].backfill.catch_up("main", nothing)
+            assert (found.read, found.more, found.has_failed) == (len(rows), False, False)
+            await scene.call()
+            scene.wire.seconds = BUDGET + 1
+            begun = virtual_clock()
+            found = await scene.bridges[0].backfill.catch_up("main", nothing)
+            assert "nothing of its calls came within 40 s" in str(found.error)
+            assert virtual_clock() - begun == BUDGET
+
+    run_virtually(story())
+
+
+def nothing(*_: int) -> None:
+    """Nobody looks how far it is."""
 
 
 async def test_numbers_that_begin_anew_are_noticed(caplog: pytest.LogCaptureFixture) -> None:

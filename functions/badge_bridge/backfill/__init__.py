@@ -1,6 +1,7 @@
 """Calls that a portal never told of: Bitrix24 sends each event once, and what it keeps of calls is read beside them.
 
     fetching      what is asked when
+    found         what came of it
     subject       one portal: how its rows become events
     watermark     how far the rows were read
     notebook      that, as all processes know it
@@ -11,5 +12,6 @@ tells that the call was returned. That takes the same one request.
 """
 
 from badge_bridge.backfill.fetching import Backfill
+from badge_bridge.backfill.found import Found
 
-__all__ = ["Backfill"]
+__all__ = ["Backfill", "Found"]

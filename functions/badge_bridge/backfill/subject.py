@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from badge_bridge.accepting import Accepting
+from badge_bridge.backfill.found import Found
 from badge_bridge.errors import AccessRefused, Impossible
 from badge_bridge.portal import Portal
 from badge_bridge.portal.codes import STATISTICS
@@ -19,7 +20,7 @@ from badge_bridge.store.clock import reached
 if TYPE_CHECKING:
     from badge_bridge.sources.bitrix24 import Bitrix24
 
-__all__ = ["EVERY", "OLDEST", "VERIFIED", "Found", "Subject"]
+__all__ = ["EVERY", "OLDEST", "VERIFIED", "Subject"]
 
 logger = logging.getLogger("badge_bridge.backfill")
 
@@ -30,14 +31,6 @@ OLDEST = 7 * 86400.0
 """Seconds. Nobody is helped by a badge for a call that was missed longer ago."""
 
 VERIFIED = f"fetched from the portal: {STATISTICS}"
-
-
-@dataclass(slots=True)
-class Found:
-    """What a look has come to."""
-
-    new: int = 0
-    unreadable: int = 0
 
 
 @dataclass(slots=True)
@@ -63,22 +56,23 @@ class Subject:
         """Whether this process has not looked for so long, by a clock that says `now`."""
         return self.looked_at is None or reached(self.looked_at + EVERY, now=now, longest=EVERY)
 
-    async def is_installed(self) -> bool:
-        """Whether there is a credential: without one every call would pause the portal, and everybody knows already.
+    async def locked_out(self) -> AccessRefused | None:
+        """Why there is no credential; None where there is one. Without one every call would pause the portal, and
+        everybody knows already.
 
         Raises:
             StoreUnavailable: it cannot be read.
         """
         keyring = self.portal.keyring
         if not isinstance(keyring, OAuthKeyring):
-            return True
+            return None
         try:
             if keyring.grant is None:
                 await keyring.look()
             keyring.installed()
-        except AccessRefused:
-            return False
-        return True
+        except AccessRefused as error:
+            return error
+        return None
 
     async def take(self, accepting: Accepting, calls: Sequence[EndedCall], found: Found, *, now: float) -> None:
         """Offer calls to the store, which knows those whose event has come.
@@ -113,8 +107,10 @@ class Subject:
                 found.unreadable += 1
                 logger.debug("portal %s: row %d of its calls: %s", self.name, call.id, error)
                 continue
-            if now - one.event.time.timestamp() <= OLDEST:
-                readings.setdefault(one.event.id, one)
+            if now - one.event.time.timestamp() > OLDEST:
+                found.old += 1
+                continue
+            readings.setdefault(one.event.id, one)
         return readings
 
     @property
