@@ -1,7 +1,8 @@
 """The command line: `badge-bridge demo | sandbox | schema`.
 
 Others are in modules of their own: `serve`, `events`, `key | authorize`, `console`, `sign`, `explain`, `check`,
-`doctor | sync | resume | clear | erase`, `backup | restore`, `stats`; what a shell completes is in `cli_completion`.
+`doctor | sync | fetch | resume | clear | erase`, `backup | restore`, `stats`; what a shell completes is in
+`cli_completion`.
 
 Exit codes: 0 fine, 1 found problems, 2 used wrongly. `--json` on everything that prints a table.
 """

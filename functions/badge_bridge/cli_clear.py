@@ -13,6 +13,7 @@ import typer
 
 from badge_bridge import cli_completion
 from badge_bridge.cli_options import RulesOption, StateOption, load_rules, opened_store, quiet, read_settings, run
+from badge_bridge.cli_subjects import opened_portals
 from badge_bridge.errors import BridgeError, SettingsError
 
 if TYPE_CHECKING:
@@ -55,26 +56,19 @@ def clear(
 
 async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phone: str) -> bool:
     """Whether everything that was meant is taken away."""
-    from badge_bridge.access import open_beside
     from badge_bridge.cards import Cards
     from badge_bridge.outcomes import Asked
     from badge_bridge.spellings import readings
-    from badge_bridge.store.memory import MemoryStore
 
     async with AsyncExitStack() as stack:
-        store, pauses = await stack.enter_async_context(opened_store(settings)), MemoryStore()
-        await pauses.open()
-        stack.push_async_callback(pauses.close)
+        store = await stack.enter_async_context(opened_store(settings))
         meant = _Meant()
         for key in keys:
             await meant.event(store, key)
         if phone:
             await meant.customer(store, readings(rules, phone))
-        portals = {
-            name: await open_beside(stack, entry, rules, store=store, keys=settings.encryption_keys, pauses=pauses)
-            for name, entry in rules.portals.items()
-            if any(row.portal == name for row in meant.rows.values())
-        }
+        wanted = [name for name in rules.portals if any(row.portal == name for row in meant.rows.values())]
+        portals = await stack.enter_async_context(opened_portals(rules, wanted, settings, store))
         cards = Cards(rules=rules, portals=portals, store=store, clock=time.time)
         for row in meant.rows.values():
             if row.portal not in portals:

@@ -16,6 +16,7 @@ from badge_bridge.cli_options import (
     RulesOption,
     StateOption,
     fail,
+    must_be_kept,
     opened_store,
     quiet,
     read_settings,
@@ -71,7 +72,7 @@ def erase(
     if not yes and not sys.stdin.isatty():
         raise SettingsError("erase asks before it deletes; without a terminal, add --yes")
     settings = read_settings(rules, state)
-    _must_be_kept(settings)
+    must_be_kept(settings, "erase")
     loaded = run(without_secrets(settings, os.environ))
     quiet(loaded)
     spellings = Spellings(one_number(loaded, phone))
@@ -89,14 +90,6 @@ def erase(
         _tell(settings, there, erased, spellings.number, out_of_reach)
     if erased.left:
         sys.exit(1)
-
-
-def _must_be_kept(settings: Settings) -> None:
-    from badge_bridge.store import open_store
-    from badge_bridge.store.memory import MemoryStore
-
-    if isinstance(open_store(settings.state), MemoryStore):
-        raise SettingsError(f"erase is for a store that is kept; {settings.state} is kept nowhere")
 
 
 async def _look(settings: Settings, rules: RulesFile, spellings: Spellings) -> Held:

@@ -30,6 +30,7 @@ __all__ = [
     "fail_without_rules",
     "load_rules",
     "missing_store",
+    "must_be_kept",
     "no_store",
     "opened_store",
     "opened_to_read",
@@ -157,6 +158,19 @@ def unused_store(settings: Settings) -> str:
 
     store = open_store(settings.state)
     return str(store.path) if isinstance(store, SqliteStore) and store.exists() and not store.is_in_use() else ""
+
+
+def must_be_kept(settings: Settings, command: str) -> None:
+    """End a command that has nothing to do in a store which ends with its process.
+
+    Raises:
+        SettingsError: it is such a store.
+    """
+    from badge_bridge.store import open_store
+    from badge_bridge.store.memory import MemoryStore
+
+    if isinstance(open_store(settings.state), MemoryStore):
+        raise SettingsError(f"{command} is for a store that is kept; {settings.state} is kept nowhere")
 
 
 def no_store(path: str) -> SettingsError:

@@ -13,6 +13,7 @@ import typer
 
 from badge_bridge.cli_clear import clear
 from badge_bridge.cli_erase import erase
+from badge_bridge.cli_fetch import fetch
 from badge_bridge.cli_options import (
     JsonOption,
     PortalOption,
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     """
     app.command()(sync)
     app.command()(doctor)
+    app.command()(fetch)
     app.command()(resume)
     app.command()(clear)
     app.command()(erase)

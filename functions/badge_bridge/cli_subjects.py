@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from badge_bridge.cli_options import missing_store, no_store
 
 if TYPE_CHECKING:
+    from badge_bridge.portal import Portal
     from badge_bridge.portal.doctor import Subject
     from badge_bridge.rulesfile import RulesFile
     from badge_bridge.settings import Settings
     from badge_bridge.store.protocol import Store
 
-__all__ = ["opened_subjects"]
+__all__ = ["opened_portals", "opened_subjects"]
+
+
+@asynccontextmanager
+async def opened_portals(
+    rules: RulesFile, names: Iterable[str], settings: Settings, store: Store
+) -> AsyncIterator[Mapping[str, Portal]]:
+    """The named portals, open, with their tokens and their count of requests in this open store.
+
+    Raises:
+        SettingsError, StoreUnavailable: as `open_beside`.
+    """
+    from badge_bridge.access import open_beside
+    from badge_bridge.store.memory import MemoryStore
+
+    async with AsyncExitStack() as stack:
+        pauses = MemoryStore()
+        await pauses.open()
+        stack.push_async_callback(pauses.close)
+        yield {
+            name: await open_beside(
+                stack, rules.portals[name], rules, store=store, keys=settings.encryption_keys, pauses=pauses
+            )
+            for name in names
+        }
 
 
 @asynccontextmanager

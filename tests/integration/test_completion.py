@@ -80,6 +80,7 @@ def completed(folder: Path, shell: str, *words: str, **env: str) -> str:
         (["events", "list", "--type", "call.m"], ["call.missed"]),
         (["sign", "sho"], ["shop"]),
         (["sync", "--portal", ""], ["main"]),
+        (["fetch", "--portal", ""], ["main"]),
     ],
     ids=" ".join,
 )

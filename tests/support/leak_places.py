@@ -162,6 +162,8 @@ COMMANDS: Mapping[str, tuple[list[str], bool]] = {
     "doctor as JSON": (["doctor", "--json"], True),
     "sync": (["sync"], True),
     "sync that applies": (["sync", "--apply", "--json"], True),
+    "fetch": (["fetch"], True),
+    "fetch as JSON": (["fetch", "--json"], True),
     "events list": (["events", "list"], False),
     "events list as JSON": (["events", "list", "--json"], False),
     "events show": (["events", "show", "{key}"], False),

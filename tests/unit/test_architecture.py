@@ -169,6 +169,7 @@ CLI = {
     "cli_erase",
     "cli_events",
     "cli_explain",
+    "cli_fetch",
     "cli_filters",
     "cli_group",
     "cli_oauth",

@@ -9,7 +9,7 @@ from badge_bridge.portal.calling import SingleCalls
 from badge_bridge.portal.doctor.check import Verdict, ok, refused, skipped, warning
 from badge_bridge.portal.ended_calls import newest_call
 
-__all__ = ["Fetching", "LostCalls"]
+__all__ = ["Fetching", "LostCalls", "left_out", "unreadable"]
 
 
 class Fetching(Protocol):
@@ -35,17 +35,28 @@ class LostCalls:
     async def look(self) -> Verdict:
         """A missing right is a failure only where the rules file asks for it: badges do not need it."""
         wanted = self._fetching
-        if wanted.is_undecided:
-            found, _, mend = wanted.why_not.partition("; ")
-            return warning(f"not fetched: {found}", f"{mend[:1].upper()}{mend[1:]} in the rules file.")
-        if not wanted.source:
-            return skipped(f"not fetched: {wanted.why_not}")
+        verdict = left_out(wanted)
+        if verdict is not None:
+            return verdict
         try:
             await newest_call(self._client)
         except PortalError as error:
-            verdict = refused(error)
-            if wanted.is_demanded:
-                return verdict
-            mend = f"{verdict.mend} Or write backfill: false at source {wanted.source}."
-            return warning(f"an event that does not come is a call lost: {verdict.found}", mend.strip())
+            return unreadable(error, wanted)
         return ok(f"fetched from the call statistics, for source {wanted.source}")
+
+
+def left_out(wanted: Fetching) -> Verdict | None:
+    """Why the rules file lets none be fetched; None where it does."""
+    if wanted.is_undecided:
+        found, _, mend = wanted.why_not.partition("; ")
+        return warning(f"not fetched: {found}", f"{mend[:1].upper()}{mend[1:]} in the rules file.")
+    return None if wanted.source else skipped(f"not fetched: {wanted.why_not}")
+
+
+def unreadable(error: PortalError, wanted: Fetching) -> Verdict:
+    """What keeps the statistics from being read, and who mends it."""
+    verdict = refused(error)
+    if wanted.is_demanded:
+        return verdict
+    mend = f"{verdict.mend} Or write backfill: false at source {wanted.source}."
+    return warning(f"an event that does not come is a call lost: {verdict.found}", mend.strip())
