@@ -227,6 +227,16 @@ def test_fields_are_masked_by_their_names() -> None:
     }
 
 
+@pytest.mark.parametrize("between", ["_", "|", ":", "\u200b", " : ", "·"])
+@pytest.mark.parametrize("parts", [["+49", "30", "12345678"], ["+49", "30", "1234", "5678"], ["030", "1234", "5678"]])
+def test_number_in_its_field_is_masked_whatever_stands_between_its_digits(between: str, parts: list[str]) -> None:
+    """A sender writes it as he likes; five digits are left at most. Short ones stay."""
+    told = Redactor().fields({"caller": between.join(parts), "to": "extension 12, desk 7"})
+    assert sum(letter.isdigit() for letter in told["caller"]) <= 5
+    assert "*" in told["caller"]
+    assert told["to"] == "extension 12, desk 7"
+
+
 def test_fields_are_hidden_when_their_name_says_secret() -> None:
     """Whatever is in a field such as auth or access_token is hidden, except that it is unset."""
     fields = {

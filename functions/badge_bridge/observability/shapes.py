@@ -89,6 +89,9 @@ _NAMED_NUMBER = re.compile(
     rf"((?:{'|'.join(_PHONE_NAMES)})(?:\]|%5D)?(?:[\"']?\s*[=:]|[\"']\s*,)\s*b?[\"']?)({_NUMBER})", re.IGNORECASE
 )
 _BARE_NUMBER = re.compile(rf"(?<![\w.+])\+?{_NUMBER}")
+# In a field that holds numbers: eight digits and more with whatever a sender has put between them that is no letter,
+# and is not masked yet.
+_LOOSE_NUMBER = re.compile(r"\+?[0-9](?:[^0-9A-Za-z*]{0,3}[0-9]){7,}")
 
 # What needs a closer look. A text without any of these marks, runs of digits and words passes as it is.
 _MARKS = re.compile(r"[?=@+%'\"]")
@@ -136,7 +139,8 @@ def mask_numbers(text: str) -> str:
 
 def mask_bare_numbers(text: str) -> str:
     """The value of a field that holds phone numbers with every run of digits masked that can be one."""
-    return _BARE_NUMBER.sub(lambda found: _masked(found[0]), text)
+    text = _BARE_NUMBER.sub(lambda found: _masked(found[0]), text)
+    return _LOOSE_NUMBER.sub(lambda found: _masked(found[0]), text)
 
 
 def _without_query(found: re.Match[str]) -> str:
