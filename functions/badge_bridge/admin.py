@@ -25,7 +25,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from badge_bridge.accepting import Accepting
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.gate import Gate
-from badge_bridge.console.links import announce
 from badge_bridge.console.origin import Names
 from badge_bridge.console.pages import Pages
 from badge_bridge.console.paths import HOME
@@ -40,6 +39,7 @@ from badge_bridge.reloading import NotReloaded
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.serving import Server
 from badge_bridge.settings import Address, Settings
+from badge_bridge.whereabouts import CONSOLE, announced
 
 __all__ = ["METRICS", "Admin", "Run", "create_admin_app", "opened_admin"]
 
@@ -153,7 +153,6 @@ async def opened_admin(
         StoreUnavailable: where the console is cannot be written.
     """
     if settings.admin is None:
-        await announce(bridge.store, "")
         yield None
         return
     own = settings.admin if isinstance(settings.admin, Address) else None
@@ -178,15 +177,15 @@ async def opened_admin(
         token=settings.metrics_token,
         streams=desk.streams,
     )
-    await announce(bridge.store, url)
-    if own is None:
-        yield admin
-        return
-    async with Server(create_admin_app(admin), listener, limits=LIMITS):
-        try:
+    async with announced(bridge.store, url, of=CONSOLE):
+        if own is None:
             yield admin
-        finally:
-            admin.stop()
+            return
+        async with Server(create_admin_app(admin), listener, limits=LIMITS):
+            try:
+                yield admin
+            finally:
+                admin.stop()
 
 
 def _desk(bridge: Run) -> Desk:

@@ -31,10 +31,10 @@ def console(state: StateOption = None) -> None:
 
 
 async def _link(settings: Settings) -> str:
-    from badge_bridge.console.links import address
+    from badge_bridge.whereabouts import CONSOLE, address
 
     async with opened_store(settings) as store:
-        url = await address(store)
+        url = await address(store, of=CONSOLE)
         if not url:
             raise SettingsError("no serve with a console uses this store: start one, with ADMIN not set to off")
         return await link_into(store, url)

@@ -102,7 +102,6 @@ async def _serve(
     """`own` is the listener of the pages that are for operators, where they have one; `host` as `serve` was told."""
     from badge_bridge.admin import opened_admin
     from badge_bridge.configuration import configured
-    from badge_bridge.console.links import HOOKS, announce
     from badge_bridge.ensuring import Ensuring
     from badge_bridge.observability import logs
     from badge_bridge.probes import lives
@@ -111,6 +110,7 @@ async def _serve(
     from badge_bridge.service_manager import ServiceManager
     from badge_bridge.serving import Server, hearing_hangups, hearing_stops, spare_the_collector
     from badge_bridge.store import opened_store
+    from badge_bridge.whereabouts import HOOKS, announced
 
     ensuring = Ensuring() if ensure_badges else None
 
@@ -149,7 +149,7 @@ async def _serve(
         app = create_app(bridge, admin if settings.admin == "same" else None)
         server = await stack.enter_async_context(Server(app, listener, meters=bridge.meters))
         with suppress(StoreUnavailable):  # it is for the convenience of `sign` alone
-            await announce(store, server.url, of=HOOKS)
+            await stack.enter_async_context(announced(store, server.url, of=HOOKS))
         await _say_started(bridge, settings, server.url, admin, ensures=ensure_badges)
         # Beside the deliveries: a portal that does not answer must not keep a provider waiting.
         swapped(bridge.now)

@@ -141,8 +141,8 @@ async def _samples(
     rules: RulesFile, settings: Settings, source: str, call: SampleCall
 ) -> tuple[Source[Any], Sequence[Delivery], str]:
     """The source, its deliveries, and where the `serve` that last used the store takes them."""
-    from badge_bridge.console.links import HOOKS, address
     from badge_bridge.signing import samples
+    from badge_bridge.whereabouts import HOOKS, address
 
     async with sources_at_work(rules, settings) as (sources, store):
         made = samples(sources, source, call)

@@ -116,6 +116,20 @@ def test_there_is_no_link_when_no_serve_has_the_store_open(tmp_path: Path) -> No
     assert [file.name for file in backup.parent.iterdir()] == ["night.db"]
 
 
+@pytest.mark.parametrize("options", [[], ["--admin", "off"]])
+def test_link_leads_to_the_serve_that_runs_when_another_has_come_and_gone(tmp_path: Path, options: list[str]) -> None:
+    """Whether the second one had a console or not, and whether it was ended or killed."""
+    with serve(tmp_path, PORTAL) as (running, _):
+        first = admin_of(running)
+        with serve(tmp_path, PORTAL, options=options) as (other, _):
+            assert other.stop() == 0
+        assert link(tmp_path).stdout.startswith(f"{first}/console/")
+        with serve(tmp_path, PORTAL, options=options) as (other, _):
+            other.kill()
+            other.process.wait(10)
+        assert link(tmp_path).stdout.startswith(f"{first}/console/")
+
+
 def test_pages_are_beside_the_deliveries_when_set_so(tmp_path: Path) -> None:
     """`--admin same` needs no second port, and the session is asked for all the same."""
     with serve(tmp_path, PORTAL, options=["--admin", "same"]) as (running, url):

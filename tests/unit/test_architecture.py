@@ -52,6 +52,7 @@ ALLOWED = {
     "door": {*LEAVES, "crowd", "observability"},
     "connections": {*LEAVES, "crowd", "door"},
     "body_budget": LEAVES,
+    "whereabouts": {*LEAVES, "store"},
     "time_limit": LEAVES,
     "reading": LEAVES,
     "probes": {*LEAVES, "observability", "reading", "store"},

@@ -16,16 +16,13 @@ from typing import Protocol
 from badge_bridge.errors import StoreUnavailable
 from badge_bridge.store.protocol import Note
 
-__all__ = ["CONSOLE", "HOOKS", "LIFETIME", "MOST", "address", "announce", "issue", "redeem"]
+__all__ = ["LIFETIME", "MOST", "issue", "redeem"]
 
 LIFETIME = 600
 """Seconds that a link is good for."""
 
 MOST = 16
 """Links that are good at the same time; the oldest goes when there is one more."""
-
-CONSOLE, HOOKS = "console/address", "hooks/address"
-"""Notes with the addresses of a `serve`."""
 
 _LINKS = "console/links"
 _TRIES = 10
@@ -67,29 +64,6 @@ async def redeem(store: Notes, ticket: str, *, now: float) -> bool:
 
     await _change(store, now, take_out)
     return was_good
-
-
-async def announce(store: Notes, url: str, *, of: str = CONSOLE) -> None:
-    """Let the commands know where the console is, or the hooks; nowhere where `url` is empty.
-
-    Raises:
-        StoreUnavailable: it cannot be written.
-    """
-    for _ in range(_TRIES):
-        note = await store.note(of)
-        if (note.text if note else "") == url or await store.write_note(of, url, version=note.version if note else 0):
-            return
-    raise StoreUnavailable("an address of serve could not be written: others keep writing it")
-
-
-async def address(store: Notes, *, of: str = CONSOLE) -> str:
-    """Where the `serve` that last used this store has its console, or its hooks; empty where it has none.
-
-    Raises:
-        StoreUnavailable: it cannot be read.
-    """
-    note = await store.note(of)
-    return note.text if note else ""
 
 
 async def _change(store: Notes, now: float, change: Callable[[dict[str, float]], None]) -> None:
