@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from badge_bridge.portal.rows import ids_of, one_id, rows_of
+from badge_bridge.portal.rows import ids_of, inside, one_id, rows_of
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,14 @@ def test_ids_are_read_from_lists_objects_and_single_values(value: object, expect
 def test_rows_are_read_from_lists_and_objects(value: object, expected: int) -> None:
     """A list with gaps comes as an object; nothing comes in many forms."""
     assert len(rows_of(value)) == expected
+
+
+@pytest.mark.parametrize("value", [None, [], "item", {"item": []}, {"item": None}, {"other": {"id": 1}}])
+def test_nothing_is_inside_what_is_of_another_shape(value: object) -> None:
+    """Whoever reads on finds that the field is missing."""
+    assert inside(value, "item") == {}
+
+
+def test_object_is_found_under_its_name() -> None:
+    """As most methods answer."""
+    assert inside({"item": {"id": 1}}, "item") == {"id": 1}

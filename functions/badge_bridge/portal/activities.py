@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -25,7 +25,7 @@ from badge_bridge.portal.concessions import Concession, Concessions
 from badge_bridge.portal.layout import Layout
 from badge_bridge.portal.origins import ORIGINATOR, origin_of
 from badge_bridge.portal.owners import Owner
-from badge_bridge.portal.rows import misread, one_id
+from badge_bridge.portal.rows import inside, misread, one_id
 
 __all__ = ["METHODS", "Activities", "Added", "NewActivity", "OwnerGone", "content", "origin_of"]
 
@@ -214,8 +214,7 @@ class Activities:
                 return result
 
     def _id_of(self, result: Any) -> int:
-        inner = result.get("activity") if isinstance(result, Mapping) else None
-        activity = one_id(inner.get("id")) if isinstance(inner, Mapping) else None
+        activity = one_id(inside(result, "activity").get("id"))
         if activity is None:
             raise misread(self._client.name, _ADD, "was answered without an id", code="no id")
         return activity

@@ -19,7 +19,7 @@ from badge_bridge.errors import AccessRefused, CallRefused, NotFound
 from badge_bridge.outcomes import Exchange
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.origins import ORIGINATOR
-from badge_bridge.portal.rows import misread, one_id, rows_of
+from badge_bridge.portal.rows import inside, is_completed, misread, one_id, rows_of
 
 __all__ = ["GET", "LIST", "ActivityLookup"]
 
@@ -30,8 +30,6 @@ GET = "crm.activity.configurable.get"
 
 _PROVIDER = {"PROVIDER_ID": "CONFIGURABLE_REST_APP"}
 _SELECT = ["ID", "ORIGINATOR_ID", "ORIGIN_ID", "OWNER_TYPE_ID", "OWNER_ID", "COMPLETED"]
-_YES = frozenset({"true", "y", "1"})
-"""How the portal writes that an activity is completed; it takes all of them and answers with JSON's `true`."""
 _FEW = 3
 """Rows without ORIGIN_ID that are still read one by one: the filter has found an activity and perhaps its doubles."""
 
@@ -74,7 +72,7 @@ class ActivityLookup:
             return True
         except (AccessRefused, CallRefused):
             return False
-        return str(fields.get("completed")).casefold() in _YES
+        return is_completed(fields)
 
     async def _on_card(self, card: Mapping[str, Any], origin_id: str, asked: list[Exchange] | None) -> set[int]:
         found: set[int] = set()
@@ -140,9 +138,7 @@ class ActivityLookup:
     async def _fields(self, activity: int, asked: list[Exchange] | None) -> Mapping[str, Any]:
         """The fields of an activity; none where the answer is of another shape."""
         result = await self._client.call(GET, {"id": activity}, asked=asked)
-        inner = result.get("activity") if isinstance(result, Mapping) else None
-        fields = inner.get("fields") if isinstance(inner, Mapping) else None
-        return fields if isinstance(fields, Mapping) else {}
+        return inside(inside(result, "activity"), "fields")
 
 
 def _list_params(where: Mapping[str, Any]) -> dict[str, Any]:

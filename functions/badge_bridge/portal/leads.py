@@ -8,7 +8,7 @@ the customer's lead is held in the store from before the look until the outcome 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from badge_bridge.errors import InDoubt, OutcomeUnknown
@@ -20,7 +20,7 @@ from badge_bridge.portal.flights import Flights
 from badge_bridge.portal.origins import ORIGINATOR, lead_origin_of
 from badge_bridge.portal.owner_search import Customer, Found, Owner
 from badge_bridge.portal.phone_variants import phone_variants
-from badge_bridge.portal.rows import misread, one_id
+from badge_bridge.portal.rows import inside, misread, one_id
 
 __all__ = ["ADD", "HOLD", "LOOK_AGAIN", "Leads"]
 
@@ -113,8 +113,7 @@ class Leads:
             "originId": origin,
         }
         result = await self._client.call(ADD, {"entityTypeId": TYPE_IDS["lead"], "fields": fields}, asked=asked)
-        item = result.get("item") if isinstance(result, Mapping) else None
-        made = item if isinstance(item, Mapping) else {}
+        made = inside(result, "item")
         number = one_id(made.get("id"))
         if number is None:
             raise misread(self._client.name, ADD, "was answered without an id", code="no id")

@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 from badge_bridge.errors import AccessRefused, CallRefused, NotFound, PortalPaused
 from badge_bridge.outcomes import Exchange
-from badge_bridge.plural import either
+from badge_bridge.plural import either, listed, named
 from badge_bridge.portal.calling import Calls
 from badge_bridge.portal.codes import STATISTICS
 from badge_bridge.portal.crm_items import PAGE, TYPE_IDS, CrmItems, Item, OwnerKind, Party
 from badge_bridge.portal.lanes import lane_of
 from badge_bridge.portal.phone_variants import phone_variants
-from badge_bridge.portal.rows import ids_of, one_id, rows_of
+from badge_bridge.portal.recognising import SEARCHED, everybody, hits, item_of_call
 
 __all__ = ["FIND", "Customer", "Found", "Owner", "OwnerSearch"]
 
@@ -32,9 +32,6 @@ FIND = "crm.duplicate.findbycomm"
 
 _FULL = 20
 """Hits of one type at which findbycomm leaves out the types after it, without a word."""
-
-_SEARCHED: tuple[OwnerKind, ...] = ("lead", "contact", "company")
-"""What findbycomm knows, in its order."""
 
 _NEEDED: Mapping[OwnerKind, frozenset[OwnerKind]] = MappingProxyType(
     {
@@ -49,8 +46,6 @@ _NEEDED: Mapping[OwnerKind, frozenset[OwnerKind]] = MappingProxyType(
 _SAID: Mapping[OwnerKind, str] = MappingProxyType(
     {"deal": "open deal", "lead": "open lead", "contact": "contact", "company": "company"}
 )
-_SHOWN = 5
-"""Ids that a sentence lists before it breaks off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +93,7 @@ class _Candidates:
     by: Way
 
     def __str__(self) -> str:
-        named = [_named(kind, self.ids[kind]) for kind in TYPE_IDS if self.ids.get(kind)]
-        return f"{' and '.join(named) or 'nobody'} found by {self.by}"
+        return f"{everybody(self.ids)} found by {self.by}"
 
 
 class OwnerSearch:
@@ -143,12 +137,8 @@ class OwnerSearch:
             if error.lane != lane_of(self._client.name, STATISTICS, "method"):
                 raise
             return None
-        for row in rows_of(result):
-            kind = _kind(row.get("CRM_ENTITY_TYPE"))
-            number = one_id(row.get("CRM_ENTITY_ID"))
-            if kind and number and str(row.get("CALL_ID", customer.call_id)) == customer.call_id:
-                return _Candidates({kind: (number,)}, "the call")
-        return None
+        item = item_of_call(result, customer.call_id)
+        return None if item is None else _Candidates({item[0]: (item[1],)}, "the call")
 
     async def _by_phone(
         self, customer: Customer, needed: frozenset[OwnerKind], asked: list[Exchange] | None
@@ -170,11 +160,11 @@ class OwnerSearch:
         if len(needed) == 1:
             (only,) = needed
             params["entity_type"] = only.upper()
-        ids = _hits(await self._client.call(FIND, params, asked=asked))
-        full = next((place for place, kind in enumerate(_SEARCHED) if len(ids.get(kind, ())) >= _FULL), len(_SEARCHED))
-        for kind in _SEARCHED[full + 1 :]:
+        ids = hits(await self._client.call(FIND, params, asked=asked))
+        full = next((place for place, kind in enumerate(SEARCHED) if len(ids.get(kind, ())) >= _FULL), len(SEARCHED))
+        for kind in SEARCHED[full + 1 :]:
             if kind in needed and kind not in ids:
-                ids |= _hits(await self._client.call(FIND, {**params, "entity_type": kind.upper()}, asked=asked))
+                ids |= hits(await self._client.call(FIND, {**params, "entity_type": kind.upper()}, asked=asked))
         return ids
 
     async def _choose(
@@ -196,9 +186,9 @@ class OwnerSearch:
 
     async def _deal(self, candidates: _Candidates, asked: list[Exchange] | None) -> Found | None:
         """An open deal: the one that the call belongs to, else one of a contact, a company, a contact's company."""
-        named = await self._item("deal", candidates, asked)
-        if named is not None:
-            return named
+        joined = await self._item("deal", candidates, asked)
+        if joined is not None:
+            return joined
         parties: tuple[Party, ...] = ("contact", "company")
         for party in parties:
             ids = candidates.ids.get(party)
@@ -207,7 +197,7 @@ class OwnerSearch:
             deals = await self._items.open_deals(party, ids, asked=asked)
             if deals:
                 its = list(dict.fromkeys(one for one in deals[0].parties(party) or ids if one in ids))
-                return _newest("deal", deals, f" of {_named(party, its)}", candidates.by)
+                return _newest("deal", deals, f" of {named(party, its)}", candidates.by)
         return await self._deal_of_employer(candidates, asked)
 
     async def _deal_of_employer(self, candidates: _Candidates, asked: list[Exchange] | None) -> Found | None:
@@ -222,7 +212,7 @@ class OwnerSearch:
             return None
         deals = await self._items.open_deals("company", employers, asked=asked)
         its = sorted({company for deal in deals[:1] for company in deal.companies or employers} & employers)
-        return _newest("deal", deals, f" of {_named('company', its)}, where the contact works", candidates.by)
+        return _newest("deal", deals, f" of {named('company', its)}, where the contact works", candidates.by)
 
 
 def _newest(kind: OwnerKind, items: Sequence[Item], of: str, by: Way) -> Found | None:
@@ -231,29 +221,7 @@ def _newest(kind: OwnerKind, items: Sequence[Item], of: str, by: Way) -> Found |
     newest = max(items, key=lambda item: item.id)
     ids = sorted((item.id for item in items), reverse=True)
     count = f"{len(ids)} or more" if len(ids) >= PAGE else str(len(ids))
-    choice = f", the newest of {count} ({_listed(ids)})," if len(ids) > 1 else ""
+    choice = f", the newest of {count} ({listed(ids)})," if len(ids) > 1 else ""
     comma = "" if choice and not of else ","
     told = f"{_SAID[kind]} {newest.id}{choice}{of}{comma} found by {by}"
     return Found(Owner(kind, newest.id, newest.responsible), told)
-
-
-def _named(kind: OwnerKind, ids: Sequence[int]) -> str:
-    plural = {"company": "companies"}.get(kind, f"{kind}s")
-    return f"{kind if len(ids) == 1 else plural} {_listed(ids)}"
-
-
-def _listed(ids: Sequence[int]) -> str:
-    return ", ".join(map(str, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
-
-
-def _kind(value: object) -> OwnerKind | None:
-    named = str(value).lower()
-    return next((kind for kind in TYPE_IDS if kind == named), None)
-
-
-def _hits(result: object) -> dict[OwnerKind, tuple[int, ...]]:
-    """The ids by kind; the portal leaves out what it did not find, and answers `[]` where it found nothing."""
-    if not isinstance(result, Mapping):
-        return {}
-    hits = {kind: ids_of(result.get(kind.upper())) for kind in _SEARCHED}
-    return {kind: ids for kind, ids in hits.items() if ids}

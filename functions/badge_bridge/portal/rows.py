@@ -9,14 +9,27 @@ from typing import Any
 
 from badge_bridge.errors import OutcomeUnknown
 
-__all__ = ["ids_of", "misread", "one_id", "rows_of"]
+__all__ = ["ids_of", "inside", "is_completed", "misread", "one_id", "rows_of"]
 
 _DIGITS = 18
+_YES = frozenset({"true", "y", "1"})
+"""How the portal writes that an activity is completed; it takes all of them and answers with JSON's `true`."""
 
 
 def misread(portal: str, method: str, said: str, *, code: str) -> OutcomeUnknown:
     """The error of a success that is not as documented: `said` goes on after the method, `code` is a word of ours."""
     return OutcomeUnknown(f"portal {portal}: {method} {said}", portal=portal, method=method, code=code, status=200)
+
+
+def inside(value: object, name: str) -> Mapping[str, Any]:
+    """The object under a name; empty where there is none, or the value is of another shape."""
+    inner = value.get(name) if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def is_completed(fields: Mapping[str, Any]) -> bool:
+    """Whether the fields of an activity say that it is over."""
+    return str(fields.get("completed")).casefold() in _YES
 
 
 def rows_of(value: object) -> list[Mapping[str, Any]]:
