@@ -250,14 +250,18 @@ class PortalError(BridgeError):
 
     `code` is the portal's own error code, in the portal's spelling (it may be empty, digits or a sentence:
     Bitrix24 does all three), or a word of ours where there was no such answer (`timeout`, `no connection`, ...);
-    `status` is the HTTP status, 0 where there was no answer.
+    `status` is the HTTP status, 0 where there was no answer; `description` is what the portal says of it in its own
+    words, made safe to show, and mostly empty.
     """
 
-    def __init__(self, message: str, *, portal: str, method: str, code: str = "", status: int = 0) -> None:
+    def __init__(
+        self, message: str, *, portal: str, method: str, code: str = "", status: int = 0, description: str = ""
+    ) -> None:
         self.portal = portal
         self.method = method
         self.code = code
         self.status = status
+        self.description = description
         super().__init__(message)
 
 
@@ -304,9 +308,11 @@ class LimitReached(PortalError):
 class AccessRefused(PortalError):
     """The credential, its user or its scope does not allow the call; `mend` says who must change what."""
 
-    def __init__(self, message: str, *, portal: str, method: str, code: str, status: int, mend: str) -> None:
+    def __init__(
+        self, message: str, *, portal: str, method: str, code: str, status: int, mend: str, description: str = ""
+    ) -> None:
         self.mend = mend
-        super().__init__(message, portal=portal, method=method, code=code, status=status)
+        super().__init__(message, portal=portal, method=method, code=code, status=status, description=description)
 
 
 class NotFound(PortalError):

@@ -20,13 +20,21 @@ NOT_EVALUATED = "its condition could not be evaluated: "
 
 
 class Exchange(BaseModel):
-    """One request to a portal and its answer, without parameters: `crm.activity.badge.get` -> `NOT_FOUND`."""
+    """One request to a portal and its answer: `crm.activity.badge.get of bb_missedCall -> NOT_FOUND`.
+
+    Logs have neither `about` nor `said`: the customer's number may stand in them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     method: str
+    about: str = ""
+    """What was asked, in words that go on after the method: `of the phone +49301234567`, `on deal 41`. Empty where the
+    method has none, and in what earlier versions have written."""
     answer: str
     """`ok`, the portal's error code, or what went wrong on the way (`timeout`, `no connection`, ...)."""
+    said: str = ""
+    """What came back: `contact 3`, or with an error code the portal's own description of it; else empty."""
     milliseconds: float
     together: int = 1
     """How many commands left in the same request: 1 for a plain call, 2 to 50 for a `batch`."""

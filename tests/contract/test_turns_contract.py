@@ -152,7 +152,11 @@ async def test_claim_due_is_empty_when_limit_is_zero(store: Store) -> None:
 async def test_settle_records_all_when_attempt_ends(store: Store) -> None:
     """What was reached and asked in an attempt is found again, with the attempt's number."""
     await store.accept([item()])
-    asked = (Exchange(method="crm.activity.badge.get", answer="NOT_FOUND", milliseconds=12.5),)
+    asked = (
+        Exchange(
+            method="crm.activity.badge.get", about="of bb_x", answer="NOT_FOUND", said="No badge.", milliseconds=12.5
+        ),
+    )
     reached = (Outcome(rule="missed call", result="badged", badge="b1", portal="main"),)
 
     await store.settle(

@@ -151,22 +151,22 @@ async def test_a_page_says_where_the_next_begins_when_it_is_asked_alone_or_in_a_
 
 
 async def test_exchanges_say_how_many_left_together_when_calls_are_recorded(scene: Scene) -> None:
-    """Each call has its own method and answer, and the request's time."""
-    scene.said = {GET: {"error": "NOT_FOUND"}}
+    """Each call has its own method, what it asked and what came back, and the request's time."""
+    scene.said = {GET: {"error": "NOT_FOUND", "error_description": "No badge."}}
     scene.portal.gate = asyncio.Event()
     lists: list[list[Exchange]] = [[], [], []]
     calls = [
-        asyncio.create_task(scene.client.call(method, asked=asked))
-        for method, asked in zip((ADD, GET, ADD), lists, strict=True)
+        asyncio.create_task(scene.client.call(method, {"code": code}, asked=asked))
+        for method, code, asked in zip((ADD, GET, ADD), "abc", lists, strict=True)
     ]
     await scene.portal.arrivals.get()
     scene.ticks.now += 0.25
     scene.portal.gate.set()
     await asyncio.gather(*calls, return_exceptions=True)
     assert lists == [
-        [Exchange(method=ADD, answer="ok", milliseconds=250, together=3)],
-        [Exchange(method=GET, answer="NOT_FOUND", milliseconds=250, together=3)],
-        [Exchange(method=ADD, answer="ok", milliseconds=250, together=3)],
+        [Exchange(method=ADD, about="of a", answer="ok", milliseconds=250, together=3)],
+        [Exchange(method=GET, about="of b", answer="NOT_FOUND", said="No badge.", milliseconds=250, together=3)],
+        [Exchange(method=ADD, about="of c", answer="ok", milliseconds=250, together=3)],
     ]
 
 

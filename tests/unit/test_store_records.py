@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from badge_bridge.events import Event
 from badge_bridge.outcomes import Exchange, Outcome
@@ -73,14 +74,34 @@ def test_event_is_read_as_written_when_fields_are_any_text(
 def test_outcomes_are_read_as_written_when_texts_are_odd(texts: list[tuple[str, str]]) -> None:
     """Outcomes and exchanges come back in order, outcomes with the number of their attempt."""
     outcomes = [Outcome(rule=rule, result="failed", reason=reason, attempt=9) for rule, reason in texts]
-    asked = [Exchange(method=method, answer=answer, milliseconds=1.5) for method, answer in texts]
+    asked = [Exchange(method=method, answer=said, milliseconds=1.5, about=said, said=said) for method, said in texts]
 
     assert [(one.rule, one.reason, one.attempt) for one in read_outcomes(write_outcomes(outcomes, attempt=3))] == [
         (plain(rule), plain(reason), 3) for rule, reason in texts
     ]
-    assert [(one.method, one.answer) for one in read_asked(write_asked(asked))] == [
-        (plain(method), plain(answer)) for method, answer in texts
+    assert [(one.method, one.answer, one.about, one.said) for one in read_asked(write_asked(asked))] == [
+        (plain(method), *[plain(said)] * 3) for method, said in texts
     ]
+
+
+class ExchangeOf020(BaseModel):
+    """As version 0.2.0 reads one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    method: str
+    answer: str
+    milliseconds: float
+    together: int = 1
+
+
+def test_exchange_is_read_when_another_version_has_written_it() -> None:
+    """An older row says less, and a version of before passes over what it does not know."""
+    older = '[{"method":"crm.item.list","answer":"ok","milliseconds":1.5,"together":2}]'
+    now = Exchange(method="crm.item.list", about="of deal 41", answer="ok", said="none", milliseconds=1.5, together=2)
+    assert read_asked(older) == (now.model_copy(update={"about": "", "said": ""}),)
+    (back,) = TypeAdapter(tuple[ExchangeOf020, ...]).validate_json(write_asked([now]))
+    assert back.model_dump() == json.loads(older)[0]
 
 
 @pytest.mark.parametrize("value", [b"\xff", object()])

@@ -108,6 +108,7 @@ def read_share(share: Mapping[str, Any] | None, *, portal: str, method: str, cre
                 method=method,
                 code=fault.code,
                 status=200,
+                description=fault.description,
             )
         raise _refusal(fault, portal, method)
     raise OutcomeUnknown(
@@ -203,6 +204,7 @@ def _refusal(fault: _Fault, portal: str, method: str) -> PortalError:
             code=fault.code,
             status=fault.status,
             mend=mend,
+            description=fault.description,
         )
     return meaning.error(
         f"portal {portal}: {method} was answered with {fault}: {meaning.says}" + (f". {mend}" if mend else ""),
@@ -210,6 +212,7 @@ def _refusal(fault: _Fault, portal: str, method: str) -> PortalError:
         method=method,
         code=fault.code,
         status=fault.status,
+        description=fault.description,
     )
 
 

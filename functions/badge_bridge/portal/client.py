@@ -30,7 +30,8 @@ from badge_bridge.portal import batch
 from badge_bridge.portal.answers import Reply, read, read_share
 from badge_bridge.portal.codes import CODES
 from badge_bridge.portal.commands import Command, Departure, Page, told_to
-from badge_bridge.portal.courier import Carried, Courier, said_by
+from badge_bridge.portal.courier import Carried, Courier
+from badge_bridge.portal.exchanges import answer_of
 from badge_bridge.portal.gathering import Gathering
 from badge_bridge.portal.keyring import Keyring
 from badge_bridge.portal.lanes import Lanes
@@ -135,17 +136,8 @@ class PortalClient:
         await self._wire.aclose()
 
     def _forget(self, command: Command) -> None:
-        """The caller has gone. What was asked for him is known even though nobody waits for the answer.
-
-        He may learn that he has to go only after the answer has come, in the same turn of the event loop.
-        """
-        command.left = True
-        if command.under_way is not None and command.asked is not None:
-            since, together = command.under_way
-            milliseconds = round((self._timer() - since) * 1000, 3)
-            command.asked.append(
-                Exchange(method=command.method, answer="cancelled", milliseconds=milliseconds, together=together)
-            )
+        """The caller has gone, perhaps after the answer has come, in the same turn of the event loop."""
+        command.leave(self._timer())
         if not command.answer.cancelled():
             command.answer.exception()  # it came too late, which is no reason to report that nobody has looked at it
         self._gathering.leave(command)
@@ -219,14 +211,14 @@ class PortalClient:
         if isinstance(carried.meaning, Reply) or carried.seconds > SLOW:
             self._size.took(len(commands), carried.seconds)
         if len(commands) == 1:
-            departure.record(carried.said, carried.seconds)
+            departure.record(carried.meaning, carried.seconds)
             if commands[0].alone:
                 await self._conclude(commands[0], carried.meaning)
             await self._hand_out([(commands[0], carried.meaning)], one=True)
         elif isinstance(carried.meaning, Reply) and any(self._shares(commands, carried.meaning)):
             await self._hand_out(self._divided(departure, carried, carried.meaning), one=False)
         else:
-            departure.record(carried.said, carried.seconds)
+            departure.record(carried.meaning, carried.seconds)
             if isinstance(carried.meaning, CallRefused | NotFound):
                 self._batch_was_refused(len(commands), carried.meaning)
                 if carried.meaning.code.casefold() in CODES:
@@ -241,9 +233,8 @@ class PortalClient:
         together = len(departure.commands)
         for command, share in zip(departure.commands, self._shares(departure.commands, reply), strict=True):
             meaning = self._meaning(command, share, carried)
-            said = "ok" if isinstance(meaning, Reply) else said_by(meaning)
-            command.record(said, seconds=carried.seconds, together=together)
-            match said.casefold():
+            command.record(meaning, seconds=carried.seconds, together=together)
+            match answer_of(meaning).casefold():
                 case "error_batch_method_not_allowed":
                     self._gathering.send_alone(command.method)
                     again.append(command)
@@ -310,7 +301,7 @@ class PortalClient:
             logger.warning(
                 "portal %s: it refused a batch with %s; calls are sent one by one, and together again later",
                 self.name,
-                said_by(error),
+                answer_of(error),
             )
 
     async def _hand_out(self, meanings: Sequence[tuple[Command, _Meaning]], *, one: bool) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from badge_bridge.errors import PortalError
 from badge_bridge.outcomes import Asked, Exchange
 from badge_bridge.portal import batch
+from badge_bridge.portal.answers import Reply
+from badge_bridge.portal.exchanges import answered, cancelled
 from badge_bridge.portal.lanes import Passage
 
 __all__ = ["Command", "Departure", "Page", "told_to"]
@@ -54,11 +56,19 @@ class Command:
         """As a batch says it; None where it cannot."""
         return batch.phrase(self.method, self.params)
 
-    def record(self, said: str, *, seconds: float, together: int) -> None:
-        """Note an exchange for the caller, unless he has left."""
+    def record(self, meaning: Reply | PortalError, *, seconds: float, together: int, as_a_whole: bool = False) -> None:
+        """Note an exchange for the caller, unless he has left; `as_a_whole` as for `exchanges.answered`."""
         if self.asked is not None and not self.left:
-            milliseconds = round(seconds * 1000, 3)
-            self.asked.append(Exchange(method=self.method, answer=said, milliseconds=milliseconds, together=together))
+            self.asked.append(
+                answered(self.method, self.params, meaning, seconds=seconds, together=together, as_a_whole=as_a_whole)
+            )
+
+    def leave(self, now: float) -> None:
+        """Its caller has gone. What was asked for him is known even though nobody waits for the answer."""
+        self.left = True
+        if self.under_way is not None and self.asked is not None:
+            since, together = self.under_way
+            self.asked.append(cancelled(self.method, self.params, seconds=now - since, together=together))
 
     def succeed(self, page: Page) -> None:
         if not self.answer.done():
@@ -104,10 +114,11 @@ class Departure:
         """It was answered or lost; how many seconds that took."""
         return self._timer() - self._since
 
-    def record(self, said: str, seconds: float) -> None:
+    def record(self, meaning: Reply | PortalError, seconds: float) -> None:
         """Note the same answer for all commands."""
+        together = len(self.commands)
         for command in self.commands:
-            command.record(said, seconds=seconds, together=len(self.commands))
+            command.record(meaning, seconds=seconds, together=together, as_a_whole=together > 1)
 
 
 def told_to(error: PortalError, method: str) -> PortalError:

@@ -23,7 +23,7 @@ from badge_bridge.portal.redirects import new_origin
 from badge_bridge.portal.wire import Answer, Wire
 from badge_bridge.portal_address import host_of, origin_of
 
-__all__ = ["Carried", "Courier", "said_by"]
+__all__ = ["Carried", "Courier"]
 
 logger = logging.getLogger("badge_bridge.portal")
 
@@ -39,11 +39,6 @@ class Carried:
     meaning: Reply | PortalError
     seconds: float
     counted: Counted
-
-    @property
-    def said(self) -> str:
-        """In a word: `ok`, or the code of the error."""
-        return "ok" if isinstance(self.meaning, Reply) else said_by(self.meaning)
 
 
 class Courier:
@@ -102,7 +97,7 @@ class Courier:
                 if redirected and not 300 <= carried.answer.status < 400:
                     self._remember(home, origin)
                 return carried
-            departure.record(carried.said, carried.seconds)
+            departure.record(carried.meaning, carried.seconds)
             await self._admitted()
 
     async def _post(
@@ -113,7 +108,7 @@ class Courier:
             answer = await self._wire.post(credential, method, params, origin=origin)
         except PortalError as error:
             seconds = departure.returns()
-            departure.record(said_by(error), seconds)
+            departure.record(error, seconds)
             self._count(departure, error, seconds)
             raise
         seconds = departure.returns()
@@ -139,7 +134,7 @@ class Courier:
         try:
             return await self._keyring.renew(stale)
         except (PortalError, StoreUnavailable) as error:
-            departure.record(carried.said, carried.seconds)
+            departure.record(carried.meaning, carried.seconds)
             if isinstance(error, StoreUnavailable):
                 raise
             raise self._without_credential(error, method) from error
@@ -183,11 +178,6 @@ class Courier:
         )
         if self._on_moved is not None:
             self._on_moved(host)
-
-
-def said_by(error: PortalError) -> str:
-    """The code of an error, or its status where there is none."""
-    return error.code or f"HTTP {error.status}"
 
 
 def _has_expired(meaning: Reply | PortalError) -> bool:
