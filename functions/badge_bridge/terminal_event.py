@@ -137,4 +137,9 @@ def _when(attempt: Attempt) -> str:
 
 def _exchange(exchange: Exchange) -> str:
     together = f", {exchange.together} together" if exchange.together > 1 else ""
-    return f"{exchange.method} -> {exchange.answer} ({exchange.milliseconds:.0f} ms{together})"
+    asked = f"{exchange.method} {exchange.about}".rstrip()
+    if exchange.answer == "ok":
+        came = exchange.said or exchange.answer
+    else:
+        came = f"{exchange.answer}: {exchange.said}" if exchange.said else exchange.answer
+    return f"{asked} -> {came} ({exchange.milliseconds:.0f} ms{together})"

@@ -45,7 +45,9 @@ async def badged(console: Console, **fields: Any) -> None:
     await received(
         store, KEY, at=NOW, direction="inbound", caller=CALLER, outcome="missed", data={"from": "030/901820"}, **fields
     )
-    refused = Exchange(method="crm.item.list", answer="HTTP 500", milliseconds=1210)
+    refused = Exchange(
+        method="crm.item.list", about="of contact 3", answer="ODD", said="In maintenance.", milliseconds=1210
+    )
     await settled(
         store,
         KEY,
@@ -59,9 +61,11 @@ async def badged(console: Console, **fields: Any) -> None:
     outcome = Outcome(
         rule="missed call", result="badged", badge="bb_missedCall", portal="main", owner="deal 41", activity=901
     )
-    added = Exchange(method="crm.activity.configurable.add", answer="ok", milliseconds=12, together=3)
+    told = {"method": "crm.activity.configurable.add", "about": "on deal 41", "said": "activity 901"}
+    added = Exchange(answer="ok", milliseconds=12, together=3, **told)
+    older = Exchange(method="crm.item.list", answer="ok", milliseconds=7)
     await store.attach(Attachment(KEY, "missed call", "main", "bb_missedCall", 2, 41, NOW, "j", "{}", activity=901))
-    await settled(store, KEY, at=NOW + 6, outcomes=(outcome,), asked=(added,), rules_hash=console.rules.hash)
+    await settled(store, KEY, at=NOW + 6, outcomes=(outcome,), asked=(older, added), rules_hash=console.rules.hash)
 
 
 async def test_life_is_told_from_the_delivery_to_the_card_when_a_badge_was_put_there() -> None:
@@ -81,9 +85,9 @@ async def test_life_is_told_from_the_delivery_to_the_card_when_a_badge_was_put_t
         "event.caller.startsWith('+4930') is true: event.caller is \"+4930901820\"",
         "Attempt 1",
         "took 250 ms. Portal main: HTTP 500.",
-        "crm.item.list HTTP 500 1.2 s",
+        "crm.item.list of contact 3 ODD In maintenance. 1.2 s",
         "Attempt 2",
-        "crm.activity.configurable.add with 2 others ok 12 ms",
+        "crm.item.list ok 7 ms crm.activity.configurable.add on deal 41 (with 2 others) activity 901 12 ms",
         "On the card Deal 41 Call status MISSED",
         "Now: done",
     ):
@@ -99,6 +103,10 @@ async def test_twin_has_what_the_page_shows() -> None:
     _, told = await shown(console)
     assert [attempt["said"] for attempt in told["history"]] == ["Portal main: HTTP 500.", "Done."]
     assert [attempt["took"] for attempt in told["history"]] == [0.25, 0.25]
+    assert [[(one["about"], one["said"]) for one in attempt["asked"]] for attempt in told["history"]] == [
+        [("of contact 3", "In maintenance.")],
+        [("", ""), ("on deal 41", "activity 901")],
+    ]
     (card,) = told["cards"]
     assert (card["owner"], card["state"], card["href"]) == (
         "deal 41",
@@ -276,7 +284,8 @@ async def test_what_was_sent_is_text_when_it_looks_like_html(field: str) -> None
     await settled(
         console.store, KEY, at=NOW, state="dead", reason=f"portal {EVIL}",
         outcomes=(Outcome(rule=EVIL, result="failed", badge=EVIL, reason=EVIL, owner=EVIL),),
-        asked=(Exchange(method=EVIL, answer=EVIL, milliseconds=1),),
+        asked=(Exchange(method=EVIL, about=EVIL, answer=EVIL, said=EVIL, milliseconds=1),
+               Exchange(method=EVIL, answer="ok", said=EVIL, milliseconds=1)),
     )  # fmt: skip
     await console.store.attach(Attachment(KEY, EVIL, EVIL, EVIL, 2, 41, NOW, "j", "{}", activity=901))
     page, told = await shown(console)

@@ -10,7 +10,7 @@ import pytest
 from badge_bridge.events import Leg
 from badge_bridge.explain import judge_stored
 from badge_bridge.on_cards import OnCard
-from badge_bridge.outcomes import Outcome
+from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.previews import preview
 from badge_bridge.rulesfile import Badge, parse
 from badge_bridge.sources import OPTIONS
@@ -92,6 +92,25 @@ def test_life_tells_a_reason_once_in_full(capsys: pytest.CaptureFixture[str]) ->
     assert [line for line in lines if "Ask for the right" in line] == ["Refused. Ask for the right."]
     assert lines.count("ended     dead: refused …") == 2
     assert "ended     waiting: busy. Wait for it." in lines
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"answer": "ok"}, "m -> ok (12 ms)"),
+        ({"about": "of bb_x", "answer": "ok"}, "m of bb_x -> ok (12 ms)"),
+        ({"about": "of contact 3", "answer": "ok", "said": "deal 41"}, "m of contact 3 -> deal 41 (12 ms)"),
+        ({"about": "of bb_x", "answer": "NOT_FOUND"}, "m of bb_x -> NOT_FOUND (12 ms)"),
+        ({"answer": "ODD", "said": "No.\x1b[2J", "together": 3}, "m -> ODD: No.?[2J (12 ms, 3 together)"),
+    ],
+)
+def test_life_shows_what_was_asked_and_what_came_back(
+    capsys: pytest.CaptureFixture[str], fields: dict[str, Any], shown: str
+) -> None:
+    """What came back stands for `ok`; an error code stays, with the portal's words behind it."""
+    asked = (Exchange(method="m", milliseconds=12.4, **fields),)
+    print_event(whole(stored(history=(Attempt(1, NOW, NOW, "done", "", asked),))), now=NOW)
+    assert f"asked     {shown}" in lines_of(capsys)
 
 
 def test_life_shows_how_late_the_event_was_received(capsys: pytest.CaptureFixture[str]) -> None:
