@@ -209,10 +209,12 @@ PERSON = holds(r"30.?123456")
 async def everywhere(store: Store) -> None:
     """A person's number in every place that a store has."""
     await store.accept([item("s:caller", caller="+4930123456"), item("s:data", data={"who": "030 123456"})])
-    await store.accept([item("s:joins", joins=(CUSTOMER,)), item("s:asked"), item("s:reason"), item("s:outcome")])
+    await store.accept([item("s:joins", joins=(CUSTOMER,)), item("s:reason"), item("s:outcome")])
     await store.accept([item("s:other", caller="+4930999999", joins=("customer\n+4930999999",))])
-    asked = (Exchange(method="crm.lead.add", answer="error: 030/123456", milliseconds=1),)
-    await end(store, "s:asked", at=NOW, asked=asked)
+    for part in ("answer", "about", "said"):
+        asked = {"method": "crm.lead.add", "answer": "ok", "milliseconds": 1, part: "of the phone 030/123456"}
+        await store.accept([item(f"s:asked {part}")])
+        await end(store, f"s:asked {part}", at=NOW, asked=(Exchange.model_validate(asked),))
     await end(store, "s:reason", at=NOW, reason="nobody with +4930123456")
     outcome = Outcome(rule="r", result="ignored", reason="no card of +4930123456")
     await end(store, "s:outcome", at=NOW, outcomes=(outcome,))
@@ -227,7 +229,8 @@ async def test_search_finds_text_wherever_it_is_stored(store: Store) -> None:
 
     found = set(await store.search(PERSON))
 
-    events = {"s:caller", "s:data", "s:joins", "s:asked", "s:reason", "s:outcome"}
+    events = {"s:caller", "s:data", "s:joins", "s:reason", "s:outcome"}
+    events |= {f"s:asked {part}" for part in ("answer", "about", "said")}
     assert found == {Trace("event", key) for key in events} | {Trace("ledger", key) for key in ("s:gone", "s:customer")}
 
 

@@ -66,7 +66,8 @@ async def fill(store: SqliteStore) -> None:
     await store.accept([item("s:1", caller=NUMBER, joins=(JOIN,), data={"from": "030 901820", "who": "Anna"})])
     await store.accept([item("s:2"), item("s:3", caller=OTHER, joins=(f"customer\n{OTHER}",))])
     outcome = Outcome(rule="r", result="ignored", reason=f"no card of {NUMBER}")
-    asked = (Exchange(method="crm.duplicate.findbycomm", answer="030/901820: none", milliseconds=1),)
+    about = f"of the phone {NUMBER}"
+    asked = (Exchange(method="crm.duplicate.findbycomm", about=about, answer="ok", said="nobody", milliseconds=1),)
     for key in ("s:1", "s:2", "s:3"):
         settlement = Settlement(state="done", ended_at=NOW)
         told = replace(settlement, outcomes=(outcome,), asked=asked) if key == "s:2" else settlement

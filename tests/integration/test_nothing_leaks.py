@@ -112,7 +112,13 @@ def look_as_operator(site: Installation, log: Program) -> None:
             tried = browser.get(f"{admin}{TRY}", params={"sample": f"missed {source['source']}"})
             assert tried.status_code == 200
             site.show(f"a try of {source['source']}", tried.text, numbers_too=False)
-        (event, *_) = browser.get(f"{admin}{LIST}").json()["events"]
+        events = browser.get(f"{admin}{LIST}?limit=1000").json()["events"]
+        told = [browser.get(f"{admin}/console/api/v1/events/{event['key']}.json").json() for event in events]
+        site.show("with a session: every event", "\n".join(map(json.dumps, told)), numbers_too=False)
+        asked = [one for event in told for attempt in event["history"] for one in attempt["asked"]]
+        assert any(one["about"].startswith("of the phone ") for one in asked)
+        assert any(one["answer"] != "ok" and one["said"] for one in asked)
+        event = events[0]
         for page in (f"/console/api/v1/events/{event['key']}.json", f"/console/events/{event['key']}"):
             one = browser.get(f"{admin}{page}")
             assert event["key"] in one.text

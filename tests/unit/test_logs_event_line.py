@@ -204,6 +204,19 @@ def test_readable_line_says_what_the_portal_was_asked_and_answered(console: io.S
     assert 'asked="badge.get=NOT_FOUND, badge.add=ok, app.info=no connection" asked_ms=102.6' in console.getvalue()
 
 
+@pytest.mark.parametrize("log_format", ["console", "json", "gcp"])
+def test_event_line_leaves_out_what_the_portal_was_asked_about(log_format: logs.LogFormat) -> None:
+    """Numbers and the portal's own words stand there, so a line has methods, answers and times."""
+    stream = io.StringIO()
+    logs.configure(log_format, "DEBUG", stream=stream)
+    told = {"about": "of the phone +49301234567", "said": "contact 3"}
+    _event(asked=[Exchange(method="crm.duplicate.findbycomm", answer="ok", milliseconds=1, **told)])
+    logs.restore()
+    assert "findbycomm" in stream.getvalue()
+    for piece in ("of the phone", "4567", "contact 3"):
+        assert piece not in stream.getvalue()
+
+
 def test_readable_line_stays_readable_when_the_portal_was_asked_much(console: io.StringIO) -> None:
     """Six requests are shown and the others counted."""
     _event(asked=[ASKED[1]] * 200)
