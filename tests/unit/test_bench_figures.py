@@ -56,6 +56,12 @@ def test_goal_is_neither_met_nor_missed_when_nothing_was_measured() -> None:
     assert row(None).met is None
 
 
+def test_goal_is_neither_met_nor_missed_when_the_figure_is_in_doubt() -> None:
+    """What was measured is told all the same."""
+    row = Row("p99", "others", "at most", 3, Figure([1.0], [1.0], "ms"), doubt="sent late")
+    assert row.met is None
+
+
 def test_count_is_refused_when_an_answer_has_no_row_or_a_row_no_answer() -> None:
     """A run in which something was lost or doubled says nothing of speed."""
     check_count(5, 5)

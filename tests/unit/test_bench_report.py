@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def test_table_tells_median_spread_goal_and_what_was_measured() -> None:
 def test_table_says_what_to_do_when_something_was_not_measured() -> None:
     """A program that is not installed is no failure, and no silence."""
     assert "not measured at least 3 apt install webhook" in lines(LEFT_OUT)
+
+
+def test_table_says_that_a_figure_is_in_doubt() -> None:
+    """With why, before what else there is to say."""
+    row = Row("p99", "others", "at most", 3, Figure([2.0], [1.0], "ms"), remark="so it is", doubt="sent late")
+    told = table([row], {})
+    assert re.search(r"^in doubt +2 +2 \.\. 2 +at most 3$", told, re.MULTILINE)
+    assert "2 against 1 ms, 1 turn; sent late; so it is" in told
 
 
 def test_table_says_what_is_broken_beside_what_was_measured() -> None:

@@ -61,11 +61,13 @@ class Row:
     remark: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What goes into the JSON only, by names with their units."""
+    doubt: str = ""
+    """Why the figure says nothing about the goal, such as that the machine was too busy for the one who measured."""
 
     @property
     def met(self) -> bool | None:
-        """Whether the median of the turns is as good as the goal; None where nothing was measured."""
-        if self.figure is None:
+        """Whether the median of the turns is as good as the goal; None where nothing was measured, or is in doubt."""
+        if self.figure is None or self.doubt:
             return None
         median = self.figure.median
         return median >= self.goal if self.sense == "at least" else median <= self.goal

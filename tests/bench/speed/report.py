@@ -68,9 +68,10 @@ def _lines(row: Row) -> Sequence[str]:
     if row.figure is None:
         return [f"not measured {'':30} {goal:>13}  {row.remark}"]
     smallest, largest = map(_short, row.figure.spread)
-    met = "met" if row.met else "NOT MET"
+    met = "in doubt" if row.doubt else "met" if row.met else "NOT MET"
     lines = [f"{met:11} {_short(row.figure.median):>8} {f'{smallest} .. {largest}':>22} {goal:>13}"]
-    return [*lines, f"{'':11} {_measured(row.figure)}{f'; {row.remark}' if row.remark else ''}"]
+    told = "; ".join(filter(None, (_measured(row.figure), row.doubt, row.remark)))
+    return [*lines, f"{'':11} {told}"]
 
 
 def _measured(figure: Figure) -> str:
@@ -103,7 +104,7 @@ def _row(row: Row) -> dict[str, Any]:
             "unit": figure.unit,
         }
     said = {"what": row.what, "against": row.against, "goal": f"{row.sense} {row.goal:g}", "met": row.met}
-    return {**said, **measured, "remark": row.remark, "details": dict(row.details)}
+    return {**said, **measured, "doubt": row.doubt, "remark": row.remark, "details": dict(row.details)}
 
 
 def write(
