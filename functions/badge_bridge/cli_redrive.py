@@ -79,7 +79,7 @@ def redrive(
     rules: RulesOption = None,
     state: StateOption = None,
 ) -> None:
-    """Try ended events again, by key or all that the filters mean; a running serve takes them up within a second."""
+    """Try ended events again, by key or all that the filters mean: at once where serve runs and nothing is paused."""
     settings = read_settings(rules, state)
     filters = {
         "phone": phone,

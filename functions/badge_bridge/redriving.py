@@ -77,7 +77,7 @@ async def redrive_each(
 
 def left_alone(kinds: Mapping[Kind, int]) -> str:
     """How many were left as they are and why, in half sentences, the most first; empty where there are none."""
-    most_first = sorted(kinds.items(), key=lambda one: -one[1])
+    most_first = sorted(kinds.items(), key=lambda one: (-one[1], one[0]))
     return "; ".join(f"{count:,} {_OF_SEVERAL[kind]}" for kind, count in most_first)
 
 

@@ -56,11 +56,72 @@ async def test_event_is_tried_again_when_its_button_is_pressed() -> None:
         await ended(console, "pbx:1")
         form = fields_of((await browser.get("/console/events/pbx:1")).text, DO)
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/console/events/pbx:1?redriven=1")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/events/pbx:1")
         page = await browser.get(answer.headers["location"], headers=BROWSER)
-        assert "1 event will be tried again" in text_of(page.text)
+        assert "1 event will be tried again at once." in text_of(page.text)
         assert "Redriven 2026-11-22 11:01:00 UTC from the console, with the rules of now." in text_of(page.text)
         assert await states(console) == {"pbx:1": "waiting"}
+
+
+async def test_what_was_done_is_told_once_and_by_the_page_it_led_to() -> None:
+    """Whoever loads it anew, keeps its address or sends it to somebody is told nothing; nor is a program."""
+    async with operated() as (console, browser, token):
+        await ended(console, "pbx:1")
+        form = {CSRF_FIELD: token, "key": "pbx:1", "back": "source=pbx"}
+        location = (await browser.post(DO, data=form, headers=SAME)).headers["location"]
+        assert location == "/console/events?source=pbx"
+        for other in ("/console/events", "/console/events/pbx:1", "/console/api/v1/events.json?source=pbx"):
+            assert "will be tried again" not in (await browser.get(other, headers=BROWSER)).text
+        await browser.head(location, headers=BROWSER)
+        async with console.operator() as another:
+            assert "will be tried again" not in (await another.get(location, headers=BROWSER)).text
+        told = [(await browser.get(location, headers=BROWSER)).text for _ in range(2)]
+        assert ["1 event will be tried again" in text_of(page) for page in told] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("paused", "said"),
+    [
+        (
+            {"main": 900},
+            ". main is paused for another 15 min: what needs it is tried when the pause ends, by itself or by",
+        ),
+        ({"main": 900, "main/crm.item.list": 60}, ". main is paused for another 15 min: what needs it"),
+        ({"main/crm.item.list": 50}, ". main/crm.item.list is paused for another 50 s: what needs it"),
+        (
+            {"main/crm.item.list": 60, "main/crm.activity.badge.add": 600},
+            " are paused, for another 10 min at most: what needs one of them",
+        ),
+        ({"main": 0}, " at once."),
+    ],
+)
+async def test_page_says_that_a_pause_is_waited_for(paused: dict[str, float], said: str) -> None:
+    """Nobody looks for what has become of an event at once, while its portal is not asked anything."""
+    async with operated() as (console, browser, token):
+        await ended(console, "pbx:1")
+        for lane, seconds in paused.items():
+            await console.store.pause(lane, until=console.clock.now + seconds, reason="OVERLOAD_LIMIT: blocked")
+        answer = await browser.post(DO, data={CSRF_FIELD: token, "key": "pbx:1"}, headers=SAME)
+        page = text_of((await browser.get(answer.headers["location"], headers=BROWSER)).text)
+        assert re.search(rf"1 event will be tried again[^:]*{re.escape(said)}", page)
+
+
+async def test_page_says_where_the_redriven_are_when_the_search_was_for_their_state() -> None:
+    """They are waiting now; the list of dead letters is shorter, or empty, and leads to where they are."""
+    async with operated() as (console, browser, _):
+        for number in range(2):
+            await ended(console, f"pbx:{number}")
+        for key in ("pbx:0", "pbx:1"):
+            page = (await browser.get("/console/events?state=dead&source=pbx", headers=BROWSER)).text
+            answer = await browser.post(DO, data={**fields_of(page, DO), "key": key}, headers=SAME)
+            after = (await browser.get(answer.headers["location"], headers=BROWSER)).text
+            assert "What is tried again is not dead any more, so it is not in this list" in text_of(after)
+            assert 'href="/console/events?source=pbx">show the same search in any state' in after
+            assert ("No other event matches" in after) == (key == "pbx:1")
+            assert "No event matches" not in after
+        assert "No event matches" in (await browser.get(answer.headers["location"], headers=BROWSER)).text
+        page = (await browser.get("/console/events?source=pbx", headers=BROWSER)).text
+        assert "any more" not in page
 
 
 async def test_ticked_events_are_tried_again_and_others_left() -> None:
@@ -73,9 +134,7 @@ async def test_ticked_events_are_tried_again_and_others_left() -> None:
         assert re.findall(r'name="key" value="([^"]+)"', page.text) == ["pbx:3", "pbx:2", "pbx:1", "pbx:0"]
         form = {**fields_of(page.text, DO), "key": ["pbx:0", "pbx:2", "pbx:9", "pbx:none"]}
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert (
-            answer.headers["location"] == "/console/events?phone=%2B4930901820&source=pbx&redriven=2&left=gone.1_open.1"
-        )
+        assert answer.headers["location"] == "/console/events?phone=%2B4930901820&source=pbx"
         after = await browser.get(answer.headers["location"], headers=BROWSER)
         assert "2 events will be tried again" in text_of(after.text)
         assert "2 were left alone: 1 not in the store any more; 1 not ended yet." in text_of(after.text)
@@ -90,7 +149,7 @@ async def test_search_is_there_again_when_nothing_was_ticked() -> None:
         await ended(console, "pbx:1")
         page = await browser.get("/console/events?source=pbx&limit=10", headers=BROWSER)
         answer = await browser.post(DO, data=fields_of(page.text, DO), headers=SAME)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/console/events?source=pbx&redriven=0")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/events?source=pbx")
         after = await browser.get(answer.headers["location"], headers=BROWSER)
         assert "No event was redriven: tick some" in text_of(after.text)
         assert await states(console) == {"pbx:1": "dead"}
@@ -134,8 +193,8 @@ async def test_all_that_a_search_finds_are_tried_again_when_it_is_confirmed() ->
         form = fields_of((await browser.get("/console/redrive?source=pbx", headers=BROWSER)).text, DO)
         await ended(console, "pbx:100")
         answer = await browser.post(DO, data=form, headers=SAME)
-        location = httpx.URL(answer.headers["location"])
-        assert (location.path, location.params["redriven"]) == ("/console/events", "3")
+        assert httpx.URL(answer.headers["location"]).path == "/console/events"
+        assert "3 events will be tried again" in (await browser.get(answer.headers["location"], headers=BROWSER)).text
         found = await states(console)
     assert {key for key, state in found.items() if state == "waiting"} == {"pbx:0", "pbx:1", "pbx:2"}
 
@@ -154,7 +213,8 @@ async def test_search_is_tried_again_in_portions_when_it_finds_very_many() -> No
             answer = await browser.post(DO, data=fields_of(page.text, DO), headers=SAME)
             address = answer.headers["location"]
         assert told == [[f"{count:,}"], ["405"]]
-        assert httpx.URL(address).params["redriven"] == str(count)
+        assert httpx.URL(address).path == "/console/events"
+        assert f"{count:,} events will be tried again" in (await browser.get(address, headers=BROWSER)).text
         assert set((await states(console)).values()) == {"waiting"}
 
 
@@ -166,8 +226,9 @@ async def test_reasons_are_told_while_a_search_is_redriven() -> None:
         assert "3 were left alone (2 judged by rules of then that are not kept" in text_of(page.text)
         assert fields_of(page.text, DO)["left"] == "leg.1_unkept.2"
         answer = await browser.post(DO, data=fields_of(page.text, DO), headers=SAME)
-        assert httpx.URL(answer.headers["location"]).params["redriven"] == "4"
-        assert httpx.URL(answer.headers["location"]).params["left"] == "leg.1_unkept.2"
+        after = text_of((await browser.get(answer.headers["location"], headers=BROWSER)).text)
+        assert "4 events will be tried again" in after
+        assert "3 were left alone: 2 judged by rules of then that are not kept" in after
 
 
 async def test_counting_ends_when_a_search_finds_more_than_a_page_may_look_at() -> None:
@@ -186,10 +247,12 @@ async def test_rules_of_then_judge_when_they_are_chosen() -> None:
         await ended(console, "pbx:1")
         form = {CSRF_FIELD: token, "key": "pbx:1", "with": "then", "back": ""}
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert answer.headers["location"] == "/console/events?redriven=0&left=unkept.1"
+        refused = text_of((await browser.get(answer.headers["location"], headers=BROWSER)).text)
+        assert "0 events will be tried again. 1 was left alone: 1 judged by rules of then that are not kept" in refused
         assert await console.store.write_note(note_of("f00d"), "rules: []", version=0)
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert answer.headers["location"] == "/console/events?redriven=1"
+        after = await browser.get(answer.headers["location"], headers=BROWSER)
+        assert "1 event will be tried again at once." in text_of(after.text)
         stored = await console.store.get("pbx:1")
         assert stored is not None
         assert stored.redriven_with == "f00d"
@@ -247,7 +310,7 @@ async def test_form_leads_nowhere_else_when_it_says_where_to_go_back_to() -> Non
         await ended(console, "pbx:1")
         form = {CSRF_FIELD: token, "key": "pbx:1", "back": "//evil.example?source=pbx&x=1\r\nSet-Cookie: a=b"}
         answer = await browser.post(DO, data=form, headers=SAME)
-        assert answer.headers["location"] == "/console/events?redriven=1"
+        assert answer.headers["location"] == "/console/events"
 
 
 async def test_console_of_a_function_tries_nothing_again() -> None:

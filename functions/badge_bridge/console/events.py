@@ -32,8 +32,6 @@ _SUGGESTED = 200
 """Names of rules and types that a form suggests."""
 
 _PARAMETERS = (*NAMES, "limit", "before")
-_OURS = ("redriven", "left")
-"""What a redrive adds to the address that it leads back to."""
 
 
 async def events(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Shown:  # noqa: ARG001 - as all pages
@@ -44,7 +42,7 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
         StoreUnavailable: the store cannot be read.
     """
     query = request.query_params
-    unknown = [name for name in query if name not in (*_PARAMETERS, *_OURS)]
+    unknown = [name for name in query if name not in _PARAMETERS]
     if unknown:
         raise Senseless(f"there is no parameter {unknown[0][:50]!r}; there are {', '.join(_PARAMETERS)}", unknown[0])
     search, rules, now = read_search(query), desk.rules, desk.clock()

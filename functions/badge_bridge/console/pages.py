@@ -27,14 +27,15 @@ from badge_bridge.console.answers import NotThere, Senseless, Shown, refused, sh
 from badge_bridge.console.assets import serve_asset
 from badge_bridge.console.badges import badges
 from badge_bridge.console.desk import Desk
+from badge_bridge.console.done import done_before
 from badge_bridge.console.event import event
 from badge_bridge.console.events import events
 from badge_bridge.console.glossary import words
 from badge_bridge.console.now import live, live_page, now
 from badge_bridge.console.paths import API, HOME, STATIC
-from badge_bridge.console.redrive import confirm, redrive, redriven
+from badge_bridge.console.redrive import confirm, redrive
 from badge_bridge.console.rendering import render
-from badge_bridge.console.resume import resume, resumed
+from badge_bridge.console.resume import resume
 from badge_bridge.console.sessions import CSRF_HEADER, Session
 from badge_bridge.console.trying import try_rules
 from badge_bridge.errors import SettingsError, StoreUnavailable
@@ -144,8 +145,7 @@ class Pages:
             "here": page.href,
             "part_of": HOME + page.part_of,
             "twin": _twin_of(page, request),
-            "redriven": redriven(request.query_params),
-            "resumed": resumed(request.query_params, self._desk.rules),
+            "done": done_before(session, request),
             "before": request.query_params.get("before", ""),
         }
         return HTMLResponse(render(page.template, values), shown.status)

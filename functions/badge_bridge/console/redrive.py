@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from badge_bridge.console.answers import Senseless
 from badge_bridge.console.desk import Desk
+from badge_bridge.console.done import Done, lead_to
 from badge_bridge.console.events import read_place
 from badge_bridge.console.forms import read_form
 from badge_bridge.console.paths import HOME
@@ -25,14 +26,15 @@ from badge_bridge.console.rendering import event_href
 from badge_bridge.console.searching import NAMES, Search, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.life import write_place
-from badge_bridge.moments import iso
+from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
+from badge_bridge.portal.portal import lanes_of
 from badge_bridge.redriving import KINDS, Kind, left_alone, redrive_each
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.store.protocol import State, Store, StoredEvent
+from badge_bridge.store.protocol import Pause, State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
 
-__all__ = ["AT_ONCE", "MOST_COUNTED", "MOST_PICKED", "confirm", "redrive", "redriven"]
+__all__ = ["AT_ONCE", "MOST_COUNTED", "MOST_PICKED", "confirm", "redrive"]
 
 AT_ONCE = 1000
 """Events of a search that one press of the button redrives."""
@@ -47,30 +49,18 @@ TAKEN: Sequence[State] = ("dead", "ignored", "done")
 """The states of which a search redrives. What waits is tried by itself; the legs of a call are judged with it."""
 
 _PAGE = 1000
+_EVENTS = f"{HOME}/events"
+
+_SHOWN = 3
+"""Paused lanes that are named."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redriven:
-    """What was done: how many events are tried again, how many were left as they are by why, and both in words."""
+class _Redriven:
+    """How many events are tried again, and how many were left as they are by why."""
 
     count: int
     left: Counter[Kind]
-
-    @property
-    def text(self) -> str:
-        if not self.count and not self.left:
-            return "No event was redriven: tick some, or redrive all that match."
-        said = f"{counted(self.count, 'event')} will be tried again, at once where nothing is paused."
-        if self.left:
-            said += f" {counted(self.left.total(), 'was', 'were')} left alone: {left_alone(self.left)}."
-        return said
-
-
-def redriven(query: Mapping[str, str]) -> Redriven | None:
-    """What the address says was just done; None where it says nothing."""
-    if "redriven" not in query:
-        return None
-    return Redriven(_number(query, "redriven"), _read_left(query))
 
 
 async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any]:  # noqa: ARG001 - as all pages
@@ -105,7 +95,7 @@ async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapp
     }
 
 
-async def redrive(desk: Desk, request: Request, session: Session | None) -> Response:  # noqa: ARG001 - as all pages
+async def redrive(desk: Desk, request: Request, session: Session | None) -> Response:
     """Do what a form says, and lead back to where it was.
 
     Raises:
@@ -121,28 +111,32 @@ async def redrive(desk: Desk, request: Request, session: Session | None) -> Resp
         raise Senseless(f"at most {MOST_PICKED:,} events are redriven at once", "key")
     if keys:
         told = await _each(desk, keys, then=then)
-        return _back_to(form, keys, told)
+        at, query = _back_to(form, keys)
+        return lead_to(session, at, query, await _told(desk, told))
     if form.get("all") != "1" and "back" in form:
-        return _see(f"{HOME}/events", urlencode([*_search_of(form), ("redriven", "0")]))
+        none = Done("No event was redriven: tick some, or redrive all that match.")
+        return lead_to(session, _EVENTS, _search_of(form), none)
     if form.get("all") != "1":
         raise Senseless("no event was chosen: tick some, or redrive all that the search finds", "key")
-    return await _some_of(desk, read_search(form), form, then=then)
+    return await _some_of(desk, session, read_search(form), form, then=then)
 
 
-async def _some_of(desk: Desk, search: Search, form: Mapping[str, str], *, then: bool) -> Response:
+async def _some_of(
+    desk: Desk, session: Session | None, search: Search, form: Mapping[str, str], *, then: bool
+) -> Response:
     """The next events of a search."""
     wanted = search.wanted(desk.rules, now=desk.clock())
     if wanted.until is None:
         raise Senseless("a search that is redriven ends at some moment: say until when", "until")
-    before = Redriven(_number(form, "so_far"), _read_left(form))
+    before = _Redriven(_number(form, "so_far"), _read_left(form))
     found, place = await _next(desk.store, wanted, read_place(form.get("before", "")))
     told = await _each(desk, [one.key for one in found], then=then)
     count, left = before.count + told.count, before.left + told.left
     if place is None:
         # Not by state: those that were redriven have another one now, and would not be found.
-        return _see(f"{HOME}/events", replace(search, state="").query(redriven=count, left=_write_left(left)))
+        return lead_to(session, _EVENTS, replace(search, state="").query(), await _told(desk, _Redriven(count, left)))
     so_far = {"so_far": count, "left": _write_left(left), "with": "then" if then else "now"}
-    return _see(f"{HOME}/redrive", search.query(before=write_place(place), **so_far))
+    return RedirectResponse(f"{HOME}/redrive?{search.query(before=write_place(place), **so_far)}", 303)
 
 
 async def _next(
@@ -160,11 +154,42 @@ async def _next(
     return found, place
 
 
-async def _each(desk: Desk, keys: Sequence[str], *, then: bool) -> Redriven:
+async def _each(desk: Desk, keys: Sequence[str], *, then: bool) -> _Redriven:
     said = await redrive_each(desk.store, keys, clock=desk.clock, then=then, by="console")
     desk.streams.forget()
     left = Counter(refusal.kind for refusal in said.values() if refusal)
-    return Redriven(len(said) - left.total(), left)
+    return _Redriven(len(said) - left.total(), left)
+
+
+async def _told(desk: Desk, done: _Redriven) -> Done:
+    """In words; and where something is paused, that this is waited for."""
+    said = f"{counted(done.count, 'event')} will be tried again"
+    if done.count:
+        now = desk.clock()
+        found = await desk.store.paused([lane for portal in desk.rules.portals for lane in lanes_of(portal)])
+        waits = _waits_for([pause for pause in found if pause.until > now], now)
+        said += f". {waits}" if waits else " at once"
+    said += "."
+    if done.left:
+        said += f" {counted(done.left.total(), 'was', 'were')} left alone: {left_alone(done.left)}."
+    return Done(said, done.count)
+
+
+def _waits_for(paused: Sequence[Pause], now: float) -> str:
+    """What is paused and what that means, without a full stop; empty where nothing is. A method of a portal that is
+    paused as a whole is not named beside that.
+    """
+    until = {pause.lane: pause.until for pause in paused}
+    lanes = [lane for lane in until if lane.partition("/")[0] not in until.keys() - {lane}]
+    if not lanes:
+        return ""
+    longest = span(max(until[lane] for lane in lanes) - now)
+    what, it = f"{lanes[0]} is paused for another {longest}", "it"
+    if len(lanes) > 1:
+        more = f" and {len(lanes) - _SHOWN} more" if len(lanes) > _SHOWN else ""
+        what, it = f"{', '.join(lanes[:_SHOWN])}{more} are paused, for another {longest} at most", "one of them"
+    ends = "when the pause ends, by itself or by its button on Now"
+    return f"{what}: what needs {it} is tried {ends}; anything else at once"
 
 
 def _as_of(search: Search, rules: RulesFile, now: float) -> tuple[Search, Wanted]:
@@ -175,21 +200,14 @@ def _as_of(search: Search, rules: RulesFile, now: float) -> tuple[Search, Wanted
     return replace(search, since=since, until=until, within=""), wanted
 
 
-def _back_to(form: Mapping[str, str], keys: Sequence[str], done: Redriven) -> Response:
-    """Where the form was: the event's own page, or the list with its search."""
-    told = {"redriven": str(done.count)} | ({"left": _write_left(done.left)} if done.left else {})
-    if "back" not in form:
-        return _see(event_href(keys[0]), urlencode(told))
-    return _see(f"{HOME}/events", urlencode([*_search_of(form), *told.items()]))
+def _back_to(form: Mapping[str, str], keys: Sequence[str]) -> tuple[str, str]:
+    """Path and query of where the form was: the event's own page, or the list with its search."""
+    return (_EVENTS, _search_of(form)) if "back" in form else (event_href(keys[0]), "")
 
 
-def _search_of(form: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The search whose list the form stood beneath."""
-    return [(name, value) for name, value in parse_qsl(form["back"]) if name in {*NAMES, "limit", "before"}]
-
-
-def _see(path: str, query: str) -> Response:
-    return RedirectResponse(f"{path}?{query}", 303)
+def _search_of(form: Mapping[str, str]) -> str:
+    """The search whose list the form stood beneath, as a query."""
+    return urlencode([(name, value) for name, value in parse_qsl(form["back"]) if name in {*NAMES, "limit", "before"}])
 
 
 def _write_left(left: Mapping[Kind, int]) -> str:

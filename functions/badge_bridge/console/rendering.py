@@ -135,7 +135,7 @@ def _environment() -> Environment:
     environment.globals.update(bars=bars, ceiling=ceiling)
     # Of an answer that is no page.
     environment.globals.update(
-        nav=(), session=None, here="", part_of="", twin="", redriven=None, before="", may_change=False
+        nav=(), session=None, here="", part_of="", twin="", done=None, before="", may_change=False
     )
     shown = (event_href, in_input, in_short, lateness, linked, marked, moment, moment_of, pretty, query, span, written)
     environment.filters.update({one.__name__: one for one in shown})

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from badge_bridge.console.answers import NotThere, Senseless
 from badge_bridge.console.desk import Desk
+from badge_bridge.console.done import Done, lead_to
 from badge_bridge.console.forms import is_json, read_form, read_json
 from badge_bridge.console.paths import API, HOME
 from badge_bridge.console.sessions import Session
 from badge_bridge.portal.portal import lanes_of
 from badge_bridge.resuming import end_pauses, in_json
-from badge_bridge.rulesfile import RulesFile
 
-__all__ = ["resume", "resumed"]
+__all__ = ["resume"]
 
 
-async def resume(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Response:  # noqa: ARG001 - as all pages
+async def resume(desk: Desk, request: Request, session: Session | None) -> Mapping[str, Any] | Response:
     """End the pauses of the `portal` that a form or JSON names, or of the one `lane`; then back to Now, or to a program
     which they were, as the twin of Now has them.
 
@@ -40,24 +38,19 @@ async def resume(desk: Desk, request: Request, session: Session | None) -> Mappi
     ended = await end_pauses(desk.store, _lanes(desk, given), now=desk.clock(), by="from the console")
     desk.streams.forget()
     if not request.scope["path"].startswith(f"{API}/"):
-        told = urlencode([("resumed", pause.lane) for pause in ended] or [("resumed", "")])
-        return RedirectResponse(f"{HOME}?{told}#resumed", 303)
+        return lead_to(session, HOME, "", _told([pause.lane for pause in ended]), place="#resumed")
     return {"resumed": [in_json(pause) for pause in ended]}
 
 
-def resumed(query: QueryParams, rules: RulesFile) -> str:
-    """What the address says was just done, in words; empty where it says nothing, or names no lane of the rules file:
-    anybody can make an address.
-    """
-    named = query.getlist("resumed")
-    if named == [""]:
-        return "No pause was ended: it was over already."
-    if not named or not {lane for name in rules.portals for lane in lanes_of(name)}.issuperset(named):
-        return ""
+def _told(lanes: Sequence[str]) -> Done:
+    """In words, that these were ended."""
+    if not lanes:
+        return Done("No pause was ended: it was over already.")
     tries = "one event tries it now, or the next one that needs it"
-    if len(named) == 1:
-        return f"The pause of {named[0]} was ended; {tries}. Where that is refused, it is paused anew."
-    return f"The pauses of {', '.join(named)} were ended; of each, {tries}. Where that is refused, it is paused anew."
+    if len(lanes) == 1:
+        return Done(f"The pause of {lanes[0]} was ended; {tries}. Where that is refused, it is paused anew.")
+    named = ", ".join(lanes)
+    return Done(f"The pauses of {named} were ended; of each, {tries}. Where that is refused, it is paused anew.")
 
 
 def _lanes(desk: Desk, given: Mapping[str, str]) -> list[str]:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["CSRF_FIELD", "CSRF_HEADER", "LASTS", "MOST", "Session", "Sessions"]
+__all__ = ["CSRF_FIELD", "CSRF_HEADER", "LASTS", "MOST", "MOST_WORDS", "Session", "Sessions"]
 
 LASTS = 8 * 3600
 """Seconds: a working day."""
@@ -15,6 +15,8 @@ LASTS = 8 * 3600
 MOST = 64
 """Sessions at the same time; the oldest ends when there is one more."""
 
+MOST_WORDS = 8
+"""Words that are left in one session and were not taken; the oldest goes when there is one more."""
 
 CSRF_FIELD, CSRF_HEADER = "csrf_token", "x-csrf-token"
 """Where a page that changes something puts the session's token: in its form, or in a header."""
@@ -30,10 +32,22 @@ class Session:
     until: float
     lasts: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
     """Whether it has not ended meanwhile: for answers that go on."""
+    _words: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     def sent(self, token: str) -> bool:
         """Whether a request with this CSRF token comes from a page of the session."""
         return secrets.compare_digest(self.csrf.encode(), token.encode("utf-8", "surrogatepass"))
+
+    def leave_word(self, address: str, word: object) -> None:
+        """Keep what one page has to tell the next, which is at this address."""
+        self._words.pop(address, None)
+        while len(self._words) >= MOST_WORDS:
+            del self._words[next(iter(self._words))]
+        self._words[address] = word
+
+    def take_word(self, address: str) -> object:
+        """What was left for the page at this address, once; None where there is nothing."""
+        return self._words.pop(address, None)
 
 
 class Sessions:
