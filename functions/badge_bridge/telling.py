@@ -11,11 +11,11 @@ from badge_bridge.events import Leg
 from badge_bridge.ignoring import why
 from badge_bridge.moments import span
 from badge_bridge.outcomes import Outcome
-from badge_bridge.portal.reasons import parse
+from badge_bridge.portal.reasons import in_words, parse
 from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
-__all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "of_leg", "redriven"]
+__all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "of_leg", "plainly", "redriven"]
 
 _PARTIES = {
     "": "",
@@ -24,6 +24,8 @@ _PARTIES = {
     "machine": "a menu, a queue or a machine",
 }
 _CLAUSE = re.compile(r"(?:;|\.) ")
+_WAITS = re.compile(r"portal (\S+): (\S+) waits for lane (\S+): (.+)", re.DOTALL)
+"""The reason of what waits for a pause that it did not cause (`Lanes`): whose, of what, for what, and why."""
 
 _PROMPT = 1.0
 """Seconds within which something is received as it happens."""
@@ -127,6 +129,12 @@ def in_short(text: str) -> str:
     return f"{first} …" if rest and rest[0] else text
 
 
+def plainly(reason: str) -> str:
+    """A reason as a person reads it: that of a call which found its portal paused names a lane and a code."""
+    waits = _WAITS.fullmatch(reason)
+    return f"{waits[2]} waits for {waits[3]}, which is paused: {in_words(waits[4])}" if waits else reason
+
+
 def ended(attempt: Attempt) -> str:
     """How an attempt ended."""
     match attempt.result:
@@ -137,7 +145,7 @@ def ended(attempt: Attempt) -> str:
         case "given back":
             return "The process that worked on it was stopped; it was due again at once."
         case "waiting":
-            return _sentence(attempt.reason or "it is tried again")
+            return _sentence(plainly(attempt.reason) or "it is tried again")
         case result:
             return _sentence(f"{result}: {attempt.reason}" if attempt.reason else result)
 
@@ -171,14 +179,20 @@ def _waiting(stored: StoredEvent, now: float) -> str:
         return "Waits for the rest of its call."
     because = f": {stored.reason}" if stored.reason else ""
     if stored.lane:
-        # That it waits for this lane is said already where its reason says so (`Lanes`); why is all that is left then.
-        _, waits, why = stored.reason.partition(f" waits for lane {stored.lane}: ")
-        return _sentence(f"waits for {stored.lane}, which is paused{f': {why}' if waits else because}")
+        return _sentence(f"waits for {stored.lane}, which is paused{_why_paused(stored)}")
     if stored.attempts == 0:
         return "Waits for its first attempt."
     if stored.due <= now:
         return _sentence(f"is due again now{because}")
     return _sentence(f"is tried again in {span(stored.due - now)}{because}")
+
+
+def _why_paused(stored: StoredEvent) -> str:
+    """Without what is said already: for what it waits, and whose that is."""
+    waits = _WAITS.fullmatch(stored.reason)
+    portal = stored.lane.partition("/")[0]
+    why = in_words(waits[4]) if waits else stored.reason.removeprefix(f"portal {portal}: ")
+    return f": {why}" if why else ""
 
 
 def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
@@ -193,7 +207,7 @@ def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
         reason = parse(pause.reason).message
         # The event that met the trouble has told of it, those that came later have not.
         met = any(attempt.reason == reason for attempt in stored.history)
-        why = "" if met else f"Paused because: {_sentence(reason)} "
+        why = "" if met else f"Paused because: {_sentence(reason.removeprefix(f'portal {portal}: '))} "
         return (
             f"It goes on by itself when {stored.lane} can be used again; that is tried{rest}. {why}"
             f"What to mend there is told by `badge-bridge doctor --portal {portal}`{by_hand}."

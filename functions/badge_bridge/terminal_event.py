@@ -11,7 +11,7 @@ from rich.text import Text
 from badge_bridge.outcomes import Exchange
 from badge_bridge.plural import counted
 from badge_bridge.store.protocol import Attempt, StoredEvent
-from badge_bridge.telling import in_short, lateness, redriven
+from badge_bridge.telling import in_short, lateness, plainly, redriven
 from badge_bridge.terminal import card_line, clock, outcome_line, state_shown, zone_name
 from badge_bridge.terminal_explain import print_legs, print_rules
 from badge_bridge.terminal_text import json_shown, plain
@@ -97,7 +97,7 @@ def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt, told
         if outcome.attempt == attempt.number:
             console.print(plain(f"  rule      {outcome_line(outcome, brief=outcome.reason in told)}"))
             told.add(outcome.reason)
-    reason = in_short(attempt.reason) if attempt.reason in told else attempt.reason
+    reason = in_short(attempt.reason) if attempt.reason in told else plainly(attempt.reason)
     console.print(plain(f"  ended     {attempt.result}{f': {reason}' if reason else ''}"))
     told.add(attempt.reason)
     if attempt.redriven is not None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from badge_bridge.store.protocol import StoredEvent
-from badge_bridge.telling import in_short
+from badge_bridge.telling import in_short, plainly
 from badge_bridge.terminal import clock, outcome_line, state_shown, zone_name
 from badge_bridge.terminal_text import plain
 
@@ -88,7 +88,7 @@ def print_list(found: Sequence[StoredEvent], *, console: Console | None = None) 
             "caller": plain(stored.event.caller),
             "state": state_shown(stored),
             "tries": Text(str(stored.attempts)),
-            "reason": plain(in_short(stored.reason)),
+            "reason": plain(in_short(plainly(stored.reason))),
         }
         for stored in found
     ]
@@ -123,7 +123,7 @@ class Changes:
         if attempt is not None:
             at = attempt.started_at if attempt.ended_at is None else attempt.ended_at
         latest = [outcome for outcome in stored.outcomes if attempt is not None and outcome.attempt == attempt.number]
-        told = "; ".join(outcome_line(outcome, brief=True) for outcome in latest) or in_short(stored.reason)
+        told = "; ".join(outcome_line(outcome, brief=True) for outcome in latest) or in_short(plainly(stored.reason))
         self._rows.show(
             {
                 self._at: Text(clock(at)),

@@ -6,7 +6,7 @@ import pytest
 
 from badge_bridge.errors import AccessRefused, LimitReached, OutcomeUnknown, PortalError
 from badge_bridge.portal import InboundWebhook
-from badge_bridge.portal.reasons import Reason, mark_of, parse, reason_of
+from badge_bridge.portal.reasons import Reason, in_words, mark_of, parse, reason_of
 
 MARK = "3fa9c1d2"
 
@@ -48,3 +48,30 @@ def test_a_mark_differs_when_portal_address_user_or_secret_differ() -> None:
     marks = {mark_of(name, InboundWebhook(url)) for name in ("main", "other") for url in urls}
     assert len(marks) == 6
     assert mark_of("main", InboundWebhook("https://a.example/rest/7/abc/")) == "a738f595"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("not_installed", "the application is not installed in the portal"),
+        ("wrong_encryption_key", "the portal's tokens cannot be decrypted"),
+        ("redirected", "the portal answers from another address"),
+        ("unauthorized_client", "the application may not ask for access"),
+        (
+            "OVERLOAD_LIMIT",
+            "Bitrix24 has blocked the portal's REST by hand because of overload (OVERLOAD_LIMIT)",
+        ),
+        ("QUERY_LIMIT_EXCEEDED", "too many calls in a short time (QUERY_LIMIT_EXCEEDED)"),
+        ("expired_token", "the credential has expired (expired_token)"),
+        ("invalid_grant", "the authorisation is over (invalid_grant)"),
+        ("HTTP 503", "HTTP 503"),
+        ("no connection", "no connection"),
+        (
+            "another call tries whether it is usable again after not_installed",
+            "the application is not installed in the portal; another call tries whether it is usable again",
+        ),
+    ],
+)
+def test_a_code_is_told_in_words(code: str, said: str) -> None:
+    """Nobody has to know it; that of the portal stands there as well, to look it up by."""
+    assert in_words(code) == said

@@ -10,8 +10,9 @@ import pytest
 
 from badge_bridge.events import Event, Leg
 from badge_bridge.outcomes import Outcome
+from badge_bridge.portal.reasons import in_words
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
-from badge_bridge.telling import came_of, ended, in_short, next_step, of_leg, redriven
+from badge_bridge.telling import came_of, ended, in_short, next_step, of_leg, plainly, redriven
 from support.operators import read_rules
 
 NOW = 1_795_345_200.0
@@ -48,7 +49,15 @@ def stored(state: str, **fields: Any) -> StoredEvent:
         (stored("waiting", lane="main", reason="no answer"), "Waits for main, which is paused: no answer."),
         (
             stored("waiting", lane="main", reason="portal main: profile waits for lane main: OVERLOAD_LIMIT"),
-            "Waits for main, which is paused: OVERLOAD_LIMIT.",
+            f"Waits for main, which is paused: {in_words('OVERLOAD_LIMIT')}.",
+        ),
+        (
+            stored("waiting", lane="main", reason="portal main: profile waits for lane main: not_installed"),
+            "Waits for main, which is paused: the application is not installed in the portal.",
+        ),
+        (
+            stored("waiting", lane="main", reason="portal main: the application is not installed. Install it."),
+            "Waits for main, which is paused: the application is not installed. Install it.",
         ),
         (stored("done", outcomes=(BADGED,)), "Badge Missed is on deal 41."),
         (stored("done"), "Done."),
@@ -112,10 +121,12 @@ def test_reason_is_told_in_full_but_in_a_list() -> None:
 
 def test_pause_tells_until_when_and_what_to_do_when_an_event_waits_for_it() -> None:
     """The reason is the portal's, without the mark of the credential."""
-    pause = Pause("main/crm.item.list", NOW + 300, 2, "ACCESS: the right is missing [refused credential 3fa9c1d2]")
+    pause = Pause(
+        "main/crm.item.list", NOW + 300, 2, "ACCESS: portal main: the right is missing [refused credential 3fa9c1d2]"
+    )
     said = next_step(stored("waiting", lane="main/crm.item.list"), pause, now=NOW)
     assert "that is tried in 5 min" in said
-    assert "The right is missing." in said
+    assert "Paused because: The right is missing." in said
     assert "`badge-bridge doctor --portal main`; when it is mended, `badge-bridge resume main` ends the pause" in said
     assert "3fa9c1d2" not in said
     over = next_step(stored("waiting", lane="main/crm.item.list"), replace(pause, until=NOW), now=NOW)
@@ -194,6 +205,15 @@ def test_end_of_an_attempt_is_a_sentence(result: str, reason: str, said: str) ->
 @pytest.mark.parametrize(
     ("leg", "said"),
     [
+def test_end_of_an_attempt_that_found_its_portal_paused_has_no_code() -> None:
+    """What waited, for what and why; the reason that programs read stays as it is."""
+    reason = "portal main: crm.item.list waits for lane main: not_installed"
+    said = "crm.item.list waits for main, which is paused: the application is not installed in the portal"
+    assert plainly(reason) == said
+    assert ended(Attempt(1, NOW, NOW, "waiting", reason, ())) == f"C{said[1:]}."
+    assert plainly("no open deal") == "no open deal"
+
+
         ({"party": "agent", "state": "ended", "outcome": "no_answer", "ends": "leg"}, "somebody of ours, ended, no answer"),
         ({"party": "machine", "outcome": "busy", "ends": "leg"}, "a menu, a queue or a machine, busy, which ended"),
         ({"party": "customer", "state": "ended", "ends": "call"}, "the customer's connection, ended, with which the call ended"),

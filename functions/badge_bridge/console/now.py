@@ -21,6 +21,7 @@ from badge_bridge.console.source_health import source_health, strangers
 from badge_bridge.console.stream import Write
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
+from badge_bridge.portal.reasons import in_words
 from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.wanted import Tally
 
@@ -47,7 +48,7 @@ async def live(desk: Desk, request: Request, session: Session | None) -> Respons
 async def live_page(desk: Desk, request: Request, session: Session | None) -> Response:
     """As `live`, but what the page shows: its script need not ask for it, and nothing is drawn in two ways."""
     # Its forms have the session's token. What was pressed is told by the page alone.
-    values = {"session": session, "may_change": desk.may_change, "resumed": ""}
+    values = {"session": session, "may_change": desk.may_change, "done": None}
     return _stream(desk, request, session, lambda told: fragment("now.html", "main", {**values, "data": told}))
 
 
@@ -148,13 +149,20 @@ def _troubles(told: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for portal in told["portals"]:
         for pause in portal["paused"]:
             if not pause["is_over"]:
-                yield _trouble(f"portal {portal['portal']}: {pause['lane']} is paused: {pause['code']}", "#portals")
+                what = _what_rests(portal["portal"], pause["lane"])
+                yield _trouble(f"{what} is paused: {in_words(pause['code'])}", "#portals")
     if backlog["oldest_seconds"] is not None and backlog["oldest_seconds"] > LONG:
         ago = span(backlog["oldest_seconds"])
         yield _trouble(f"the oldest event that waits was received {ago} ago", "/console/events?state=waiting")
     for source in told["sources"]:
         for warning in source["warnings"]:
             yield _trouble(f"source {source['source']}: {warning}", "#sources")
+
+
+def _what_rests(portal: str, lane: str) -> str:
+    """`portal main`, or `portal main: crm.item.list` of one method."""
+    method = lane.removeprefix(portal).removeprefix("/")
+    return f"portal {portal}: {method}" if method else f"portal {portal}"
 
 
 def _trouble(text: str, href: str) -> dict[str, str]:

@@ -11,13 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from badge_bridge.errors import AccessRefused, PortalError
+from badge_bridge.portal.codes import CODES
 from badge_bridge.portal.credentials import Credential
 
-__all__ = ["Reason", "mark_of", "parse", "reason_of"]
+__all__ = ["Reason", "in_words", "mark_of", "parse", "reason_of"]
 
+_OURS: Mapping[str, str] = {
+    "not_installed": "the application is not installed in the portal",
+    "redirected": "the portal answers from another address",
+    "unauthorized_client": "the application may not ask for access",
+    "wrong_encryption_key": "the portal's tokens cannot be decrypted",
+}
+"""Codes that no portal says: by themselves they tell nobody anything."""
+
+_TRIED = re.compile(r"(another call tries whether it is usable again) after (.+)")
 _MARK = re.compile(r" \[refused credential ([0-9a-f]{8})\]\Z")
 
 
@@ -47,6 +58,18 @@ def parse(text: str) -> Reason:
         text = text[: mark.start()]
     code, _, message = text.partition(": ")
     return Reason(code, message or code, "" if mark is None else mark[1])
+
+
+def in_words(code: str) -> str:
+    """What a code, or what a call says that waits because of it (`Lanes`), means, in half a sentence. A code of the
+    portal stands behind its meaning, since the portal's own pages and its support go by it; what is none stays.
+    """
+    if tried := _TRIED.fullmatch(code):
+        return f"{in_words(tried[2])}; {tried[1]}"
+    if known := _OURS.get(code.casefold()):
+        return known
+    meaning = CODES.get(code.casefold())
+    return f"{re.split(r'[:;.] ', meaning.says, maxsplit=1)[0]} ({code})" if meaning else code
 
 
 def mark_of(portal: str, credential: Credential) -> str:
