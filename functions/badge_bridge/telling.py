@@ -225,7 +225,10 @@ def _did(outcome: Outcome, badges: Mapping[str, Badge], closed: Container[str]) 
                 return f"{badge} was on {outcome.owner}, and was taken off since."
             return f"{badge} is on {outcome.owner}."
         case "cleared":
-            return _sentence(f"{badge}: {outcome.reason}" if outcome.reason else f"{badge} was taken off")
+            if not outcome.reason:
+                return _sentence(f"{badge} was taken off {outcome.owner}".rstrip())
+            on = f" on {outcome.owner}" if outcome.owner and outcome.owner not in outcome.reason else ""
+            return _sentence(f"{badge}{on}: {outcome.reason}")
         case "ensured":
             return f"{badge} exists in portal {outcome.portal}."
         case _:

@@ -23,6 +23,7 @@ from badge_bridge.sandbox.crm_seed import Contact
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import StoredEvent
+from badge_bridge.telling import came_of
 from support.company import FIRST_ITEM, PBX_TOKEN, RULES, Company, Network, number_of, open_company
 from support.portals import run_virtually, virtual_clock
 from support.stores import claimed
@@ -629,6 +630,26 @@ def test_an_event_that_is_redriven_is_not_attached_twice() -> None:
         assert (event.state, event.outcomes[-1].reason) == ("done", "it was attached before")
         assert company.requests == before
         assert len(ours(company)) == 1
+
+    played(story)
+
+
+def test_event_that_is_redriven_after_it_was_cleared_says_on_which_card_its_badge_was() -> None:
+    """Whoever looks at the missed call a week later still finds the deal, and no badge is put there again."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA, at=0)
+        await company.ended()
+        await company.report(ANNA, "answered", at=100)
+        await company.ended()
+        key = (await company.event(missed)).key
+        assert await company.bridge.store.redrive(key, now=company.bridge.clock())
+        await company.ended()
+        event = await company.event(missed)
+        rows = await company.bridge.store.attachments(key)
+        said = came_of(event, rows, {}, now=company.bridge.clock())
+        assert said == f"Badge bb_missedCall on deal {ANNAS_DEAL}: it was attached and cleared before."
+        assert [one.completed for one in ours(company)] == [True]
 
     played(story)
 

@@ -79,6 +79,9 @@ def test_what_came_of_an_event_is_a_sentence(event: StoredEvent, said: str) -> N
         ({"result": "ensured"}, "Badge Missed exists in portal main."),
         ({"result": "cleared", "reason": "activity 901 on deal 41 completed"}, "Badge Missed: activity 901 on deal 41 completed."),
         ({"result": "cleared"}, "Badge Missed was taken off."),
+        ({"result": "cleared", "owner": "deal 41"}, "Badge Missed was taken off deal 41."),
+        ({"result": "cleared", "owner": "deal 41", "reason": "it was attached and cleared before"}, "Badge Missed on deal 41: it was attached and cleared before."),
+        ({"result": "cleared", "owner": "deal 41", "reason": "activity 901 on deal 41 completed"}, "Badge Missed: activity 901 on deal 41 completed."),
         ({"result": "badged", "badge": "bb_gone"}, "Badge bb_gone is on deal 41."),
         ({"result": "failed", "reason": "no such card"}, "Missed call failed: no such card."),
         ({"result": "ignored", "reason": "the condition is not true"}, "Done."),
@@ -202,9 +205,6 @@ def test_end_of_an_attempt_is_a_sentence(result: str, reason: str, said: str) ->
     assert ended(Attempt(1, NOW, None, result, reason, ())) == said
 
 
-@pytest.mark.parametrize(
-    ("leg", "said"),
-    [
 def test_end_of_an_attempt_that_found_its_portal_paused_has_no_code() -> None:
     """What waited, for what and why; the reason that programs read stays as it is."""
     reason = "portal main: crm.item.list waits for lane main: not_installed"
@@ -214,6 +214,9 @@ def test_end_of_an_attempt_that_found_its_portal_paused_has_no_code() -> None:
     assert plainly("no open deal") == "no open deal"
 
 
+@pytest.mark.parametrize(
+    ("leg", "said"),
+    [
         ({"party": "agent", "state": "ended", "outcome": "no_answer", "ends": "leg"}, "somebody of ours, ended, no answer"),
         ({"party": "machine", "outcome": "busy", "ends": "leg"}, "a menu, a queue or a machine, busy, which ended"),
         ({"party": "customer", "state": "ended", "ends": "call"}, "the customer's connection, ended, with which the call ended"),
