@@ -6,6 +6,7 @@ from typing import Any
 
 from badge_bridge.explain import DeliveryExplained, EventExplained, Explanation, Made
 from badge_bridge.life import life
+from badge_bridge.moments import iso
 from badge_bridge.on_cards import as_json as as_dict
 from badge_bridge.rulesfile.deciding import Read, Weighed
 from badge_bridge.rulesfile.explaining import RuleExplained
@@ -70,13 +71,8 @@ def _event(one: EventExplained, explanation: Explanation) -> dict[str, Any]:
 
 
 def leg_as_json(one: LegEvent) -> dict[str, Any]:
-    """One leg of a call."""
-    return {
-        "key": one.key,
-        "time": one.event.time.isoformat(),
-        **one.leg.model_dump(mode="json"),
-        "said": of_leg(one.leg),
-    }
+    """One leg of a call; what it says in words alone, since the facts are told in terms of ours, which change."""
+    return {"key": one.key, "time": iso(one.event.time.timestamp()), "said": of_leg(one.leg)}
 
 
 def rule_as_json(one: RuleExplained) -> dict[str, Any]:

@@ -212,7 +212,9 @@ async def test_leg_leads_to_its_call_when_it_was_joined() -> None:
     assert "somebody of ours, ended, no answer this one" in text_of(page)
     assert f'href="/console/events/{told["judged_as"]}"' in page
     assert "The legs of its call so far" in text_of(page)
-    assert (told["judgement"], len(told["joined_from"])) == (None, 1)
+    assert told["judgement"] is None
+    assert [set(one) for one in told["joined_from"]] == [{"key", "time", "said"}]
+    assert (told["joined_from"][0]["key"], told["joined_from"][0]["time"]) == (OTHER, iso(NOW + 1))
     assert "No rule meets a leg of a call" in text_of(page)
 
 
