@@ -49,7 +49,10 @@ UP = Gauge(
 )
 EVENTS = Gauge("events", "Events that have not ended, and dead ones that nobody has tried again.", ("state",))
 WAITING = Gauge("events_waiting", "Events that wait, by the lane that they wait for; empty for none.", ("lane",))
-OLDEST = Gauge("oldest_waiting_seconds", "Since the oldest event that waits was received; 0 where none waits.")
+OLDEST = Gauge(
+    "oldest_waiting_seconds",
+    "Since the oldest event that waits was received, however lately it was redriven; 0 where none waits.",
+)
 PAUSED = Gauge(
     "lane_paused_until_timestamp_seconds",
     "Until when a portal, or one of its methods, is paused; gone once a call succeeds again.",
