@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import pytest
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.listing import listing
 from badge_bridge.store.wanted import Wanted
-from support.state_files import state_file
+from bench.console_queries import MIXED
+from bench.speed.history import fill
 
 ACCEPT = "INSERT INTO events (key, source, type, verified, received_at, due, event) VALUES (?, ?, ?, ?, ?, ?, ?)"
 STATEMENTS = {name: getattr(sql, name) for name in sql.__all__ if name.isupper()}
@@ -29,13 +32,37 @@ SAID = {
     "until": 4.0,
     "legs": False,
 }
+ASKED = {"source": "branch", "type": "call.answered", "state": "ignored", "rule": "missed call", "result": "badged"}
+"""What enough events of a history are, that a page of each is full."""
 FILTERS = [dict(some) for count in range(len(SAID) + 1) for some in itertools.combinations(SAID.items(), count)]
 
 
+FEW, MANY = 500, 5_000
+
+
+def _history(folder: Path, events: int) -> sqlite3.Connection:
+    path = folder / f"{events}.db"
+    asyncio.run(fill(path, events, customers=100))
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(MIXED)
+    return connection
+
+
+@pytest.fixture(scope="module")
+def histories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, sqlite3.Connection]]:
+    """Stores of events of all sorts, which the product has opened, filled and closed, by how many there are."""
+    folder = tmp_path_factory.mktemp("histories")
+    with closing(_history(folder, FEW)) as few, closing(_history(folder, MANY)) as many:
+        yield {FEW: few, MANY: many}
+
+
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with state_file(tmp_path) as connection:
-        yield connection
+def connection(histories: dict[int, sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
+    """A store with a history; what a test writes is gone after it."""
+    connection = histories[MANY]
+    connection.execute("BEGIN")
+    yield connection
+    connection.execute("ROLLBACK")
 
 
 def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
@@ -44,6 +71,40 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
     )
     rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()  # type: ignore[arg-type]
     return [row[3] for row in rows]
+
+
+def test_plan_is_that_of_any_size_when_nothing_was_analysed(connection: sqlite3.Connection) -> None:
+    """Without figures of ANALYZE, which the product never makes, SQLite plans for a million rows whatever there is."""
+    (events,) = connection.execute("SELECT count(*) FROM events").fetchone()
+    assert events == MANY
+    assert connection.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'").fetchall() == []
+
+
+@pytest.mark.parametrize("said", [{}, *({name: value} for name, value in ASKED.items())], ids=str)
+def test_page_is_as_much_work_when_the_history_is_ten_times_as_long(
+    histories: dict[int, sqlite3.Connection], said: dict[str, Any]
+) -> None:
+    """Counted in steps of SQLite's machine, which a busy computer does not change."""
+    few, many = (_steps(histories[events], Wanted(**said)) for events in (FEW, MANY))
+    assert many < 1.5 * few
+
+
+def _steps(connection: sqlite3.Connection, wanted: Wanted) -> int:
+    """How much work the first page is."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 10
+        return 0
+
+    connection.set_progress_handler(count, 10)
+    try:
+        found = listing(connection, wanted, limit=20, before=None)
+    finally:
+        connection.set_progress_handler(None, 0)
+    assert len(found.events) == 20
+    return steps
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
@@ -143,7 +204,7 @@ def test_listing_reads_indexes_alone_until_it_has_its_events(
     """A page of whatever is asked for is found in the page's order, from indexes that have all that is needed."""
     asked: dict[str, None] = {}
     connection.execute(ACCEPT, ("k", "reception", "call.missed", "x", 1.0, 1.0, "{}"))
-    connection.execute("UPDATE events SET state = 'done'")
+    connection.execute("UPDATE events SET state = 'done' WHERE key = 'k'")
     connection.execute(sql.REACH, ("r", "badged", 1.0, "k"))
     connection.execute(sql.join(1), (0, "customer\n+49301234", 1.0, "k"))
     connection.set_trace_callback(lambda statement: asked.update({statement: None}))
