@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from badge_bridge.cel import EVENT_FIELDS, MAX_EXPRESSION, CelError, CelFinding, CelType, compile_expression
-from badge_bridge.cel.wording import FUNCTIONS
+from badge_bridge.cel.functions import FUNCTIONS
 from badge_bridge.events import Event
 
 EVENT: Mapping[str, CelType] = {"event": CelType.EVENT}

@@ -95,7 +95,6 @@ def test_a_reference_to_secret_manager_is_valid_for_both(old: str, new: str) -> 
         ('secrets: ["${PHONE_SECRET}"]', "secrets: [sm://phone/]"),
         ('secrets: ["${PHONE_SECRET}"]', "secrets: [x-sm://phone]"),
         ("type: failure", "type: red"),
-        ("type: failure", "typ: failure"),
         ("title: Call status", "title: 7"),
         ("title: Call status", "title: {}"),
         ("title: Call status", "title: {english: x}"),
@@ -156,6 +155,13 @@ def test_a_mistake_of_shape_is_found_by_both(old: str, new: str) -> None:
     assert text.count(old) == 1
     broken = text.replace(old, new)
     assert schema_lines(broken) == our_lines(broken) != set()
+
+
+def test_a_mistyped_key_is_marked_where_it_stands_by_both() -> None:
+    """An editor marks besides what lacks the key, for which no schema can know that the other one was meant."""
+    broken = (DATA / "smallest.yaml").read_text("utf-8").replace("    type: failure", "    typ: failure")
+    assert our_lines(broken) == {12}
+    assert schema_lines(broken) == {9, 12}
 
 
 def test_clear_needs_attach_for_both() -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from badge_bridge.cel import CelError
+from badge_bridge.closeness import closest
 from badge_bridge.errors import Finding
 from badge_bridge.rulesfile import wording
 from badge_bridge.rulesfile.document import Document, Path
@@ -33,12 +34,22 @@ class Explaining:
     def findings(self, error: ValidationError) -> list[Finding]:
         details = error.errors(include_url=False)
         paths = [self._path(detail["loc"]) for detail in details]
+        found = [*zip(details, paths, strict=True)]
+        misspelt = {meant for detail, path in found if (meant := self._meant(detail, path)) is not None}
         return [
             finding
-            for detail, path in zip(details, paths, strict=True)
+            for detail, path in found
             if not self._is_noise(detail, path, paths)
+            if not (detail["type"] == "missing" and (*path, detail["loc"][-1]) in misspelt)
             for finding in self._explained(detail, path)
         ]
+
+    def _meant(self, detail: ErrorDetails, path: Path) -> Path | None:
+        """Where a key belongs that is mistyped: that it is missing need not be told as well."""
+        if detail["type"] != "extra_forbidden":
+            return None
+        meant = closest(str(path[-1]), self._keys_at(detail["loc"][:-1]))
+        return (*path[:-1], meant) if meant else None
 
     def _path(self, loc: Sequence[str | int]) -> Path:
         """Pydantic's location without what is not in the file: names of union members, validators, missing keys."""
