@@ -108,6 +108,22 @@ def test_what_was_mistyped_is_told_once_with_its_place_and_what_to_write(text: s
 
 
 @pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("event.caller = '1' and event.line => '2' or not event.caller <> ''", [14, 20, 35, 42, 45, 62]),
+        ("(event.caller = '1' and true", [15, 21, 29]),
+        ("event.caller = '1' and", [14, 20, 23]),
+        ("event.caller = '1' event.line = '2'", [14, 20]),
+        ("event.caller & & true", [14]),
+        ("event.duration between 1 and 2", [16]),
+    ],
+)
+def test_every_sign_of_another_language_is_told_at_once(text: str, places: list[int]) -> None:
+    """Up to where nobody knows any more what was meant."""
+    assert [found.column for found in refusal(text)] == places
+
+
+@pytest.mark.parametrize(
     ("text", "line", "column"),
     [
         ("event.caller == '1'\nevent.line == '2'", 2, 1),

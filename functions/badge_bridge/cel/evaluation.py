@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from re import Match, Pattern
 
 from badge_bridge.cel.errors import EvaluationError
-from badge_bridge.cel.wording import FUNCTIONS, overload, position, type_names, without_status
+from badge_bridge.cel.functions import FUNCTIONS
+from badge_bridge.cel.wording import overload, position, type_names, without_status
 
 __all__ = ["failure"]
 

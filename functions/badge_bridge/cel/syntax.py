@@ -109,23 +109,35 @@ def instead_of(word: str) -> str | None:
     return f"'{word}' is not known here; write {_INSTEAD[word]}" if word in _INSTEAD else None
 
 
-def explain(text: str, offset: int) -> tuple[int, str]:
-    """Where the mistake is, as characters from the beginning, and a sentence that says what to write. `offset` is where
-    the engine gave up.
+def explain(text: str, offset: int) -> Sequence[tuple[int, str]]:
+    """Each mistake: where it is, as characters from the beginning, and a sentence that says what to write. `offset` is
+    where the engine gave up.
+
+    All signs and words are told that have a sign of ours in their place; of any other mistake nobody knows how what
+    comes after it was meant.
     """
     tokens = tokens_of(text)
-    if found := _in_quotes(tokens, offset):
-        return found
+    if in_quotes := _in_quotes(tokens, offset):
+        return [in_quotes]
     walk = _Walk(text, tokens)
+    found: list[tuple[int, str]] = []
     for at in range(len(tokens)):
-        if found := walk.mistake(at):
-            return found
+        if mistake := walk.mistake(at):
+            found.append(mistake)
+            if not walk.replace(at):
+                return found
     end = len(text.rstrip())
-    last = tokens[-1] if tokens else None
+    last = walk.tokens[-1] if tokens else None
     if last is not None and last.kind == "sign" and last.text not in {")", "]", "}"}:
-        return end, _TOO_EARLY
-    if walk.open:
-        return end, f"the expression ends before what was opened is closed; add '{_CLOSED_BY[walk.open[-1].text]}'"
+        found.append((end, _TOO_EARLY))
+    elif walk.open:
+        wanted = _CLOSED_BY[walk.open[-1].text]
+        found.append((end, f"the expression ends before what was opened is closed; add '{wanted}'"))
+    return found or [_where_it_stopped(tokens, offset, end)]
+
+
+def _where_it_stopped(tokens: Sequence[Token], offset: int, end: int) -> tuple[int, str]:
+    """As the engine has it."""
     stopped = next((token for token in tokens if token.start <= offset < token.end), None)
     if stopped is None:
         return end, _TOO_EARLY
@@ -167,11 +179,13 @@ class _Around:
 
 
 class _Walk:
-    """From the left to the right; `open` are the brackets that are not closed yet."""
+    """From the left to the right. `tokens` are as they should have been written, as far as that is known; `open` are
+    the brackets that are not closed yet.
+    """
 
     def __init__(self, text: str, tokens: Sequence[Token]) -> None:
         self._text = text
-        self._tokens = tokens
+        self.tokens = [*tokens]
         self.open: list[Token] = []
         self._calls: set[int] = set()
         """Where a bracket opens the arguments of a call."""
@@ -179,9 +193,9 @@ class _Walk:
     def mistake(self, at: int) -> tuple[int, str] | None:
         """What is wrong with the token, and at which character; None where it may stand there."""
         one = _Around(
-            self._tokens[at],
-            self._tokens[at - 1] if at else None,
-            self._tokens[at + 1] if at + 1 < len(self._tokens) else None,
+            self.tokens[at],
+            self.tokens[at - 1] if at else None,
+            self.tokens[at + 1] if at + 1 < len(self.tokens) else None,
         )
         if one.token.kind == "sign":
             said = self._sign(one, at) or self._bracket(one) or self._operator(one)
@@ -189,13 +203,24 @@ class _Walk:
             said = self._word(one) or self._beside(one)
         return None if said is None else (one.token.start, said)
 
+    def replace(self, at: int) -> bool:
+        """Go on as if there was written what should be; False where that is not known."""
+        token = self.tokens[at]
+        meant = _INSTEAD.get(token.text, "")
+        is_cut = at + 1 < len(self.tokens) and self.tokens[at + 1].text in {"=", "==", "&", "|"}
+        if is_cut or meant not in _BINARY | {"!"} or (meant == "!") == (at > 0 and self.tokens[at - 1].ends_value):
+            return False
+        self.tokens[at] = Token("sign", meant, token.start)
+        return True
+
     def _sign(self, one: _Around, at: int) -> str | None:
         """Signs that there are not."""
         sign = one.token.text
-        if sign in {"=", "<", ">", "!"} and one.precedes("=", "==") and one.after is not None:
-            meant = "==" if sign == "=" else f"{sign}="
+        is_cut = one.precedes(sign) if sign in {"&", "|"} else sign in {"=", "<", ">", "!"} and one.precedes("=", "==")
+        if is_cut and one.after is not None:
+            meant = sign * 2 if sign in {"=", "&", "|"} else f"{sign}="
             return f"'{sign} {one.after.text}' has a blank in it or is too long; write {meant}"
-        if sign in {"=>", "->"} and at > 1 and self._tokens[at - 2].text == "(":
+        if sign in {"=>", "->"} and at > 1 and self.tokens[at - 2].text == "(":
             return f"'{sign}' is not known here; write a comma, such as {FUNCTIONS['exists']}"
         if sign in _QUOTES:
             return f"{sign} is no quote here; write ' before and behind a text"
@@ -239,7 +264,7 @@ class _Walk:
         return _nothing_before(one)
 
     def _before(self, one: _Around) -> Sequence[Token]:
-        return [token for token in self._tokens if token.start < one.token.start]
+        return [token for token in self.tokens if token.start < one.token.start]
 
     def _comma(self, one: _Around) -> str | None:
         if one.before is None or (not one.follows_value and not self.open):

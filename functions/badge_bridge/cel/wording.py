@@ -2,7 +2,8 @@
 
 The engine's messages name internal types and operators (`_<_` applied to `(wrapper(int), string)`), point at a dot or
 a parenthesis instead of the name, and list what a parser expected. Here they become one sentence each, with what to
-write instead. What is not recognised is passed on as the engine says it.
+write instead; what cannot be parsed at all is explained in `syntax`. What is not recognised is passed on as the engine
+says it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import dataclass
 from re import Match, Pattern
 from typing import Any
 
+from badge_bridge.cel import syntax
 from badge_bridge.cel.errors import CelFinding
+from badge_bridge.cel.functions import FUNCTIONS
 from badge_bridge.closeness import suggest
 
 __all__ = [
-    "FUNCTIONS",
     "Known",
     "a",
     "compilation",
@@ -28,41 +30,6 @@ __all__ = [
     "type_names",
     "without_status",
 ]
-
-FUNCTIONS: Mapping[str, str] = {
-    "startsWith": "text.startsWith('+49')",
-    "endsWith": "text.endsWith('00')",
-    "contains": "text.contains('shop')",
-    "matches": "text.matches('^[0-9]+$')",
-    "size": "size(text) or size(values)",
-    "has": "has(event.data.key)",
-    "int": "int(value)",
-    "uint": "uint(value)",
-    "double": "double(value)",
-    "string": "string(value)",
-    "bool": "bool('true')",
-    "bytes": "bytes(text)",
-    "timestamp": "timestamp('2026-01-31T12:00:00Z')",
-    "duration": "duration('90s')",
-    "type": "type(value)",
-    "dyn": "dyn(value)",
-    "all": "values.all(x, x > 1)",
-    "exists": "values.exists(x, x > 1)",
-    "exists_one": "values.exists_one(x, x > 1)",
-    "map": "values.map(x, x + 1)",
-    "filter": "values.filter(x, x > 1)",
-    "getFullYear": "event.time.getFullYear('Europe/Berlin')",
-    "getMonth": "event.time.getMonth('Europe/Berlin')",
-    "getDate": "event.time.getDate('Europe/Berlin')",
-    "getDayOfMonth": "event.time.getDayOfMonth('Europe/Berlin')",
-    "getDayOfWeek": "event.time.getDayOfWeek('Europe/Berlin')",
-    "getDayOfYear": "event.time.getDayOfYear('Europe/Berlin')",
-    "getHours": "event.time.getHours('Europe/Berlin')",
-    "getMinutes": "event.time.getMinutes('Europe/Berlin')",
-    "getSeconds": "event.time.getSeconds('Europe/Berlin')",
-    "getMilliseconds": "event.time.getMilliseconds('Europe/Berlin')",
-}
-"""The functions of an expression, each with an example."""
 
 _TYPES: Mapping[str, str] = {
     "bool": "true or false",
@@ -86,23 +53,6 @@ _TYPES: Mapping[str, str] = {
     "badge_bridge.event": "an event",
     "google.protobuf.timestamp": "a time",
     "google.protobuf.duration": "a duration",
-}
-
-_OTHER_LANGUAGES: Mapping[str, str] = {
-    "=": "==",
-    "&": "&&",
-    "|": "||",
-    "and": "&&",
-    "or": "||",
-    "not": "!",
-    "AND": "&&",
-    "OR": "||",
-    "NOT": "!",
-    "True": "true",
-    "False": "false",
-    "None": "null",
-    "nil": "null",
-    "===": "==",
 }
 
 _OTHER_FUNCTIONS: Mapping[str, str] = {
@@ -191,24 +141,25 @@ def compilation(raw: str, text: str, known: Known) -> list[CelFinding]:
     if "recursion" in raw:
         nested = "the expression is nested too deeply; at most 32 levels, and each + or - of a chain is one"
         return [CelFinding(1, 1, nested)]
-    found = [_explained(message, _Place(text, line, column, known)) for line, column, message in _without_echoes(raw)]
-    return found or [CelFinding(1, 1, without_status(raw))]
+    found = [(_Place(text, line, column, known), message) for line, column, message in _messages(raw)]
+    # All else that is said of what cannot be parsed comes of its first mistake.
+    for place, message in found:
+        if _UNPARSED.match(message):
+            return [place.says_of(*mistake) for mistake in syntax.explain(text, place.offset)]
+    told = [_explained(message, place) for place, message in found if _FAILED not in message]
+    return told or [CelFinding(1, 1, "the expression cannot be understood; compare it with the examples in the README")]
 
 
-_ECHOES = frozenset({"<<nil>> parsetree"})
-"""What the engine says beside the mistake because of which it has nothing to go on with."""
+_UNPARSED = re.compile(r"Syntax error: |reserved identifier: ")
+_FAILED = "*error*"
+"""What the engine calls the type of something that has a mistake inside of it, of which it has told already."""
 
 
-def _without_echoes(raw: str) -> Iterator[tuple[int, int, str]]:
-    """What is only a consequence of an earlier mistake is left out."""
-    unreadable = False
+def _messages(raw: str) -> Iterator[tuple[int, int, str]]:
+    """Line, column and text of each."""
     # Lines that quote the expression begin with " | ", so that an expression cannot pretend to be a message.
     for match in re.finditer(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*)$", raw, re.MULTILINE):
-        message = without_status(match[3])
-        if message in _ECHOES or "'*error*'" in message or (unreadable and message.startswith("Syntax error")):
-            continue
-        unreadable = unreadable or "token recognition error" in message
-        yield max(int(match[1]), 1), max(int(match[2]), 1), message
+        yield max(int(match[1]), 1), max(int(match[2]), 1), without_status(match[3])
 
 
 def _explained(message: str, place: _Place) -> CelFinding:
@@ -230,10 +181,12 @@ def _undeclared(match: Match[str], place: _Place) -> CelFinding:
     name = match[1]
     start = place.start_of(name)
     root = name.split(".", maxsplit=1)[0]
-    if root in _OTHER_LANGUAGES:
-        return place.says_of(start, _cannot_stand(root))
+    if said := syntax.instead_of(root):
+        return place.says_of(start, said)
     if re.match(r"\s*\(", place.text[start + len(name) :]):
         return place.says_of(start, _unknown_function(name))
+    if typed := re.match(r"call\.\w+", place.text[start:]):
+        return place.says_of(start, f"there is no '{root}'; put quotes around a text, so write '{typed[0]}'")
     if root in place.known.fields:
         return place.says_of(start, f"there is no '{root}'; did you mean 'event.{root}'?")
     names = [*place.known.variables, *(f"event.{field}" for field in place.known.fields)]
@@ -246,42 +199,6 @@ def _unknown_function(name: str) -> str:
     if name in _OTHER_FUNCTIONS:
         return f"there is no function '{name}'; write {FUNCTIONS[_OTHER_FUNCTIONS[name]]}"
     return f"there is no function '{name}'; {suggest(name, sorted(FUNCTIONS))}"
-
-
-def _unreadable(match: Match[str], place: _Place) -> CelFinding:
-    token = match[1].strip()
-    if token.startswith(("'", '"')):
-        return place.says(
-            "the text that begins here has no end or an unknown escape; close the quote, write \\\\ for a backslash"
-        )
-    return place.says(_cannot_stand(token))
-
-
-def _unexpected(match: Match[str], place: _Place) -> CelFinding:
-    unexpected = match[1]
-    if unexpected == "<EOF>" or place.offset >= len(place.text.rstrip()):
-        return place.says("the expression ends too early; something is missing at its end")
-    before = re.search(r"\b(not|NOT)\s*$", place.text[: place.offset])
-    if before:
-        return place.says_of(before.start(1), _cannot_stand(before[1]))
-    return place.says(_cannot_stand(unexpected))
-
-
-def _missing(match: Match[str], place: _Place) -> CelFinding:
-    token, found = match[1], match[2]
-    if found == "<EOF>":
-        return place.says(f"the expression ends before what was opened is closed; add '{token}'")
-    return place.says(f"'{token}' is missing here; add it before '{found}'")
-
-
-def _cannot_stand(token: str) -> str:
-    if token in _OTHER_LANGUAGES:
-        return f"'{token}' is not known here; write {_OTHER_LANGUAGES[token]}"
-    if token[:1] in _OTHER_LANGUAGES:
-        return _cannot_stand(token[:1])
-    if token in FUNCTIONS:
-        return f"'{token}' cannot stand here; write {FUNCTIONS[token]}"
-    return f"'{token}' cannot stand here"
 
 
 def type_names(text: str) -> list[str]:
@@ -328,14 +245,6 @@ _COMPILATION: Sequence[tuple[Pattern[str], Callable[[Match[str], _Place], CelFin
         re.compile(r"found no matching overload for '(.+)' applied to '\((.*)\)'"),
         lambda match, place: place.says(overload(match[1], type_names(match[2]))),
     ),
-    (re.compile(r"Syntax error: token recognition error at: '(.*)'", re.DOTALL), _unreadable),
-    (
-        re.compile(
-            r"Syntax error: (?:mismatched input|extraneous input|no viable alternative at input) '(.*?)'(?: .*)?"
-        ),
-        _unexpected,
-    ),
-    (re.compile(r"Syntax error: missing '(.+?)' at '(.*)'", re.DOTALL), _missing),
     (
         re.compile(r"expression of type '(.+)' cannot be the operand of a select operation"),
         lambda match, place: place.says(f"{a(match[1])} has no fields; remove what follows"),
@@ -349,8 +258,22 @@ _COMPILATION: Sequence[tuple[Pattern[str], Callable[[Match[str], _Place], CelFin
         lambda _, place: place.says("has() asks for a field; write has(event.field)"),
     ),
     (
-        re.compile(r"invalid int literal"),
+        re.compile(r"invalid (?:hex )?u?int literal"),
         lambda _, place: place.says("this whole number is too large; it must fit into 64 bits"),
+    ),
+    (
+        re.compile(r"invalid .*literal.*"),
+        lambda _, place: place.says("this is no number and no text; write it such as 1, 1.5 or 'text'"),
+    ),
+    (
+        re.compile(r"unsupported syntax '(.+)'"),
+        lambda match, place: place.says(f"'{match[1]}' is not known here; ask with has(event.data.key) first"),
+    ),
+    (
+        re.compile(r"(\w+)\(\) variable name must be a simple identifier"),
+        lambda match, place: place.says(
+            f"{match[1]}() begins with a name of yours; write {FUNCTIONS.get(match[1], FUNCTIONS['exists'])}"
+        ),
     ),
 )
 
