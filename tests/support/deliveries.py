@@ -87,15 +87,25 @@ class Sent:
     method: str = "POST"
 
 
-def twilio(call: str, *, status: str = "no-answer", caller: str = "+4930901820", token: str = TWILIO_TOKEN) -> Sent:
+def twilio(
+    call: str,
+    *,
+    status: str = "no-answer",
+    caller: str = "+4930901820",
+    token: str = TWILIO_TOKEN,
+    public_url: str = PUBLIC_URL,
+    dialled: str = "",
+) -> Sent:
+    """What a number's own status callback tells; or, where it is said how the dialling ended, that `<Dial>`'s action."""
     sid = "CA" + hashlib.md5(call.encode(), usedforsecurity=False).hexdigest()
     form = {"CallSid": sid, "CallStatus": status, "Direction": "inbound", "From": caller, "To": "+4930901821"}
+    form |= {"DialCallStatus": dialled} if dialled else {}
     return Sent(
         "/hooks/reception",
         urlencode(form).encode(),
         {
             "Content-Type": "application/x-www-form-urlencoded",
-            "X-Twilio-Signature": sign(PUBLIC_URL, list(form.items()), token),
+            "X-Twilio-Signature": sign(public_url, list(form.items()), token),
         },
     )
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import typer
 
 from badge_bridge import cli
+from support.runbooks import RUNBOOKS, SECTION
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
-SECTION = README.split("\n## When something is wrong\n")[1].split("\n## ")[0]
-RUNBOOKS = dict(re.findall(r"^### (.*?)\n(.*?)(?=^### |\Z)", SECTION, re.DOTALL | re.MULTILINE))
 TYPED = re.findall(r"(?:^\$ |`)badge-bridge ([^`\n]+)", SECTION, re.MULTILINE)
 
 
