@@ -1,0 +1,82 @@
+"""The runbooks of calls whose badge is missing or stays, played from the trouble to its end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from support.on_call import ANNA, ANNAS_DEAL, OnCall, on_call
+from support.programs import until
+from support.runbooks import Runbook
+
+pytestmark = pytest.mark.slow
+
+FREEPHONE = "+498001234567"
+"""The number that the runbooks search for: the condition of the README's rules file leaves such callers out."""
+CONDITION = "!event.caller.startsWith('+49800')"
+MENDED = "!event.caller.startsWith('+49900')"
+
+
+def enter_in_crm(bridge: OnCall, number: str) -> None:
+    """Let somebody add this number to Anna's in the CRM."""
+    anna, *others = bridge.ask("GET", "state")["contacts"]
+    bridge.ask("POST", "seed", contacts=[{**anna, "phones": [*anna["phones"], number]}, *others])
+
+
+def test_call_that_never_showed_up_is_found_by_its_number_and_gets_its_badge(tmp_path: Path) -> None:
+    """The list says what came of the call, the runbook that it leads to what to do; of a call whose legs wait, the list
+    knows more within seconds.
+    """
+    book = Runbook("A customer's call never showed up")
+    with on_call(tmp_path) as bridge:
+        bridge.install()
+        enter_in_crm(bridge, FREEPHONE)
+        assert bridge.missed("one", FREEPHONE) == 200
+        key = bridge.event(FREEPHONE, "ignored")
+        assert bridge.badges() == {}
+        assert key in bridge.follows(book, "badge-bridge events list --phone")
+        assert "The condition is not true: missed call" in bridge.page(f"/events?phone={quote(FREEPHONE)}")
+
+        bridge.takes_up((CONDITION, MENDED))
+        bridge.typed(f"badge-bridge events redrive {key}")
+        bridge.event(FREEPHONE, "done")
+        life = bridge.follows(book, "badge-bridge events show", KEY=key)
+        assert re.search(rf"missed call\b.* {book.says('badged')}\b", life), life
+        assert bridge.badges() == {ANNAS_DEAL: "Missed"}
+
+        book.says("A `call.leg` that waits is judged within seconds")
+        assert bridge.missed("two", status="in-progress", dialled="no-answer") == 200
+        bridge.event(ANNA, "waiting", type="call.leg")
+        bridge.event(ANNA, "done", type="call.missed")
+    assert book.untyped == set()
+
+
+def test_event_that_has_ended_without_a_badge_is_tried_again_until_it_has_one(tmp_path: Path) -> None:
+    """First no rule matches, and the part that decided is named; then nobody in the CRM has the number."""
+    book = Runbook("The event has ended, but no badge is on the card")
+    with on_call(tmp_path) as bridge:
+        bridge.install()
+        assert bridge.missed("one", FREEPHONE) == 200
+        key = bridge.event(FREEPHONE, "ignored")
+        short = key[: len("reception:") + 6]
+        again = {"reception:068e": short}
+        bridge.follows(book, "badge-bridge events show", **again)
+        assert f"{CONDITION} is false" in bridge.page(f"/events/{key}")
+
+        bridge.takes_up((CONDITION, MENDED))
+        bridge.follows(book, "badge-bridge events redrive", **again)
+        nobody = book.says("no open deal, open lead, contact or company: nobody found by phone")
+        until(lambda: nobody in bridge.typed(f"badge-bridge events list {short}"), what="an event of nobody")
+        assert nobody in bridge.typed(f"badge-bridge events show {short}")
+        assert nobody in bridge.page(f"/events/{key}")
+
+        enter_in_crm(bridge, FREEPHONE)
+        bridge.follows(book, "badge-bridge events redrive", **again)
+        assert bridge.event(FREEPHONE, "done") == key
+        book.says("the list says `done`, and the event's page shows the badge as it looks on the card")
+        assert re.search(rf"Deal {ANNAS_DEAL} Call status MISSED", bridge.page(f"/events/{key}"), re.IGNORECASE)
+        assert bridge.badges() == {ANNAS_DEAL: "Missed"}
+    assert book.untyped == set()
