@@ -1,0 +1,66 @@
+"""The runbooks of providers that are refused or not heard, played from the trouble to its end."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from support.deliveries import SHOP_SECRET, shop
+from support.on_call import on_call
+from support.runbooks import Runbook
+
+pytestmark = pytest.mark.slow
+
+FREEPHONE = "+498001234567"
+NEW_TOKEN = "fedcba9876543210fedcba9876543210"
+SHOP = """
+  shop:
+    provider: generic
+    verify: {scheme: standard-webhooks}
+    secrets: ["${SHOP_SECRET}"]
+    event: {type: "'order.' + body.status"}
+
+badges:
+"""
+
+
+def test_provider_that_is_answered_401_is_let_in_again(tmp_path: Path) -> None:
+    """A wrong URL, a secret that is replaced without a refusal, and a clock that is wrong: of each the log says which it
+    is, and what the runbook says mends it.
+    """
+    book = Runbook("The provider is answered 401")
+    (refused,) = book.log
+    with on_call(tmp_path) as bridge:
+        right, wrong = f"{bridge.url}/hooks/reception", f"{bridge.url}/calls/hooks/reception"
+        bridge.takes_up((right, wrong))
+        assert bridge.missed("one") == 401
+        assert bridge.counted("BadgeBridgeRefusing") == 1
+        reason = refused.partition(": ")[2].replace("http://127.0.0.1:8080/hooks/reception", wrong)
+        bridge.running.find(re.escape(f"refused 401 for reception: {reason}"))
+        assert f"The latest delivery was refused: {reason}" in bridge.page()
+
+        book.says("A changed `public_url` is taken up within seconds")
+        bridge.takes_up((wrong, right))
+        assert bridge.missed("one") == 200
+        printed = bridge.follows(book, "badge-bridge sign reception --send")
+        assert printed.startswith("200 from")
+
+        both = re.findall(
+            r"secrets: (\[.*?\])", book.says('`secrets: ["${TWILIO_AUTH_TOKEN}", "${TWILIO_NEW_TOKEN}"]`')
+        )
+        bridge.edit(('["${TWILIO_AUTH_TOKEN}"]', both[0]), ("\nbadges:\n", SHOP))
+        bridge.restart(TWILIO_NEW_TOKEN=NEW_TOKEN, SHOP_SECRET=SHOP_SECRET)
+        assert bridge.missed("two") == 200
+        assert bridge.missed("three", token=NEW_TOKEN) == 200
+        book.says("take the old one out of the file, which needs no restart")
+        bridge.takes_up((both[0], '["${TWILIO_NEW_TOKEN}"]'))
+        assert (bridge.missed("four"), bridge.missed("four", token=NEW_TOKEN)) == (401, 200)
+
+        late = book.says("the signature is right, but 4212 s old")
+        assert bridge.deliver(shop("late", {"status": "paid"}, at=time.time() - 4212)) == 401
+        bridge.hears(f"refused 401 for shop: {late}")
+        assert bridge.counted("BadgeBridgeClockOff") == 1
+    assert book.untyped == {"timedatectl", "timedatectl set-ntp true"}, "they ask systemd, which is not here"
