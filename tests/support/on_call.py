@@ -76,7 +76,9 @@ class OnCall:
 
     def ask(self, verb: str, control: str, **order: Any) -> dict[str, Any]:
         """Use one of the sandbox's controls."""
-        answer = httpx.request(verb, f"{self.portal}/_sandbox/{control}", json=order or None, trust_env=False)
+        answer = httpx.request(
+            verb, f"{self.portal}/_sandbox/{control}", json=order or None, trust_env=False, timeout=30
+        )
         said: dict[str, Any] = answer.raise_for_status().json()
         return said
 
@@ -144,7 +146,7 @@ class OnCall:
         """What a reader of a page of the console sees; of **Now** where none is named."""
         return text_of(self.console.get(f"/console{path}").raise_for_status().text)
 
-    def event(self, caller: str, state: str, **fields: str) -> str:
+    def event(self, caller: str, state: str, **fields: object) -> str:
         """Wait for the newest event of this customer to be so; its key."""
 
         def look() -> str:
