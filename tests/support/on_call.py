@@ -76,9 +76,8 @@ class OnCall:
 
     def ask(self, verb: str, control: str, **order: Any) -> dict[str, Any]:
         """Use one of the sandbox's controls."""
-        answer = httpx.request(
-            verb, f"{self.portal}/_sandbox/{control}", json=order or None, trust_env=False, timeout=30
-        )
+        body = order if verb == "POST" else None
+        answer = httpx.request(verb, f"{self.portal}/_sandbox/{control}", json=body, trust_env=False, timeout=30)
         said: dict[str, Any] = answer.raise_for_status().json()
         return said
 
