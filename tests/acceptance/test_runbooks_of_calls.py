@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -80,3 +81,59 @@ def test_event_that_has_ended_without_a_badge_is_tried_again_until_it_has_one(tm
         assert re.search(rf"Deal {ANNAS_DEAL} Call status MISSED", bridge.page(f"/events/{key}"), re.IGNORECASE)
         assert bridge.badges() == {ANNAS_DEAL: "Missed"}
     assert book.untyped == set()
+
+
+def test_badge_that_stays_is_taken_off_by_hand_and_the_next_one_by_a_call(tmp_path: Path) -> None:
+    """No source tells of calls that go out until the portal's telephony is one; an answered call that is told of and
+    clears nothing says why.
+    """
+    book = Runbook("The badge stays, although the call was returned")
+    (cleared,) = book.log
+    with on_call(tmp_path) as bridge:
+        rules = bridge.rules.read_text("utf-8")
+        portal = rules[rules.index("  portal:  ") : rules.index("\nbadges:")]
+        bridge.takes_up((portal, ""))
+        bridge.install()
+        assert bridge.missed("one") == 200
+        bridge.event(ANNA, "done")
+        call_back(bridge, ago=180)
+        assert bridge.badges() == {ANNAS_DEAL: "Missed"}
+
+        bridge.follows(book, "badge-bridge events list --phone")
+        bridge.follows(book, "badge-bridge clear")
+        assert bridge.badges() == {}
+        over = book.says("there is no open badge of a customer with this number")
+        assert over in bridge.typed(book.command("badge-bridge clear"))
+
+        book.says("a source that is added while `serve` runs is heard within seconds")
+        bridge.takes_up(("\nbadges:", f"{portal}\nbadges:"))
+        until(
+            lambda: any("hooks/portal" in one["url"] for one in bridge.ask("GET", "state")["handlers"]), what="events"
+        )
+        call_back(bridge, ago=150)
+        key = bridge.event(ANNA, "ignored", type="call.answered")
+        why = book.says("No open badge of an earlier event")
+        assert why in bridge.follows(book, "badge-bridge events show", KEY=key)
+        ring_in_vain(bridge, ago=120)
+        call_back(bridge, ago=90)
+        bridge.hears(cleared)
+        assert bridge.badges() == {}
+
+        bridge.takes_up(("    clear:\n      on: [call.answered]\n", ""))
+        ring_in_vain(bridge, ago=60)
+        call_back(bridge, ago=30)
+        key = bridge.event(ANNA, "ignored", type="call.answered")
+        why = book.says("No rule is for call.answered")
+        assert why in bridge.follows(book, "badge-bridge events show", KEY=key)
+    assert book.untyped == set()
+
+
+def ring_in_vain(bridge: OnCall, *, ago: float) -> None:
+    """Let Anna have called the portal's telephony so many seconds ago, and wait for the badge."""
+    bridge.ask("POST", "calls", phone_number=ANNA, started_at=time.time() - ago)
+    until(lambda: bridge.badges() == {ANNAS_DEAL: "Missed"}, what="the badge on Anna's card")
+
+
+def call_back(bridge: OnCall, *, ago: float) -> None:
+    """Let somebody have called her from the portal so many seconds ago, and her have answered."""
+    bridge.ask("POST", "calls", phone_number=ANNA, call_type=1, code="200", started_at=time.time() - ago)
