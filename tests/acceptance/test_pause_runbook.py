@@ -24,7 +24,7 @@ def test_runbook_of_the_pause_leads_to_its_end_when_it_is_followed(tmp_path: Pat
         assert [bridge.missed(caller, caller) for caller in callers] == [200, 200, 200]
         until(lambda: bridge.waiting("main") == 3, what="three events that wait for the portal")
         assert book.says("Portal main: main is paused: OVERLOAD_LIMIT") in bridge.page()
-        assert bridge.counted("BadgeBridgeBehind") > 0
+        assert bridge.is_alarming("BadgeBridgeBehind")
 
         bridge.follows(book, "badge-bridge stats")
         bridge.follows(book, "badge-bridge doctor --portal main")

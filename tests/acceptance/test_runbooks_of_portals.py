@@ -26,7 +26,7 @@ def test_dead_letters_are_tried_again_when_their_cause_is_mended(tmp_path: Path)
         assert bridge.missed("one") == 200
         key = bridge.event(ANNA, "dead")
         assert book.says("1 dead letter: given up, and tried again only when redriven") in bridge.page()
-        assert bridge.counted("BadgeBridgeDead") == 1
+        assert bridge.is_alarming("BadgeBridgeDead")
 
         assert key in bridge.follows(book, "badge-bridge events list --in dead")
         assert "the portal has no such method" in bridge.page("/events?state=dead")

@@ -44,7 +44,7 @@ class OnCall:
         self.folder = folder
         self.portal = portal
         self.url, self.admin = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        self.rules = folder / "rules.yaml"
+        self.rules, self.store = folder / "rules.yaml", folder / "state.db"
         places = {
             "https://acme.bitrix24.com": portal,
             '"${B24_CLIENT_SECRET}"': f'"${{B24_CLIENT_SECRET}}", server: "{portal}"',
@@ -53,7 +53,7 @@ class OnCall:
         self.rules.write_text(installed(_RULES, places), "utf-8")
         self.environ = {
             "RULES": "rules.yaml",
-            "STATE": f"sqlite:///{folder / 'state.db'}",
+            "STATE": f"sqlite:///{self.store}",
             "ADMIN": self.admin.removeprefix("http://"),
             "B24_CLIENT_ID": CLIENT_ID,
             "B24_CLIENT_SECRET": APPLICATION_SECRET,
@@ -62,13 +62,16 @@ class OnCall:
             "LOG_FORMAT": "console",
             "COLUMNS": "500",
         }
-        self.running = self._started()
+        self.running = self.start()
 
-    def restart(self, **environ: str) -> None:
-        """End `serve` and start it anew, with more in the environment."""
-        assert self.running.stop() == 0
+    def start(self, **environ: str) -> Program:
+        """Start `serve`, after it has ended, with so much more in the environment."""
         self.environ |= environ
-        self.running = self._started()
+        self.running = Program(
+            badge_bridge("serve", "--port", self.url.rpartition(":")[2]), env=self.environ, cwd=self.folder
+        )
+        self.running.find("listening on")
+        return self.running
 
     def install(self) -> None:
         """Let an administrator of the portal install the application."""
@@ -160,26 +163,26 @@ class OnCall:
         lanes = self.console.get("/console/api/v1/now.json").raise_for_status().json()["backlog"]["lanes"]
         return sum(one["waiting"] for one in lanes if one["lane"] == lane)
 
-    def counted(self, alert: str) -> float:
-        """What the series is at that the README's alert of this name looks at, with the labels that it names."""
+    def is_alarming(self, alert: str) -> bool:
+        """Whether a series that the README's alert of this name looks at has begun to be as it says: above 0, or 0. How
+        much of it, and for how long, is left to Prometheus.
+        """
         (expression,) = re.findall(rf"alert: {alert} .*\n +expr: (.+)", README)
-        name, labels = re.findall(r"(badge_bridge_\w+)(?:\{(.*?)\})?", expression)[0]
-        wanted = dict(re.findall(r'(\w+)="(\w+)"', labels))
         told = httpx.get(f"{self.admin}/metrics", trust_env=False, timeout=10).raise_for_status().text
-        samples = (one for family in text_string_to_metric_families(told) for one in family.samples)
-        return sum(one.value for one in samples if one.name == name and wanted.items() <= one.labels.items())
+        samples = [one for family in text_string_to_metric_families(told) for one in family.samples]
+        for one in expression.split(" or "):
+            name, labels, compared = re.findall(r"(badge_bridge_\w+)(?:\{(.*?)\})?.* (==|>) ", one)[0]
+            wanted = dict(re.findall(r'(\w+)="(\w+)"', labels)).items()
+            value = sum(one.value for one in samples if one.name == name and wanted <= one.labels.items())
+            if value > 0 if compared == ">" else value == 0:
+                return True
+        return False
 
     def badges(self) -> dict[int, str]:
         """What the badges on the cards say, by the deals."""
         boards = httpx.get(f"{self.portal}/kanban.json", trust_env=False).raise_for_status().json()["boards"]
         cards = [card for board in boards for column in board["columns"] for card in column["cards"]]
         return {card["id"]: card["badge"]["value"] for card in cards if card["badge"]}
-
-    def _started(self) -> Program:
-        port = self.url.rpartition(":")[2]
-        running = Program(badge_bridge("serve", "--port", port), env=self.environ, cwd=self.folder)
-        running.find("listening on")
-        return running
 
 
 def _with(text: str, places: Mapping[str, str]) -> str:
