@@ -36,13 +36,14 @@ _RULES = textwrap.dedent(re.findall(r"^ *```yaml\n(.*?)^ *```$", _FIRST, re.DOTA
 
 
 class OnCall:
-    """`portal` and `url` are the addresses of the sandbox and of the listener for deliveries, `admin` that of the other
-    one; the rules file is in `folder`, where everything is typed.
+    """`url` is the address of the listener for deliveries, `admin` that of the other one; the rules file is in `folder`,
+    where everything is typed. `running` is `serve`.
     """
+
+    running: Program
 
     def __init__(self, folder: Path, portal: str) -> None:
         self.folder = folder
-        self.portal = portal
         self.url, self.admin = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         self.rules, self.store = folder / "rules.yaml", folder / "state.db"
         places = {
@@ -62,16 +63,23 @@ class OnCall:
             "LOG_FORMAT": "console",
             "COLUMNS": "500",
         }
-        self.running = self.start()
+        self._sandbox = httpx.Client(base_url=portal, trust_env=False, timeout=30)
 
-    def start(self, **environ: str) -> Program:
-        """Start `serve`, after it has ended, with so much more in the environment."""
+    def start(self, **environ: str) -> None:
+        """Start `serve`, which does not run, with so much more in the environment."""
         self.environ |= environ
         self.running = Program(
             badge_bridge("serve", "--port", self.url.rpartition(":")[2]), env=self.environ, cwd=self.folder
         )
         self.running.find("listening on")
-        return self.running
+
+    def close(self) -> None:
+        """End `serve`, where it runs, and the connections."""
+        if "running" in vars(self) and self.running.process.poll() is None:
+            self.running.stop()
+        self._sandbox.close()
+        if "console" in vars(self):
+            self.console.close()
 
     def install(self) -> None:
         """Let an administrator of the portal install the application."""
@@ -80,7 +88,7 @@ class OnCall:
     def ask(self, verb: str, control: str, **order: Any) -> dict[str, Any]:
         """Use one of the sandbox's controls."""
         body = order if verb == "POST" else None
-        answer = httpx.request(verb, f"{self.portal}/_sandbox/{control}", json=body, trust_env=False, timeout=30)
+        answer = self._sandbox.request(verb, f"/_sandbox/{control}", json=body)
         said: dict[str, Any] = answer.raise_for_status().json()
         return said
 
@@ -180,7 +188,7 @@ class OnCall:
 
     def badges(self) -> dict[int, str]:
         """What the badges on the cards say, by the deals."""
-        boards = httpx.get(f"{self.portal}/kanban.json", trust_env=False).raise_for_status().json()["boards"]
+        boards = self._sandbox.get("/kanban.json").raise_for_status().json()["boards"]
         cards = [card for board in boards for column in board["columns"] for card in column["cards"]]
         return {card["id"]: card["badge"]["value"] for card in cards if card["badge"]}
 
@@ -197,9 +205,7 @@ def on_call(folder: Path) -> Iterator[OnCall]:
     with sandbox() as (portal, _):
         bridge = OnCall(folder, portal)
         try:
+            bridge.start()
             yield bridge
         finally:
-            if "console" in vars(bridge):
-                bridge.console.close()
-            if bridge.running.process.poll() is None:
-                bridge.running.stop()
+            bridge.close()
