@@ -52,7 +52,29 @@ def test_call_that_never_showed_up_is_found_by_its_number_and_gets_its_badge(tmp
         assert bridge.missed("two", status="in-progress", dialled="no-answer") == 200
         bridge.event(ANNA, "waiting", type="call.leg")
         bridge.event(ANNA, "done", type="call.missed")
-    assert book.untyped == set()
+    assert book.untyped == {"badge-bridge fetch"}, "it is typed for a call of which no event came, below"
+
+
+def test_call_that_the_portal_never_told_of_is_fetched_and_gets_its_badge(tmp_path: Path) -> None:
+    """Its event was dropped; what `serve` asks for once a minute, the command asks for at once."""
+    book = Runbook("A customer's call never showed up")
+    with on_call(tmp_path) as bridge:
+        bridge.install()
+        bridge.typed("badge-bridge fetch")  # from here on calls are fetched
+        bridge.ask("POST", "seed", sending={"drop": 1.0})
+        bridge.ask("POST", "calls", phone_number=ANNA)
+        assert bridge.ask("GET", "events")["events"][-1]["fate"] == "dropped"
+        book.says("let `badge-bridge fetch` ask the portal for it at once")
+        bridge.follows(book, "badge-bridge fetch")
+        key = bridge.event(ANNA, "done")
+        assert re.search(
+            rf"missed call\b.* {book.says('badged')}\b", bridge.follows(book, "badge-bridge events show", KEY=key)
+        )
+        assert bridge.badges() == {ANNAS_DEAL: "Missed"}
+    (listed,) = book.untyped
+    assert listed.startswith("badge-bridge events list"), (
+        "it is typed above, and shows nothing until serve has asked, too"
+    )
 
 
 def test_event_that_has_ended_without_a_badge_is_tried_again_until_it_has_one(tmp_path: Path) -> None:
