@@ -58,7 +58,7 @@ def test_authorisation_that_is_gone_comes_back_and_what_waited_goes_on(tmp_path:
         bridge.hears(book.says(gone))
         assert bridge.missed("one") == 200
         until(lambda: bridge.waiting("main") == 1, what="an event that waits for the portal")
-        assert book.says("Portal main: main is paused: not_installed") in bridge.page()
+        assert book.says("Portal main is paused: the application is not installed in the portal") in bridge.page()
         bridge.follows(book, "badge-bridge doctor --portal main")
 
         bridge.install()
