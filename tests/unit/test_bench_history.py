@@ -50,13 +50,14 @@ async def test_work_off_ends_all_that_was_accepted(tmp_path: Path) -> None:
 
 
 async def test_turn_measures_both_stores_with_the_same_work(tmp_path: Path) -> None:
-    """A turn that lost or doubled an event would raise; what is left are four durations."""
+    """A turn that lost or doubled an event would raise; what is left are durations."""
     await fill(tmp_path / "long.db", 20)
 
     for turn in await _turn(tmp_path / "long.db", tmp_path / "empty.db", 1, NOW):
         assert turn.accept > 0
+        assert turn.claim > 0
         assert turn.settle > 0
-        assert turn.all == turn.accept + turn.settle
+        assert turn.begun == turn.accept + turn.claim
 
 
 async def test_every_page_and_its_twin_is_asked_for_in_each_turn(tmp_path: Path) -> None:

@@ -102,6 +102,15 @@ def test_all_rows_are_told_when_one_measurement_fails() -> None:
     assert asked == [(True, 4)] * 2
 
 
+@pytest.mark.parametrize("runs", ["0", "-1", "many"])
+def test_runs_are_refused_when_they_are_none(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is measured."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--runs", runs])
+    assert ended.value.code == 2
+    assert "--runs" in capsys.readouterr().err
+
+
 def test_each_goal_has_a_module_that_measures_it() -> None:
     """The program knows all of them by the names that `--only` takes."""
     names = [module.__name__.rpartition(".")[2] for module in MODULES]

@@ -48,7 +48,7 @@ def measure_all(measures: Sequence[tuple[str, Measure]], *, quick: bool, runs: i
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter, with a smaller history; under two minutes")
-    parser.add_argument("--runs", type=int, help=f"of each measurement: {RUNS}, {QUICK_RUNS} of a quick one")
+    parser.add_argument("--runs", type=_count, help=f"of each measurement: {RUNS}, {QUICK_RUNS} of a quick one")
     names = [_name(module) for module in MODULES]
     parser.add_argument("--only", action="append", choices=names, help="may be repeated")
     parser.add_argument("--json", type=Path, default=_JSON, help="where to put the figures for programs")
@@ -60,6 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows, broken = measure_all(wanted, quick=options.quick, runs=runs)
     write(rows, machine(**versions()), options.json, broken=broken)
     return 1 if broken else 0
+
+
+def _count(text: str) -> int:
+    """Of turns: one at least."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of turns; 1 is the least")
+    return number
 
 
 def _name(module: object) -> str:

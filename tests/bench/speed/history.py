@@ -25,7 +25,7 @@ from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.protocol import Accepted, Attachment, Claim, Settlement
 from badge_bridge.store.sqlite import SqliteStore
 
-__all__ = ["CUSTOMERS", "DAY", "fill", "missed_call", "work_off"]
+__all__ = ["CUSTOMERS", "DAY", "fill", "missed_call", "settle_all", "work_off"]
 
 CUSTOMERS = 20_000
 """Of a company; each calls again and again."""
@@ -71,10 +71,15 @@ async def work_off(store: SqliteStore, *, now: float, badges: bool = False, most
     """
     done = 0
     while done < most and (claims := await store.claim_due(now=now, lease=90.0, limit=LEASED)):
-        settled = await asyncio.gather(*(_settle(store, claim, now, badges=badges) for claim in claims))
-        assert all(settled), "nobody else has leased them"
-        done += len(claims)
+        done += await settle_all(store, claims, now=now, badges=badges)
     return done
+
+
+async def settle_all(store: SqliteStore, claims: Sequence[Claim], *, now: float, badges: bool = False) -> int:
+    """Settle what is leased as done, all side by side; how many there were."""
+    settled = await asyncio.gather(*(_settle(store, claim, now, badges=badges) for claim in claims))
+    assert all(settled), "nobody else has leased them"
+    return len(settled)
 
 
 async def _settle(store: SqliteStore, claim: Claim, now: float, *, badges: bool) -> bool:
