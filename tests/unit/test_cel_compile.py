@@ -58,6 +58,51 @@ def test_a_mistake_is_explained_at_its_name_when_compiled(text: str, column: int
     assert refusal(text) == (CelFinding(1, column, message),)
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        (
+            "event.data.note.matches('(')",
+            25,
+            "missing ): (; close each bracket, and write [(] for one that is meant itself",
+        ),
+        (
+            "event.data.note.matches('((a{1,100}){1,100}){1,100}')",
+            25,
+            "invalid repetition size: {1,100}; a part may be repeated up to 1,000 times, and repetitions inside of",
+        ),
+        (r"matches(event.caller, r'(\pL{99}){9}')", 23, "too large; make it smaller, most of all what it repeats"),
+        (
+            "event.caller == '1' && !(event.caller . matches ( '*' ))",
+            51,
+            "no argument for repetition operator: *; write [*]",
+        ),
+        ("event.caller.matches('[' + 'a' // why\n)", 22, "missing ]: [a; close each bracket"),
+        ("event.caller.matches('a(?=b)')", 22, "invalid perl operator: (?=; there is no looking ahead or back"),
+    ],
+)
+def test_pattern_that_cannot_be_used_is_refused_when_compiled(text: str, column: int, message: str) -> None:
+    """By the engine itself, which else would say so of each event."""
+    (found,) = refusal(text)
+    assert (found.line, found.column) == (1, column)
+    assert found.message.startswith(f"invalid regular expression: {message}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "event.caller.matches('^[0-9]{1,10}$')",
+        "event.caller.matches(r'^\\+49(30|40)')",
+        "'matches((' == event.caller",
+        "event.caller.matches(event.data.pattern + '(')",
+        "event.data.matches == '('",
+    ],
+)
+def test_pattern_that_can_be_used_or_is_not_known_yet_compiles(text: str) -> None:
+    """A value of the event that is a part of it is told of with the event."""
+    compile_expression(text, EVENT, returns=CelType.BOOL)
+
+
 def test_all_mistakes_are_reported_when_there_are_several() -> None:
     """One compilation reports every mistake, with lines and columns that count characters, not bytes."""
     found = refusal("'ü𝔘' == event.callr\n  && event.id.startWith('x')\n  && event.duration < '5'")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from badge_bridge.cel.errors import CelFinding, EvaluationError
-from badge_bridge.cel.parts import without_texts
+from badge_bridge.cel.parts import closing, without_texts
 from badge_bridge.cel.wording import position
 
 __all__ = ["MOST_LOOPS", "MOST_NESTED", "MOST_WORK", "Loops", "mistakes"]
@@ -106,28 +106,18 @@ def _growing(text: str, seen: str, loop: _Loop) -> Iterator[CelFinding]:
             yield CelFinding(*position(text, plus.start()), message)
     for bracket in _OPENING.finditer(seen, loop.begin, loop.end):
         is_index = bracket[0] == "[" and _VALUE_BEFORE.search(seen[loop.begin : bracket.start()])
-        if not is_index and _NAME.search(seen, bracket.end(), _closing(seen, bracket.end())):
+        if not is_index and _NAME.search(seen, bracket.end(), closing(seen, bracket.end())):
             message = f"inside of {_ALL} a list or map may hold written values only, such as [1, 2] or ['a', 'b']"
             yield CelFinding(*position(text, bracket.start()), message)
 
 
 def _loops(seen: str) -> Sequence[_Loop]:
-    return [_Loop(found[1], found.start(1), found.end(), _closing(seen, found.end())) for found in _LOOP.finditer(seen)]
+    return [_Loop(found[1], found.start(1), found.end(), closing(seen, found.end())) for found in _LOOP.finditer(seen)]
 
 
 def _depth(loop: _Loop, loops: Sequence[_Loop]) -> int:
     """How many loops it stands in, itself included."""
     return sum(other.begin <= loop.begin and loop.end <= other.end for other in loops)
-
-
-def _closing(seen: str, start: int) -> int:
-    """Where the bracket ends that was opened just before `start`."""
-    depth = 1
-    for offset in range(start, len(seen)):
-        depth += (seen[offset] in "([{") - (seen[offset] in ")]}")
-        if not depth:
-            return offset
-    return len(seen)
 
 
 def _measure(value: Any, longest: int, size: int) -> tuple[int, int]:

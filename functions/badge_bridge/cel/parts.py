@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Operator", "Part", "split", "without_texts"]
+__all__ = ["Operator", "Part", "closing", "split", "without_texts"]
 
 Operator = Literal["", "&&", "||", "!", "?:"]
 
@@ -55,6 +55,16 @@ def split(condition: str) -> Part:
 def without_texts(expression: str) -> str:
     """The expression with blanks for what stands in quotes and in comments, each place where it was."""
     return _TOKEN.sub(lambda token: token[0] if token["mark"] else " " * len(token[0]), expression)
+
+
+def closing(seen: str, start: int) -> int:
+    """Where the bracket ends that was opened just before `start`, in an expression without its texts."""
+    depth = 1
+    for offset in range(start, len(seen)):
+        depth += (seen[offset] in _OPENING) - (seen[offset] in _CLOSING)
+        if not depth:
+            return offset
+    return len(seen)
 
 
 @dataclass(frozen=True, slots=True)

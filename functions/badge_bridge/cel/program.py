@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from badge_bridge.cel import evaluation, loops, wording
+from badge_bridge.cel import evaluation, loops, patterns, wording
 from badge_bridge.cel.errors import CelError, CelFinding, EvaluationError
 from badge_bridge.cel.paths import ASK_THE_ENGINE, path_reader
 from badge_bridge.cel.values import EVENT_FIELDS, EVENT_MESSAGE, event_message, event_schema, json_copy
@@ -158,6 +158,8 @@ def compile_expression(
     _require_type(expression, wanted)
     if much := list(loops.mistakes(text)):
         raise CelError(much)
+    if bad := list(patterns.mistakes(text, partial(_refused, environment))):
+        raise CelError(bad)
     return Program(text, expression, environment, wanted)
 
 
@@ -173,6 +175,15 @@ def _compiled(text: str, environment: _Environment) -> Any:
     except RuntimeError as error:
         known = wording.Known(variables=tuple(environment.variables), fields=environment.fields)
         raise CelError(wording.compilation(str(error), text, known)) from error
+
+
+def _refused(environment: _Environment, text: str) -> str:
+    """What the engine says against an expression that reads no variable; nothing where that gives a value."""
+    try:
+        result = environment.engine.compile(text).eval(environment.engine.Activation({}))
+    except RuntimeError as error:
+        return str(error)
+    return str(result.value()) if result.type() == environment.error else ""
 
 
 def _refuse_presence_of_data(text: str, environment: _Environment) -> None:

@@ -94,7 +94,7 @@ def scalar_at(document: Document, path: Path) -> Scalar:
 
 
 def trial(evaluate: Callable[[Event], Any], on: Any) -> EvaluationError | None:
-    """The failure that no event will avoid: a bad constant pattern, a division by zero, too many steps.
+    """The failure that no event will avoid: no such time zone, a division by zero, too many steps.
 
     Failures for lack of a value depend on the event and say nothing, and one event that gives a value is enough. `on`
     is what the rule says there, whatever that is.
