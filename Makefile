@@ -55,7 +55,7 @@ costs: $(VENV)/.dev ## print what single parts cost on this machine
 fuzz: $(VENV)/.dev ## 200,000 requests over all sources, of which only the controls may be accepted
 	$(BIN)/python tests/fuzz/deliveries.py $(REQUESTS)
 
-chaos: $(VENV)/.dev ## a storm of deliveries, kills and faults, and an audit; ROUNDS=50 SEED=1, CLOUD=1 or BROKEN=list
+chaos: $(VENV)/.dev ## a storm of deliveries, kills and faults, and an audit; ROUNDS=50 SEED=1, CLOUD=1, BROKEN=list
 	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(or $(SEED),1) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(CLOUD),--cloud) $(if $(BROKEN),--broken "$(BROKEN)")
 

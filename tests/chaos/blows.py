@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 from chaos.portal import LATEST
 from chaos.world import World
 
-__all__ = ["BLOWS", "YEAR", "Blows"]
+__all__ = ["BLOWS", "KILLS", "REFUSALS", "YEAR", "Blows"]
+
+KILLS = "kills"
+REFUSALS = "store cannot be written"
 
 YEAR = 365 * 86_400.0
 AHEAD = 6.0
@@ -21,20 +24,21 @@ MOST_LOOKS = 100
 
 
 class Blows:
-    """Strike `world`, when and how hard as chance decides; each is counted there when it has struck. `refused` tells how
-    many deliveries were answered 503.
+    """Strike `world`, those of `kinds`, when and how hard as chance decides; each is counted there when it has struck.
+    `refused` tells how many deliveries were answered 503.
     """
 
-    def __init__(self, world: World, random: Random, *, refused: Callable[[], int]) -> None:
+    def __init__(self, world: World, random: Random, kinds: Sequence[str], *, refused: Callable[[], int]) -> None:
         self._world = world
         self._random = random
+        self._kinds = kinds
         self._refused = refused
         self._deck: list[str] = []
 
     def deal(self, number: int) -> list[str]:
         """Names of the next blows; each kind comes before any comes again."""
         while len(self._deck) < number:
-            self._deck += self._random.sample(BLOWS, len(BLOWS))
+            self._deck += self._random.sample(self._kinds, len(self._kinds))
         dealt, self._deck = self._deck[:number], self._deck[number:]
         return dealt
 
@@ -106,9 +110,9 @@ class Blows:
 
 
 _BLOWS: dict[str, Callable[[Blows], Awaitable[None]]] = {
-    "kills": Blows._kill,
+    KILLS: Blows._kill,
     "kills in a row": Blows._kill_in_a_row,
-    "store cannot be written": Blows._refuse_disk,
+    REFUSALS: Blows._refuse_disk,
     "kills while the store cannot be written": Blows._kill_while_disk_refuses,
     "clock put forward by minutes to hours": Blows._put_forward,
     "clock put back by minutes to hours": Blows._put_back,

@@ -21,7 +21,7 @@ from chaos.gate import Gate
 from chaos.world import PACKAGE, PATIENCE, World, answers
 from support.emulators import firestore_emulator
 from support.programs import Program, free_port, until
-from support.pubsub_emulator import PROJECT, pubsub_emulator
+from support.pubsub_emulator import PROJECT, PubSub, pubsub_emulator
 
 __all__ = ["Cloud"]
 
@@ -32,21 +32,25 @@ EVERY = 1.0
 
 
 class Cloud(World):
-    """Those of the package in `package`, with their files in `folder`."""
+    """Those of the package in `package`, with their files in `folder`; over `emulators`, the address of a Firestore and a
+    Pub/Sub, or over two of their own.
+    """
 
-    def __init__(self, folder: Path, *, seed: int, package: Path = PACKAGE) -> None:
+    def __init__(
+        self, folder: Path, *, seed: int, package: Path = PACKAGE, emulators: tuple[str, PubSub] | None = None
+    ) -> None:
         self._running: Mapping[str, Program] = {}
         self._stack = ExitStack()
         super().__init__(folder, seed=seed, package=package)
         try:
-            self._open(folder)
+            self._open(folder, emulators)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, folder: Path) -> None:
-        host = self._stack.enter_context(firestore_emulator())
-        pubsub = self._stack.enter_context(pubsub_emulator())
+    def _open(self, folder: Path, emulators: tuple[str, PubSub] | None) -> None:
+        enter = self._stack.enter_context
+        host, pubsub = emulators or (enter(firestore_emulator()), enter(pubsub_emulator()))
         self._gate = Gate(host)
         self._stack.callback(self._gate.close)
         self._store = self._stack.enter_context(httpx.Client(base_url=f"http://{host}", trust_env=False, timeout=30))
@@ -55,7 +59,7 @@ class Cloud(World):
         topic = pubsub.topic(f"topic-{name}")
         self._urls = {target: f"http://127.0.0.1:{free_port()}" for target in (*KILLED, "install")}
         self.url, self.portal_url = self._urls["receive"], self._urls["install"]
-        pubsub.subscription(
+        subscription = pubsub.subscription(
             f"push-{name}",
             topic,
             pushConfig={"pushEndpoint": self._urls["process"]},
@@ -63,6 +67,7 @@ class Cloud(World):
             retryPolicy={"minimumBackoff": "0.1s", "maximumBackoff": "0.5s"},
             expirationPolicy={},
         )
+        self._stack.callback(pubsub.ask, "DELETE", subscription)
         self._env |= {
             "STATE": f"firestore://{self._project}",
             "FIRESTORE_EMULATOR_HOST": self._gate.host,

@@ -22,6 +22,11 @@ class Mutant:
     broken: str
     found: str
 
+    @property
+    def is_of_file(self) -> bool:
+        """Whether what is broken is the store in a file, which the functions do not have."""
+        return self.module.startswith("store/sqlite/")
+
     def build(self, folder: Path) -> Path:
         """Put the broken package into `folder`; where it is to be imported from.
 
@@ -31,6 +36,7 @@ class Mutant:
         package = shutil.copytree(
             PACKAGE / "badge_bridge", folder / "badge_bridge", ignore=shutil.ignore_patterns("__pycache__")
         )
+        shutil.copy(PACKAGE / "main.py", folder)
         file = package / self.module
         text = file.read_text("utf-8")
         assert text.count(self.sound) == 1, f"{self.module} has {text.count(self.sound)} times: {self.sound}"

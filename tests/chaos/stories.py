@@ -9,7 +9,7 @@ from random import Random
 from chaos.calls import FIRST_ITEM, Call, Customer, Forgery
 from chaos.deliveries import SOURCES
 
-__all__ = ["FORGERIES", "Story", "stories"]
+__all__ = ["FORGERIES", "KINDS", "Story", "stories"]
 
 TIMED = tuple(name for name in SOURCES if name != "reception")
 """The sources whose calls say when they began."""
@@ -54,12 +54,12 @@ def _moved(calls: Sequence[Call], by: float) -> list[Call]:
 def stories(seed: int, rounds: int, *, each: int) -> list[list[Story]]:
     """What happens in so many rounds: `each` stories in each, every one of another customer."""
     rng = Random(f"stories {seed}")  # noqa: S311 - repeatable, not secret
-    kinds = [place % len(_KINDS) for place in range(each * rounds)]
-    told = [_story(rng, number, _KINDS[kind]) for number, kind in enumerate(kinds, start=1)]
+    kinds = [place % len(KINDS) for place in range(each * rounds)]
+    told = [_story(rng, number, KINDS[kind]) for number, kind in enumerate(kinds, start=1)]
     return [told[turn * each : (turn + 1) * each] for turn in range(rounds)]
 
 
-_KINDS = ("plain", "returned", "forged", "early", "twice", "plain", "before", "stranger", "forged", "plain", "between")
+KINDS = ("plain", "returned", "forged", "early", "twice", "plain", "before", "stranger", "forged", "plain", "between")
 
 
 def _story(rng: Random, number: int, kind: str) -> Story:

@@ -8,20 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from badge_bridge.plural import counted
 from chaos.afterwards import Afterwards
 from chaos.audit import audit, audit_dead
-from chaos.blows import BLOWS, Blows
+from chaos.blows import BLOWS, KILLS, REFUSALS, Blows
 from chaos.books import Store
 from chaos.deliveries import KEPT
 from chaos.load import ONCE, Load
 from chaos.portal import DOUBTFUL, LATEST, RACE
+from chaos.progress import Say, nothing
 from chaos.report import Report
-from chaos.stories import Story, stories
+from chaos.stories import KINDS, Story, stories
 from chaos.watch import Watch
 from chaos.world import World
 from support.programs import until
 
-__all__ = ["FEW", "SHORT", "Length", "Storm"]
+__all__ = ["FEW", "QUICK", "SHORT", "Length", "Storm"]
 
 EACH = 33
 """Stories in a round."""
@@ -52,15 +54,22 @@ QUIET = 20
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """So many rounds with so many blows in each, and up to `extra` more until every fault has struck."""
+    """So many rounds with so many blows in each, of these `kinds`, and `each` so many stories; up to `extra` more rounds
+    until every fault has struck. Without `weeks` it is over when every event has ended, and nothing is to go.
+    """
 
     rounds: int
     blows: int = 3
     extra: int = 25
+    kinds: Sequence[str] = BLOWS
+    each: int = EACH
+    weeks: bool = True
 
 
 SHORT = Length(rounds=1, blows=len(BLOWS), extra=0)
 """Every blow falls once."""
+QUICK = Length(rounds=1, blows=2, extra=0, kinds=(KILLS, REFUSALS), each=len(KINDS), weeks=False)
+"""A kill and a disk that refuses, among a story of each kind: what takes many processes to start takes its time."""
 FEW = Length(rounds=6, extra=0)
 """Enough for a build that is broken."""
 
@@ -68,14 +77,15 @@ FEW = Length(rounds=6, extra=0)
 class Storm:
     """One run in `world`. The seed decides what happens in it; when it meets what is left to the machine."""
 
-    def __init__(self, world: World, length: Length, *, seed: int) -> None:
+    def __init__(self, world: World, length: Length, *, seed: int, say: Say = nothing) -> None:
         self._world = world
+        self._say = say
         self._length = length
         self._sandbox = world.sandbox
         self._random = Random(f"storm {seed}")  # noqa: S311 - repeatable, not secret
-        *self._stories, self._afterwards = stories(seed, length.rounds + length.extra + 1, each=EACH)
+        *self._stories, self._afterwards = stories(seed, length.rounds + length.extra + 1, each=length.each)
         self._load = Load(world.url, world.clocks.wall)
-        self._blows = Blows(world, self._random, refused=lambda: self._load.sent.statuses[503])
+        self._blows = Blows(world, self._random, length.kinds, refused=lambda: self._load.sent.statuses[503])
         self._watch = Watch(world.read, world.clocks.steady, KEPT)
         self._wrong: list[str] = []
         self._struck: Counter[str] = Counter()
@@ -97,9 +107,13 @@ class Storm:
             while turn < self._length.rounds or (turn < len(self._stories) and self._missing()):
                 await self._round(self._stories[turn])
                 turn += 1
+                self._tell_how_far(turn)
             self._world.counts["rounds"] = turn
+            self._say(turn, turn, "the rounds are over; what they left has to end")
             await self._end_well()
-            await self._let_go()
+            if self._length.weeks:
+                self._say(turn, turn, "all has ended; now weeks pass")
+                await self._let_go()
             self._watch.look()
         await self._load.aclose()
         return self._report()
@@ -130,6 +144,19 @@ class Storm:
         await asyncio.gather(*(self._load.tell(story.rest) for story in begun))
         self._install()
         self._sandbox.read_log()
+
+    def _tell_how_far(self, turn: int) -> None:
+        sent, missing = self._load.sent, len(self._missing())
+        wanted, most = self._length.rounds, len(self._stories)
+        self._say(
+            turn,
+            max(turn, most if missing and turn >= wanted else wanted),
+            f"round {turn} of {wanted if turn <= wanted else f'at most {most}'}:"
+            f" {counted(len(sent.begun), 'call')} told of,"
+            f" {counted(self._world.counts['starts'] - 1, 'kill')},"
+            f" {counted(sent.statuses[503], 'delivery', 'deliveries')} answered 503,"
+            f" {missing} of {len(self._kinds)} faults have not struck yet",
+        )
 
     async def _tell(self, story: Story) -> None:
         await asyncio.sleep(self._random.uniform(0.05, SPREAD))
