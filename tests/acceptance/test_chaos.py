@@ -1,20 +1,24 @@
-"""`make chaos` in short: every blow once, side by side with builds that are broken on purpose."""
+"""`make chaos` in short: every blow once, side by side with builds that are broken on purpose; the functions with two."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chaos.__main__ import storm, storm_on
+from chaos.cloud import Cloud
 from chaos.mutants import MUTANTS, Mutant
 from chaos.report import Report
-from chaos.storm import SHORT
+from chaos.storm import QUICK, SHORT
+from support.pubsub_emulator import PubSub
 
 SEED = 1
+SEED_OF_FUNCTIONS = 1
 QUICKLY_FOUND = (
     "takes a repeat for something new",
     "forgets what it has added",
@@ -61,6 +65,18 @@ def test_audit_fails_a_build_that_is_broken(
     """With the finding that belongs to what is broken in it."""
     assert broken[name].is_found(reports[name].wrong), reports[name].wrong
     assert not reports[name].is_good
+
+
+def test_books_of_the_functions_agree_after_a_few_blows(tmp_path: Path, firestore_host: str, pubsub: PubSub) -> None:
+    """Deliveries, repeats and forgeries, a kill and a Firestore that cannot be written: each came, and nothing is wrong."""
+    kind = partial(Cloud, emulators=(firestore_host, pubsub))
+    report = asyncio.run(storm(tmp_path, QUICK, seed=SEED_OF_FUNCTIONS, kind=kind))
+    load, blows = report.happened["load"], report.happened["blows"]
+    assert report.wrong == []
+    assert load["calls answered 2xx"]
+    assert load["repeats recognised"]
+    assert sum(count for what, count in load.items() if what.startswith("forgeries refused"))
+    assert [blow for blow in (*QUICK.kinds, "deliveries answered 503") if not blows[blow]] == []
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
