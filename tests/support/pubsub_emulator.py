@@ -27,7 +27,7 @@ class PubSub:
     host: str
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        answer = httpx.request(method, f"http://{self.host}/v1/{path}", json=body, trust_env=False, timeout=10)
+        answer = httpx.request(method, f"http://{self.host}/v1/{path}", json=body, trust_env=False, timeout=START)
         answer.raise_for_status()
         return answer.json()
 
