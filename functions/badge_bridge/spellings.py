@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from badge_bridge.errors import SettingsError
+from badge_bridge.number_values import is_a_value
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.phone_numbers import read_number
 
@@ -21,6 +22,8 @@ _BETWEEN = (
     rb"){0,4}+"
 )
 """What may stand between two digits: as written, and in a form, in JSON, and in HTML."""
+_APART = rb"(?:[\s().\-/_]|\xc2\xa0|\xe2\x80[\x90-\x95\xaf]|%(?:25)?(?:20|28|29)|\+(?=[0-9(])){1,4}+"
+"""What people put between the groups of a number."""
 _BEGINS = (
     rb"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=%25[0-9A-Fa-f]{2})"
     rb"|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\x[0-9A-Fa-f]{2}))"
@@ -68,6 +71,11 @@ class Spellings:
 
     A longer number that begins or ends with the same digits is another one. Digits behind a hyphen do not make it
     longer: they may be an extension, but in the name of a recording they are its date.
+
+    Its digits without its country's code and without what is dialled before them at home may as well be a time
+    (1795846705), part of a call's id or an order. They count where they stand as a number would: as the whole value of
+    a field that holds numbers (`number_values`), as a whole text, and, in a country where that is how one dials, in the
+    groups in which people write them there.
     """
 
     def __init__(self, number: str) -> None:
@@ -80,15 +88,23 @@ class Spellings:
         self.number = number
         self.not_sought = rest if len(rest) < _SHORT and national != rest else ""
         """The digits that are not sought without what belongs before them; empty where they are."""
-        self._ways = [_Way(rest, code, is_whole=not self.not_sought)]
-        if national != rest:
-            self._ways.append(_Way(national))
+        self._ways = [_Way(_spaced(rest), code=code, is_value=not self.not_sought)]
+        if national != rest or rest.startswith("0"):
+            self._ways.append(_Way(_spaced(national), is_dialled=True))
+        elif len(groups := re.findall(r"\d+", written)) > 1:
+            self._ways.append(_Way(_APART.join(map(_spaced, groups)), is_dialled=True))
+        self._whole = None if self.not_sought else re.compile(rb"[\s(]*%b[\s)]*" % _spaced(rest))
 
     def in_text(self, text: str) -> bool:
-        return self.in_bytes(text.encode("utf-8", "surrogatepass")) is not None
+        content = text.encode("utf-8", "surrogatepass")
+        return self.in_bytes(content) is not None or bool(self._whole and self._whole.fullmatch(content))
 
     def in_bytes(self, content: bytes) -> int | None:
-        """The position of the first find in bytes that hold text in UTF-8; None where there is none."""
+        """The position of the first find in bytes that hold text in UTF-8; None where there is none.
+
+        Of several texts one behind the other, nothing says where one begins: what counts as a whole text alone is not
+        found.
+        """
         return min((found for way in self._ways if (found := way.find(content)) is not None), default=None)
 
 
@@ -98,29 +114,31 @@ class _Way:
     They are sought first, since a search is many times as fast where it begins with a digit that is given.
     """
 
-    def __init__(self, digits: str, code: str = "", *, is_whole: bool = True) -> None:
-        self._digits = re.compile(_spaced(digits) + rb"(?![0-9])")
+    def __init__(self, digits: bytes, *, code: str = "", is_dialled: bool = False, is_value: bool = False) -> None:
+        self._digits = re.compile(digits + rb"(?![0-9])")
         self._code = re.compile(_international(code) + rb"\Z") if code else None
         """What is dialled from abroad before the digits."""
-        self._nothing = re.compile(_BEGINS + rb"\Z") if is_whole else None
+        self._nothing = re.compile(_BEGINS + rb"\Z") if is_dialled else None
         """The digits are dialled as they are."""
+        self._is_value = is_value
+        """They count as the value of a field that holds numbers."""
 
     def find(self, content: bytes) -> int | None:
         at = 0
         while digits := self._digits.search(content, at):
-            begins = self._begin(content, digits.start())
+            begins = self._begin(content, digits.start(), digits.end())
             if begins is not None:
                 return begins
             at = digits.start() + 1
         return None
 
-    def _begin(self, content: bytes, end: int) -> int | None:
-        since = max(0, end - _BEFORE)
-        if self._code and (found := self._code.search(content, since, end)):
+    def _begin(self, content: bytes, start: int, end: int) -> int | None:
+        since = max(0, start - _BEFORE)
+        if self._code and (found := self._code.search(content, since, start)):
             return found.start()
-        if self._nothing and self._nothing.match(content, end, end) and not _FOREIGN.search(content, since, end):
-            return end
-        return None
+        if self._nothing and self._nothing.match(content, start, start) and not _FOREIGN.search(content, since, start):
+            return start
+        return start if self._is_value and is_a_value(content, start, end) else None
 
 
 def _international(code: str) -> bytes:

@@ -141,6 +141,42 @@ def test_number_is_erased_when_a_program_has_written_it_somewhere(run: Run, tmp_
     assert [one.key for one in in_store(tmp_path, lambda store: store.list()).events] == ["s:other"]
 
 
+def test_time_that_has_the_digits_of_a_number_is_nobodys(run: Run, tmp_path: Path) -> None:
+    """Other people's events stay, and what stands in them is not told as left in the file."""
+    digits, call = "1795846705", "externalCall.sandbox.1795846705.3"
+
+    async def calls(store: SqliteStore) -> None:
+        await store.accept([item("s:his", caller="", data={"phone": digits})])
+        await store.accept([item("s:customer", caller=digits, joins=(f"customer\n{digits}",))])
+        await store.accept([item("s:call", data={"CALL_ID": call}), item("s:time", data={"sent_at": int(digits)})])
+        await store.accept([item("s:order", data={"order_number": digits}, joins=(f"event.id\n{digits}",))])
+        for key in ("s:his", "s:customer", "s:call", "s:time", "s:order"):
+            await store.settle(await claimed(store, key), ended())
+        for key, customer in (("s:his", digits), ("s:call", OTHER)):
+            join = f"customer\n{customer}"
+            await store.attach(
+                Attachment(key, "r", "main", "b", 2, 41, NOW, join, json.dumps({"of": call}), 9, customer=customer)
+            )
+        await store.write_note(note_of("main"), json.dumps({"base": {"id": 7, "call": call}}), version=0)
+
+    in_store(tmp_path, calls)
+    code, out, _ = run(f"+49{digits}", "--yes", "--json")
+
+    told = json.loads(out)
+    assert (code, told["left"]) == (0, [])
+    assert (told["erased"]["events"], told["erased"]["events_with_badges"]) == (2, 1)
+    assert files_with(tmp_path, re.compile(rb"customer\n1795846705|\"(?:phone|caller)\": ?\"1795846705")) == []
+
+    async def look(store: SqliteStore) -> Any:
+        note = await store.note(note_of("main"))
+        assert note is not None
+        return {one.key for one in (await store.list()).events}, note.text, len(await store.attachments("s:call"))
+
+    keys, note, badges = in_store(tmp_path, look)
+    assert keys == {"s:call", "s:time", "s:order"}
+    assert (call in note, badges) == (True, 1)
+
+
 def test_what_is_out_of_reach_is_named(run: Run, tmp_path: Path) -> None:
     """The portal with the badges that stay there, backups, logs, and whoever sends events."""
     in_store(tmp_path, fill)

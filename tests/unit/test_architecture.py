@@ -27,6 +27,7 @@ LEAVES = {
     "misplaced",
     "moments",
     "noted",
+    "number_fields",
     "plural",
     "portal_address",
     "secret_references",
@@ -123,7 +124,8 @@ ALLOWED = {
     "resuming": {*LEAVES, "portal", "store"},
     "accepting": {*LEAVES, "calls", "observability", "rulesfile", "sources", "store"},
     "backfill": {*LEAVES, "accepting", "observability", "portal", "rulesfile", "sources", "store"},
-    "spellings": {*LEAVES, "rulesfile", "sources"},
+    "number_values": LEAVES,
+    "spellings": {*LEAVES, "number_values", "rulesfile", "sources"},
     "erasure": {*LEAVES, "archive", "backfill", "on_cards", "rulesfile", "spellings", "store"},
     "retention": {*LEAVES, "archive", "observability", "rulesfile", "store"},
     "whole_life": {

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import unquote
 
+from badge_bridge.number_fields import PHONE_NAMES, words_of
+
 __all__ = ["HIDDEN", "hide_secrets", "is_ordinary", "kind_of_field", "mask_bare_numbers", "mask_numbers", "mask_phone"]
 
 HIDDEN = "***"
@@ -26,10 +28,6 @@ def mask_phone(number: str) -> str:
 
 
 # fmt: off
-_PHONE_NAMES = (
-    "caller", "callee", "called", "calling", "phone", "mobile", "msisdn", "from", "to", "line", "subject", "number",
-    "digits", "telephone", "tel", "fax", "did", "ani", "dnis",
-)
 _SECRET_WORDS = frozenset({
     "apikey", "auth", "authorization", "cookie", "cookies", "credential", "credentials", "passphrase", "passwd",
     "password", "secret", "secrets", "signature", "token", "tokens",
@@ -86,7 +84,7 @@ _NATIONAL_NUMBER = re.compile(
     r"(?:(?:[ ./-]|%2[0DEFdef]){1,3}\d{1,8}){1,5})(?![\w-]|[.:]\w)"
 )
 _NAMED_NUMBER = re.compile(
-    rf"((?:{'|'.join(_PHONE_NAMES)})(?:\]|%5D)?(?:[\"']?\s*[=:]|[\"']\s*,)\s*b?[\"']?)({_NUMBER})", re.IGNORECASE
+    rf"((?:{'|'.join(PHONE_NAMES)})(?:\]|%5D)?(?:[\"']?\s*[=:]|[\"']\s*,)\s*b?[\"']?)({_NUMBER})", re.IGNORECASE
 )
 _BARE_NUMBER = re.compile(rf"(?<![\w.+])\+?{_NUMBER}")
 # In a field that holds numbers: eight digits and more with whatever a sender has put between them that is no letter,
@@ -103,10 +101,10 @@ _ANY_NUMBER = re.compile(rf"[0-9](?:{_BETWEEN}[0-9]){{7}}")
 @lru_cache(maxsize=512)
 def kind_of_field(name: str) -> str:
     """What a field of this name holds: `phone`, `secret` or, as a rule, nothing special."""
-    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    words = words_of(name)
     if words & _SECRET_WORDS or ("key" in words and words & {"api", "private"}):
         return "secret"
-    return "phone" if words.intersection(_PHONE_NAMES) else ""
+    return "phone" if words.intersection(PHONE_NAMES) else ""
 
 
 def is_ordinary(text: str) -> bool:
