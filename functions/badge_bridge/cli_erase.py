@@ -180,6 +180,8 @@ def _tell(settings: Settings, there: Held, erased: Erased, number: str, out_of_r
     from badge_bridge.terminal_text import harmless
 
     print(f"{number}: erased {_counts(erased.count)}")
+    for anew in sorted(erased.noted_anew, key=lambda one: one.portal):
+        print(harmless(f"taken out of what is noted of the calls of portal {anew.portal}: {anew.how}"))
     for left in erased.left:
         print(harmless(f"left: {left.what}: {left.why}"))
     if not erased.left:
@@ -200,6 +202,9 @@ def _as_json(there: Held, erased: Erased, number: str, out_of_reach: Sequence[st
         "number": number,
         "erased": {name: erased.count(place) for place, name in _NAMES.items()},
         "left": [{"what": left.what, "why": left.why} for left in erased.left],
+        "noted_anew": [
+            {"portal": anew.portal, "how": anew.how} for anew in sorted(erased.noted_anew, key=lambda one: one.portal)
+        ],
         "on_cards": [{"event": key, **as_json(card)} for key, card in there.on_cards],
         "out_of_reach": out_of_reach,
     }

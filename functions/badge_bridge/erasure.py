@@ -7,18 +7,19 @@ the bytes of its files too. What came in meanwhile is not touched, and told of: 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from badge_bridge import archive
 from badge_bridge.backfill.notebook import note_of
+from badge_bridge.backfill.watermark import Watermark
 from badge_bridge.on_cards import OnCard, on_cards
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.spellings import Spellings
 from badge_bridge.store.forgetting import Trace
 from badge_bridge.store.protocol import Store, StoredEvent
 
-__all__ = ["Erased", "Held", "Left", "beyond", "erase", "held"]
+__all__ = ["Erased", "Held", "Left", "NotedAnew", "beyond", "erase", "held"]
 
 _TRIES = 3
 """What worked on an event while that was erased may leave something behind once."""
@@ -49,12 +50,22 @@ class Left:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class NotedAnew:
+    """What is noted of a portal's calls was written anew, as it held the number."""
+
+    portal: str
+    how: str
+    """What has become of it, for people."""
+
+
 @dataclass(slots=True)
 class Erased:
     """What an erasure has come to."""
 
     traces: set[Trace] = field(default_factory=set)
     left: list[Left] = field(default_factory=list)
+    noted_anew: set[NotedAnew] = field(default_factory=set)
 
     def count(self, place: str) -> int:
         return sum(trace.place == place for trace in self.traces)
@@ -90,7 +101,7 @@ async def erase(store: Store, rules: RulesFile, spellings: Spellings, there: Hel
     for _ in range(_TRIES):
         await store.erase(traces)
         erased.traces.update(traces)
-        await _erase_notebooks(store, rules, spellings)
+        erased.noted_anew.update([one async for one in _erase_notebooks(store, rules, spellings)])
         await _erase_rules(store, traces)
         found = await store.search(spellings.in_text)
         traces = [trace for trace in found if trace.name in known and _may_go(trace, rules)]
@@ -103,12 +114,28 @@ async def erase(store: Store, rules: RulesFile, spellings: Spellings, there: Hel
     return erased
 
 
-async def _erase_notebooks(store: Store, rules: RulesFile, spellings: Spellings) -> None:
-    """Begin what is noted of a portal's calls anew where it names the person, as at its first sight."""
+async def _erase_notebooks(store: Store, rules: RulesFile, spellings: Spellings) -> AsyncIterator[NotedAnew]:
+    """Take the person out of what is noted of the portals' calls. How far they were read stays: begun anew, it would be
+    as at their first sight, and no call that was lost before would ever be fetched.
+    """
     for portal in rules.portals:
         note = await store.note(note_of(portal))
-        if note is not None and spellings.in_text(note.text):
-            await store.write_note(note_of(portal), "{}", version=note.version)
+        for _ in range(_TRIES):  # somebody may read that portal's calls meanwhile
+            if note is None or not spellings.in_text(note.text):
+                break
+            known = Watermark.parse(note.text)
+            # Of what it cannot read, fetching makes nothing either.
+            text = "{}" if known is None else known.without(spellings.in_text).model_dump_json()
+            if await store.write_note(note_of(portal), text, version=note.version):
+                yield NotedAnew(portal, _READ_ON if known is not None else _BEGUN_ANEW)
+                break
+            note = await store.note(note_of(portal))
+
+
+_READ_ON = "lost calls are fetched from the same one on as before, which is no longer named"
+_BEGUN_ANEW = (
+    "another version has written it, so that it is begun anew: what was lost before the next look is not fetched"
+)
 
 
 async def _erase_rules(store: Store, traces: Collection[Trace]) -> None:

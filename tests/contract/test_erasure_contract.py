@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from badge_bridge import archive
 from badge_bridge.backfill.notebook import note_of
-from badge_bridge.erasure import erase, held
+from badge_bridge.backfill.watermark import Mark, Place, Refused, Watermark
+from badge_bridge.erasure import NotedAnew, erase, held
 from badge_bridge.events import Leg
 from badge_bridge.rulesfile import parse
 from badge_bridge.sources import OPTIONS
@@ -72,6 +73,45 @@ async def test_badge_is_found_by_its_events_key_when_the_event_is_gone(store: St
 
     assert set(there.traces) == {Trace("ledger", key)}
     assert (erased.left, await store.attachments(key)) == ([], [])
+
+
+async def test_position_in_a_portals_calls_stays_when_a_call_is_erased_from_it(store: Store) -> None:
+    """Begun anew, it would be as at the first sight of the portal, and what was lost until now would never be
+    fetched.
+    """
+    his, other = "call.+4930123456.1", "call.+493012345678.1"
+    noted = Watermark(
+        base=Place(id=7, call=other),
+        resume=Place(id=9, call=his),
+        marks=(Mark(at=NOW, place=Place(id=8, call=his)), Mark(at=NOW, place=Place(id=9, call=other))),
+        refused=Refused(why=f"nobody has {his}", credential="c", until=NOW),
+    )
+    await store.write_note(note_of("main"), noted.model_dump_json(), version=0)
+
+    erased = await erase(store, RULES, PERSON, await held(store, RULES, PERSON))
+
+    note = await store.note(note_of("main"))
+    assert note is not None
+    assert Watermark.parse(note.text) == Watermark(
+        base=Place(id=7, call=other),
+        resume=Place(id=9),
+        marks=(Mark(at=NOW, place=Place(id=8)), Mark(at=NOW, place=Place(id=9, call=other))),
+    )
+    assert {one.portal for one in erased.noted_anew} == {"main"}
+    assert erased.left == []
+
+
+async def test_what_is_noted_of_a_portal_is_begun_anew_when_it_cannot_be_read(store: Store) -> None:
+    """That is what fetching would do with it, and it is said."""
+    await store.write_note(note_of("main"), "of another version: +4930123456", version=0)
+
+    erased = await erase(store, RULES, PERSON, await held(store, RULES, PERSON))
+
+    (anew,) = erased.noted_anew
+    assert anew == NotedAnew("main", anew.how)
+    assert anew.how.startswith("another version has written it, so that it is begun anew")
+    note = await store.note(note_of("main"))
+    assert (note and note.text, erased.left) == ("{}", [])
 
 
 async def test_note_that_is_no_notebook_stays_and_is_told(store: Store) -> None:

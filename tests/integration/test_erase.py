@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from badge_bridge.backfill.notebook import note_of
+from badge_bridge.backfill.watermark import Place, Watermark
 from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.store.protocol import Attachment, Settlement
 from badge_bridge.store.sqlite import SqliteStore
@@ -95,6 +96,10 @@ def test_everything_of_the_person_is_gone_and_nothing_of_anybody_else(run: Run, 
 
     assert (code, err) == (0, "")
     assert f"{NUMBER}: erased 2 events, 1 event with badges, 1 reason of a pause\n" in out
+    assert (
+        "taken out of what is noted of the calls of portal main: lost calls are fetched from the same one on as "
+        "before, which is no longer named\n"
+    ) in out
     assert "every row of sqlite:///badge-bridge.db and every byte of its files were searched afterwards" in out
     assert files_with(tmp_path) == []
     assert files_with(tmp_path, re.compile(rb"Anna")) == []
@@ -108,7 +113,7 @@ def test_everything_of_the_person_is_gone_and_nothing_of_anybody_else(run: Run, 
     events, (pause,), note = in_store(tmp_path, look)
     assert events == [("s:3", OTHER)]
     assert (pause.until, pause.reason) == (NOW + 60, "")
-    assert note.text == "{}"
+    assert Watermark.parse(note.text) == Watermark(base=Place(id=7))
 
 
 @pytest.mark.parametrize(
@@ -193,6 +198,7 @@ def test_what_is_out_of_reach_is_named(run: Run, tmp_path: Path) -> None:
         "reasons_of_pauses": 1,
         "rules_files": 0,
     }
+    assert [one["portal"] for one in told["noted_anew"]] == ["main"]
     (card,) = told["on_cards"]
     assert (card["event"], card["owner"], card["activity"]) == ("s:1", "deal 41", 900)
     for word in ("portal main", "backups", "logs", "provider", "30901820, without what is dialled before it"):

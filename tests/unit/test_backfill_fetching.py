@@ -10,10 +10,13 @@ import httpx
 import pytest
 
 from badge_bridge.backfill.fetching import BUDGET, PAGES
+from badge_bridge.backfill.notebook import note_of
 from badge_bridge.backfill.subject import EVERY, OLDEST
 from badge_bridge.backfill.watermark import OVERLAP, REST
+from badge_bridge.erasure import erase, held
 from badge_bridge.errors import AccessRefused, PortalError, StoreUnavailable
 from badge_bridge.sandbox.seed import OUTSIDER_TOKEN, Token
+from badge_bridge.spellings import Spellings
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted
 from support.lost_calls import CUSTOMER, SOURCE, STATISTICS, opened_scene
@@ -427,6 +430,22 @@ async def test_numbers_that_begin_anew_are_noticed(caplog: pytest.LogCaptureFixt
         assert await scene.look() == 0
         assert "not those of before" in caplog.text
         await scene.call(call_id="lost")
+        assert (await scene.look(), await scene.called()) == (1, ["lost"])
+
+
+async def test_lost_calls_are_fetched_when_the_last_call_that_was_read_was_erased() -> None:
+    """Which call it was is not known any more, only its number."""
+    async with opened_scene() as scene:
+        await scene.look()
+        await scene.call(call_id=f"call.{CUSTOMER}")
+        await scene.look()
+        await scene.call("+4930555555", call_id="lost")
+        rules = scene.bridges[0].rules
+        person = Spellings(CUSTOMER)
+        await erase(scene.store, rules, person, await held(scene.store, rules, person))
+        note = await scene.store.note(note_of("main"))
+        assert note is not None
+        assert CUSTOMER not in note.text
         assert (await scene.look(), await scene.called()) == (1, ["lost"])
 
 

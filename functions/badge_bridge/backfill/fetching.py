@@ -236,9 +236,10 @@ class Backfill:
     async def _goes_on(self, subject: Subject, start: Place, calls: Sequence[EndedCall]) -> bool:
         """Whether the numbers are still those of before: the last row that was read is the same one or, where it is
         gone, not the end of all. A portal that was restored counts anew, and another portal's number is another call.
+        Where the call of that row was erased, the row with its number counts as the same one.
         """
         if calls and calls[0].id == start.id:
-            return calls[0].call_id == start.call
+            return start.call in ("", calls[0].call_id)
         newest = await newest_call(subject.portal.client)
         return newest is not None and newest.id >= start.id
 

@@ -7,7 +7,7 @@ a gap that nothing fills, how far had been read `OVERLAP` seconds ago. Numbers w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -29,10 +29,16 @@ class _State(BaseModel):
 
 
 class Place(_State):
-    """A row: its ID, and the CALL_ID that tells whether it is still the same row. ID 0 is before all rows."""
+    """A row: its ID, and the CALL_ID that tells whether it is still the same row. ID 0 is before all rows. The CALL_ID
+    is empty where it was erased, since it named a person: then the row of that ID counts as the same.
+    """
 
     id: int = 0
     call: str = ""
+
+    def without(self, names: Callable[[str], bool]) -> Self:
+        """The same row, unnamed where its call `names` somebody."""
+        return self.model_copy(update={"call": ""}) if names(self.call) else self
 
 
 class Mark(_State):
@@ -76,6 +82,22 @@ class Watermark(Noted):
     def settled(self) -> Place:
         """The row below which nothing is missing any more."""
         return self.base or Place()
+
+    def without(self, names: Callable[[str], bool]) -> Self:
+        """The same position without any text that `names` somebody. A refusal that does is forgotten: the portal is
+        asked again at once.
+        """
+        refused = self.refused
+        if refused is not None and (names(refused.why) or names(refused.credential)):
+            refused = None
+        return self.model_copy(
+            update={
+                "base": self.base and self.base.without(names),
+                "resume": self.resume and self.resume.without(names),
+                "marks": tuple(mark.model_copy(update={"place": mark.place.without(names)}) for mark in self.marks),
+                "refused": refused,
+            }
+        )
 
     def rests(self, now: float, *, credential: str) -> bool:
         """Whether the portal has refused this credential a short time ago."""
