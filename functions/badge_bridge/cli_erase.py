@@ -47,6 +47,10 @@ _NAMES = {
     "pause": "reasons_of_pauses",
     "note": "rules_files",
 }
+_SHOWN = 10
+"""Events that are shown before they are erased."""
+_NAMED = 5
+"""Other customers that are named."""
 _TOLD = 100
 """Texts between two looks at the bar."""
 _INTERRUPTED = "interrupted; what was erased is gone, erase again for the rest"
@@ -148,6 +152,8 @@ def _refuse(there: Held, number: str) -> None:
 
 def _ask(there: Held, number: str) -> None:
     print(f"{number}: {_counts(there.count)}", file=sys.stderr)
+    _show_events(there)
+    _tell_others(there, file=sys.stderr)
     _tell_cards(there, file=sys.stderr)
     try:
         if typer.confirm("Erase all of it, for good?", err=True):
@@ -157,6 +163,30 @@ def _ask(there: Held, number: str) -> None:
         sys.exit(130)
     print("Nothing was changed.", file=sys.stderr)
     sys.exit(1)
+
+
+def _show_events(there: Held) -> None:
+    from rich.console import Console
+
+    from badge_bridge.terminal_rows import print_list
+
+    if there.events:
+        print_list(there.events[:_SHOWN], console=Console(stderr=True, soft_wrap=True, highlight=False))
+    if len(there.events) > _SHOWN:
+        print(f"and {len(there.events) - _SHOWN:,} more", file=sys.stderr)
+
+
+def _tell_others(there: Held, *, file: TextIO | None = None) -> None:
+    """Warn of events that are hardly this person's: the number just stands in them."""
+    from badge_bridge.terminal_text import plain
+
+    if not there.of_others:
+        return
+    events = sum(map(len, there.of_others.values()))
+    whose = "another customer" if len(there.of_others) == 1 else "other customers"
+    customers = ", ".join(plain(customer).plain for customer in [*there.of_others][:_NAMED])
+    more = f" and {len(there.of_others) - _NAMED:,} more" if len(there.of_others) > _NAMED else ""
+    print(f"{events:,} of these {'is' if events == 1 else 'are'} of {whose}: {customers}{more}", file=file)
 
 
 def _counts(count: Callable[[str], int]) -> str:
@@ -180,6 +210,7 @@ def _tell(settings: Settings, there: Held, erased: Erased, number: str, out_of_r
     from badge_bridge.terminal_text import harmless
 
     print(f"{number}: erased {_counts(erased.count)}")
+    _tell_others(there)
     for anew in sorted(erased.noted_anew, key=lambda one: one.portal):
         print(harmless(f"taken out of what is noted of the calls of portal {anew.portal}: {anew.how}"))
     for left in erased.left:
@@ -201,6 +232,8 @@ def _as_json(there: Held, erased: Erased, number: str, out_of_reach: Sequence[st
     return {
         "number": number,
         "erased": {name: erased.count(place) for place, name in _NAMES.items()},
+        "keys": there.keys,
+        "of_other_customers": [{"customer": customer, "keys": keys} for customer, keys in there.of_others.items()],
         "left": [{"what": left.what, "why": left.why} for left in erased.left],
         "noted_anew": [
             {"portal": anew.portal, "how": anew.how} for anew in sorted(erased.noted_anew, key=lambda one: one.portal)

@@ -7,8 +7,8 @@ the bytes of its files too. What came in meanwhile is not touched, and told of: 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from badge_bridge import archive
 from badge_bridge.backfill.notebook import note_of
@@ -33,10 +33,19 @@ class Held:
     """Of the notes only rules files of before: the others are not deleted as a whole."""
     open: Sequence[StoredEvent]
     """The events among them that have not ended."""
+    events: Sequence[StoredEvent]
+    """All that are there: those of other customers first, then the newest."""
+    of_others: Mapping[str, Sequence[str]]
+    """The keys of those events that name another customer than this number, by that customer."""
     on_line: int
     """How many events name the number as one of our own lines: then it is hardly one person's."""
     on_cards: Sequence[tuple[str, OnCard]]
     """Badges that are in a portal, or may be, each with its event's key."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Of all events, also of those of which only the badges are left."""
+        return [*dict.fromkeys(trace.name for trace in self.traces if trace.place in ("event", "ledger"))]
 
     def count(self, place: str) -> int:
         return sum(trace.place == place for trace in self.traces)
@@ -79,14 +88,22 @@ async def held(store: Store, rules: RulesFile, spellings: Spellings) -> Held:
     """
     traces = [trace for trace in await store.search(spellings.in_text) if _may_go(trace, rules)]
     found = [event for trace in traces if trace.place == "event" and (event := await store.get(trace.name)) is not None]
-    keys = dict.fromkeys(trace.name for trace in traces if trace.place in ("event", "ledger"))
-    cards = [(key, card) for key in keys for card in await on_cards(store, key)]
-    return Held(
+    of_others: dict[str, list[str]] = {}
+    for event in found:
+        customer = event.event.customer
+        if customer and not spellings.in_text(customer):
+            of_others.setdefault(customer, []).append(event.key)
+    others = {key for keys in of_others.values() for key in keys}
+    there = Held(
         traces=traces,
         open=[event for event in found if event.state in ("waiting", "working")],
+        events=sorted(found, key=lambda event: (event.key not in others, -event.received_at, event.key)),
+        of_others=of_others,
         on_line=sum(event.event.line == spellings.number for event in found),
-        on_cards=[(key, card) for key, card in cards if card.state != "taken off"],
+        on_cards=[],
     )
+    cards = [(key, card) for key in there.keys for card in await on_cards(store, key)]
+    return replace(there, on_cards=[(key, card) for key, card in cards if card.state != "taken off"])
 
 
 async def erase(store: Store, rules: RulesFile, spellings: Spellings, there: Held) -> Erased:

@@ -198,6 +198,8 @@ def test_what_is_out_of_reach_is_named(run: Run, tmp_path: Path) -> None:
         "reasons_of_pauses": 1,
         "rules_files": 0,
     }
+    assert sorted(told["keys"]) == ["s:1", "s:2"]
+    assert told["of_other_customers"] == []
     assert [one["portal"] for one in told["noted_anew"]] == ["main"]
     (card,) = told["on_cards"]
     assert (card["event"], card["owner"], card["activity"]) == ("s:1", "deal 41", 900)
@@ -225,6 +227,69 @@ def test_nothing_is_changed_when_the_question_is_not_answered_with_yes(
     assert "portal main, deal 41: badge bb_missed, activity 900, of s:1" in err
     assert "Nothing was changed." in err
     assert files_with(tmp_path)
+
+
+def test_events_are_shown_before_the_question(run: Run, tmp_path: Path) -> None:
+    """Ten of them, those of other customers first, and whose those are; a terminal obeys nothing that stands there."""
+    others = [f"+49305550{number:02}" for number in range(6)] + ["anna\x1b[2J@a.example"]
+
+    async def calls(store: SqliteStore) -> None:
+        told = [item(f"s:his{number}", caller=NUMBER) for number in range(8)]
+        told += [item(f"s:no{number}", caller=other, data={"by": NUMBER}) for number, other in enumerate(others)]
+        told += [item("s:hidden", caller="", data={"by": NUMBER}), item("s:else", caller=OTHER)]
+        await store.accept(told)
+        for one in told:
+            await store.settle(await claimed(store, one.key), ended())
+
+    in_store(tmp_path, calls)
+    code, out, err = run(NUMBER, typed="n\n")
+
+    assert (code, out.strip()) == (1, "")
+    lines = err.splitlines()
+    heading, *rows = lines[1:12]
+    assert all(name in heading for name in ("received", "key", "type", "caller"))
+    assert [row.split()[2][:4] for row in rows] == ["s:no"] * 7 + ["s:hi"] * 3
+    assert all("call.missed" in row for row in rows)
+    assert lines[12] == "and 6 more"
+    assert lines[13].startswith("7 of these are of other customers: +4930555000, ")
+    assert lines[13].endswith(" and 2 more")
+    assert "\x1b" not in err
+    assert files_with(tmp_path)
+
+    told = json.loads(run(NUMBER, "--yes", "--json")[1])
+    assert len(told["keys"]) == told["erased"]["events"] == 16
+    assert {one["customer"]: one["keys"] for one in told["of_other_customers"]} == {
+        other: [f"s:no{number}"] for number, other in enumerate(others)
+    }
+
+
+def test_other_customers_are_named_when_nobody_was_asked(run: Run, tmp_path: Path) -> None:
+    """Whoever erases with --yes hears of them as well."""
+
+    async def order(store: SqliteStore) -> None:
+        await store.accept([item("s:1", caller=OTHER, data={"referred by": NUMBER})])
+        await store.settle(await claimed(store, "s:1"), ended())
+
+    in_store(tmp_path, order)
+    assert f"erased 1 event\n1 of these is of another customer: {OTHER}\n" in run(NUMBER, "--yes")[1]
+
+
+def test_nobody_else_is_named_when_all_events_are_the_persons(run: Run, tmp_path: Path) -> None:
+    """However the number is written there."""
+
+    async def calls(store: SqliteStore) -> None:
+        for key, caller in (("s:1", NUMBER), ("s:2", "030 901820")):
+            await store.accept([item(key, caller=caller)])
+            await store.settle(await claimed(store, key), ended())
+
+    in_store(tmp_path, calls)
+    _, _, err = run(NUMBER, typed="n\n")
+    assert f"{NUMBER}: 2 events\n" in err
+    assert "of these" not in err
+    assert " more" not in err
+
+    _, out, _ = run(NUMBER, "--yes")
+    assert "customer" not in out.partition("out of reach")[0]
 
 
 def test_everything_is_erased_when_the_question_is_answered_with_yes(run: Run, tmp_path: Path) -> None:
