@@ -17,6 +17,9 @@ _KEY = r"""["'](?P<name>[A-Za-z][\w .:$\[\]-]{0,63}+)["']\s{0,8}:\s{0,8}(?:\[[^\
 _APART = r"""(?:\A|[\s?&;,/("'])"""
 _OPENS = r"(?:tel:|sips?:)?[\s(]{0,3}\Z"
 _CLOSES = r"[\s)]{0,3}"
+_MAY_OPEN = re.compile(rf"[\"':,\[=>]\s*{_OPENS}")
+"""Looked for first, in the last few characters: whoever sends a number a thousand times must not hold up the search."""
+_LAST = 16
 _WAYS = tuple(
     (re.compile(before), re.compile(behind))
     for before, behind in (
@@ -52,7 +55,7 @@ def is_a_value(content: bytes, start: int, end: int) -> bool:
     if _OF_A_CUSTOMER.search(before):
         # In a file, the next column follows at once, with any byte but a digit.
         return not (raw[:1] in b".:_-" and _GOES_ON.match(behind))
-    return any(
+    return _MAY_OPEN.search(before[-_LAST:]) is not None and any(
         closes.match(behind)
         and (found := opens.search(before)) is not None
         and holds_a_number(found["name"], within=_within(before[: found.start()]))
