@@ -245,8 +245,8 @@ class Attaching:
         card, not_given = given(deed.attach, deed.event)
         wanted = WantedOwner(deed.attach.to, card)
         badge = self._rules.badges[deed.rule.badge]
-        if deed.claim.attempt > 1 and not deed.claim.failures:
-            # It was redriven, maybe since somebody has entered the customer just now; or it has waited for a lane.
+        if deed.claim.since and not deed.claim.failures:
+            # It was redriven, maybe since somebody has entered the customer just now.
             deed.portal.owners.forget(deed.customer)
         ensured, found = await _both(
             deed.portal.badges.ensure(badge, asked=deed.asked),

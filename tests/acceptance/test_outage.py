@@ -20,7 +20,7 @@ def test_a_day_without_the_portal_costs_no_event_and_keeps_no_new_one_waiting() 
         assert report.mistakes() == []
         assert report.fullest_bucket() < 50
         assert report.out_of_turn()[1] <= SIDE_BY_SIDE
-        assert report.per_request >= 15
+        assert report.per_request >= 19, "what waited was looked up anew"
         waits = report.waits()
         assert len(waits) > 100, "too few came to tell anything"
         assert waits[-1] < 20 < report.seconds / 2, "they waited for the backlog"

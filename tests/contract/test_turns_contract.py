@@ -276,6 +276,21 @@ async def test_redrive_hides_only_earlier_outcomes_when_retried_afterwards(store
     assert [(one.rule, one.attempt) for one in claim.outcomes] == [("new", 2)]
 
 
+async def test_claim_tells_after_which_attempt_it_was_redriven(store: Store) -> None:
+    """In each attempt from then on; one that has only waited was not."""
+    await store.accept([item()])
+    for attempt in (1, 2):
+        claim = await claimed(store)
+        assert (claim.attempt, claim.since) == (attempt, 0)
+        await store.settle(claim, ended("waiting", due=NOW))
+    await store.settle(await claimed(store), ended())
+    assert await store.redrive("s:1", now=NOW)
+    for attempt in (4, 5):
+        claim = await claimed(store)
+        assert (claim.attempt, claim.since) == (attempt, 3)
+        await store.settle(claim, ended("waiting", due=NOW))
+
+
 async def test_redriven_event_keeps_to_its_rules_until_it_is_redriven_again(store: Store) -> None:
     """Each attempt is told which rules file judges it, its retries too; the next redrive decides anew."""
     await store.accept([item()])

@@ -167,6 +167,8 @@ class Claim:
     """The one that the event's content was written with (`Store.judge`); 0 where it was accepted as it is."""
     rules: str = ""
     """The hash of the rules file that it was redriven with; empty where it is judged by the one of now."""
+    since: int = 0
+    """The attempt after which it was last redriven or revised; 0 where it was neither, or was not tried before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def claimed(row: Row) -> Claim:
         outcomes=row.outcomes(),
         revision=row.revision,
         rules=row.redriven_with,
+        since=row.since_attempt,
     )
 
 

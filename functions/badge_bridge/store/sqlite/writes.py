@@ -146,6 +146,7 @@ def _lease(connection: sqlite3.Connection, event: int, now: float, lease: float,
             outcomes=tuple(outcome for (found,) in reached_before for outcome in read_outcomes(found)),
             revision=revision,
             rules=rules,
+            since=since,
         )
     except Unreadable as error:
         settlement = set_aside(error, now=now)
