@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from badge_bridge import cli_completion
+from badge_bridge.cli_filters import event_of
 from badge_bridge.cli_options import RulesOption, StateOption, load_rules, opened_store, quiet, read_settings, run
 from badge_bridge.cli_subjects import opened_portals
 from badge_bridge.errors import BridgeError, SettingsError
@@ -64,7 +65,8 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
         store = await stack.enter_async_context(opened_store(settings))
         meant = _Meant()
         for key in keys:
-            await meant.event(store, key)
+            found = await event_of(store, key)
+            await meant.event(store, key if found is None else found.key)
         if phone:
             await meant.customer(store, readings(rules, phone))
         wanted = [name for name in rules.portals if any(row.portal == name for row in meant.rows.values())]

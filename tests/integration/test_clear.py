@@ -120,6 +120,16 @@ def test_each_key_that_means_nothing_is_told_and_the_others_are_cleared(run: Run
     ]
 
 
+def test_key_may_be_cut_short(run: Run, tmp_path: Path) -> None:
+    """As for the other commands, where no other one begins so."""
+    keep(tmp_path, "pbx:1234", "stays", activity=9001)
+    keep(tmp_path, "pbx:1299", "stays", activity=9002)
+    code, out, err = run("pbx:12")
+    assert (code, out) == (1, "")
+    assert "pbx:12 is the beginning of several keys" in err
+    assert run("pbx:123")[:2] == (0, "pbx:1234: activity 9001 on deal 41 was gone already\n")
+
+
 @pytest.mark.parametrize("arguments", [("pbx:1",), ("--phone", NUMBER), ("pbx:1", "--phone", NUMBER)])
 def test_a_badge_of_which_nobody_knows_whether_it_was_added_is_told_once(
     run: Run, tmp_path: Path, arguments: tuple[str, ...]

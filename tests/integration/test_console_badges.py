@@ -165,6 +165,7 @@ async def test_page_says_so_when_the_portal_cannot_be_asked() -> None:
     assert told["badges"][0]["portals"][0]["state"] == "unknown"
     assert "ACCESS_DENIED" in told["looks"]["main"]["error"]
     assert "could not be asked" in page
+    assert "badge-bridge doctor --portal main" in page
     assert "s3cr3tw0rd" not in page + json.dumps(told)
     assert EVIL not in page
 
