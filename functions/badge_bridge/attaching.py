@@ -126,9 +126,7 @@ class Attaching:
         """
         row = await self._row(deed)
         if row is not None and row.activity is not None:
-            if row.closed_at is not None:
-                return Reached("cleared", "it was attached and cleared before", owner_of(row), row.activity)
-            return await self._confirm(deed, await self._told_anew(row, deed), "it was attached before")
+            return await self._attached_before(row, deed)
         if row is not None and row.closed_at is None:
             found = await self.find_doubtful(row, deed.claim, deed.asked)
             if found is not None:
@@ -143,6 +141,23 @@ class Attaching:
             return Reached("cleared", f"never attached: {later}")
         added, how = await self._add(deed)
         return Reached("ignored", how) if added is None else await self._confirm(deed, added, how)
+
+    async def _attached_before(self, row: Attachment, deed: Deed) -> Reached:
+        if row.closed_at is not None:
+            return Reached("cleared", "it was attached and cleared before", owner_of(row), row.activity)
+        if deed.claim.since and await self._was_taken_off(row, deed):
+            # Who redrives it asks what is so now. That somebody has taken it off is a decision of his, and stays.
+            said = f"somebody has taken it off in the portal: activity {row.activity} is completed or deleted"
+            return Reached("cleared", said, owner_of(row), row.activity)
+        return await self._confirm(deed, await self._told_anew(row, deed), "it was attached before")
+
+    async def _was_taken_off(self, row: Attachment, deed: Deed) -> bool:
+        """Whether the portal says so; then the ledger says it too."""
+        assert row.activity is not None, "a row without an activity is not on a card"
+        if not await self._portals[row.portal].activities.is_over(row.activity, asked=deed.asked):
+            return False
+        await self._store.close_attachment(row.key, row.rule, now=self._clock(), activity=row.activity)
+        return True
 
     def _may_be_forgotten(self, event: Event) -> bool:
         """Whether its badge may be on a card without a row in the ledger, since the store is a backup put in place.

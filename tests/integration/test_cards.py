@@ -15,6 +15,7 @@ import pytest
 
 from badge_bridge.cards import Cards
 from badge_bridge.doubts import CERTAIN_AFTER
+from badge_bridge.on_cards import on_cards
 from badge_bridge.outcomes import Asked
 from badge_bridge.pipeline import LEASE
 from badge_bridge.portal.commands import Command, Departure, Page
@@ -617,7 +618,7 @@ def test_the_next_owner_is_taken_when_the_one_that_was_kept_is_gone() -> None:
 
 
 def test_an_event_that_is_redriven_is_not_attached_twice() -> None:
-    """The ledger knows its activity."""
+    """The ledger knows its activity, and the portal is asked whether it is there still."""
 
     async def story(company: Company) -> None:
         missed = await company.report(ANNA)
@@ -628,8 +629,34 @@ def test_an_event_that_is_redriven_is_not_attached_twice() -> None:
         await company.ended()
         event = await company.event(missed)
         assert (event.state, event.outcomes[-1].reason) == ("done", "it was attached before")
-        assert company.requests == before
+        assert company.requests == before + 1
         assert len(ours(company)) == 1
+
+    played(story)
+
+
+@pytest.mark.parametrize("how", ["completed", "deleted"])
+def test_badge_that_somebody_took_off_in_the_portal_is_known_to_be_off_once_its_event_is_redriven(how: str) -> None:
+    """What he has decided stays: no badge is put there again, and the ledger and the event say that it is off."""
+
+    async def story(company: Company) -> None:
+        missed = await company.report(ANNA)
+        await company.ended()
+        key = (await company.event(missed)).key
+        (activity,) = ours(company)
+        activities = company.portal.records.crm.activities
+        if how == "deleted":
+            del activities[activity.id]
+        else:
+            activities[activity.id] = activity.model_copy(update={"completed": True})
+        assert [card.state for card in await on_cards(company.bridge.store, key)] == ["there"]
+        assert await company.bridge.store.redrive(key, now=company.bridge.clock())
+        await company.ended()
+        event = await company.event(missed)
+        said = f"somebody has taken it off in the portal: activity {activity.id} is completed or deleted"
+        assert (event.state, event.outcomes[-1].result, event.outcomes[-1].reason) == ("done", "cleared", said)
+        assert [card.state for card in await on_cards(company.bridge.store, key)] == ["taken off"]
+        assert len(ours(company)) == (how == "completed")
 
     played(story)
 

@@ -160,6 +160,14 @@ class Activities:
             raise
         return "completed"
 
+    async def is_over(self, activity: int, *, asked: list[Exchange] | None = None) -> bool:
+        """Whether somebody has completed or deleted an activity, as far as the portal says it.
+
+        Raises:
+            PortalError, StoreUnavailable: as `PortalClient.call`; a refusal to say so is none.
+        """
+        return await self._lookup.is_over(activity, asked)
+
     async def _add(self, new: NewActivity, asked: list[Exchange] | None) -> int:
         async def add(sent: _Content) -> int:
             owner = {"ownerTypeId": new.owner.type_id, "ownerId": new.owner.id}
