@@ -79,4 +79,8 @@ def test_row_of_the_console_tells_the_slowest_page_of_each_turn() -> None:
 
     assert row.figure is not None
     assert row.figure.values == [5.0, 9.0, 4.0]
-    assert (row.goal, row.met, row.remark) == (300, True, "the slowest of 2 pages, mostly: events")
+    assert (row.goal, row.met, row.remark) == (
+        300,
+        True,
+        "the slowest of 2 pages, mostly: events; ms of each: now 2, events 4",
+    )

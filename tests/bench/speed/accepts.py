@@ -224,5 +224,5 @@ def _limits(rates: Mapping[str, Sequence[float]], details: Mapping[str, Any]) ->
     left = 1e6 / SHARE / statistics.median(rates[EMPTY]) - 1e6 / statistics.median(rates[LEAST])
     return (
         f"a signature check and a row in SQLite, and nothing else: {reached.median:.3g} ({smallest:.3g} to "
-        f"{largest:.3g}), so that the goal leaves {left:.0f} us for all that serve does beside that; fdatasync takes {sync:.2g} ms; microseconds of processor time, without sockets: {stages}"
+        f"{largest:.3g}), so that the goal leaves {left:.0f} us for all that serve does beside that; fdatasync takes {sync:.2g} ms (median); microseconds of processor time, without sockets: {stages}"
     )

@@ -87,7 +87,8 @@ def _console(pages: Mapping[str, Asked], stored: int, less: str) -> Row:
     slowest = [max(turn) for turn in zip(*(page.taken for page in pages.values()), strict=True)]
     medians = {name: statistics.median(page.taken) for name, page in pages.items()}
     name = max(medians, key=lambda one: medians[one])
-    remark = f"the slowest of {len(pages)} pages, mostly: {name}{less and '; '}{less}"
+    each = ", ".join(f"{page} {took:.0f}" for page, took in medians.items() if not page.endswith("(JSON)"))
+    remark = f"the slowest of {len(pages)} pages, mostly: {name}; ms of each: {each}{less and '; '}{less}"
     what = f"a page of the console, or its JSON, over {stored:,} events"
     details = {"pages_ms": medians}
     return Row(what, f"{MOST:g} ms", "at most", MOST, Figure(slowest, (), "ms"), remark, details)
