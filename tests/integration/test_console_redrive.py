@@ -270,8 +270,20 @@ async def test_rules_of_then_judge_when_they_are_chosen() -> None:
         ({"all": "1", "until": "2026-11-27", "left": "pages.3"}, "left must be"),
         ({"key": [str(number) for number in range(redriving.MOST_PICKED + 1)]}, "at most 1,000"),
         ({"x": [str(number) for number in range(2001)]}, "at most 2,000 fields"),
+        ({"key": "pbx:1", "with": "before"}, "there are rules of now and of then, and none of 'before'"),
     ],
-    ids=["nothing", "no end", "no time", "no state", "no place", "no number", "no reason", "too many", "far too many"],
+    ids=[
+        "nothing",
+        "no end",
+        "no time",
+        "no state",
+        "no place",
+        "no number",
+        "no reason",
+        "too many",
+        "far too many",
+        "no rules",
+    ],
 )
 async def test_form_is_refused_when_it_makes_no_sense(form: dict[str, Any], said: str) -> None:
     """400 with what is wrong, and nothing is done."""

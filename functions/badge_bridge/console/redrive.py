@@ -90,7 +90,7 @@ async def confirm(desk: Desk, request: Request, session: Session | None) -> Mapp
         "left_alone": {state: count for state, count in sorted(states.items()) if state not in TAKEN},
         "is_all": place is None,
         "at_once": AT_ONCE,
-        "with": "then" if query.get("with") == "then" else "now",
+        "with": "then" if _by_rules_of_then(query) else "now",
         "can_redrive": desk.may_change,
     }
 
@@ -106,7 +106,7 @@ async def redrive(desk: Desk, request: Request, session: Session | None) -> Resp
         raise Senseless("this console only reads; use `badge-bridge events redrive` where the store may be written")
     form = {name: values[0] for name, values in (await read_form(request)).items()}
     keys = (await read_form(request)).get("key", ())
-    then = form.get("with") == "then"
+    then = _by_rules_of_then(form)
     if len(keys) > MOST_PICKED:
         raise Senseless(f"at most {MOST_PICKED:,} events are redriven at once", "key")
     if keys:
@@ -119,6 +119,14 @@ async def redrive(desk: Desk, request: Request, session: Session | None) -> Resp
     if form.get("all") != "1":
         raise Senseless("no event was chosen: tick some, or redrive all that the search finds", "key")
     return await _some_of(desk, session, read_search(form), form, then=then)
+
+
+def _by_rules_of_then(fields: Mapping[str, str]) -> bool:
+    """Which rules judge what is redriven; those of now where nothing is said."""
+    which = fields.get("with", "now")
+    if which not in ("now", "then"):
+        raise Senseless(f"there are rules of now and of then, and none of {which!r}", "with")
+    return which == "then"
 
 
 async def _some_of(
