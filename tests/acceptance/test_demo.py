@@ -105,7 +105,7 @@ async def test_demo_fails_when_the_first_delivery_is_refused() -> None:
     text = told(console)
     assert "✗ received: answered with 401, and the event was not stored" in text
     assert "NOT everything went as it should" in text
-    assert "/_sandbox/state" in text
+    assert "All of it is gone now." in text
 
 
 def with_badge(portal: SandboxPortal) -> object:
