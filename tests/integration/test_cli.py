@@ -138,7 +138,8 @@ def test_events_list_refuses_an_unknown_state(run: Run, stored: list[str]) -> No
 @pytest.mark.parametrize("met", ["the refusal", "its pause"])
 def test_events_show_tells_once_why_an_event_waits(run: Run, stored: list[str], met: str) -> None:
     """The refusal is in the attempt that met it, or else with the pause; the mark of the credential is in neither."""
-    refusal = "portal main: crm.activity.add was refused with NO_AUTH_FOUND (HTTP 401): who asked is not known"
+    said = "crm.activity.add was refused with NO_AUTH_FOUND (HTTP 401): who asked is not known"
+    refusal = f"portal main: {said}"
 
     async def wait() -> None:
         store = open_store("sqlite:///state.db")
@@ -157,7 +158,7 @@ def test_events_show_tells_once_why_an_event_waits(run: Run, stored: list[str], 
     assert code == 0
     assert "It goes on by itself when main can be used again; that is tried now." in out
     assert "badge-bridge doctor --portal main" in out
-    assert out.casefold().count(refusal.casefold()) == 1
+    assert out.casefold().count(said.casefold()) == 1
     assert "refused credential" not in out
 
 
