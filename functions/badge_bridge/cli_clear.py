@@ -66,7 +66,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
         meant = _Meant()
         for key in keys:
             found = await event_of(store, key)
-            await meant.event(store, key if found is None else found.key)
+            await meant.event(store, key if found is None else found.key, is_known=found is not None)
         if phone:
             await meant.customer(store, readings(rules, phone))
         wanted = [name for name in rules.portals if any(row.portal == name for row in meant.rows.values())]
@@ -92,14 +92,13 @@ class _Meant:
     rows: dict[tuple[str, str], Attachment] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    async def event(self, store: Store, key: str) -> None:
+    async def event(self, store: Store, key: str, *, is_known: bool) -> None:
         """All of an event's that are open."""
         if self._add(await store.attachments(key)):
             return
-        known = await store.get(key) is not None
         self.problems.append(
             f"{key}: there is no open badge of this event"
-            if known
+            if is_known
             else f"there is no event {key}; badge-bridge events list prints the keys"
         )
 

@@ -10,15 +10,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from badge_bridge.errors import StoreUnavailable
+from badge_bridge.noted import Notes, change_note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from badge_bridge.store.protocol import Note
 
 __all__ = ["CONSOLE", "HOOKS", "address", "announced"]
 
@@ -28,20 +27,12 @@ CONSOLE, HOOKS = "console/address", "hooks/address"
 _MOST = 8
 """Addresses in a note; the oldest goes when there is one more."""
 
-_TRIES = 10
 _PATIENCE = 1.0
 """Seconds for a listener to take a connection."""
 
 
-class _Notes(Protocol):
-    """The part of the store that is needed; see `store/protocol.py`."""
-
-    async def note(self, name: str) -> Note | None: ...
-    async def write_note(self, name: str, text: str, *, version: int) -> bool: ...
-
-
 @asynccontextmanager
-async def announced(store: _Notes, url: str, *, of: str) -> AsyncIterator[None]:
+async def announced(store: Notes, url: str, *, of: str) -> AsyncIterator[None]:
     """While the block runs, commands find this address.
 
     Raises:
@@ -55,14 +46,15 @@ async def announced(store: _Notes, url: str, *, of: str) -> AsyncIterator[None]:
             await _change(store, of, lambda known: [one for one in known if one != url])
 
 
-async def address(store: _Notes, *, of: str) -> str:
+async def address(store: Notes, *, of: str) -> str:
     """Where somebody listens: of several the one that started last; empty where nobody does. An address of another
     machine, such as that of a proxy, is taken for good, since it may not be reached from here.
 
     Raises:
         StoreUnavailable: it cannot be read.
     """
-    for url in reversed(_known(await store.note(of))):
+    note = await store.note(of)
+    for url in reversed(note.text.split() if note else []):
         if await _listens(url):
             return url
     return ""
@@ -87,17 +79,6 @@ def _is_here(host: str) -> bool:
     return host == "localhost"
 
 
-async def _change(store: _Notes, of: str, change: Callable[[list[str]], list[str]]) -> None:
-    for _ in range(_TRIES):
-        note = await store.note(of)
-        known = _known(note)
-        changed = change(known)
-        if changed == known:
-            return
-        if await store.write_note(of, "\n".join(changed), version=note.version if note else 0):
-            return
-    raise StoreUnavailable("an address of serve could not be written: others keep writing it")
-
-
-def _known(note: Note | None) -> list[str]:
-    return note.text.split() if note else []
+async def _change(store: Notes, of: str, change: Callable[[list[str]], list[str]]) -> None:
+    if not await change_note(store, of, lambda text: "\n".join(change(text.split()))):
+        raise StoreUnavailable("an address of serve could not be written: others keep writing it")

@@ -11,10 +11,9 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from typing import Protocol
 
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.store.protocol import Note
+from badge_bridge.noted import Notes, change_note
 
 __all__ = ["LIFETIME", "MOST", "issue", "redeem"]
 
@@ -25,14 +24,6 @@ MOST = 16
 """Links that are good at the same time; the oldest goes when there is one more."""
 
 _LINKS = "console/links"
-_TRIES = 10
-
-
-class Notes(Protocol):
-    """The part of the store that is needed; see `store/protocol.py`."""
-
-    async def note(self, name: str) -> Note | None: ...
-    async def write_note(self, name: str, text: str, *, version: int) -> bool: ...
 
 
 async def issue(store: Notes, *, now: float, new_ticket: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
@@ -67,17 +58,14 @@ async def redeem(store: Notes, ticket: str, *, now: float) -> bool:
 
 
 async def _change(store: Notes, now: float, change: Callable[[dict[str, float]], None]) -> None:
-    for _ in range(_TRIES):
-        note = await store.note(_LINKS)
-        links = _good(note.text, now) if note else {}
+    def changed(text: str) -> str:
+        links = _good(text, now) if text else {}
         before = dict(links)
         change(links)
-        if links == before:
-            return
-        latest = sorted(links.items(), key=lambda link: link[1])[-MOST:]
-        if await store.write_note(_LINKS, json.dumps(dict(latest)), version=note.version if note else 0):
-            return
-    raise StoreUnavailable("the links to the console could not be written: others keep writing them")
+        return text if links == before else json.dumps(dict(sorted(links.items(), key=lambda link: link[1])[-MOST:]))
+
+    if not await change_note(store, _LINKS, changed):
+        raise StoreUnavailable("the links to the console could not be written: others keep writing them")
 
 
 def _good(text: str, now: float) -> dict[str, float]:
