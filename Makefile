@@ -36,11 +36,15 @@ lint: $(VENV)/.dev ## ruff: rules and format
 types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev ## all tests
-	$(BIN)/pytest
+# A file's tests stay in one process, with the servers that they share. Each process starts emulators of its own, which
+# more than a few of them would not be worth.
+SHARED_OUT := --numprocesses auto --maxprocesses 4 --dist loadfile
+
+unit: $(VENV)/.dev ## all tests, on up to four cores at once
+	$(BIN)/pytest $(SHARED_OUT)
 
 pythons: $(VENV)/.dev ## the fast tests on Python 3.12 and 3.13, where present
-	@$(BIN)/python tests/pythons.py 3.12 3.13
+	@$(BIN)/python tests/pythons.py 3.12 3.13 $(SHARED_OUT)
 
 infra: $(VENV)/.dev .venv-checkov/.made ## the Terraform: format, its own tests, our policies, checkov
 	$(BIN)/pytest tests/infra

@@ -1,10 +1,11 @@
 """Run the fast tests on further Python versions, each in an environment of its own; say which ones are not there.
 
-Usage: python tests/pythons.py 3.12 3.13
+Usage: python tests/pythons.py 3.12 3.13 [--options of pytest]
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -55,15 +56,16 @@ def prepare(python: str, version: str) -> Path:
     return inside
 
 
-def main(versions: list[str]) -> int:
-    for version in versions:
+def main(arguments: list[str]) -> int:
+    options = list(itertools.dropwhile(lambda one: not one.startswith("-"), arguments))
+    for version in arguments[: len(arguments) - len(options)]:
         python = interpreter(version)
         if python is None:
             print(f"Python {version} is not on this machine: its fast tests are left out")
             continue
         print(f"== the fast tests on Python {version}", flush=True)
         command = [str(prepare(python, version)), "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
-        if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
+        if subprocess.run([*command, *options], cwd=ROOT, check=False).returncode != 0:
             return 1
     return 0
 
