@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
@@ -14,7 +16,7 @@ from playwright.async_api import Browser, BrowserContext, expect
 from badge_bridge.console import redrive
 from badge_bridge.demo.stage import ANNA, ANNAS_DEAL, Stage, open_stage
 from badge_bridge.store.wanted import Wanted
-from support.browser import Watched, chromium, look
+from support.browser import PICTURES, SCHEMES, WIDTHS, Watched, chromium, look
 from support.operators import received, settled
 
 pytestmark = pytest.mark.slow
@@ -215,6 +217,37 @@ async def test_all_on_a_page_are_ticked_at_once_with_the_keyboard(browser: Brows
         await page.goto(f"{desk.url}/console/events?state=dead")
         await page.get_by_label("Tick all on this page").press("Space")
         await expect(page.locator("td.tick input:checked")).to_have_count(3)
+
+
+async def test_who_ticks_the_first_of_many_rows_sees_what_to_press(browser: Browser) -> None:
+    """The bar with the buttons stays in the window, without a script, and lies over nothing that has the focus."""
+    async with opened() as desk:
+        store, at = desk.stage.bridge.store, time.time() + 3600  # so that no worker takes them meanwhile
+        for number in range(50):
+            await received(store, f"reception:{number}", at=at + number, caller="+4930999")
+            await settled(store, f"reception:{number}", at=at + number, state="dead", reason="refused")
+        context = await browser.new_context(java_script_enabled=False)
+        page = (await desk.enter(context)).page
+        button = page.get_by_role("button", name="Redrive what is ticked")
+        boxes = page.locator("td.tick input")
+        for (device, (width, height)), scheme in product(WIDTHS.items(), SCHEMES):
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.emulate_media(color_scheme=scheme)
+            await page.goto(f"{desk.url}/console/events?state=dead")
+            if device == "phone":  # a quarter of the window would be gone for nothing
+                await expect(button).not_to_be_in_viewport()
+            else:
+                await expect(button).to_be_in_viewport(ratio=1)
+            await boxes.first.check()
+            await expect(button).to_be_in_viewport(ratio=1)
+            await expect(page.get_by_role("link", name="Redrive all that match")).to_be_in_viewport(ratio=1)
+            await page.screenshot(path=PICTURES / f"ticked-{device}-{scheme}.png")
+            beneath = await boxes.evaluate_all(
+                "nodes => nodes.filter(node => (node.focus(), node.getBoundingClientRect().bottom"
+                " > document.querySelector('.bar').getBoundingClientRect().top)).length"
+            )
+            assert beneath == 0, "what has the focus is in sight"
+        await context.close()
 
 
 @pytest.mark.parametrize(
