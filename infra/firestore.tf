@@ -27,6 +27,7 @@ locals {
     events-found     = { collection = "events", fields = ["shard", "found contains", "received_at desc", "key desc"] }
     events-ended     = { collection = "events", fields = ["shard", "settled_at"] }
     attachments-open = { collection = "attachments", fields = ["join", "open", "time"] }
+    attachments-card = { collection = "attachments", fields = ["owner_id", "owner_type", "portal", "put", "activity desc"] }
     attachments-left = { collection = "attachments", fields = ["left", "closed_at"] }
     attachments-put  = { collection = "attachments", fields = ["put", "portal", "badge", "time desc"] }
   }

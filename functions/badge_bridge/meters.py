@@ -22,7 +22,18 @@ from itertools import accumulate
 
 from badge_bridge.errors import NotFound
 
-__all__ = ["AT_THE_DOOR", "Answer", "Counter", "Histogram", "Labels", "Meters", "Refusal", "Series", "kind"]
+__all__ = [
+    "AT_THE_DOOR",
+    "REMEMBERED",
+    "Answer",
+    "Counter",
+    "Histogram",
+    "Labels",
+    "Meters",
+    "Refusal",
+    "Series",
+    "kind",
+]
 
 Labels = tuple[str, ...]
 
@@ -115,6 +126,9 @@ AT_THE_DOOR = ("not_http", "head_too_long", "head_too_slow")
 LATEST = 20
 """Answers of a portal that are remembered."""
 
+REMEMBERED = 100
+"""Refusals of a source of which it is remembered when they were."""
+
 _LONGEST = 500
 """Characters of what is said of a refusal: a sender may have put anything into it."""
 
@@ -155,6 +169,7 @@ class Meters:
         """The latest of each portal that somebody should know about."""
         self.refusals: dict[str, Refusal] = {}
         """The latest of each source; of those that are not configured under an empty name."""
+        self._refused_at: dict[str, deque[float]] = {}
         self.received = Counter(
             "events_received",
             "Events by what became of them: accepted, duplicate, or fetched where no delivery had told of them.",
@@ -243,7 +258,14 @@ class Meters:
     def refuse(self, source: str, error: BaseException) -> None:
         """Count a delivery that was not accepted; `source` is empty where it is not configured."""
         self.refused.add(source, kind(error))
-        self.refusals[source] = Refusal(self._clock(), kind(error), str(error)[:_LONGEST])
+        self.refusals[source] = latest = Refusal(self._clock(), kind(error), str(error)[:_LONGEST])
+        self._refused_at.setdefault(source, deque(maxlen=REMEMBERED)).append(latest.at)
+
+    def refused_since(self, source: str, since: float) -> int:
+        """How many deliveries of a source were refused since then (unix seconds, exclusive): at most `REMEMBERED`, of
+        which there may have been more.
+        """
+        return sum(at > since for at in self._refused_at.get(source, ()))
 
     def counters(self) -> Iterable[Counter]:
         return [one for one in vars(self).values() if isinstance(one, Counter)]

@@ -31,6 +31,11 @@ class OnCard:
     by: str = ""
     """Key and type of the event that took it off; empty where that was another way: by hand, or since the event itself
     was judged anew."""
+    newer_badge: str = ""
+    """Code of the badge that lies over it: a card shows the one that was added last. Empty where it is on top, as far
+    as the ledger knows, and where it is not there."""
+    newer_event: str = ""
+    """Key of the event that it is of; two rules may have put both for one event."""
 
 
 async def on_cards(store: Store, key: str) -> list[OnCard]:
@@ -43,14 +48,24 @@ async def on_cards(store: Store, key: str) -> list[OnCard]:
 
 
 async def _told(store: Store, row: Attachment) -> OnCard:
-    by = ""
+    by, newer_badge, newer_event = "", "", ""
     if row.closed_at is not None:
         state: Literal["there", "taken off", "not known"] = "taken off"
         by = await _taken_off_by(store, row)
     else:
         state = "not known" if row.activity is None else "there"
+        newer_badge, newer_event = await _over(store, row)
     owner = f"{kind_of(row.owner_type)} {row.owner_id}"
-    return OnCard(row.rule, row.badge, row.portal, owner, row.activity, state, row.closed_at, by)
+    return OnCard(
+        row.rule, row.badge, row.portal, owner, row.activity, state, row.closed_at, by, newer_badge, newer_event
+    )
+
+
+async def _over(store: Store, row: Attachment) -> tuple[str, str]:
+    if row.activity is None:
+        return "", ""
+    top = await store.on_top(row.portal, row.owner_type, row.owner_id)
+    return ("", "") if top is None or (top.activity or 0) <= row.activity else (top.badge, top.key)
 
 
 async def _taken_off_by(store: Store, row: Attachment) -> str:

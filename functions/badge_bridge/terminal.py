@@ -35,7 +35,10 @@ def card_line(card: OnCard) -> str:
     if card.state == "not known":
         return f"{there}: whether it was added is not known yet"
     if card.state == "there":
-        return f"{there}, activity {card.activity}: it is there, unless somebody took it off in the portal"
+        over = (
+            f"; the newer badge {card.newer_badge} lies over it (event {card.newer_event})" if card.newer_event else ""
+        )
+        return f"{there}, activity {card.activity}: it is there, unless somebody took it off in the portal{over}"
     off = f"taken off on {clock(card.at)}" if card.at is not None else "taken off"
     by = f" by {card.by}" if card.by else ""
     named = f", activity {card.activity}" if card.activity is not None else ""

@@ -7,14 +7,16 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 
 from badge_bridge.console import redrive
 from badge_bridge.demo.stage import ANNA, ANNAS_DEAL, Stage, open_stage
+from badge_bridge.store.protocol import Store
 from badge_bridge.store.wanted import Wanted
-from support.browser import Watched, chromium, look
+from support.browser import PICTURES, SCHEMES, WIDTHS, Watched, chromium, look
 from support.operators import received, settled
 
 pytestmark = pytest.mark.slow
@@ -51,6 +53,18 @@ async def opened() -> AsyncIterator[Desk]:
     async with open_stage() as stage:
         assert await stage.install() == 200
         yield Desk(stage)
+
+
+async def ignored(store: Store, count: int) -> None:
+    """So many calls that no rule is for, which the bridge has worked on."""
+    for number in range(count):
+        key = f"reception:{number}"
+        await received(store, key, at=1_795_345_200.0 + number, type="call.busy", caller=ANNA)
+    async with asyncio.timeout(60):
+        while (  # noqa: ASYNC110 - a store has no event for it
+            len((await store.list(Wanted(state="ignored"), limit=count)).events) < count
+        ):
+            await asyncio.sleep(0.05)
 
 
 async def test_call_is_found_from_its_number_and_redriven(browser: Browser) -> None:
@@ -155,15 +169,7 @@ async def test_redrive_of_many_goes_on_by_itself_when_it_was_begun(browser: Brow
     """One press of the button, and not since an address says that some were done."""
     count = redrive.AT_ONCE + 5
     async with opened() as desk:
-        store = desk.stage.bridge.store
-        for number in range(count):
-            key = f"reception:{number}"
-            await received(store, key, at=1_795_345_200.0 + number, type="call.busy", caller=ANNA)
-        async with asyncio.timeout(60):
-            while (  # noqa: ASYNC110 - a store has no event for it
-                len((await store.list(Wanted(state="ignored"), limit=count)).events) < count
-            ):
-                await asyncio.sleep(0.05)
+        await ignored(desk.stage.bridge.store, count)
         watched = await desk.enter(browser)
         page = watched.page
         await page.goto(f"{desk.url}/console/events?state=ignored&type=call.busy")
@@ -215,6 +221,34 @@ async def test_all_on_a_page_are_ticked_at_once_with_the_keyboard(browser: Brows
         await page.goto(f"{desk.url}/console/events?state=dead")
         await page.get_by_label("Tick all on this page").press("Space")
         await expect(page.locator("td.tick input:checked")).to_have_count(3)
+
+
+async def test_who_ticks_the_first_of_many_rows_sees_what_to_press(browser: Browser) -> None:
+    """The bar with the buttons stays in the window, without a script, and lies over nothing that has the focus."""
+    async with opened() as desk:
+        await ignored(desk.stage.bridge.store, 50)
+        context = await browser.new_context(java_script_enabled=False)
+        page = (await desk.enter(context)).page
+        button = page.get_by_role("button", name="Redrive what is ticked")
+        boxes = page.locator("td.tick input")
+        for (device, (width, height)), scheme in product(WIDTHS.items(), SCHEMES):
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.emulate_media(color_scheme=scheme)
+            await page.goto(f"{desk.url}/console/events?state=ignored")
+            if device == "phone":  # a quarter of the window would be gone for nothing
+                await expect(button).not_to_be_in_viewport()
+            else:
+                await expect(button).to_be_in_viewport(ratio=1)
+            await boxes.first.check()
+            await expect(button).to_be_in_viewport(ratio=1)
+            await expect(page.get_by_role("link", name="Redrive all that match")).to_be_in_viewport(ratio=1)
+            await page.screenshot(path=PICTURES / f"ticked-{device}-{scheme}.png")
+            beneath = await boxes.evaluate_all(
+                "nodes => nodes.filter(node => (node.focus(), node.getBoundingClientRect().bottom"
+                " > document.querySelector('.bar').getBoundingClientRect().top)).length"
+            )
+            assert beneath == 0, "what has the focus is in sight"
+        await context.close()
 
 
 @pytest.mark.parametrize(

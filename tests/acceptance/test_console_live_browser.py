@@ -14,16 +14,17 @@ from playwright.async_api import Browser, expect
 from starlette.types import Receive, Scope, Send
 
 from badge_bridge.console.stream import Streams
-from badge_bridge.errors import StoreUnavailable
+from badge_bridge.errors import PortalUnreachable, StoreUnavailable, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.meters import Meters
+from badge_bridge.outcomes import Exchange, Outcome
 from badge_bridge.portal import InboundWebhook, open_portal
 from badge_bridge.serving import Server, bind
 from badge_bridge.store.memory import MemoryStore
-from badge_bridge.store.protocol import Accepted, Settlement
+from badge_bridge.store.protocol import Accepted, Attachment, Settlement
 from badge_bridge.store.wanted import Tally
-from support.browser import Watched, chromium, look
-from support.operators import RULES, Clock, Console
+from support.browser import PICTURES, WIDTHS, Watched, chromium, look
+from support.operators import RULES, Clock, Console, received, settled
 
 pytestmark = pytest.mark.slow
 
@@ -41,20 +42,24 @@ async def browser(optional_program: Callable[[str], str]) -> AsyncIterator[Brows
 
 
 @asynccontextmanager
-async def opened(browser: Browser, store: MemoryStore | None = None) -> AsyncIterator[tuple[Console, Server, Watched]]:
+async def opened(
+    browser: Browser, store: MemoryStore | None = None, *, rules: str = BADGES, portal_name: str = "main"
+) -> AsyncIterator[tuple[Console, Server, Watched]]:
     """The console on a socket with a short pulse, and a page with a session."""
     store, clock = store or MemoryStore(), Clock(NOW)
     await store.open()
     meters = Meters(clock)
     portal = open_portal(
-        "main",
+        portal_name,
         InboundWebhook("https://acme.bitrix24.com/rest/7/s3cr3tw0rd/"),
         pauses=store,
         clock=clock,
         transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"result": {"badges": []}})),
         meters=meters,
     )
-    console = Console(store, clock, rules=BADGES, portals={"main": portal}, meters=meters, streams=Streams(every=0.05))
+    console = Console(
+        store, clock, rules=rules, portals={portal_name: portal}, meters=meters, streams=Streams(every=0.05)
+    )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await console.app(scope, receive, send)
@@ -244,3 +249,85 @@ async def test_pages_can_be_used_by_everybody_on_every_screen(browser: Browser) 
         await expect(page.locator("main")).to_contain_text("1 badge differs or is missing")
         await look(page, "badges")
         assert watched.complaints == []
+
+
+WORD = "sankt_veit_an_der_glan_zentrale_nachmittags_und_am_wochenende"
+"""Longer than a phone is wide, without a place to break, and as long as a name may be."""
+
+LONG = (
+    RULES.replace("  main:", f"  {WORD}:")
+    .replace("acme.bitrix24.com", f"{WORD.replace('_', '-')}.bitrix24.com")
+    .replace("  pbx:", f"  {WORD}:")
+    .replace("missedCall", WORD[:27])
+    .replace("name: missed call", f"name: {WORD}")
+    .replace("value: Missed", f"value: {WORD}")
+    .replace("title: Call status", f"title: {WORD}")
+)
+ERROR = (
+    f"no answer from https://acme.bitrix24.com/rest/{WORD}/{WORD}/crm.activity.configurable.add.json within 60 s. " * 3
+)
+
+STICKS_OUT = """() => [...document.querySelectorAll("main *")].filter(node => {
+  // Code may be scrolled; so may a table of the last hour, but not one with sentences in it.
+  if (node.closest("pre, textarea, .editor, .unseen, thead, .scroll table:not(.stacked, .asked)")) return false;
+  const box = node.closest(".panel, .said, .card, li, td, dd")?.getBoundingClientRect();
+  const right = node.getBoundingClientRect().right;
+  return right > document.documentElement.clientWidth + 1 || (box && box.width && right > box.right + 1);
+}).map(node => node.outerHTML.slice(0, 160))"""
+"""Elements that are wider than the window or than what they stand in, and that nothing scrolls."""
+
+
+async def test_long_names_and_errors_fit_into_every_page(browser: Browser) -> None:
+    """On a phone, too, names of rules, badges, sources and portals, addresses and reasons break instead of sticking out."""
+    async with opened(browser, rules=LONG, portal_name=WORD) as (console, server, watched):
+        key, store = f"{WORD}:{1:032x}", console.store
+        data = {"note": WORD * 4}
+        await received(store, key, at=NOW, id=WORD, caller="+4930901820", email=f"{WORD}@example.com", data=data)
+        asked = Exchange(
+            method="crm.activity.configurable.add",
+            about=f"on deal {WORD}",
+            answer=WORD,
+            said=ERROR,
+            milliseconds=60_000,
+        )
+        outcome = Outcome(
+            rule=WORD, result="failed", badge=f"bb_{WORD[:27]}", portal=WORD, owner="deal 41", reason=ERROR
+        )
+        ending = {"state": "dead", "reason": f"portal {WORD}: {ERROR}", "outcomes": (outcome,), "asked": (asked,)}
+        await settled(store, key, at=NOW, **ending, rules_hash=console.rules.hash)
+        await received(store, f"{WORD}:{2:032x}", at=NOW, type=WORD, subject=f"{WORD}@example.com")
+        for number, rule in enumerate((WORD, f"{WORD}2")):
+            row = Attachment(key, rule, WORD, f"bb_{WORD[:27]}", 2, 10**15, NOW, "", "{}", activity=10**15 + number)
+            await store.attach(row)
+        await store.pause(WORD, until=NOW + 60, reason=f"OVERLOAD_LIMIT: portal {WORD}: {ERROR}")
+        await store.pause(f"{WORD}/crm.activity.configurable.add", until=NOW + 60, reason=f"{WORD}: {ERROR}")
+        meters = console.desk.meters
+        assert meters is not None
+        meters.refuse("shop", Unauthenticated(ERROR))
+        unreachable = PortalUnreachable(ERROR, portal=WORD, method="crm.item.list")
+        meters.answered(WORD, ["crm.item.list"], seconds=30.0, error=unreachable)
+        console.clock.now = NOW + 30
+        page, sticking = watched.page, {}
+        for name, path in {
+            "now": "",
+            "events": f"/events?rule={WORD}",
+            "all-events": "/events",
+            "none": f"/events?phone={WORD}",
+            "event": f"/events/{key}",
+            "redrive": f"/redrive?rule={WORD}&source={WORD}",
+            "try": f"/try?event={key}",
+            "badges": "/badges?check=1",
+            "words": "/words",
+            "nothing": f"/{WORD}",
+        }.items():
+            await page.goto(f"{server.url}/console{path}")
+            for summary in await page.locator("main summary").all():
+                await summary.click()
+            for device, (width, height) in WIDTHS.items():
+                await page.set_viewport_size({"width": width, "height": height})
+                await page.screenshot(path=PICTURES / f"long-{name}-{device}.png", full_page=True)
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                found = await page.evaluate(STICKS_OUT)
+                if found or wide > width:
+                    sticking[f"{name}, {device}"] = [f"{wide} px", *found]
+        assert sticking == {}

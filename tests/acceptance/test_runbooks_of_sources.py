@@ -43,7 +43,7 @@ def test_provider_that_is_answered_401_is_let_in_again(tmp_path: Path) -> None:
         assert bridge.is_alarming("BadgeBridgeRefusing")
         reason = refused.partition(": ")[2].replace("http://127.0.0.1:8080/hooks/reception", wrong)
         bridge.running.find(re.escape(f"refused 401 for reception: {reason}"))
-        assert f"The latest delivery was refused: {reason}" in bridge.page()
+        assert f"1 delivery was refused in the last hour, and no event has come since: {reason}" in bridge.page()
 
         book.says("A changed `public_url` is taken up within seconds")
         bridge.takes_up((wrong, right))

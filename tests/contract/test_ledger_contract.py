@@ -226,6 +226,42 @@ async def test_attach_keeps_row_when_written(store: Store) -> None:
     assert await store.attachments("s:3") == []
 
 
+async def test_on_top_is_what_was_added_last_to_the_card_and_is_there(store: Store) -> None:
+    """Whatever event or customer it is of, and whether or not anything may take it off; other cards are others."""
+    assert await store.on_top("main", 2, 17) is None
+    rows = [
+        row(rule="a", activity=901),
+        row("s:2", join="", activity=905),
+        row("s:3", join="customer\n+4930999999", activity=903, time=NOW + 60),
+        row("s:4", activity=None, sent_at=NOW),
+        row("s:5", activity=907, closed_at=NOW + 5),
+        *(row(f"s:{number}", activity=number) for number in range(100, 125)),
+    ]
+    others = [row("s:6", portal="other", activity=910), row("s:7", owner_type=1, activity=911)]
+    for one in [*rows, *others, row("s:8", owner_id=18, activity=912)]:
+        await store.attach(one)
+
+    assert await store.on_top("main", 2, 17) == rows[1]
+    assert await store.on_top("other", 2, 17) == others[0]
+    assert await store.on_top("main", 1, 17) == others[1]
+    assert await store.on_top("main", 4, 17) is None
+    assert await store.close_attachment("s:2", "missed call", now=NOW + 9)
+    assert await store.on_top("main", 2, 17) == rows[2]
+    await store.attach(row("s:3", owner_id=19, activity=903))
+    assert await store.on_top("main", 2, 17) == rows[0]
+
+
+async def test_on_top_is_found_beneath_many_that_were_taken_off(store: Store) -> None:
+    """However long a card has been called about."""
+    await store.attach(row("s:0", activity=1))
+    for number in range(2, 35):
+        await store.attach(row(f"s:{number}", activity=number, closed_at=NOW + number))
+
+    assert await store.on_top("main", 2, 17) == row("s:0", activity=1)
+    assert await store.close_attachment("s:0", "missed call", now=NOW)
+    assert await store.on_top("main", 2, 17) is None
+
+
 async def test_attach_replaces_row_when_event_and_rule_are_the_same(store: Store) -> None:
     """The second writing, which knows the id, takes the place of the first in every field."""
     await store.attach(row(activity=None, content="{}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -94,6 +95,35 @@ async def test_life_is_told_from_the_delivery_to_the_card_when_a_badge_was_put_t
         assert part in text
     assert 'href="https://acme.bitrix24.com/crm/deal/details/41/"' in page
     assert '<b class="failure">MISSED</b>' in page
+
+
+async def test_page_and_twin_say_which_badge_lies_over_this_one() -> None:
+    """The one that was added last to the same card, with its event; and nothing of it once that is off again."""
+    console = await opened()
+    await badged(console)
+    paid = Attachment(OTHER, "paid", "main", "bb_<b>", 2, 41, NOW + 60, "", "{}", activity=902)
+    await console.store.attach(paid)
+    await console.store.attach(Attachment("pbx:b", "paid", "main", "bb_x", 2, 42, NOW, "", "{}", activity=903))
+    page, told = await shown(console)
+    (card,) = told["cards"]
+    assert (card["state"], card["newer_badge"], card["newer_event"]) == ("there", "bb_<b>", OTHER)
+    assert "On the card, beneath a newer badge Deal 41" in text_of(page)
+    assert f"The newer badge bb_<b> lies over it (event {OTHER})" in text_of(page)
+    assert f'href="/console/events/{OTHER}"' in page
+
+    await console.store.close_attachment(OTHER, "paid", now=NOW + 70)
+    await console.store.attach(replace(paid, key=KEY, rule="also", badge="bb_also"))
+    page, told = await shown(console)
+    assert [(card["rule"], card["newer_badge"], card["newer_event"]) for card in told["cards"]] == [
+        ("also", "", ""),
+        ("missed call", "bb_also", KEY),
+    ]
+    assert "The newer badge bb_also lies over it (of this event, too)" in text_of(page)
+
+    await console.store.close_attachment(KEY, "also", now=NOW + 80)
+    page, told = await shown(console)
+    assert [(card["state"], card["newer_event"]) for card in told["cards"]] == [("taken off", ""), ("there", "")]
+    assert "beneath" not in page
 
 
 async def test_twin_has_what_the_page_shows() -> None:

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from badge_bridge.console.now import LONG
-from badge_bridge.console.source_health import QUIET
+from badge_bridge.console.source_health import QUIET, RECENT
 from badge_bridge.errors import Finding, OutcomeUnknown, StoreUnavailable, Unauthenticated
 from badge_bridge.events import Event
-from badge_bridge.meters import Meters
+from badge_bridge.meters import REMEMBERED, Meters
 from badge_bridge.outcomes import Outcome, Result
 from badge_bridge.portal import InboundWebhook, Portal, open_portal
 from badge_bridge.portal.limits import Limiter
@@ -178,7 +178,7 @@ async def test_source_that_was_never_heard_of_is_no_trouble() -> None:
     _, told = await looked(console)
     assert told["sources"][1]["hint"] == ""
     assert [one["text"] for one in told["troubles"]] == [
-        "source shop: the latest delivery was refused: the token is wrong"
+        "source shop: 1 delivery was refused in the last hour, and no event has come since: the token is wrong"
     ]
 
 
@@ -211,6 +211,59 @@ async def test_last_refusal_is_shown_once_also_when_others_came_since() -> None:
     assert EVIL not in page
 
 
+async def test_one_refusal_at_a_quiet_source_is_no_trouble_for_ever() -> None:
+    """Anybody may send a forged delivery: after an hour it is a fact with its time, and how to begin is told again."""
+    clock = Clock(NOW)
+    meters = Meters(clock)
+    console = await opened(meters=meters)
+    await add(console, 1, NOW - 60, "done")
+    for source in ("pbx", "shop"):
+        meters.refuse(source, Unauthenticated(f"the token of {source} is wrong"))
+    console.clock.now = NOW + RECENT - 1
+    _, told = await looked(console)
+    assert [one["text"].partition(":")[0] for one in told["troubles"]] == ["source pbx", "source shop"]
+    console.clock.now = NOW + RECENT
+    page, told = await looked(console)
+    assert told["troubles"] == []
+    assert "All is well" in page
+    table = text_of(page.split('id="sources"')[1])
+    for source in ("pbx", "shop"):
+        assert f"Last refusal 2026-11-22 11:00:00 UTC: the token of {source} is wrong" in table
+    assert "Nothing has come yet; enter its URL" in table
+
+
+async def test_repeated_refusals_are_counted_in_words_until_an_event_comes() -> None:
+    """A provider that delivers every few hours with a wrong secret is a trouble between two deliveries, too."""
+    clock = Clock(NOW)
+    meters = Meters(clock)
+    console = await opened(meters=meters)
+    for hours in range(3):
+        clock.now = NOW + hours * 5 * 3600
+        meters.refuse("shop", Unauthenticated("the token is wrong"))
+    said = []
+    for after in (1, RECENT + 1, 15 * 3600):
+        console.clock.now = clock.now + after
+        page, told = await looked(console)
+        said.append([one["text"] for one in told["troubles"]])
+        assert all(text.removeprefix("source shop: ")[1:] in text_of(page) for text in said[-1])
+    since = "and no event has come since"
+    assert said == [
+        [f"source shop: 1 delivery was refused in the last hour, {since}: the token is wrong"],
+        [f"source shop: 3 deliveries were refused in the last 24 hours, {since}: the latest: the token is wrong"],
+        [],
+    ]
+    for _ in range(REMEMBERED + 20):
+        meters.refuse("shop", Unauthenticated("the token is wrong"))
+    console.clock.now = clock.now + 1
+    _, told = await looked(console)
+    assert told["sources"][1]["warnings"][0].startswith(
+        f"{REMEMBERED} or more deliveries were refused in the last hour"
+    )
+    await add(console, 1, clock.now + 1, "done", source="shop")
+    _, told = await looked(console)
+    assert told["troubles"] == []
+
+
 async def test_figures_of_the_process_are_told_when_it_does_the_work() -> None:
     """What was taken and refused, the latest refusal where nothing good has come since, and what portals answered."""
     clock = Clock(NOW)
@@ -228,7 +281,8 @@ async def test_figures_of_the_process_are_told_when_it_does_the_work() -> None:
     pbx, shop = told["sources"]
     assert (pbx["received"], pbx["refused"]) == ({"accepted": 3, "duplicate": 1}, {})
     assert shop["refusal"]["kind"] == "unauthenticated"
-    assert shop["warnings"][0] == f"the latest delivery was refused: the token is {EVIL}"
+    assert shop["refusal"]["is_over"] is False
+    assert shop["warnings"][0].endswith(f"no event has come since: the token is {EVIL}")
     assert told["strangers"]["refused"] == {"unauthenticated": 1}
     (portal,) = told["portals"]
     assert [(one["result"], one["commands"]) for one in portal["answers"]] == [("outcome_unknown", 1), ("ok", 2)]

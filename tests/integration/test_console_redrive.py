@@ -199,6 +199,30 @@ async def test_all_that_a_search_finds_are_tried_again_when_it_is_confirmed() ->
     assert {key for key, state in found.items() if state == "waiting"} == {"pbx:0", "pbx:1", "pbx:2"}
 
 
+async def test_redrive_of_all_dead_letters_leads_to_those_that_are_dead_of_just_them() -> None:
+    """As Now leads to them: the list has what is dead again of what was counted, nothing that came since, and a way to
+    the others in whatever state they are.
+    """
+    async with operated() as (console, browser, _):
+        for number, state in enumerate(("dead", "dead", "ignored")):
+            await ended(console, f"pbx:{number}", state)
+        trouble, *_ = (await browser.get("/console/api/v1/now.json")).json()["troubles"]
+        listed = (await browser.get(trouble["href"], headers=BROWSER)).text
+        (address,) = re.findall(r'href="(/console/redrive\?[^"]*)"', listed)
+        page = await browser.get(address, headers=BROWSER)
+        assert "Redrive 2 events?" in text_of(page.text)
+        location = (await browser.post(DO, data=fields_of(page.text, DO), headers=SAME)).headers["location"]
+        assert dict(httpx.URL(location).params) == {"state": "dead", "until": "2026-11-22T11:01:00.000Z"}
+        await settled(console.store, "pbx:1", at=console.clock.now, state="dead", reason="refused again")
+        await ended(console, "pbx:90")
+        after = (await browser.get(location, headers=BROWSER)).text
+        assert re.findall(r'name="key" value="([^"]+)"', after) == ["pbx:1"]
+        assert "2 events will be tried again" in text_of(after)
+        (others,) = re.findall(r'href="([^"]+)">show the same search in any state', after)
+        found = (await browser.get(others.replace("&amp;", "&"), headers=BROWSER)).text
+        assert len(re.findall(r'<td class="when">', found)) == 3
+
+
 async def test_search_is_tried_again_in_portions_when_it_finds_very_many() -> None:
     """Each press of the button does some, newest first, and the page counts them until none is left."""
     count = redriving.AT_ONCE + 405

@@ -377,6 +377,23 @@ async def test_rules_that_match_are_counted_and_not_all_told_when_they_are_many(
     assert "And 1 more rule for this event that is not listed" in page
 
 
+@pytest.mark.parametrize("fields", [{}, {"what": "sample"}, {"source": "pbx", "at": "now", "delivery": " "}], ids=str)
+async def test_program_is_told_what_is_missing_when_it_sends_nothing_to_judge(fields: dict[str, str]) -> None:
+    """As of any field that makes no sense. Rules alone are something: they are checked; and a form is the page again."""
+    console = await opened()
+    async with console.operator() as browser:
+        sent = {**SAME, "x-csrf-token": await csrf(browser, TRY)}
+        answer = await browser.post(TWIN, json=fields, headers=sent)
+        assert answer.status_code == 400
+        assert answer.json() == {
+            "error": "nothing is to be judged: send one of event, sample, delivery, or rules to be checked",
+            "field": "what",
+        }
+        assert (await browser.post(TWIN, json={**fields, "rules": RULES}, headers=sent)).status_code == 200
+        assert (await post(browser, **fields)).status_code == 200
+        assert (await browser.get(TWIN)).status_code == 200
+
+
 async def test_what_is_chosen_is_judged_whatever_else_is_filled_in() -> None:
     """A delivery that was pasted beside an event's key is judged where somebody says so, and each stays in the form."""
     console = await opened()
@@ -388,7 +405,6 @@ async def test_what_is_chosen_is_judged_whatever_else_is_filled_in() -> None:
     assert (await tried(console, **both))["wish"]["what"] == "event"
     told = await tried(console, what="sample", delivery=delivery())
     assert (told["judgement"], told["problem"]["field"]) == (None, "sample")
-    assert (await tried(console, what="sample"))["problem"] is None
     assert (await tried(console, what="nothing", **both))["problem"]["field"] == "what"
     async with console.operator() as browser:
         page = (await post(browser, what="delivery", **both)).text

@@ -502,6 +502,13 @@ def test_badge_is_told_of_with_who_took_it_off() -> None:
             (card,) = await on_cards(store, missed.key)
             assert (card.rule, card.owner, card.state, card.by) == ("missed call", "deal 1001", "there", "")
 
+            again = await company.report(number_of(1), at=30)
+            await company.ended()
+            later = (await company.event(again)).key
+            (beneath,), (on_top,) = await on_cards(store, missed.key), await on_cards(store, later)
+            assert (beneath.newer_badge, beneath.newer_event) == (card.badge, later)
+            assert (on_top.newer_badge, on_top.newer_event) == ("", "")
+
             back = await company.report(number_of(1), "answered", at=60)
             await company.ended()
             (card,) = (await explain_stored(rules, missed, store=store)).events[0].cards

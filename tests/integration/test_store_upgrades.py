@@ -216,8 +216,13 @@ async def test_backup_of_an_earlier_version_can_be_made_and_restored(tmp_path: P
     store, copy = str(tmp_path / "state.db"), str(tmp_path / "backup.db")
     found = backup(store, copy, force=False, stopping=lambda: False)
     assert found.schema == schema
-    assert everything(tmp_path / "backup.db") == before
-    assert everything(tmp_path / "state.db") == before
+    copied = everything(tmp_path / "backup.db")
+    # The log of one is none of the other's (`stamp.py`), from the schema on that knows stamps.
+    assert len({str(rows.pop("stamp", [schema])) for rows in (copied[1], before[1])}) == (2 if schema >= 10 else 1)
+    assert copied == before
+    after = everything(tmp_path / "state.db")
+    after[1].pop("stamp", None)
+    assert after == before
 
     restore(copy, store, now=START + 60, newer_notes="oauth/", stopping=lambda: False)
 

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from support.programs import ROOT
 
-__all__ = ["PICTURES", "Watched", "chromium", "look", "obstacles"]
+__all__ = ["PICTURES", "SCHEMES", "WIDTHS", "Watched", "chromium", "look", "obstacles"]
 
 ARGUMENTS = (
     "--no-sandbox",

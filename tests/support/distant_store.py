@@ -24,7 +24,19 @@ _LONGEST_PAUSE = 0.1
 """Between two tries, as in Firestore's `Database`."""
 
 _QUERIES = frozenset(
-    {"attachments", "get", "joined", "list", "next_due", "note", "open_attachments", "paused", "ping", "related"}
+    {
+        "attachments",
+        "get",
+        "joined",
+        "list",
+        "next_due",
+        "note",
+        "on_top",
+        "open_attachments",
+        "paused",
+        "ping",
+        "related",
+    }
 )
 
 

@@ -71,6 +71,7 @@ async def indexes_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> set[I
     await store.attachments("s:0")
     await store.open_attachments("+49301234")
     await store.open_attachments("+49301234", before=NOW)
+    await store.on_top("main", 2, 41)
     wanted: list[dict[str, Any]] = [{}, {"state": "done"}, {"source": "reception"}, {"type": "call.missed"}]
     wanted += [{"customer": "+49301234"}, {"rule": "r"}, {"result": "badged"}, {"rule": "r", "result": "badged"}]
     for filters in wanted:

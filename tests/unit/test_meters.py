@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from badge_bridge.errors import BodyTooLarge, NotFound, OutcomeUnknownAndPaused, PortalUnreachable, Unauthenticated
-from badge_bridge.meters import LATEST, Histogram, Meters, Refusal, kind
+from badge_bridge.meters import LATEST, REMEMBERED, Histogram, Meters, Refusal, kind
 from badge_bridge.portal import InboundWebhook, Portal, open_portal
 from badge_bridge.portal.limits import Limiter
 from badge_bridge.store.memory import MemoryStore
@@ -103,3 +103,16 @@ def test_latest_refusal_of_a_source_is_remembered_and_not_without_end() -> None:
     meters.refuse("pbx", Unauthenticated("the signature is another one"))
     assert meters.refusals["pbx"] == Refusal(7.0, "unauthenticated", "the signature is another one")
     assert meters.refused.values == {("pbx", "body_too_large"): 1, ("pbx", "unauthenticated"): 1}
+
+
+def test_refusals_are_counted_by_when_they_were_and_not_without_end() -> None:
+    """Of each source by itself; of very many it is told only that there were at least so many."""
+    moments = iter(range(1000))
+    meters = Meters(lambda: float(next(moments)))  # the first is that of the beginning
+    for _ in range(3):
+        meters.refuse("pbx", Unauthenticated("the signature is another one"))
+    assert [meters.refused_since("pbx", since) for since in (0.0, 1.0, 3.0)] == [3, 2, 0]
+    assert meters.refused_since("shop", 0.0) == 0
+    for _ in range(REMEMBERED):
+        meters.refuse("pbx", Unauthenticated("the signature is another one"))
+    assert meters.refused_since("pbx", 0.0) == REMEMBERED

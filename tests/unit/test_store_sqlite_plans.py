@@ -165,6 +165,7 @@ def test_queue_uses_its_own_index_when_run(connection: sqlite3.Connection, name:
         ("RELATED", ["joins USING PRIMARY KEY (day=? AND value=?)", "events USING INDEX sqlite_autoindex_events_1 (key=?)"]),
         ("OPEN_ATTACHMENTS", ["attachments USING INDEX attachments_open (join_value=? AND time<?)"]),
         ("ATTACHMENTS", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=?)"]),
+        ("ON_TOP", ["attachments USING INDEX attachments_on_card (portal=? AND owner_type=? AND owner_id=? AND activity>?)"]),
         ("UNATTACH", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=? AND rule=?)"]),
         ("CLOSE_ATTACHMENT", ["attachments USING INDEX sqlite_autoindex_attachments_1 (key=? AND rule=?)"]),
     ],

@@ -152,6 +152,14 @@ def test_life_of_a_leg_counts_those_of_its_call(capsys: pytest.CaptureFixture[st
     assert said in lines_of(capsys)
 
 
+def test_life_says_what_lies_over_the_badge(capsys: pytest.CaptureFixture[str]) -> None:
+    """A card shows one badge alone, so that whoever looks for this one knows by what it is hidden."""
+    card = OnCard("r", "bb_missed", "main", "deal 41", 7, "there", newer_badge="bb_paid", newer_event="shop:1")
+    print_event(whole(stored("done"), cards=[card]), now=NOW)
+    (line,) = [line for line in lines_of(capsys) if line.startswith("card ")]
+    assert line.endswith("; the newer badge bb_paid lies over it (event shop:1)")
+
+
 def test_life_shows_the_badge_as_the_card_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Below the card that it is on; what to do next stands before what was received as it came."""
     card = OnCard("r", "bb_missed", "main", "deal 41", 7, "there")

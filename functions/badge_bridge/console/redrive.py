@@ -141,8 +141,9 @@ async def _some_of(
     told = await _each(desk, [one.key for one in found], then=then)
     count, left = before.count + told.count, before.left + told.left
     if place is None:
-        # Not by state: those that were redriven have another one now, and would not be found.
-        return lead_to(session, _EVENTS, replace(search, state="").query(), await _told(desk, _Redriven(count, left)))
+        # With its state, though those that were redriven have another one now: what failed again at once is found so,
+        # and of the others the page says where they are.
+        return lead_to(session, _EVENTS, search.query(), await _told(desk, _Redriven(count, left)))
     so_far = {"so_far": count, "left": _write_left(left), "with": "then" if then else "now"}
     return RedirectResponse(f"{HOME}/redrive?{search.query(before=write_place(place), **so_far)}", 303)
 

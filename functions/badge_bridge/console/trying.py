@@ -128,6 +128,11 @@ async def _wish(request: Request) -> Wish:
     if unknown:
         raise Senseless(f"there is no field {unknown[0]!r}; there are {', '.join(FIELDS)}", field=str(unknown[0])[:100])
     wish = Wish(**given)
+    if request.method == "POST" and is_json(request) and not wish.filled and not wish.rules.strip():
+        # A form has the page around it, which asks for the same; nothing filled in is how it begins.
+        raise Senseless(
+            f"nothing is to be judged: send one of {', '.join(KINDS)}, or rules to be checked", field="what"
+        )
     return replace(wish, rules=wish.rules.replace("\r\n", "\n"))
 
 

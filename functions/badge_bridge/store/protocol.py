@@ -464,6 +464,11 @@ class Store(Forgetting, Protocol):
         `before` (exclusive) leaves out those whose event happened then or later.
         """
 
+    async def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
+        """The row whose badge a card of this portal shows: of those that are not closed and have an id, that with the
+        highest one, which was added last. None where there is none.
+        """
+
     async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
         """Note that the activity is completed or gone. False where there is no such row, or it was closed before.
 

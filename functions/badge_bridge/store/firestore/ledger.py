@@ -8,12 +8,15 @@ from typing import Any
 
 from badge_bridge.store.firestore.database import AsyncTransaction, Database, Reference, where
 from badge_bridge.store.firestore.documents import ATTACHMENTS, EVENTS, document_id, is_gone, known
-from badge_bridge.store.firestore.queries import put_on_cards
+from badge_bridge.store.firestore.queries import of_card, put_on_cards
 from badge_bridge.store.protocol import Attachment, Claim
 from badge_bridge.store.records import plain, plain_attachment
 from badge_bridge.store.wanted import Uses
 
 __all__ = ["Ledger"]
+
+_OF_A_CARD = 10
+"""Rows of a card that are read at a time."""
 
 
 class Ledger:
@@ -64,6 +67,17 @@ class Ledger:
             query = where(query, time=("<", before))
         found = [_read(fields) for _, fields in await self._database.find(query.order_by("time"))]
         return sorted(found, key=lambda row: (row.time, row.key, row.rule))
+
+    async def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
+        rows = of_card(self._database, plain(portal), owner_type, owner_id).limit(_OF_A_CARD)
+        place = rows
+        # What was taken off is still among them: mostly the first that is there is one of the first few.
+        while found := [_read(fields) for _, fields in await self._database.find(place)]:
+            there = next((row for row in found if row.closed_at is None), None)
+            if there is not None or len(found) < _OF_A_CARD:
+                return there
+            place = rows.start_after([found[-1].activity])
+        return None
 
     async def uses(self, *, since: float) -> Sequence[Uses]:
         found: list[Uses] = []

@@ -21,6 +21,7 @@ __all__ = [
     "gone",
     "left_behind",
     "newest_first",
+    "of_card",
     "of_customer",
     "put_on_cards",
     "waiting_at_once",
@@ -87,6 +88,18 @@ def put_on_cards(database: Database) -> AsyncQuery:
     rows = where(database.collection(ATTACHMENTS), put=("==", True))
     ordered = rows.order_by("portal").order_by("badge").order_by("time", direction="DESCENDING")
     return ordered.select(["portal", "badge", "time"])
+
+
+def of_card(database: Database, portal: str, owner_type: int, owner_id: int) -> AsyncQuery:
+    """Rows of the ledger whose badge was put on this card, the one that was added last first."""
+    rows = where(
+        database.collection(ATTACHMENTS),
+        put=("==", True),
+        portal=("==", portal),
+        owner_type=("==", owner_type),
+        owner_id=("==", owner_id),
+    )
+    return rows.order_by("activity", direction="DESCENDING")
 
 
 def left_behind(database: Database, time: float) -> AsyncQuery:

@@ -206,6 +206,9 @@ class FirestoreStore:
     async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
         return await (await self._loaded()).ledger.open_attachments(join, before=before)
 
+    async def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
+        return await (await self._loaded()).ledger.on_top(portal, owner_type, owner_id)
+
     async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
         return await (await self._loaded()).ledger.close_attachment(key, rule, now=now, activity=activity)
 

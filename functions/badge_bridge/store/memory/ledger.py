@@ -11,6 +11,9 @@ from badge_bridge.store.wanted import Uses
 
 __all__ = ["Ledger"]
 
+_Card = tuple[str, int, int]
+"""Portal, type and id of the owner."""
+
 
 class Ledger:
     """The rows by event and rule. Each method is the store's of that name."""
@@ -20,6 +23,8 @@ class Ledger:
         """By event, then by rule."""
         self._open: dict[str, dict[tuple[str, str], Attachment]] = {}
         """Those that carry a badge, by join."""
+        self._on_cards: dict[_Card, dict[tuple[str, str], Attachment]] = {}
+        """Those that carry a badge, by card."""
 
     def attach(self, attachment: Attachment) -> None:
         self._put(plain_attachment(attachment))
@@ -60,6 +65,10 @@ class Ledger:
         found = [row for row in self._open.get(plain(join), {}).values() if before is None or row.time < before]
         return sorted(found, key=lambda row: (row.time, row.key, row.rule))
 
+    def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
+        there = self._on_cards.get((plain(portal), owner_type, owner_id))
+        return max(there.values(), key=lambda row: row.activity or 0) if there else None
+
     def uses(self, since: float) -> Sequence[Uses]:
         times: dict[tuple[str, str], list[float]] = {}
         for row in self.all():
@@ -82,16 +91,27 @@ class Ledger:
         del rows[row.rule]
         if not rows:
             del self._rows[row.key]
-        self._open.get(row.join, {}).pop((row.key, row.rule), None)
+        self._take_out(row)
 
     def _put(self, row: Attachment) -> None:
         rows = self._rows.setdefault(row.key, {})
         before = rows.get(row.rule)
         if before is not None:
-            self._open.get(before.join, {}).pop((row.key, row.rule), None)
+            self._take_out(before)
         rows[row.rule] = row
         if _is_open(row):
             self._open.setdefault(row.join, {})[row.key, row.rule] = row
+        if row.activity is not None and row.closed_at is None:
+            self._on_cards.setdefault(_card(row), {})[row.key, row.rule] = row
+
+    def _take_out(self, row: Attachment) -> None:
+        """Of what is found by something else than its event."""
+        self._open.get(row.join, {}).pop((row.key, row.rule), None)
+        self._on_cards.get(_card(row), {}).pop((row.key, row.rule), None)
+
+
+def _card(row: Attachment) -> _Card:
+    return row.portal, row.owner_type, row.owner_id
 
 
 def _is_open(row: Attachment) -> bool:

@@ -328,6 +328,10 @@ class MemoryStore:
         self._must_be_open()
         return self._ledger.open_attachments(join, before=before)
 
+    async def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
+        self._must_be_open()
+        return self._ledger.on_top(portal, owner_type, owner_id)
+
     async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
         self._must_be_open()
         return self._ledger.close_attachment(key, rule, now=now, activity=activity)

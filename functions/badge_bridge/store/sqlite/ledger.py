@@ -12,7 +12,7 @@ from badge_bridge.store.protocol import Attachment, Claim
 from badge_bridge.store.sqlite import sql
 from badge_bridge.store.sqlite.remembered import Mark, knows
 
-__all__ = ["attach", "attachments", "close_attachment", "open_attachments", "unattach"]
+__all__ = ["attach", "attachments", "close_attachment", "on_top", "open_attachments", "unattach"]
 
 
 def attach(connection: sqlite3.Connection, row: Attachment, mark: Mark, claim: Claim | None) -> bool:
@@ -60,6 +60,11 @@ def attachments(connection: sqlite3.Connection, key: str) -> list[Attachment]:
 def open_attachments(connection: sqlite3.Connection, join: str, before: float | None) -> list[Attachment]:
     values = {"join": join, "before": math.inf if before is None else before}
     return [Attachment(*row) for row in connection.execute(sql.OPEN_ATTACHMENTS, values).fetchall()]
+
+
+def on_top(connection: sqlite3.Connection, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
+    row = connection.execute(sql.ON_TOP, (portal, owner_type, owner_id)).fetchone()
+    return None if row is None else Attachment(*row)
 
 
 def close_attachment(connection: sqlite3.Connection, key: str, rule: str, *, now: float, activity: int | None) -> bool:

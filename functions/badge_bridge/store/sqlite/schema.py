@@ -341,6 +341,13 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         # That the event was redriven after this attempt, as JSON.
         "ALTER TABLE attempts ADD COLUMN redriven TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        # Which badge a card shows, however many were on it before.
+        """
+        CREATE INDEX attachments_on_card ON attachments (portal, owner_type, owner_id, activity)
+        WHERE closed_at IS NULL AND activity IS NOT NULL
+        """,
+    ),
 )
 
 

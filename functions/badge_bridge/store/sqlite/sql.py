@@ -80,6 +80,7 @@ __all__ = [
     "OF_CUSTOMER",
     "OF_CUSTOMER_ON",
     "OLDEST_WAITING",
+    "ON_TOP",
     "OPEN_ATTACHMENTS",
     "OUTCOMES_OF",
     "OUTCOMES_SINCE",
@@ -340,6 +341,11 @@ OPEN_ATTACHMENTS = f"""
 SELECT {_ATTACHMENT} FROM attachments
 WHERE closed_at IS NULL AND activity IS NOT NULL AND join_value <> '' AND join_value = :join AND time < :before
 ORDER BY time, key, rule
+"""  # noqa: S608 - column names, written above
+ON_TOP = f"""
+SELECT {_ATTACHMENT} FROM attachments
+WHERE closed_at IS NULL AND activity IS NOT NULL AND portal = ? AND owner_type = ? AND owner_id = ?
+ORDER BY activity DESC LIMIT 1
 """  # noqa: S608 - column names, written above
 # Those whose activity is not known were perhaps not put on a card. From one badge to the next by two statements: for
 # (portal, badge) > (?, ?) SQLite would go through all rows of the badge that it comes from.

@@ -280,6 +280,9 @@ class SqliteStore:
     async def open_attachments(self, join: str, *, before: float | None = None) -> list[Attachment]:
         return await self._read(lambda connection: ledger.open_attachments(connection, plain(join), before))
 
+    async def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
+        return await self._read(lambda connection: ledger.on_top(connection, plain(portal), owner_type, owner_id))
+
     async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:
         key, rule = plain(key), plain(rule)
         return await self._write(
