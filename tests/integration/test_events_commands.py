@@ -69,7 +69,7 @@ async def fill(path: Path) -> None:
 async def settle(store: Store, key: str, at: float, state: Any, result: Any) -> None:
     claim = await store.claim(key, now=at, lease=60)
     assert claim is not None
-    outcomes = (Outcome(rule="missed call", result=result, badge="bb_missed"),) if result else ()
+    outcomes = (Outcome(rule="missed call", result=result, badge="bb_missed", owner="deal 41"),) if result else ()
     reason = "the portal refuses the title" if state == "dead" else ""
     await store.settle(claim, Settlement(state=state, ended_at=at + 1, reason=reason, outcomes=outcomes))
 
@@ -103,6 +103,23 @@ def listed(run: Run, *filters: str) -> list[str]:
 def test_list_has_the_events_that_all_filters_mean(run: Run, filters: list[str], found: str) -> None:
     """The newest first; a number may be written as at home, and a time as people say it."""
     assert "".join(listed(run, *filters)) == found
+
+
+def test_list_tells_what_came_of_each(run: Run, tmp_path: Path) -> None:
+    """Of what is done where its badge is, also when it was taken off since; of others why they are not done."""
+    rows = {row.split()[2]: row for row in run("events", "list")[1].splitlines()[1:]}
+    assert rows["reception:2"].endswith("done     1      Badge bb_missed is on deal 41.")
+    assert rows["reception:5"].endswith("dead     1      the portal refuses the title")
+    asyncio.run(take_off(tmp_path / "state.db"))
+    (_, row) = run("events", "list", "reception:2")[1].splitlines()
+    assert row.endswith("Badge bb_missed was on deal 41, and was taken off since.")
+
+
+async def take_off(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    await store.open()
+    assert await store.close_attachment("reception:2", "missed call", now=time.time())
+    await store.close()
 
 
 def test_number_is_asked_for_with_its_country_when_the_rules_file_has_mistakes(run: Run, tmp_path: Path) -> None:

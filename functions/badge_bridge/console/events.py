@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, get_args
 
@@ -20,8 +20,8 @@ from badge_bridge.life import summary, write_place
 from badge_bridge.moments import iso
 from badge_bridge.outcomes import Result
 from badge_bridge.rulesfile import Badge, RulesFile
-from badge_bridge.store.protocol import Attachment, State, Store, StoredEvent
-from badge_bridge.telling import came_of
+from badge_bridge.store.protocol import State, Store, StoredEvent
+from badge_bridge.whole_life import came_of_one
 
 __all__ = ["MOST", "events", "read_place"]
 
@@ -74,16 +74,11 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
 
 
 async def _row(store: Store, one: StoredEvent, badges: Mapping[str, Badge], now: float) -> dict[str, Any]:
-    # A listing has no outcomes, and of what is done they say what.
-    whole: StoredEvent | None = None
-    rows: Sequence[Attachment] = ()
-    if one.state == "done":
-        whole, rows = await asyncio.gather(store.get(one.key), store.attachments(one.key))
     return {
         **summary(one),
         "customer": one.event.customer,
         "happened": iso(one.event.time.timestamp()),
-        "came_of": came_of(whole or one, rows, badges, now=now, in_a_list=True),
+        "came_of": await came_of_one(store, one, badges, now=now),
     }
 
 
