@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from badge_bridge.following import became_at
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.telling import in_short, plainly
 from badge_bridge.terminal import clock, outcome_line, state_shown, zone_name
@@ -125,14 +126,11 @@ class Changes:
     def show(self, stored: StoredEvent) -> None:
         """When, which, what it is now, and what its rules came to or why."""
         attempt = stored.history[-1] if stored.history else None
-        at = stored.received_at
-        if attempt is not None:
-            at = attempt.started_at if attempt.ended_at is None else attempt.ended_at
         latest = [outcome for outcome in stored.outcomes if attempt is not None and outcome.attempt == attempt.number]
         told = "; ".join(outcome_line(outcome, brief=True) for outcome in latest) or in_short(plainly(stored.reason))
         self._rows.show(
             {
-                self._at: Text(clock(at)),
+                self._at: Text(clock(became_at(stored))),
                 "key": plain(stored.key),
                 "type": plain(stored.event.type),
                 "caller": plain(stored.event.caller or "-"),
