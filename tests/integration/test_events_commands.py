@@ -258,6 +258,42 @@ def test_redrive_of_a_query_asks_and_tries_all_of_it_again(run: Run) -> None:
     assert listed(run, "--in", "dead") == ["1"]
 
 
+MAIN_RESTS = re.compile(
+    r"main is paused for another 1[45] min: what needs it is tried when the pause ends, by itself or by "
+    r"`badge-bridge resume main`; anything else at once\.\n"
+)
+
+
+def test_redrive_says_that_a_pause_is_waited_for(run: Run, tmp_path: Path) -> None:
+    """In the words of the console: before it asks, else after it was done; of nothing that is tried, nothing."""
+    asyncio.run(pause(tmp_path / "state.db", "main", 900))
+    code, _, err = run("events", "redrive", "--in", "dead", typed="n\n")
+    assert code == 1
+    assert MAIN_RESTS.search(err)
+    assert err.index("main is paused") < err.index("Try 3 events again")
+    out = run("events", "redrive", "reception:1")[1]
+    assert out.startswith("reception:1: will be tried again, with the rules of now\nmain is paused")
+    assert MAIN_RESTS.search(out)
+    assert "paused" not in "".join(run("events", "redrive", "reception:1")[1:])
+    out = run("events", "redrive", "--in", "dead", "--yes")[1]
+    assert MAIN_RESTS.fullmatch(out.removeprefix("2 events will be tried again, with the rules of now\n"))
+
+
+def test_redrive_does_without_the_pauses_when_the_rules_file_has_mistakes(run: Run, tmp_path: Path) -> None:
+    """Which portals there are is told by the rules; the event is tried again all the same."""
+    asyncio.run(pause(tmp_path / "state.db", "main", 900))
+    (tmp_path / "rules.yaml").write_text("nothing", "utf-8")
+    told = run("events", "redrive", "reception:1")
+    assert told == (0, "reception:1: will be tried again, with the rules of now\n", "")
+
+
+async def pause(path: Path, lane: str, seconds: float) -> None:
+    store = open_store(f"sqlite:///{path}")
+    await store.open()
+    await store.pause(lane, until=time.time() + seconds, reason="OVERLOAD_LIMIT: blocked")
+    await store.close()
+
+
 @pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("", 130)])
 def test_redrive_of_a_query_changes_nothing_when_it_is_declined(run: Run, typed: str, code: int) -> None:
     """An end of input is no yes."""
