@@ -168,6 +168,8 @@ def test_filter_that_makes_no_sense_is_refused(run: Run, filters: list[str], sai
         (["--source", "recepton"], "the rules file has no source 'recepton'; did you mean 'reception'?"),
         (["--type", "call.mised"], "no rule is for events of the type 'call.mised'; did you mean 'call.missed'?"),
         (["--rule", "nope"], "the rules file has no rule 'nope'; known are missed call"),
+        (["--phone", "17139"], "+4917139 was looked for as a whole number; a part of one finds nothing"),
+        (["--phone", "4917139200011"], "+4917139200011 was looked for as a whole number"),
         (["--phone", "nobody"], "'nobody' is neither a telephone number nor an e-mail address"),
         (["reception:f"], "no event's key begins with reception:f"),
         (["--in", "joined"], ""),
