@@ -181,7 +181,7 @@ async def opened_admin(
         if own is None:
             yield admin
             return
-        async with Server(create_admin_app(admin), listener, limits=LIMITS):
+        async with Server(create_admin_app(admin), listener, limits=LIMITS, whose="operators"):
             try:
                 yield admin
             finally:

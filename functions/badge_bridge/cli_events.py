@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
-T = TypeVar("T")
-
 commands = typer.Typer(cls=Commands, no_args_is_help=True, help="Look at what was received, and try it again.")
 
 
@@ -99,16 +98,14 @@ def list_(
     if keys and (filtered or before is not None):
         raise SettingsError("say which events: either keys of some, or filters and --before")
     looked_for = replace(wanted(settings, **filters), legs=legs)
-    page, is_empty = run(
-        _with_store(settings, lambda store: _listed(store, keys, looked_for, limit, place), to_read=True)
-    )
+    page, is_empty, told = run(_listed(settings, keys, looked_for, limit, place, tell=not as_json))
     if as_json:
         print(json.dumps([summary(event) for event in page.events], indent=2))
     else:
         if looked_for.since is not None or looked_for.until is not None:
             print(", ".join(_stretch(looked_for.since, looked_for.until, in_words)))
         if page.events:
-            print_list(page.events)
+            print_list(page.events, told)
         else:
             print(_nothing(is_empty=is_empty, filtered=filtered or bool(keys or before)))
     if not page.events and not is_empty:
@@ -122,9 +119,33 @@ def list_(
 
 
 async def _listed(
+    settings: Settings,
+    keys: Sequence[str] | None,
+    looked_for: Wanted,
+    limit: int,
+    before: Place | None,
+    *,
+    tell: bool,
+) -> tuple[Listing, bool, Mapping[str, str]]:
+    """The page, whether the store is empty, and by key what came of those that are done, where that is to be told."""
+    async with opened_store(settings, to_read=True) as store:
+        page = await _page(store, keys, looked_for, limit, before)
+        is_empty = not page.events and not (await store.list(limit=1)).events
+        return page, is_empty, await _what_came(store, page.events) if tell else {}
+
+
+async def _what_came(store: Store, events: Sequence[StoredEvent]) -> Mapping[str, str]:
+    """As on the console's list, with the codes of badges; of each event that is done, whose reason is empty."""
+    from badge_bridge.whole_life import came_of_one
+
+    done, now = [event for event in events if event.state == "done"], time.time()
+    told = await asyncio.gather(*(came_of_one(store, event, {}, now=now) for event in done))
+    return {event.key: said for event, said in zip(done, told, strict=True)}
+
+
+async def _page(
     store: Store, keys: Sequence[str] | None, looked_for: Wanted, limit: int, before: Place | None
-) -> tuple[Listing, bool]:
-    """The page, and whether the store is empty."""
+) -> Listing:
     from badge_bridge.filters import by_key
     from badge_bridge.store.protocol import Listing
 
@@ -132,10 +153,8 @@ async def _listed(
         found = [await by_key(store, key, limit=limit) for key in keys]
         if any(there_are_more for _, there_are_more in found):
             say("not all that begin so are listed; type more of the key that is meant")
-        page = Listing(tuple(event for events, _ in found for event in events), None)
-    else:
-        page = await full_page(store, looked_for, limit=limit, before=before)
-    return page, not page.events and not (await store.list(limit=1)).events
+        return Listing(tuple(event for events, _ in found for event in events), None)
+    return await full_page(store, looked_for, limit=limit, before=before)
 
 
 def _nothing(*, is_empty: bool, filtered: bool) -> str:
@@ -213,8 +232,3 @@ async def _rules(settings: Settings) -> RulesFile | str:
         return f"not told, as the rules file cannot be read; --rules or RULES names it: {why}"
     quiet(rules)
     return rules
-
-
-async def _with_store(settings: Settings, work: Callable[[Store], Awaitable[T]], *, to_read: bool = False) -> T:
-    async with opened_store(settings, to_read=to_read) as store:
-        return await work(store)

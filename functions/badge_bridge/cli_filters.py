@@ -35,6 +35,7 @@ __all__ = [
     "event_of",
     "full_page",
     "pages",
+    "readable_rules",
     "tell_doubts",
     "wanted",
 ]
@@ -157,18 +158,25 @@ def wanted(
 
 def tell_doubts(settings: Settings, looked_for: Wanted) -> None:
     """Say what may be mistyped among options that find nothing, as far as the rules file can be read."""
-    from badge_bridge.configuration import without_secrets
     from badge_bridge.filters import doubts
 
     if not any((looked_for.source, looked_for.type, looked_for.rule, looked_for.customer)):
         return
+    rules = readable_rules(settings)
+    for doubt in doubts(looked_for, rules) if rules is not None else ():
+        say(doubt)
+
+
+def readable_rules(settings: Settings) -> RulesFile | None:
+    """The rules of now; None where they cannot be read, for who can do without them."""
+    from badge_bridge.configuration import without_secrets
+
     try:
         rules = run(without_secrets(settings, os.environ))
     except (RulesError, GoogleError, SettingsError):
-        return
+        return None
     quiet(rules)
-    for doubt in doubts(looked_for, rules):
-        say(doubt)
+    return rules
 
 
 async def pages(store: Store, looked_for: Wanted) -> AsyncIterator[Listing]:

@@ -78,6 +78,7 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
     settings, loaded, local = await local_checks.check_rules(settings, os.environ)
     if loaded is None:
         local += await local_checks.check_store(settings.state, [], now=time.time())
+        local += local_checks.check_disk(settings.state)
         return {"bridge": local}
     quiet(loaded)
     needs = usage(loaded)
@@ -88,7 +89,7 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
     local += local_checks.check_sources(loaded)
     lanes = [lane for name in names for lane in lanes_of(name, needs[name])]
     kept = await local_checks.check_store(settings.state, lanes, now=time.time())
-    local += kept
+    local += [*kept, *local_checks.check_disk(settings.state)]
     groups = {"bridge": local}
     # An application's tokens are in the store, under the key; a webhook needs neither.
     culprit = next((check.name for check in (key, *kept) if check.status == "failed"), "")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -25,6 +25,7 @@ from badge_bridge.cli_filters import (
     UntilOption,
     event_of,
     pages,
+    readable_rules,
     tell_doubts,
     wanted,
 )
@@ -95,9 +96,12 @@ def redrive(
     if bool(keys) == filtered:
         raise SettingsError("say which events: either keys of some, or filters, such as --in dead --since 2h")
     if keys:
-        said = run(_named(settings, keys, then=which == Which.THEN))
+        portals = _portals(settings)
+        said, waits = run(_named(settings, keys, portals, then=which == Which.THEN))
         for key, refusal in said.items():
             print(f"{key}: {refusal.text if refusal else f'will be tried again, with the rules of {which}'}")
+        if not all(said.values()):
+            _tell_waits(waits)
         if any(said.values()):
             sys.exit(1)
         return
@@ -105,17 +109,29 @@ def redrive(
     queries = _ended_ones(looked_for)
     if not yes and not sys.stdin.isatty():
         raise SettingsError("redrive asks before it tries many events again; without a terminal, add --yes")
-    found = run(_found(settings, queries))
+    found, waits = run(_found(settings, queries, _portals(settings)))
     if not found:
         print("No ended events are meant by that; badge-bridge events list with the same filters shows what there is.")
         tell_doubts(settings, looked_for)
         return
     # Outside of the event loop, which takes Ctrl-C for itself: an answer that is typed after it would count.
     if not yes:
+        _tell_waits(waits, file=sys.stderr)
         _ask(found, which)
     interrupted = "interrupted; those before are tried again, the same once more does the rest"
     said = run(_all(settings, [*found], then=which == Which.THEN), interrupted=interrupted)
-    _tell(said, which)
+    _tell(said, which, waits if yes else "")
+
+
+def _portals(settings: Settings) -> Collection[str]:
+    """Those of the rules file, whose pauses are told; none where it cannot be read."""
+    rules = readable_rules(settings)
+    return rules.portals if rules is not None else ()
+
+
+def _tell_waits(waits: str, *, file: TextIO | None = None) -> None:
+    if waits:
+        print(f"{waits}.", file=file)
 
 
 def _ended_ones(looked_for: Wanted) -> Sequence[Wanted]:
@@ -124,18 +140,27 @@ def _ended_ones(looked_for: Wanted) -> Sequence[Wanted]:
     return [looked_for] if looked_for.state else [replace(looked_for, state=state) for state in _ENDED]
 
 
-async def _named(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, Refusal | None]:
-    """Why each was left alone; None for those that are tried again."""
+async def _named(
+    settings: Settings, keys: Sequence[str], portals: Collection[str], *, then: bool
+) -> tuple[Mapping[str, Refusal | None], str]:
+    """Why each was left alone, None for those that are tried again; and what of the portals is paused, in words."""
     from badge_bridge.redriving import redrive_each
+    from badge_bridge.resuming import waits_for
 
     async with opened_store(settings) as store:
         found = {typed: await event_of(store, typed) for typed in keys}
         whole = [typed if event is None else event.key for typed, event in found.items()]
-        return await redrive_each(store, whole, clock=time.time, then=then, by="command")
+        said = await redrive_each(store, whole, clock=time.time, then=then, by="command")
+        return said, await waits_for(store, portals, now=time.time())
 
 
-async def _found(settings: Settings, queries: Sequence[Wanted]) -> Mapping[str, State]:
-    """Keys of the events that are meant, with their states; those that came first are the first."""
+async def _found(
+    settings: Settings, queries: Sequence[Wanted], portals: Collection[str]
+) -> tuple[Mapping[str, State], str]:
+    """Keys of the events that are meant, with their states, those that came first first; and what of the portals is
+    paused, in words.
+    """
+    from badge_bridge.resuming import waits_for
     from badge_bridge.terminal_progress import progress
 
     found: dict[tuple[float, str], State] = {}
@@ -145,7 +170,8 @@ async def _found(settings: Settings, queries: Sequence[Wanted]) -> Mapping[str, 
                 async for page in pages(store, query):
                     found.update({(event.received_at, event.key): event.state for event in page.events})
                     bar.at(len(found))
-    return {key: found[received_at, key] for received_at, key in sorted(found)}
+        waits = await waits_for(store, portals, now=time.time())
+    return {key: found[received_at, key] for received_at, key in sorted(found)}, waits
 
 
 def _ask(found: Mapping[str, State], which: Which) -> None:
@@ -173,7 +199,7 @@ async def _all(settings: Settings, keys: Sequence[str], *, then: bool) -> Mappin
             return await redrive_each(store, keys, clock=time.time, then=then, by="command", told=told)
 
 
-def _tell(said: Mapping[str, Refusal | None], which: Which) -> None:
+def _tell(said: Mapping[str, Refusal | None], which: Which, waits: str) -> None:
     refused = {key: refusal.text for key, refusal in said.items() if refusal}
     for key, why in [*refused.items()][:_SHOWN]:
         print(f"{key}: {why}")
@@ -181,5 +207,7 @@ def _tell(said: Mapping[str, Refusal | None], which: Which) -> None:
         print(f"and {len(refused) - _SHOWN:,} more that were left as they are")
     count = len(said) - len(refused)
     print(f"{counted(count, 'event')} will be tried again, with the rules of {which}")
+    if count:
+        _tell_waits(waits)
     if refused:
         sys.exit(1)

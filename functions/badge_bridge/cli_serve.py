@@ -147,7 +147,7 @@ async def _serve(
         asked_to_stop = hearing.enter_context(hearing_stops())
         admin = await stack.enter_async_context(opened_admin(bridge, settings, own or listener, host=host))
         app = create_app(bridge, admin if settings.admin == "same" else None)
-        server = await stack.enter_async_context(Server(app, listener, meters=bridge.meters))
+        server = await stack.enter_async_context(Server(app, listener, meters=bridge.meters, whose="deliveries"))
         with suppress(StoreUnavailable):  # it is for the convenience of `sign` alone
             await stack.enter_async_context(announced(store, server.url, of=HOOKS))
         await _say_started(bridge, settings, server.url, admin, ensures=ensure_badges)

@@ -74,7 +74,7 @@ def tail(
 async def _tail(
     settings: Settings, looked_for: Wanted, limit: int, printer: Callable[[], Callable[[StoredEvent], None]]
 ) -> None:
-    from badge_bridge.following import Follower
+    from badge_bridge.following import Follower, there_already
     from badge_bridge.serving import until_signal
 
     # From the beginning, so that Ctrl-C is always the quiet end.
@@ -83,9 +83,8 @@ async def _tail(
     async with opened_to_read(settings) as store:
         await follower.begin(store)
         show = printer()  # with its heading, which nobody needs where there is nothing to look at
-        there = (await store.list(looked_for, limit=limit)).events if limit else ()
-        for event in reversed(there):
-            show(await store.get(event.key) or event)
+        for event in await there_already(store, looked_for, limit=limit):
+            show(event)
     every = EVERY_BILLED if settings.state.startswith("firestore:") else EVERY
     trouble = ""
     while not (await asyncio.wait([stopped], timeout=every))[0]:

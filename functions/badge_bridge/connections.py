@@ -346,12 +346,14 @@ def guarded(
     *,
     clock: Callable[[], float] = time.monotonic,
     meters: Meters | None = None,
+    whose: str = "",
 ) -> Callable[..., GuardedProtocol]:
     """What `uvicorn.Config` takes as `http`: makes the protocol of each connection of one server.
 
-    `clock` only rations log lines; deadlines are the event loop's. `meters` count what is refused here.
+    `clock` only rations log lines; deadlines are the event loop's. `meters` count what is refused here, and `whose` is
+    as `Door` takes it.
     """
-    return partial(protocol, door=Door(limits, clock, meters or Meters()))
+    return partial(protocol, door=Door(limits, clock, meters or Meters(), whose))
 
 
 def _last_answer(status: HTTPStatus, error: str, *headers: str) -> bytes:

@@ -58,10 +58,13 @@ class ConnectionLimits:
 
 
 class Door:
-    """Counts who comes in and what is refused, and says who has to leave. `clock` only rations log lines."""
+    """Counts who comes in and what is refused, and says who has to leave. `clock` only rations log lines, and `whose`
+    says in them for what or whom this listener is, such as deliveries; empty where there is only one.
+    """
 
-    def __init__(self, limits: ConnectionLimits, clock: Callable[[], float], meters: Meters) -> None:
+    def __init__(self, limits: ConnectionLimits, clock: Callable[[], float], meters: Meters, whose: str = "") -> None:
         self.limits = limits
+        self._full = f"the listener for {whose} is full: " if whose else ""
         self.crowd = Crowd()
         self._meters = meters
         self._crowded = FloodGate(limit=1, seconds=REFUSAL_LINES_SECONDS, kinds=2, clock=clock)
@@ -76,7 +79,7 @@ class Door:
         if leaving is None:
             self._tell_no_room(
                 logging.ERROR,
-                "refused a connection with 503: all %d are in use by requests that are being answered%s; senders that"
+                "%srefused a connection with 503: all %d are in use by requests that are being answered%s; senders that"
                 " retry will come back, others will not. Either the store is slow, or somebody floods this port%s",
             )
             return None
@@ -84,7 +87,7 @@ class Door:
         self.crowd.leave(leaving)
         self._tell_no_room(
             logging.WARNING,
-            "ended the connection that had waited longest for its client, one of %d from %s, since a new one came and"
+            "%sended the connection that had waited longest for its client, one of %d from %s, since a new one came and"
             " all %d are in use%s. If this goes on, somebody floods this port: limit connections per address"
             " in a reverse proxy or firewall in front%s",
             many,
@@ -110,6 +113,7 @@ class Door:
         logger.log(
             level,
             text,
+            self._full,
             *told,
             self.limits.connections,
             f" ({left_out} more since the last such line)" if left_out else "",

@@ -126,19 +126,19 @@ def doubts(wanted: Wanted, rules: RulesFile) -> Iterator[str]:
     names = [rule.name for rule in rules.rules]
     if wanted.rule is not None and wanted.rule not in names:
         yield f"the rules file has no rule {wanted.rule!r}; {suggest(wanted.rule, names)}"
-    if wanted.customer is not None and not _is_somebody(wanted.customer):
-        yield (
-            f"{wanted.customer!r} is neither a telephone number nor an e-mail address, and was looked for as it is "
-            "written"
-        )
+    if wanted.customer is not None:
+        yield from _doubted(wanted.customer)
 
 
 def _is_known(type_: str, rules: RulesFile) -> bool:
     return type_ in (*CALL_TYPES, LEG) or any(covers(kind, type_) for rule in rules.rules for kind in rule.on)
 
 
-def _is_somebody(customer: str) -> bool:
-    return "@" in customer or E164.fullmatch(customer) is not None
+def _doubted(customer: str) -> Iterator[str]:
+    if E164.fullmatch(customer):
+        yield f"{customer} was looked for as a whole number; a part of one finds nothing, so write all its digits"
+    elif "@" not in customer:
+        yield f"{customer!r} is neither a telephone number nor an e-mail address, and was looked for as it is written"
 
 
 def _customer(rules: Callable[[], RulesFile], phone: str) -> str:

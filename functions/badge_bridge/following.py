@@ -13,7 +13,7 @@ from typing import NamedTuple
 from badge_bridge.store.protocol import Store, StoredEvent
 from badge_bridge.store.wanted import Wanted, reached_of
 
-__all__ = ["MOST_AGAIN", "OVERLAP", "Follower", "is_met"]
+__all__ = ["MOST_AGAIN", "OVERLAP", "Follower", "became_at", "is_met", "there_already"]
 
 OVERLAP = 5.0
 """Seconds that each look goes back behind the one before: an event is found a moment after it was received, and the
@@ -73,7 +73,7 @@ class Follower:
         self._told.update({event.key: _mark(event) for event in whole})
         self._forget(found)
         self._looked_at = now
-        return sorted((event for event in whole if is_met(self._wanted, event)), key=_moment)
+        return sorted((event for event in whole if is_met(self._wanted, event)), key=became_at)
 
     async def _found(self, store: Store, now: float) -> list[StoredEvent]:
         since = min(self._looked_at, now) - OVERLAP
@@ -88,6 +88,15 @@ class Follower:
         for key in [*kept][: max(len(kept) - _KNOWN, 0)]:
             del kept[key]
         self._told = kept
+
+
+async def there_already(store: Store, wanted: Wanted, *, limit: int) -> list[StoredEvent]:
+    """The events that were received last, in the order in which they became what they are, as those of `look` are; of
+    the same moment, what was received first is the first.
+    """
+    received = (await store.list(wanted, limit=limit)).events if limit else ()
+    whole = [await store.get(event.key) or event for event in received]
+    return sorted(whole, key=lambda event: (became_at(event), event.received_at, event.key))
 
 
 async def _ended(store: Store, since: float) -> AsyncIterator[StoredEvent]:
@@ -122,9 +131,11 @@ def _mark(event: StoredEvent) -> _Mark:
     return _Mark(event.state, event.attempts)
 
 
-def _moment(event: StoredEvent) -> float:
-    """When it became what it is."""
-    if event.state == "working" and event.history:
-        return event.history[-1].started_at
-    ended = [attempt.ended_at for attempt in event.history if attempt.ended_at is not None]
-    return max(ended, default=event.received_at)
+def became_at(event: StoredEvent) -> float:
+    """When it became what it is, in unix seconds, of an event with its history."""
+    if not event.history:
+        return event.received_at
+    latest = event.history[-1]
+    if latest.redriven is not None:
+        return latest.redriven.at
+    return latest.started_at if latest.ended_at is None else latest.ended_at

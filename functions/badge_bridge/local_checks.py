@@ -6,7 +6,8 @@ A running `serve` is not disturbed: the store is opened beside it, and what is w
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -31,7 +32,7 @@ from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.wanted import Wanted
 from badge_bridge.telling import in_short
 
-__all__ = ["check_encryption_key", "check_rules", "check_sources", "check_store"]
+__all__ = ["check_disk", "check_encryption_key", "check_rules", "check_sources", "check_store"]
 
 _UNSET = "is not set in the environment"
 """What is said of a name that the rules file asks for; anything else is about a value."""
@@ -43,6 +44,13 @@ _TRIAL = "doctor: a trial"
 
 _PATIENCE = 10.0
 """Seconds for which the pages of a store are looked at: some gigabytes where the system has them in memory."""
+
+LITTLE_ROOM = 1_000_000_000
+"""Bytes on the disk of the store below which somebody should make room, while there is time: some 300,000 events, of
+3 KB each."""
+NO_ROOM = 100_000_000
+"""Bytes below which the disk is as good as full: what the store writes anew, and the system's log, take as much at
+once."""
 
 _UNTIL_MENDED = "Until this is mended deliveries get 503: all, or in a damaged store those that meet the damage."
 
@@ -161,6 +169,37 @@ async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[C
             await store.close()
     except StoreUnavailable as error:
         return [Check("store", "failed", str(error), _UNTIL_MENDED)]
+
+
+def check_disk(
+    state: str, *, free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+) -> list[Check]:
+    """How much room is left where the store is, or will be; nothing of a store that is on no disk of this machine.
+    `free` gives the bytes that this user may still write in a folder.
+
+    Raises:
+        SettingsError: `state` cannot be understood.
+    """
+    store = open_store(state)
+    if not isinstance(store, SqliteStore):
+        return []
+    folder = Path(store.path).parent
+    try:
+        left = free(folder)
+    except OSError:  # of a folder that is not there the store tells
+        return []
+    found = f"{_size(left)} free in {folder}, where the store is"
+    if left >= LITTLE_ROOM:
+        return [Check("disk", "ok", found)]
+    mend = "Make room on that disk (`df -h` names it), never by deleting a file that begins with the store's name; "
+    mend += "`retention` in the rules file keeps the store from growing. On a full disk deliveries get 503."
+    if left < NO_ROOM:
+        return [Check("disk", "failed", f"{found}: less than {_size(NO_ROOM)}", mend)]
+    return [Check("disk", "warning", f"{found}: less than {_size(LITTLE_ROOM)}", mend)]
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:,.3g} GB" if number >= LITTLE_ROOM else f"{number / 1e6:,.0f} MB"
 
 
 async def _given_up(store: Store) -> list[Check]:

@@ -122,8 +122,9 @@ class Server:
         async with Server(app, bind("127.0.0.1", 0)) as server:
             print(server.url)
 
-    Clients are held to `limits`, the default ones if None, and `meters` count for whom there is no room; `options` go
-    to `uvicorn.Config`. A stopped server is not started again.
+    Clients are held to `limits`, the default ones if None, and `meters` count for whom there is no room; the log says
+    then for what or whom the listener is: `whose`, such as deliveries. `options` go to `uvicorn.Config`. A stopped
+    server is not started again.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Server:
         protocol: type[HttpProtocol] = HttpProtocol,
         limits: ConnectionLimits | None = None,
         meters: Meters | None = None,
+        whose: str = "",
         **options: Any,
     ) -> None:
         self._socket = listener
@@ -144,7 +146,7 @@ class Server:
         self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
         """Where it listens, without a slash at the end."""
         settings: dict[str, Any] = {
-            "http": guarded(limits or ConnectionLimits(), protocol, meters=meters),
+            "http": guarded(limits or ConnectionLimits(), protocol, meters=meters, whose=whose),
             "ws": "none",
             "lifespan": "off",
             # A line of an access log holds the path and the query, and with them secrets and phone numbers.

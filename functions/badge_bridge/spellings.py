@@ -9,7 +9,7 @@ from badge_bridge.number_values import is_a_value
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.phone_numbers import read_number
 
-__all__ = ["E164", "Spellings", "one_number", "readings"]
+__all__ = ["E164", "Spellings", "likely_numbers", "one_number", "readings"]
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 """How every number of E.164 looks; not all that look so are in use."""
@@ -52,15 +52,36 @@ def readings(rules: RulesFile, phone: str) -> list[str]:
     return [number for number in dict.fromkeys(read) if number]
 
 
+def likely_numbers(rules: RulesFile, phone: str) -> list[str]:
+    """What a person may have meant, as E.164. Where the digits lack nothing but the plus, they are no number of another
+    country that is in no use there, nor one at home that begins with its country's code a second time.
+    """
+    found = [number for number in readings(rules, phone) if E164.fullmatch(number)]
+    international = f"+{phone.strip()}"
+    if international not in found:
+        return found
+    return [number for number in found if number == international or _is_apart(number, international)]
+
+
+def _is_apart(number: str, international: str) -> bool:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    parsed = phonenumbers.parse(number, None)
+    is_twice = international.startswith(f"+{parsed.country_code}") and number.endswith(international[1:])
+    return not is_twice and phonenumbers.is_valid_number(parsed)
+
+
 def one_number(rules: RulesFile, phone: str) -> str:
     """The one number that is meant, as E.164.
 
     Raises:
         SettingsError: it is no number, or it may be one of several countries.
     """
-    found = [number for number in readings(rules, phone) if E164.fullmatch(number)]
+    found = likely_numbers(rules, phone)
     if not found:
-        raise SettingsError(f"{phone!r} is no telephone number; write it with its country's code, such as +4930123456")
+        raise SettingsError(
+            f"{phone!r} is no telephone number; write it whole and with its country's code, such as +4930123456"
+        )
     if len(found) > 1:
         raise SettingsError(f"{phone!r} may be {' or '.join(found)}; write it as one of these")
     return found[0]

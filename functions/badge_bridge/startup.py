@@ -13,11 +13,18 @@ from badge_bridge.plural import counted
 from badge_bridge.portal import Portal
 from badge_bridge.portal.oauth import OAuthKeyring
 from badge_bridge.rulesfile import Rule, RulesFile
-from badge_bridge.rulesfile.usage import usage
 from badge_bridge.store.backlog import Backlog
 from badge_bridge.store.protocol import Store
 
 __all__ = ["AtWork", "Missing", "ReachedPortal", "RuleShown", "SourceShown", "Startup", "started"]
+
+
+_ENSURED = "Their badges are looked at now; one that is missing is added."
+_LOOKED_AT = (
+    "A badge is looked at with the first event that needs it, and added where it is missing; `badge-bridge sync` looks "
+    "at once."
+)
+"""No trouble: nothing is known of the badges at the start."""
 
 
 class AtWork(Protocol):
@@ -67,7 +74,9 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """`retention` is in words; `backlog` is None where the store cannot be read."""
+    """`retention` is in words, and so is when the portals are asked for their `badges`; `backlog` is None where the
+    store cannot be read.
+    """
 
     version: str
     url: str
@@ -78,6 +87,7 @@ class Startup:
     sources: tuple[SourceShown, ...]
     rules: tuple[RuleShown, ...]
     portals: tuple[ReachedPortal, ...]
+    badges: str
     missing: tuple[Missing, ...]
     backlog: Backlog | None
     console: str = ""
@@ -108,7 +118,6 @@ async def started(
         *_unauthorised(bridge),
         *_expiring(rules),
         *_idle(rules),
-        *([] if ensures else _unensured(rules)),
     ]
     if warnings:
         what = f"{rules.filename} has {counted(warnings, 'warning')} about what is probably not meant"
@@ -125,6 +134,7 @@ async def started(
         sources=tuple(_sources(rules, url)),
         rules=tuple(RuleShown(rule.name, rules.badges[rule.badge].code, _portals(rule, rules)) for rule in rules.rules),
         portals=tuple(ReachedPortal(name, entry.url, _how(bridge, name)) for name, entry in rules.portals.items()),
+        badges=_ENSURED if ensures else _LOOKED_AT,
         missing=tuple(missing),
         backlog=await _backlog(bridge.store),
         console=console,
@@ -195,16 +205,6 @@ def _takes(rule: Rule, source: str, rules: RulesFile) -> bool:
     if not rule.sources or source in rule.sources:
         return True
     return rule.clear is not None and rules.portal_of[source] in _portals(rule, rules)
-
-
-def _unensured(rules: RulesFile) -> Iterator[Missing]:
-    for name, used in usage(rules).items():
-        if used.badges:
-            badges = counted(len(used.badges), "badge")
-            yield Missing(
-                f"nobody has looked whether portal {name} has the {badges} of its rules: the first event makes them",
-                f"look with `badge-bridge sync --portal {name}`, or let `serve --ensure-badges` make them at the start",
-            )
 
 
 async def _backlog(store: Store) -> Backlog | None:

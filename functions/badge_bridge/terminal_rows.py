@@ -7,11 +7,13 @@ within, since half a key is of no use. What is no terminal has all the room ther
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from badge_bridge.following import became_at
 from badge_bridge.store.protocol import StoredEvent
 from badge_bridge.telling import in_short, plainly
 from badge_bridge.terminal import clock, outcome_line, state_shown, zone_name
@@ -19,6 +21,7 @@ from badge_bridge.terminal_text import plain
 
 __all__ = ["Changes", "Rows", "print_list"]
 
+_CAME = "what came of it"
 _GAP = "  "
 _LEAST = 24
 """Cells for a reason, below which it gets a line of its own."""
@@ -77,8 +80,12 @@ class Rows:
         return lines
 
 
-def print_list(found: Sequence[StoredEvent], *, console: Console | None = None) -> None:
-    """Events, at least one, with their heading, and of each reason what it says first."""
+def print_list(
+    found: Sequence[StoredEvent], told: Mapping[str, str] = MappingProxyType({}), *, console: Console | None = None
+) -> None:
+    """Events, at least one, with their heading: what came of each as it is `told` by its key, else what its reason says
+    first.
+    """
     received = f"received ({zone_name()})"
     rows = [
         {
@@ -88,12 +95,12 @@ def print_list(found: Sequence[StoredEvent], *, console: Console | None = None) 
             "caller": plain(stored.event.caller),
             "state": state_shown(stored),
             "tries": Text(str(stored.attempts)),
-            "reason": plain(in_short(plainly(stored.reason))),
+            _CAME: plain(told.get(stored.key) or in_short(plainly(stored.reason))),
         }
         for stored in found
     ]
     widths = {name: max(cell_len(name), *(cell_len(row[name].plain) for row in rows)) for name in rows[0]}
-    narrow = [received, "state", "type", "caller", "tries", "key", "reason"]
+    narrow = [received, "state", "type", "caller", "tries", "key", _CAME]
     printed = Rows(console or _console(), widths, narrow=narrow)
     printed.heading()
     for row in rows:
@@ -110,8 +117,8 @@ class Changes:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or _console()
         self._at = f"at ({zone_name()})"
-        widths = {self._at: len(clock(0)), **_WIDTHS, "what came of it": _ENOUGH}
-        narrow = [self._at, "state", "type", "caller", "key", "what came of it"]
+        widths = {self._at: len(clock(0)), **_WIDTHS, _CAME: _ENOUGH}
+        narrow = [self._at, "state", "type", "caller", "key", _CAME]
         self._rows = Rows(self._console, widths, narrow=narrow)
         self._rows.heading()
         self._console.file.flush()
@@ -119,19 +126,16 @@ class Changes:
     def show(self, stored: StoredEvent) -> None:
         """When, which, what it is now, and what its rules came to or why."""
         attempt = stored.history[-1] if stored.history else None
-        at = stored.received_at
-        if attempt is not None:
-            at = attempt.started_at if attempt.ended_at is None else attempt.ended_at
         latest = [outcome for outcome in stored.outcomes if attempt is not None and outcome.attempt == attempt.number]
         told = "; ".join(outcome_line(outcome, brief=True) for outcome in latest) or in_short(plainly(stored.reason))
         self._rows.show(
             {
-                self._at: Text(clock(at)),
+                self._at: Text(clock(became_at(stored))),
                 "key": plain(stored.key),
                 "type": plain(stored.event.type),
                 "caller": plain(stored.event.caller or "-"),
                 "state": state_shown(stored),
-                "what came of it": plain(told),
+                _CAME: plain(told),
             }
         )
         self._console.file.flush()

@@ -33,6 +33,7 @@ def print_startup(startup: Startup, *, link: str, now: float | None = None, cons
     _print_table(console, [(rule.name, rule.badge, ", ".join(rule.portals)) for rule in startup.rules])
     console.print(Text("Portals", style="bold"))
     _print_table(console, [(portal.name, portal.url, portal.how) for portal in startup.portals])
+    console.print(plain(f"  {startup.badges}"))
     console.print(Text("Store", style="bold"), plain(startup.state))
     console.print(plain(f"  {_waiting(startup.backlog, time.time() if now is None else now)}"))
     console.print(plain(f"  Events are kept {startup.retention}."))

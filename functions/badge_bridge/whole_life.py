@@ -4,6 +4,7 @@ means, what the rules of now say, and what to do next.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
@@ -25,7 +26,7 @@ from badge_bridge.sources.legs import judged_identity
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, State, Store, StoredEvent
 from badge_bridge.telling import came_of, ended, next_step, redriven
 
-__all__ = ["ENDED", "WholeLife", "judged_as", "listed", "whole_life"]
+__all__ = ["ENDED", "WholeLife", "came_of_one", "judged_as", "listed", "whole_life"]
 
 ENDED = frozenset(get_args(State)) - {"waiting", "working"}
 """The states from which an event can be redriven."""
@@ -110,6 +111,20 @@ class WholeLife:
             "rules": [rule_as_json(rule) for rule in kept.rules],
             "left_out": left_out,
         }
+
+
+async def came_of_one(store: Store, one: StoredEvent, badges: Mapping[str, Badge], *, now: float) -> str:
+    """As `telling.came_of` in a list, of an event of a `Listing`: that has no outcomes, and of what is done they say
+    what.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    whole: StoredEvent | None = None
+    rows: Sequence[Attachment] = ()
+    if one.state == "done":
+        whole, rows = await asyncio.gather(store.get(one.key), store.attachments(one.key))
+    return came_of(whole or one, rows, badges, now=now, in_a_list=True)
 
 
 async def whole_life(

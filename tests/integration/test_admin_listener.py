@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.attacker import flood
 from support.deliveries import RULES, pbx
 from support.operators import entrance
 from support.programs import ROOT, Program, badge_bridge, program, send, serve, serving_environ
@@ -62,6 +63,14 @@ Served = tuple[Path, Program, str, str]
 def test_listener_of_the_deliveries_has_no_page_for_operators(served: Served, path: str) -> None:
     """What is open to the world shows neither console nor metrics."""
     assert get(served[2] + path).status_code == 404
+
+
+def test_log_names_the_operators_listener_when_that_is_full(tmp_path: Path) -> None:
+    """It has fewer connections than that of the deliveries, which goes on meanwhile."""
+    with serve(tmp_path, PORTAL) as (running, url), flood(admin_of(running), [b"GET / HTTP/1.1\r\n"] * 70):
+        running.find("the listener for operators is full: ended the connection that had waited longest")
+        assert send(url, pbx(b'{"type": "call.missed", "id": "1"}')).status_code == 204
+        assert "the listener for deliveries" not in running.output
 
 
 def test_bare_address_of_the_operators_listener_leads_to_the_console(served: Served) -> None:

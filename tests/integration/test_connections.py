@@ -442,6 +442,18 @@ async def test_client_that_waits_longest_gives_way_when_all_connections_are_in_u
     assert "one of 4 from 127.0.0.1, since a new one came and all 4 are in use." in caplog.messages[0]
 
 
+@pytest.mark.parametrize(("whose", "told"), [("operators", "the listener for operators is full: ended"), ("", "ended")])
+async def test_listener_that_is_full_is_named_when_there_are_several(
+    whose: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Deliveries and operators have one each, and only one of them is flooded."""
+    server = Server(Application(), bind("127.0.0.1", 0), limits=limits(connections=1), whose=whose)
+    async with server, connected(server), connected(server) as late:
+        await late.send(GET % 1)
+        assert await late.answer() == (200, "/1 0\n")
+    assert [message.startswith(f"{told} the connection that had waited") for message in caplog.messages] == [True]
+
+
 @on_both_loops
 async def test_connection_between_two_requests_is_closed_without_a_word_when_it_gives_way() -> None:
     """An answer to nothing would be taken for that to the client's next request."""

@@ -69,7 +69,7 @@ async def fill(path: Path) -> None:
 async def settle(store: Store, key: str, at: float, state: Any, result: Any) -> None:
     claim = await store.claim(key, now=at, lease=60)
     assert claim is not None
-    outcomes = (Outcome(rule="missed call", result=result, badge="bb_missed"),) if result else ()
+    outcomes = (Outcome(rule="missed call", result=result, badge="bb_missed", owner="deal 41"),) if result else ()
     reason = "the portal refuses the title" if state == "dead" else ""
     await store.settle(claim, Settlement(state=state, ended_at=at + 1, reason=reason, outcomes=outcomes))
 
@@ -103,6 +103,23 @@ def listed(run: Run, *filters: str) -> list[str]:
 def test_list_has_the_events_that_all_filters_mean(run: Run, filters: list[str], found: str) -> None:
     """The newest first; a number may be written as at home, and a time as people say it."""
     assert "".join(listed(run, *filters)) == found
+
+
+def test_list_tells_what_came_of_each(run: Run, tmp_path: Path) -> None:
+    """Of what is done where its badge is, also when it was taken off since; of others why they are not done."""
+    rows = {row.split()[2]: row for row in run("events", "list")[1].splitlines()[1:]}
+    assert rows["reception:2"].endswith("done     1      Badge bb_missed is on deal 41.")
+    assert rows["reception:5"].endswith("dead     1      the portal refuses the title")
+    asyncio.run(take_off(tmp_path / "state.db"))
+    (_, row) = run("events", "list", "reception:2")[1].splitlines()
+    assert row.endswith("Badge bb_missed was on deal 41, and was taken off since.")
+
+
+async def take_off(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}")
+    await store.open()
+    assert await store.close_attachment("reception:2", "missed call", now=time.time())
+    await store.close()
 
 
 def test_number_is_asked_for_with_its_country_when_the_rules_file_has_mistakes(run: Run, tmp_path: Path) -> None:
@@ -151,6 +168,8 @@ def test_filter_that_makes_no_sense_is_refused(run: Run, filters: list[str], sai
         (["--source", "recepton"], "the rules file has no source 'recepton'; did you mean 'reception'?"),
         (["--type", "call.mised"], "no rule is for events of the type 'call.mised'; did you mean 'call.missed'?"),
         (["--rule", "nope"], "the rules file has no rule 'nope'; known are missed call"),
+        (["--phone", "17139"], "+4917139 was looked for as a whole number; a part of one finds nothing"),
+        (["--phone", "4917139200011"], "+4917139200011 was looked for as a whole number"),
         (["--phone", "nobody"], "'nobody' is neither a telephone number nor an e-mail address"),
         (["reception:f"], "no event's key begins with reception:f"),
         (["--in", "joined"], ""),
@@ -239,6 +258,42 @@ def test_redrive_of_a_query_asks_and_tries_all_of_it_again(run: Run) -> None:
     assert "Try 2 events again (2 dead), with the rules of now?" in err
     assert listed(run, "--in", "waiting") == ["6", "5", "4"]
     assert listed(run, "--in", "dead") == ["1"]
+
+
+MAIN_RESTS = re.compile(
+    r"main is paused for another 1[45] min: what needs it is tried when the pause ends, by itself or by "
+    r"`badge-bridge resume main`; anything else at once\.\n"
+)
+
+
+def test_redrive_says_that_a_pause_is_waited_for(run: Run, tmp_path: Path) -> None:
+    """In the words of the console: before it asks, else after it was done; of nothing that is tried, nothing."""
+    asyncio.run(pause(tmp_path / "state.db", "main", 900))
+    code, _, err = run("events", "redrive", "--in", "dead", typed="n\n")
+    assert code == 1
+    assert MAIN_RESTS.search(err)
+    assert err.index("main is paused") < err.index("Try 3 events again")
+    out = run("events", "redrive", "reception:1")[1]
+    assert out.startswith("reception:1: will be tried again, with the rules of now\nmain is paused")
+    assert MAIN_RESTS.search(out)
+    assert "paused" not in "".join(run("events", "redrive", "reception:1")[1:])
+    out = run("events", "redrive", "--in", "dead", "--yes")[1]
+    assert MAIN_RESTS.fullmatch(out.removeprefix("2 events will be tried again, with the rules of now\n"))
+
+
+def test_redrive_does_without_the_pauses_when_the_rules_file_has_mistakes(run: Run, tmp_path: Path) -> None:
+    """Which portals there are is told by the rules; the event is tried again all the same."""
+    asyncio.run(pause(tmp_path / "state.db", "main", 900))
+    (tmp_path / "rules.yaml").write_text("nothing", "utf-8")
+    told = run("events", "redrive", "reception:1")
+    assert told == (0, "reception:1: will be tried again, with the rules of now\n", "")
+
+
+async def pause(path: Path, lane: str, seconds: float) -> None:
+    store = open_store(f"sqlite:///{path}")
+    await store.open()
+    await store.pause(lane, until=time.time() + seconds, reason="OVERLOAD_LIMIT: blocked")
+    await store.close()
 
 
 @pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("", 130)])

@@ -255,6 +255,7 @@ def test_doctor_looks_at_the_portal_though_the_store_is_broken(run: Run, sandbox
     assert code == 1
     groups = {name: {one["name"]: one for one in checks} for name, checks in json.loads(out).items()}
     assert groups["bridge"]["store"]["status"] == "failed"
+    assert f"free in {tmp_path}, where the store is" in groups["bridge"]["disk"]["found"]
     assert groups["portal main"]["badges"]["found"] == "missing: bb_missed"
 
 
@@ -307,5 +308,6 @@ def test_doctor_ends_with_this_machine_when_secrets_are_not_set(
         ("rules file", "ok"),
         ("secrets", "failed"),
         ("store", "ok"),
+        ("disk", "ok"),
     ]
     assert "WEBHOOK" in groups["bridge"][1]["found"]

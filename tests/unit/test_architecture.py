@@ -72,7 +72,7 @@ ALLOWED = {
     "terminal_stats": {*LEAVES, "store", "terminal_text"},
     "terminal_text": LEAVES,
     "following": {*LEAVES, "store"},
-    "terminal_rows": {*LEAVES, "store", "telling", "terminal", "terminal_text"},
+    "terminal_rows": {*LEAVES, "following", "store", "telling", "terminal", "terminal_text"},
     "terminal": {*LEAVES, "on_cards", "store", "telling"},
     "telling": {*LEAVES, "customers", "ignoring", "portal", "rulesfile", "store"},
     "terminal_event": {

@@ -122,7 +122,8 @@ async def test_parameter_that_makes_no_sense_is_named(name: str, value: str) -> 
         ({"type": "call.mised"}, ["no rule is for events of the type 'call.mised'; did you mean 'call.missed'?"]),
         ({"rule": "mised call"}, ["the rules file has no rule 'mised call'; did you mean 'missed call'?"]),
         ({"phone": "abc"}, ["'abc' is neither a telephone number nor an e-mail address, and was looked for as it is written"]),
-        ({"phone": "+4930999999"}, []),
+        ({"phone": "+4930999999"}, ["+4930999999 was looked for as a whole number; a part of one finds nothing, so write all its digits"]),
+        ({"phone": "anna@example.com"}, []),
     ],
 )  # fmt: skip
 async def test_what_may_be_mistyped_is_said_when_nothing_is_found(query: dict[str, str], notes: list[str]) -> None:

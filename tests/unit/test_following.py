@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from badge_bridge import following
-from badge_bridge.following import OVERLAP, Follower
+from badge_bridge.following import OVERLAP, Follower, became_at, there_already
 from badge_bridge.outcomes import Outcome, Result
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
@@ -114,6 +114,23 @@ async def test_event_is_told_of_once_it_is_what_is_wanted(store: Store, said: di
     await end(store, "s:1", at=NOW + 3, result="badged")
     await end(store, "s:2", "dead", at=NOW + 3.5, result="failed")
     assert found + await seen(follower, store, NOW + 4) == told
+
+
+async def test_what_is_there_already_comes_in_the_order_in_which_it_changed(store: Store) -> None:
+    """The latest received, each at the moment that is shown of it, so that what happens afterwards goes on from there;
+    of one moment in the order in which they were received.
+    """
+    await store.accept([item(f"s:{number}", received_at=NOW + number) for number in range(5)])
+    for moment, number in ((50, 1), (60, 2), (60, 3)):
+        await end(store, f"s:{number}", at=NOW + moment)
+    await end(store, "s:0", at=NOW + 70)
+    found = await there_already(store, Wanted(), limit=4)
+    assert [event.key for event in found] == ["s:4", "s:1", "s:2", "s:3"]
+    moments = [became_at(event) for event in found]
+    assert moments == sorted(moments)
+    await store.redrive("s:1", now=NOW + 90)
+    assert [event.key for event in await there_already(store, Wanted(), limit=5)] == ["s:4", "s:2", "s:3", "s:0", "s:1"]
+    assert await there_already(store, Wanted(), limit=0) == []
 
 
 async def test_event_that_shows_late_is_found(store: Store) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.errors import SettingsError
-from badge_bridge.local_checks import check_encryption_key, check_rules, check_sources, check_store
+from badge_bridge.local_checks import (
+    LITTLE_ROOM,
+    NO_ROOM,
+    check_disk,
+    check_encryption_key,
+    check_rules,
+    check_sources,
+    check_store,
+)
 from badge_bridge.portal.doctor import Check
 from badge_bridge.portal.reasons import Reason
 from badge_bridge.settings import Settings
@@ -176,6 +184,31 @@ async def test_a_store_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "state.db") as connection:
         assert [row[0] for row in connection.execute("SELECT lane FROM pauses")] == ["main"]
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("free", "status", "found"),
+    [
+        (LITTLE_ROOM * 73, "ok", "73 GB free in {}, where the store is"),
+        (LITTLE_ROOM, "ok", "1 GB free in {}, where the store is"),
+        (LITTLE_ROOM - 1_000_000, "warning", "999 MB free in {}, where the store is: less than 1 GB"),
+        (NO_ROOM, "warning", "100 MB free in {}, where the store is: less than 1 GB"),
+        (NO_ROOM - 1_000_000, "failed", "99 MB free in {}, where the store is: less than 100 MB"),
+        (0, "failed", "0 MB free in {}, where the store is: less than 100 MB"),
+    ],
+)
+def test_room_on_the_disk_of_the_store_is_told(free: int, status: str, found: str, tmp_path: Path) -> None:
+    """Whether the store is there yet or not; with what to do while there is time."""
+    (check,) = check_disk(f"sqlite:///{tmp_path}/state.db", free={tmp_path: free}.__getitem__)
+    assert (check.name, check.status, check.found) == ("disk", status, found.format(tmp_path))
+    assert ("retention" in check.mend) == (status != "ok")
+
+
+def test_nothing_is_told_of_a_disk_where_the_store_is_on_none(tmp_path: Path) -> None:
+    """Nor of a folder that is not there, which is told of as a trouble of the store; a real disk has some room."""
+    assert check_disk("memory:") == []
+    assert check_disk(f"sqlite:///{tmp_path}/nowhere/state.db") == []
+    assert [check.name for check in check_disk(f"sqlite:///{tmp_path}/state.db")] == ["disk"]
 
 
 async def test_what_is_paused_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from badge_bridge.cel import Activation, CelType, EvaluationError, compile_expression
 from badge_bridge.events import Event
-from badge_bridge.rulesfile.possible import MOST_COMBINATIONS, Budget, Domains, can_be_true, implies, read_condition
+from badge_bridge.rulesfile.possible import (
+    _PARTS_OF_TIME,
+    MOST_COMBINATIONS,
+    Budget,
+    Domains,
+    can_be_true,
+    implies,
+    read_condition,
+)
 
 DIRECTIONS = ("inbound", "outbound", "internal", "")
 DOMAINS: Domains = {"direction": DIRECTIONS, "outcome": ("missed",)}
@@ -49,6 +57,21 @@ def possible(text: str, domains: Domains = DOMAINS) -> bool:
         "!(event.caller == '1' || event.caller != '1')",
         "event.caller == '1' ? event.caller == '2' : event.caller == '1'",
         "event.time.getHours() > 5 && !(event.time.getHours() > 5)",
+        "event.time.getHours() > 24",
+        "24 <= event.time.getHours('Europe/Berlin')",
+        "event.time.getHours('Europe/Berlin') > 20 && event.time.getHours(\"Europe/Berlin\") < 6",
+        "event.time.getHours() > 5 && event . time . getHours( ) < 6",
+        "event.time.getMinutes() > 59",
+        "event.time.getSeconds() > 59",
+        "event.time.getMilliseconds() == 1000",
+        "event.time.getDayOfWeek() == 7",
+        "event.time.getDayOfWeek() in [7, 8]",
+        "event.time.getMonth() > 11",
+        "event.time.getDate() < 1",
+        "event.time.getDate() > 31",
+        "event.time.getDayOfMonth() >= 31",
+        "event.time.getDayOfYear() == 366",
+        "!(event.time.getHours() < 24)",
     ],
 )
 def test_a_contradiction_is_found_when_no_event_can_be_so(text: str) -> None:
@@ -77,6 +100,14 @@ def test_a_contradiction_is_found_when_no_event_can_be_so(text: str) -> None:
         "event.caller.matches('a') && event.caller.matches('b')",
         "event.caller > 'a' && event.caller < 'b'",
         "event.time.getHours() < 6 || event.time.getHours() > 20",
+        "event.time.getHours() >= 23 && event.time.getMinutes() >= 59 && event.time.getSeconds() >= 59",
+        "event.time.getHours() > 5 && event.time.getHours('Europe/Berlin') < 5",
+        "event.time.getHours() > 5 && event.time.getHours() < 7",
+        "event.time.getHours() in [6, 24]",
+        "event.time.getHours(event.data.zone) == 24",
+        "event.time.getDate() == 31 && event.time.getMonth() == 11 && event.time.getDayOfMonth() == 30",
+        "event.time.getDayOfYear() == 365 && event.time.getDayOfWeek() == 0",
+        "event.time.getFullYear() > 9000",
         "event.data.items.exists(event, event == 1) && event.data.items.exists(event, event == 2)",
         "event.caller == r'\\d' || event.caller == '\\''",
     ],
@@ -135,6 +166,13 @@ def compared(field: str, sign: str, value: str) -> str:
     return f"{field} {sign} {value}"
 
 
+parts_of_time = st.sampled_from(
+    [
+        f"event.time.{part}({zone})"
+        for part in ("getHours", "getMinutes", "getSeconds", "getDayOfWeek", "getMonth", "getDate", "getDayOfMonth")
+        for zone in ("", "'Asia/Kathmandu'")
+    ]
+)
 calls = st.sampled_from(["startsWith", "endsWith", "contains"])
 equal = st.sampled_from(["==", "!="])
 order = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
@@ -144,6 +182,7 @@ atoms = st.one_of(
     st.builds(compared, data_fields, order, values),
     st.builds(compared, st.just("event.duration"), order, st.sampled_from([str(one) for one in NUMBERS])),
     st.builds(called, st.one_of(text_fields, data_fields), calls, texts),
+    st.builds(compared, parts_of_time, order, st.integers(-2, 61).map(str)),
     st.builds(
         lambda field, some: f"{field} in [{', '.join(some)}]", data_fields, st.lists(values, min_size=1, max_size=3)
     ),
@@ -175,7 +214,7 @@ def made_up(number: int) -> Event:
         source="s",
         provider="p",
         type="call.missed",
-        time=datetime(2026, 1, 1, tzinfo=UTC),
+        time=datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=chosen.randrange(2 * 366 * 86_400)),
         caller=chosen.choice([*TEXTS, "z", "+49301"]),
         line=chosen.choice([*TEXTS, "z"]),
         direction=chosen.choice(DIRECTIONS),
@@ -220,3 +259,14 @@ def test_every_event_that_meets_one_condition_meets_what_is_said_to_follow(first
     if None in programs or not implies(trees[0], trees[1], {"direction": DIRECTIONS}, Budget()):
         return
     assert not [event for event in EVENTS if true_for(programs[0], event) and not true_for(programs[1], event)]
+
+
+@pytest.mark.parametrize(("part", "known"), _PARTS_OF_TIME.items())
+def test_parts_of_a_time_are_what_the_engine_says(part: str, known: range) -> None:
+    """At both ends of a leap year, of a day and of a second, and on each day of a year."""
+    program = compile_expression(f"event.time.{part}()", {"event": CelType.EVENT}, returns=CelType.INT)
+    last = datetime(2024, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    moments = [last, *(datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(366))]
+    event = Event(id="1", source="s", provider="p", type="call.missed", time=last)
+    found = {program.evaluate(Activation({"event": event.model_copy(update={"time": moment})})) for moment in moments}
+    assert (min(found), max(found)) == (known[0], known[-1])

@@ -270,11 +270,19 @@ def test_number_is_read_as_a_source_reads_it(text: str) -> None:
 @pytest.mark.parametrize("text", ["anna", "12", "", "anonymous"])
 def test_text_that_is_no_number_is_refused(text: str) -> None:
     """What nobody can look for with certainty is not erased by a guess."""
-    with pytest.raises(SettingsError, match="is no telephone number; write it with its country's code"):
+    with pytest.raises(SettingsError, match="is no telephone number; write it whole and with its country's code"):
         one_number(rules(), text)
 
 
+@pytest.mark.parametrize("text", ["4917139200011", " 12125550143 "])
+def test_number_without_its_plus_is_no_number_that_nobody_has(text: str) -> None:
+    """+494917139200011 could be one by its length, and +3312125550143 is too long for any in use; nobody means them."""
+    assert one_number(rules(RULES.replace("badges:", FRENCH)), text) == f"+{text.strip()}"
+
+
 def test_number_that_may_be_two_peoples_is_refused() -> None:
-    """Sources of two countries read it in two ways, and only one of them is meant."""
+    """Sources of two countries read it in two ways, and only one of them is meant; or it is one at home, too."""
+    with pytest.raises(SettingsError, match=r"may be \+442079460123 or \+49442079460123; write it as one of these"):
+        one_number(rules(), "442079460123")
     with pytest.raises(SettingsError, match=r"may be \+4930123456 or \+33030123456; write it as one of these"):
         one_number(rules(RULES.replace("badges:", FRENCH)), "030 123456")

@@ -89,27 +89,32 @@ async def test_rules_and_portals_are_told() -> None:
 
 
 async def test_missing_is_told_with_what_to_do() -> None:
-    """An application that is not let in, a token that will expire, and badges that nobody has seen to."""
+    """An application that is not let in, a token that will expire, a source that is for nothing."""
     found = {one.what.partition(":")[0]: one.todo for one in (await said(CLEARED)).missing}
     assert list(found) == [
         "the application is not let into portal main, so no badge gets there",
         "the access token of portal trial lasts an hour, and nothing refreshes it",
         "no rule uses source spare",
-        "nobody has looked whether portal main has the 1 badge of its rules",
     ]
     assert (
         "`badge-bridge authorize main`" in found["the application is not let into portal main, so no badge gets there"]
     )
-    assert "sync --portal main" in found["nobody has looked whether portal main has the 1 badge of its rules"]
 
 
 async def test_nothing_is_missing_when_all_is_there() -> None:
     """A source whose events only clear is used, as is every source where a rule names none."""
-    assert (await said(RULES, ensures=True)).missing == ()
+    assert (await said(RULES)).missing == (await said(RULES, ensures=True)).missing == ()
     metrics = await said(RULES, ensures=True, tells_metrics=True)
     assert metrics.missing == (
         Missing("/metrics is told to whoever reaches the deliveries", "set METRICS_TOKEN, or ADMIN"),
     )
+
+
+async def test_when_badges_are_looked_at_is_told_and_no_trouble() -> None:
+    """Nothing is known of them before the portal is asked, and one that is missing is added then."""
+    at_first = "A badge is looked at with the first event that needs it, and added where it is missing; "
+    assert (await said(RULES)).badges == f"{at_first}`badge-bridge sync` looks at once."
+    assert (await said(RULES, ensures=True)).badges == "Their badges are looked at now; one that is missing is added."
 
 
 async def test_warnings_about_the_rules_are_counted_when_there_are_some() -> None:
@@ -144,6 +149,7 @@ def test_block_for_a_terminal_has_all_of_it(capsys: pytest.CaptureFixture[str]) 
         "1 event waits, the oldest received 90 s ago.",
         "Events are kept 30 days after their end.",
         "http://127.0.0.1:8081/console/enter?ticket=abc",
+        "  A badge is looked at with the first event that needs it, and added where it is missing; `badge-bridge sync`",
         "! no rule uses source spare: its events are stored and ignored",
         "→ an administrator of the portal opens the link that `badge-bridge authorize main` prints",
     ):

@@ -45,18 +45,34 @@ def plain(stream: io.StringIO) -> list[str]:
 def test_row_is_one_line_when_there_is_room() -> None:
     """In a wide terminal, and wherever a script reads, which has the whole clause."""
     heading, first, second = shown(200, stored(reason=REASON), stored())
-    assert heading.split() == ["received", heading.split()[1], "key", "type", "caller", "state", "tries", "reason"]
+    assert heading.split()[2:] == ["key", "type", "caller", "state", "tries", "what", "came", "of", "it"]
     assert "0123456789abcdef  call.missed  +4930901820  dead   1      portal main: crm.activity" in first
     assert second.endswith("done   1")
     (_, piped) = shown(40, stored(reason=REASON), is_terminal=False)
     assert piped.endswith("dead   1      portal main: crm.activity.badge.add was refused with ACCESS_DENIED …")
 
 
+def test_row_tells_what_came_of_an_event_that_has_no_reason() -> None:
+    """As it was told by the event's key, cut as a reason is; plain, whoever has written it."""
+    stream = io.StringIO()
+    event = stored()
+    print_list(
+        [event],
+        {event.key: "Badge bb_missedCall is on deal 41.\x1b[2J Badge bb_other is on deal 42."},
+        console=Console(file=stream, width=160, force_terminal=True, no_color=True, soft_wrap=True),
+    )
+    row = plain(stream)[-1]
+    assert "done   1      Badge bb_missedCall is on deal 41." in row
+    assert row.endswith("…")
+    assert "\x1b[2J" not in row
+    assert cell_len(row) == 160
+
+
 def test_row_is_two_lines_when_the_terminal_is_narrower() -> None:
     """What one looks for first in the upper one; each below its heading."""
     upper, lower, *row = shown(80, stored(reason=REASON))
     assert upper.split()[2:] == ["state", "type", "caller", "tries"]
-    assert lower.split() == ["key", "reason"]
+    assert lower.split() == ["key", "what", "came", "of", "it"]
     assert row == [
         f"{row[0][:19]}  dead   call.missed  +4930901820  1",
         "  reception:0123456789abcdef0123456789abcdef  portal main: crm.activity.badge.a…",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, get_args
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from badge_bridge import life
 from badge_bridge.console.answers import Senseless, Shown
 from badge_bridge.console.desk import Desk
-from badge_bridge.console.searching import NAMES, find, possible_numbers, read_search
+from badge_bridge.console.searching import NAMES, find, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.errors import SettingsError
 from badge_bridge.events import CALL_TYPES
@@ -20,8 +20,9 @@ from badge_bridge.life import summary, write_place
 from badge_bridge.moments import iso
 from badge_bridge.outcomes import Result
 from badge_bridge.rulesfile import Badge, RulesFile
-from badge_bridge.store.protocol import Attachment, State, Store, StoredEvent
-from badge_bridge.telling import came_of
+from badge_bridge.spellings import likely_numbers
+from badge_bridge.store.protocol import State, Store, StoredEvent
+from badge_bridge.whole_life import came_of_one
 
 __all__ = ["MOST", "events", "read_place"]
 
@@ -60,7 +61,7 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
     try:
         found = await find(desk.store, search, rules, now=now, limit=limit, before=before)
     except Senseless as error:
-        numbers = possible_numbers(rules, search.phone) if error.field == "phone" else []
+        numbers = likely_numbers(rules, search.phone) if error.field == "phone" else []
         return Shown({**told, "error": str(error), "field": error.field, "numbers": numbers}, 400)
     badges = {badge.code: badge for badge in rules.badges.values()}
     return {
@@ -74,16 +75,11 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
 
 
 async def _row(store: Store, one: StoredEvent, badges: Mapping[str, Badge], now: float) -> dict[str, Any]:
-    # A listing has no outcomes, and of what is done they say what.
-    whole: StoredEvent | None = None
-    rows: Sequence[Attachment] = ()
-    if one.state == "done":
-        whole, rows = await asyncio.gather(store.get(one.key), store.attachments(one.key))
     return {
         **summary(one),
         "customer": one.event.customer,
         "happened": iso(one.event.time.timestamp()),
-        "came_of": came_of(whole or one, rows, badges, now=now, in_a_list=True),
+        "came_of": await came_of_one(store, one, badges, now=now),
     }
 
 

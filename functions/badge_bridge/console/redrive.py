@@ -26,12 +26,12 @@ from badge_bridge.console.rendering import event_href
 from badge_bridge.console.searching import NAMES, Search, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.life import write_place
-from badge_bridge.moments import iso, span
+from badge_bridge.moments import iso
 from badge_bridge.plural import counted
-from badge_bridge.portal.portal import lanes_of
 from badge_bridge.redriving import KINDS, Kind, left_alone, redrive_each
+from badge_bridge.resuming import waits_for
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.store.protocol import Pause, State, Store, StoredEvent
+from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
 
 __all__ = ["AT_ONCE", "MOST_COUNTED", "MOST_PICKED", "confirm", "redrive"]
@@ -50,9 +50,6 @@ TAKEN: Sequence[State] = ("dead", "ignored", "done")
 
 _PAGE = 1000
 _EVENTS = f"{HOME}/events"
-
-_SHOWN = 3
-"""Paused lanes that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,31 +171,13 @@ async def _told(desk: Desk, done: _Redriven) -> Done:
     """In words; and where something is paused, that this is waited for."""
     said = f"{counted(done.count, 'event')} will be tried again"
     if done.count:
-        now = desk.clock()
-        found = await desk.store.paused([lane for portal in desk.rules.portals for lane in lanes_of(portal)])
-        waits = _waits_for([pause for pause in found if pause.until > now], now)
+        by_hand = "its button on Now"
+        waits = await waits_for(desk.store, desk.rules.portals, now=desk.clock(), by_hand=by_hand)
         said += f". {waits}" if waits else " at once"
     said += "."
     if done.left:
         said += f" {counted(done.left.total(), 'was', 'were')} left alone: {left_alone(done.left)}."
     return Done(said, done.count)
-
-
-def _waits_for(paused: Sequence[Pause], now: float) -> str:
-    """What is paused and what that means, without a full stop; empty where nothing is. A method of a portal that is
-    paused as a whole is not named beside that.
-    """
-    until = {pause.lane: pause.until for pause in paused}
-    lanes = [lane for lane in until if lane.partition("/")[0] not in until.keys() - {lane}]
-    if not lanes:
-        return ""
-    longest = span(max(until[lane] for lane in lanes) - now)
-    what, it = f"{lanes[0]} is paused for another {longest}", "it"
-    if len(lanes) > 1:
-        more = f" and {len(lanes) - _SHOWN} more" if len(lanes) > _SHOWN else ""
-        what, it = f"{', '.join(lanes[:_SHOWN])}{more} are paused, for another {longest} at most", "one of them"
-    ends = "when the pause ends, by itself or by its button on Now"
-    return f"{what}: what needs {it} is tried {ends}; anything else at once"
 
 
 def _as_of(search: Search, rules: RulesFile, now: float) -> tuple[Search, Wanted]:

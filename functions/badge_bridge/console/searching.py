@@ -18,11 +18,10 @@ from urllib.parse import urlencode
 from badge_bridge.console.answers import Senseless
 from badge_bridge.filters import WrongFilter, by_key, doubts, read_filters
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.spellings import readings
 from badge_bridge.store.protocol import Listing, Store
 from badge_bridge.store.wanted import Place, Wanted
 
-__all__ = ["NAMES", "WITHIN", "Found", "Search", "find", "possible_numbers", "read_search"]
+__all__ = ["NAMES", "WITHIN", "Found", "Search", "find", "read_search"]
 
 WITHIN: Mapping[str, str] = {"hour": "1h", "day": "24h", "week": "7 days", "month": "30 days"}
 """The `since` that each stands for."""
@@ -134,8 +133,3 @@ async def find(
         is_empty = not (await store.list(limit=1)).events
         notes = ["nothing was received yet"] if is_empty and search.query() else [*doubts(wanted, rules)]
     return Found(page, wanted.customer, notes)
-
-
-def possible_numbers(rules: RulesFile, phone: str) -> list[str]:
-    """The numbers that are meant, where there may be several."""
-    return [number for number in readings(rules, phone) if number.startswith("+")]

@@ -165,7 +165,7 @@ async def open_stage(prepare: Callable[[SandboxPortal], None] | None = None) -> 
                 opened_store(state) as store,
                 open_bridge(rules, store, concurrency=64, keys=(new_key(),)) as bridge,
                 opened_admin(bridge, ADMIN, bind("127.0.0.1", 0), host="127.0.0.1") as admin,
-                Server(create_app(bridge), listener),
+                Server(create_app(bridge), listener, whose="deliveries"),
                 AsyncClient(trust_env=False, timeout=20) as client,
             ):
                 assert admin is not None, "it has a listener of its own"

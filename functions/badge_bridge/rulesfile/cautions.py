@@ -17,7 +17,7 @@ from badge_bridge.cel.wording import position
 from badge_bridge.closeness import closest
 from badge_bridge.errors import Finding
 from badge_bridge.rulesfile.document import Document, Path
-from badge_bridge.rulesfile.possible import Budget, Domains, Outcome, Tree, can_be_true, implies, read_condition
+from badge_bridge.rulesfile.possible import Atom, Budget, Domains, Outcome, Tree, can_be_true, implies, read_condition
 from badge_bridge.rulesfile.rules import Attach, Rule, RulesFile
 from badge_bridge.rulesfile.senders import Senders, covers
 
@@ -196,8 +196,11 @@ class _Looking:
             yield from self._never(rule, tree, domains, is_whole=True)
 
     def _impossible(self, rule: Rule, leaf: Tree, domains: Domains) -> Iterator[Finding]:
-        """A comparison with a text that a field never has."""
+        """A comparison with a value that a field never has."""
         atom = leaf.atom
+        if atom is not None and atom.known is not None:
+            yield from self._impossible_time(rule, leaf, atom, atom.known)
+            return
         known = domains.get(atom.of) if atom is not None and atom.equal else None
         if atom is None or known is None:
             return
@@ -207,6 +210,17 @@ class _Looking:
             close = closest(value.it, [one for one in known if one])
             hint = f"did you mean '{close}'?" if close else f"it is {_listed(known)}"
             message = f"event.{atom.of} is never '{value.it}' in events that rule '{rule.name}' takes; {hint}"
+            yield self._in_condition(rule, leaf, message, "impossible-value")
+
+    def _impossible_time(self, rule: Rule, leaf: Tree, atom: Atom, known: range) -> Iterator[Finding]:
+        """The same of an hour or another part of a time: a number that it never is, one beyond all that it can be."""
+        for value in atom.named if atom.equal else ():
+            if value.it not in known:
+                message = f"event.{atom.of} is never {value.it} in rule '{rule.name}'; it is {known[0]} to {known[-1]}"
+                yield self._in_condition(rule, leaf, message, "impossible-value")
+        if not atom.equal and not can_be_true(replace(leaf, negated=not leaf.negated), {}, self.budget):
+            always = f"{_short(leaf.part.text)} is always true in rule '{rule.name}'"
+            message = f"{always}, since event.{atom.of} is {known[0]} to {known[-1]}; correct it, or remove it"
             yield self._in_condition(rule, leaf, message, "impossible-value")
 
     def _never(self, rule: Rule, tree: Tree, domains: Domains, *, is_whole: bool) -> Iterator[Finding]:
@@ -232,9 +246,7 @@ class _Looking:
                 )
                 yield self._in_condition(rule, second, message, "never-matches")
                 return
-        is_empty = tree.atom is not None and list(domains.get(tree.atom.of, ())) == [""]
-        why = f" since event.{tree.atom.of} is always empty" if tree.atom is not None and is_empty else ""
-        message = f"{_short(tree.part.text)} cannot be true{why}{',' * is_whole} {so}"
+        message = f"{_short(tree.part.text)} cannot be true{_why_never(tree.atom, domains)}{',' * is_whole} {so}"
         yield self._in_condition(rule, tree, message, "never-matches")
 
     def _can(self, domains: Domains) -> Callable[[Tree], bool]:
@@ -272,6 +284,14 @@ class _Looking:
 
     def _at_key(self, path: Path, message: str, code: str) -> Finding:
         return self.document.caution(self.document.keys[path], message, code)
+
+
+def _why_never(atom: Atom | None, domains: Domains) -> str:
+    """In half a sentence, where it is the field alone."""
+    if atom is not None and atom.known is not None:
+        return f" since event.{atom.of} is {atom.known[0]} to {atom.known[-1]}"
+    is_empty = atom is not None and list(domains.get(atom.of, ())) == [""]
+    return f" since event.{atom.of} is always empty" if atom is not None and is_empty else ""
 
 
 def _listed(texts: Collection[str]) -> str:

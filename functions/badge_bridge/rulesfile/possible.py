@@ -2,9 +2,10 @@
 
 A condition is taken apart into comparisons of one field with written values (`event.direction == 'inbound'`,
 `event.data.total > 100`, `event.caller.startsWith('+49')`). For each field some values stand for all that it can have:
-those that are named, one between and beside them, one that is none of them. The condition is tried with each
-combination. What cannot be read counts as able to be true, false or an error, the same for the same text. So "never
-true" is proven, and where there are too many combinations nothing is claimed.
+those that are named, one between and beside them, one that is none of them; a part of a time, such as its hour, has
+those of a clock and a calendar. The condition is tried with each combination. What cannot be read counts as able to be
+true, false or an error, the same for the same text. So "never true" is proven, and where there are too many
+combinations nothing is claimed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,21 @@ MOST_TRIED = 100_000
 
 LEAST = 20
 """What one question counts at least: finding out what to try takes as long as trying so many."""
+
+_PARTS_OF_TIME: Mapping[str, range] = {
+    "getMonth": range(12),
+    "getDate": range(1, 32),
+    "getDayOfMonth": range(31),
+    "getDayOfWeek": range(7),
+    "getDayOfYear": range(366),
+    "getHours": range(24),
+    "getMinutes": range(60),
+    "getSeconds": range(60),
+    "getMilliseconds": range(1000),
+}
+"""What each of CEL's functions gives of a timestamp, in whatever time zone, as the language's definition has it: months
+and days count from 0, but for `getDate`, and days of the week from Sunday. A year may be any.
+"""
 
 Outcome = Literal["true", "false", "error"]
 Domains = Mapping[str, Collection[str]]
@@ -61,11 +77,13 @@ class Atom:
     """
 
     of: str
-    """The field's name, with a path below `data`."""
+    """The field's name, with a path below `data`, and of `time` with the function: `time.getHours('Europe/Berlin')`."""
     test: Test = field(compare=False, repr=False)
     named: tuple[Value, ...] = ()
     prefix: bool = False
     equal: bool = False
+    known: range | None = None
+    """All numbers that it can be, where it is a part of the event's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +148,12 @@ def _read(part: Part, constant: Callable[[str], frozenset[Outcome] | None]) -> T
 
 
 _FIELD = r"(?P<field>event(?:\s*\.\s*[A-Za-z_]\w*)+)"
+_ZONE = r"""(?P<zone>'[^'\\\n]*'|"[^"\\\n]*")?"""
+_READ = rf"(?:{_FIELD}|event\s*\.\s*time\s*\.\s*(?P<part>{'|'.join(_PARTS_OF_TIME)})\s*\(\s*{_ZONE}\s*\))"
 _LITERAL = r"""'[^'\\\n]*'|"[^"\\\n]*"|-?[0-9]{1,15}(?:\.[0-9]{1,15})?|true\b|false\b|null\b"""
-_COMPARED = re.compile(rf"{_FIELD}\s*(?P<operator>==|!=|<=|>=|<|>)\s*(?P<value>{_LITERAL})")
-_TURNED = re.compile(rf"(?P<value>{_LITERAL})\s*(?P<operator>==|!=|<=|>=|<|>)\s*{_FIELD}")
-_LISTED = re.compile(rf"{_FIELD}\s+in\s*\[(?P<values>\s*(?:{_LITERAL})(?:\s*,\s*(?:{_LITERAL}))*\s*)\]")
+_COMPARED = re.compile(rf"{_READ}\s*(?P<operator>==|!=|<=|>=|<|>)\s*(?P<value>{_LITERAL})")
+_TURNED = re.compile(rf"(?P<value>{_LITERAL})\s*(?P<operator>==|!=|<=|>=|<|>)\s*{_READ}")
+_LISTED = re.compile(rf"{_READ}\s+in\s*\[(?P<values>\s*(?:{_LITERAL})(?:\s*,\s*(?:{_LITERAL}))*\s*)\]")
 _CALLED = re.compile(
     rf"""{_FIELD}\s*\.\s*(?P<called>startsWith|endsWith|contains)\s*\(\s*(?P<value>'[^'\\\n]*'|"[^"\\\n]*")\s*\)"""
 )
@@ -174,6 +194,10 @@ def _comparison(found: re.Match[str]) -> Atom | None:
 def _of_field(
     found: re.Match[str], test: Test, named: tuple[Value, ...] = (), *, prefix: bool = False, equal: bool = False
 ) -> Atom | None:
+    groups = found.groupdict()
+    if part := groups.get("part"):
+        zone = f"'{groups['zone'][1:-1]}'" if groups["zone"] else ""
+        return Atom(f"time.{part}({zone})", test, named, prefix, equal, _PARTS_OF_TIME[part])
     path = re.sub(r"\s", "", found["field"]).removeprefix("event.")
     kind = EVENT_FIELDS.get(path)
     if kind in ("timestamp", "map"):
@@ -292,6 +316,8 @@ def _values(name: str, atoms: Sequence[Atom], domains: Domains) -> list[Value]:
     if name in domains:
         return [Value("text", one) for one in sorted(domains[name])]
     named = list(dict.fromkeys(value for atom in atoms for value in atom.named))
+    if (known := atoms[0].known) is not None:
+        return [Value("number", one) for one in known if _is_near(one, named, known)]
     if EVENT_FIELDS.get(name) == "string":
         return list(dict.fromkeys([*_texts(named, atoms), Value("text", "")]))
     numbers = _numbers(sorted({value.it for value in named if value.kind == "number"}))
@@ -299,6 +325,11 @@ def _values(name: str, atoms: Sequence[Atom], domains: Domains) -> list[Value]:
         return [*numbers, Value("null")]
     others = [value for value in named if value.kind in ("bool", "null")]
     return [*_texts(named, atoms), *numbers, *others, Value("null"), Value("other"), Value("missing")]
+
+
+def _is_near(one: int, named: Iterable[Value], known: range) -> bool:
+    """Whether it is one of those numbers that stand for all: what is named and its neighbours, and the ends."""
+    return one in (known[0], known[-1]) or any(value.kind == "number" and abs(value.it - one) <= 1 for value in named)
 
 
 def _texts(named: Sequence[Value], atoms: Sequence[Atom]) -> list[Value]:
