@@ -466,7 +466,8 @@ class Store(Forgetting, Protocol):
 
     async def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
         """The row whose badge a card of this portal shows: of those that are not closed and have an id, that with the
-        highest one, which was added last. None where there is none.
+        highest one, which was added last. None where there is none, or, in Firestore, where 1,000 were taken off after
+        it was added.
         """
 
     async def close_attachment(self, key: str, rule: str, *, now: float, activity: int | None = None) -> bool:

@@ -15,8 +15,8 @@ from badge_bridge.store.wanted import Uses
 
 __all__ = ["Ledger"]
 
-_OF_A_CARD = 10
-"""Rows of a card that are read at a time."""
+_OF_A_CARD = (10, 90, 900)
+"""Rows of a card that are read, one number after the other; a card is not looked through further."""
 
 
 class Ledger:
@@ -69,14 +69,14 @@ class Ledger:
         return sorted(found, key=lambda row: (row.time, row.key, row.rule))
 
     async def on_top(self, portal: str, owner_type: int, owner_id: int) -> Attachment | None:
-        rows = of_card(self._database, plain(portal), owner_type, owner_id).limit(_OF_A_CARD)
-        place = rows
+        rows = of_card(self._database, plain(portal), owner_type, owner_id)
         # What was taken off is still among them: mostly the first that is there is one of the first few.
-        while found := [_read(fields) for _, fields in await self._database.find(place)]:
+        for most in _OF_A_CARD:
+            found = [_read(fields) for _, fields in await self._database.find(rows.limit(most))]
             there = next((row for row in found if row.closed_at is None), None)
-            if there is not None or len(found) < _OF_A_CARD:
+            if there is not None or len(found) < most:
                 return there
-            place = rows.start_after([found[-1].activity])
+            rows = rows.start_after([found[-1].activity])
         return None
 
     async def uses(self, *, since: float) -> Sequence[Uses]:
