@@ -21,7 +21,7 @@ from support.deliveries import PBX_TOKEN, Sent
 from support.programs import badge_bridge, program, sandbox, send, serve, until
 from support.stores import claimed, ended, item
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 PERSON, OTHER = "+493023125001", "+442079460100"
 """Two customers of the sandbox."""

@@ -14,7 +14,7 @@ from support.distant_store import _Distant
 from support.many_portals import Plan, Report, simulate
 from support.portals import run_virtually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 SMALL = Plan(portals=5, customers=5, deliveries=80, rate=20, hot=0.4, answered=0.2, lost=0.1, twice=0.1)
 

@@ -22,7 +22,7 @@ from support.browser import Watched, chromium, look
 from support.programs import badge_bridge, free_port, program, sandbox
 
 # Twenty pictures are taken, each of them looked through by axe-core.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 RULES = "functions/badge_bridge/demo/rules.yaml"
 """From where the programs run; pictures show it."""

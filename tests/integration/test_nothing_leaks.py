@@ -131,7 +131,6 @@ def ended(site: Installation, log: Program) -> None:
     site.show("log", log.drain())
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("log_format", ["console", "json", "gcp"])
 def test_nothing_planted_comes_out_of_serve(site: Installation, log_format: str) -> None:
     """Neither in an answer, nor on a page, nor in a log that tells everything, nor in what commands print or is kept."""
@@ -147,7 +146,6 @@ def test_nothing_planted_comes_out_of_serve(site: Installation, log_format: str)
     assert site.planted.unused == set()
 
 
-@pytest.mark.timeout(240)
 def test_nothing_planted_comes_out_of_a_function(site: Installation) -> None:
     """The same under Google's framework, whose server and log are others."""
     environ = {**site.environ, "LOG_FORMAT": "gcp", "LOG_LEVEL": "DEBUG", "STATE": "sqlite:///badge-bridge.db"}
@@ -158,7 +156,6 @@ def test_nothing_planted_comes_out_of_a_function(site: Installation) -> None:
     assert site.planted.unused == set()
 
 
-@pytest.mark.timeout(240)
 def test_phone_numbers_are_found_where_they_are_shown(site: Installation) -> None:
     """With the setting that shows them they are in the log, and nowhere else: so there is something to be found."""
     with site.serve(LOG_FORMAT="json", SHOW_PHONE_NUMBERS="yes") as (log, url):
@@ -169,7 +166,6 @@ def test_phone_numbers_are_found_where_they_are_shown(site: Installation) -> Non
     assert set(NUMBERS) <= {name for _, found, _ in site.leaks() for name in found}
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("command", ["check", "doctor", "serve"])
 def test_nothing_planted_comes_out_of_a_bridge_that_does_not_start(
     site: Installation, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
