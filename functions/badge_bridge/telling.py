@@ -197,7 +197,7 @@ def _why_paused(stored: StoredEvent) -> str:
 
 def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
     if stored.event.leg is not None:
-        return f"The call is judged from all its legs, in {span(max(stored.due - now, 0.0))} at the latest."
+        return f"The call is judged from all its legs, {_in(stored.due - now)} at the latest."
     if stored.lane and pause is not None:
         portal = stored.lane.partition("/")[0]
         rest, by_hand = " now", ""
@@ -214,7 +214,11 @@ def _until(stored: StoredEvent, pause: Pause | None, now: float) -> str:
         )
     if stored.due + _LATE < now:
         return f"It is due since {span(now - stored.due)}, and nobody has taken it up: see that `serve` runs."
-    return f"It is tried again by itself in {span(max(stored.due - now, 0.0))}."
+    return f"It is tried again by itself {_in(stored.due - now)}."
+
+
+def _in(seconds: float) -> str:
+    return f"in {span(seconds)}" if seconds >= 1 else "in a moment"
 
 
 def _did(outcome: Outcome, badges: Mapping[str, Badge], closed: Container[str]) -> str:

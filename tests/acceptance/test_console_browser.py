@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import product
+from urllib.parse import urlencode
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
@@ -93,8 +94,39 @@ async def test_call_is_found_from_its_number_and_redriven(browser: Browser) -> N
         method = line.locator("td code", has_text="crm.activity.configurable.add")
         assert await method.evaluate("node => node.getClientRects().length") == 1, "on a phone it is on one line, too"
         await page.get_by_role("button", name="Redrive this event").click()
-        await expect(page.get_by_role("status")).to_contain_text("1 event will be tried again")
+        await expect(page.get_by_role("status").last).to_contain_text("1 event will be tried again")
         await expect(page.locator("ol.life")).to_contain_text("Attempt 1")
+        assert watched.complaints == []
+
+
+async def test_redriven_event_is_shown_as_it_ends_without_loading_the_page(browser: Browser) -> None:
+    """On its own page and in the list; and the list that was searched is found again from the event's page."""
+    async with opened() as desk:
+        assert (await desk.stage.send_twilio(CALL)).status_code == 200
+        watched = await desk.enter(browser)
+        page = watched.page
+        search = urlencode({"phone": ANNA, "type": "call.missed"})
+        async with asyncio.timeout(20):
+            while not (await desk.stage.bridge.store.list(Wanted(state="done"), limit=1)).events:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await page.goto(f"{desk.url}/console/events?{search}")
+        await page.locator(".when a").click()
+        await page.get_by_role("button", name="Redrive this event").click()
+        await page.evaluate("window.isTheSame = true")
+        await expect(page.locator("ol.life")).to_contain_text("Attempt 2", timeout=20_000)
+        await expect(page.locator(".lead")).to_contain_text(f"Badge Missed is on deal {ANNAS_DEAL}.")
+        await expect(page.locator(".said")).to_have_text("1 event will be tried again at once.")
+        await expect(page.locator("[data-part=next] *")).to_have_count(0)
+        assert await page.evaluate("window.isTheSame")
+        await page.get_by_role("link", name="Back to what was found").click()
+        assert page.url.endswith(f"/console/events?{search}")
+        row = page.locator("table.events tr", has_text="call.missed")
+        await row.locator(".tick input").check()
+        await page.get_by_role("button", name="Redrive what is ticked").click()
+        await page.evaluate("window.isTheSame = true")
+        await expect(row.locator(".what")).to_have_text(f"Badge Missed is on deal {ANNAS_DEAL}.", timeout=20_000)
+        await expect(row.locator(".tick input")).to_have_count(1)
+        assert await page.evaluate("window.isTheSame")
         assert watched.complaints == []
 
 

@@ -135,6 +135,7 @@ async def test_page_says_so_when_it_is_not_live_any_more(browser: Browser) -> No
         await expect(live).to_have_text("live")
         console.desk.streams.end()
         await expect(live).to_contain_text("not live any more: as many watch as can; load the page", timeout=20_000)
+        await expect(watched.page.locator("#old")).to_contain_text("How it is now is not known: not live any more")
 
 
 class Troubled(MemoryStore):
@@ -162,8 +163,13 @@ async def test_page_says_so_when_the_store_cannot_be_read(browser: Browser) -> N
         store.is_gone = True
         await expect(live).to_contain_text("the store cannot be read now: the disk is full; this is from before")
         await expect(live).to_have_attribute("data-state", "off")
+        old, well = watched.page.locator("#old"), watched.page.locator(".well")
+        await expect(old).to_contain_text(re.compile(r"This is how it was at 20\d\d-.* the disk is full"))
+        await expect(well).to_be_hidden()
         store.is_gone = False
         await expect(live).to_have_text("live")
+        await expect(old).to_be_hidden()
+        await expect(well).to_be_visible()
         assert watched.complaints == []
 
 
@@ -176,6 +182,7 @@ async def test_page_says_when_it_last_heard_of_a_server_that_hangs(browser: Brow
         store.answers.clear()
         await expect(heard).to_have_text(re.compile(r"last heard \d+ s ago"), timeout=20_000)
         await expect(live).to_have_text("nothing is heard: this may be old")
+        await expect(watched.page.locator(".well")).to_be_hidden()
         store.answers.set()
         await expect(live).to_have_text("live")
         await expect(heard).to_have_text("")

@@ -33,8 +33,10 @@ def lead_to(session: Session | None, path: str, query: str, done: Done, *, place
 
 
 def done_before(session: Session | None, request: Request) -> Done | None:
-    """What was done by the form that has led to this page; None where none has, or it was told already."""
-    if session is None or request.method != "GET":
+    """What was done by the form that has led to this page; None where none has, or it was told already. A script that
+    looks at the page again is not told.
+    """
+    if session is None or request.method != "GET" or request.headers.get("sec-fetch-mode", "navigate") != "navigate":
         return None
     word = session.take_word(f"{request.scope['path']}?{request.url.query}")
     return word if isinstance(word, Done) else None

@@ -36,6 +36,7 @@ from badge_bridge.console.paths import API, HOME, STATIC
 from badge_bridge.console.redrive import confirm, redrive
 from badge_bridge.console.rendering import render
 from badge_bridge.console.resume import resume
+from badge_bridge.console.searching import list_query
 from badge_bridge.console.sessions import CSRF_HEADER, Session
 from badge_bridge.console.trying import try_rules
 from badge_bridge.errors import SettingsError, StoreUnavailable
@@ -147,6 +148,7 @@ class Pages:
             "twin": _twin_of(page, request),
             "done": done_before(session, request),
             "before": request.query_params.get("before", ""),
+            "search": list_query(request.query_params.get("search", "")),
         }
         return HTMLResponse(render(page.template, values), shown.status)
 

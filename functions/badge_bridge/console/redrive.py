@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -23,7 +23,7 @@ from badge_bridge.console.events import read_place
 from badge_bridge.console.forms import read_form
 from badge_bridge.console.paths import HOME
 from badge_bridge.console.rendering import event_href
-from badge_bridge.console.searching import NAMES, Search, read_search
+from badge_bridge.console.searching import Search, list_query, read_search
 from badge_bridge.console.sessions import Session
 from badge_bridge.life import write_place
 from badge_bridge.moments import iso
@@ -112,7 +112,7 @@ async def redrive(desk: Desk, request: Request, session: Session | None) -> Resp
         return lead_to(session, at, query, await _told(desk, told))
     if form.get("all") != "1" and "back" in form:
         none = Done("No event was redriven: tick some, or redrive all that match.")
-        return lead_to(session, _EVENTS, _search_of(form), none)
+        return lead_to(session, _EVENTS, list_query(form["back"]), none)
     if form.get("all") != "1":
         raise Senseless("no event was chosen: tick some, or redrive all that the search finds", "key")
     return await _some_of(desk, session, read_search(form), form, then=then)
@@ -190,12 +190,10 @@ def _as_of(search: Search, rules: RulesFile, now: float) -> tuple[Search, Wanted
 
 def _back_to(form: Mapping[str, str], keys: Sequence[str]) -> tuple[str, str]:
     """Path and query of where the form was: the event's own page, or the list with its search."""
-    return (_EVENTS, _search_of(form)) if "back" in form else (event_href(keys[0]), "")
-
-
-def _search_of(form: Mapping[str, str]) -> str:
-    """The search whose list the form stood beneath, as a query."""
-    return urlencode([(name, value) for name, value in parse_qsl(form["back"]) if name in {*NAMES, "limit", "before"}])
+    if "back" in form:
+        return _EVENTS, list_query(form["back"])
+    search = list_query(form.get("search", ""))
+    return event_href(keys[0]), urlencode({"search": search}) if search else ""
 
 
 def _write_left(left: Mapping[Kind, int]) -> str:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from badge_bridge.console.answers import Senseless
 from badge_bridge.filters import WrongFilter, by_key, doubts, read_filters
@@ -21,7 +21,7 @@ from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Listing, Store
 from badge_bridge.store.wanted import Place, Wanted
 
-__all__ = ["NAMES", "WITHIN", "Found", "Search", "find", "read_search"]
+__all__ = ["NAMES", "WITHIN", "Found", "Search", "find", "list_query", "read_search"]
 
 WITHIN: Mapping[str, str] = {"hour": "1h", "day": "24h", "week": "7 days", "month": "30 days"}
 """The `since` that each stands for."""
@@ -99,6 +99,11 @@ def read_search(query: Mapping[str, str]) -> Search:
         if len(value) > _LONGEST:
             raise Senseless(f"{name} is longer than {_LONGEST} characters", name)
     return Search(**given)
+
+
+def list_query(given: str) -> str:
+    """The query of a page of the list, of what a form or an address says that it is; empty where it is none."""
+    return urlencode([(name, value) for name, value in parse_qsl(given) if name in {*NAMES, "limit", "before"}])
 
 
 @dataclass(frozen=True, slots=True)

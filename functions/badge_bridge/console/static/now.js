@@ -1,36 +1,23 @@
-// The page Now draws itself anew while it is open: the server sends what it looks like (server-sent events), made by the
-// template that made the page, so that nothing is drawn in two ways.
+// The page Now draws itself anew while it is open: the server sends what it looks like (server-sent events).
 "use strict";
 {
   const LATE = 6000;  // milliseconds: three beats of the server
   const AGAIN = 10000;
   const live = document.getElementById("live");
   const heard = document.getElementById("heard");
-  const drawn = new Map();
-  const focusable = "a[href], button, summary";
+  const main = document.getElementById("main");
+  const old = document.getElementById("old");
 
   const say = (state, text) => {
     live.dataset.state = state;
     if (live.textContent !== text) live.textContent = text;  // else it would be read aloud each time
-  };
-
-  // What the reader has opened stays open, and where he is he stays.
-  const fill = (part, fresh) => {
-    const open = [...part.querySelectorAll("details")].map((one) => one.open);
-    [...fresh.querySelectorAll("details")].forEach((one, at) => { one.open = open[at] ?? false; });
-    const at = [...part.querySelectorAll(focusable)].indexOf(document.activeElement);
-    part.replaceChildren(...fresh.childNodes);
-    localTimes(part);
-    if (at >= 0) part.querySelectorAll(focusable)[at]?.focus({preventScroll: true});
-  };
-
-  const draw = (html) => {
-    const page = new DOMParser().parseFromString(html, "text/html");
-    for (const part of document.querySelectorAll("[data-part]")) {
-      const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
-      if (fresh === null || fresh.innerHTML === drawn.get(part)) continue;
-      drawn.set(part, fresh.innerHTML);
-      fill(part, document.importNode(fresh, true));
+    // That all is well was so then; nobody knows whether it is.
+    const isOld = state === "off";
+    main.toggleAttribute("data-old", isOld);
+    old.hidden = !isOld;
+    if (isOld) {
+      const then = document.querySelector(".asof time").textContent;
+      old.textContent = `This is how it was at ${then}. How it is now is not known: ${text}.`;
     }
   };
 
@@ -60,7 +47,7 @@
       const opened = stream = new EventSource(live.dataset.stream);
       last = Date.now();
       opened.onmessage = ({data}) => {
-        draw(JSON.parse(data));
+        redraw(JSON.parse(data));
         hear("on", "live");
       };
       opened.addEventListener("trouble", ({data}) => hear("off", `${JSON.parse(data).error}; this is from before`));
