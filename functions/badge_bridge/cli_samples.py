@@ -41,6 +41,9 @@ __all__ = [
 _KEY_SIZE = 32
 """Bytes of an Ed25519 private key."""
 
+_MOST_OF_A_KEY = 1000
+"""Bytes that are read of a file with one."""
+
 
 class Outcome(StrEnum):
     missed = "missed"
@@ -138,7 +141,7 @@ def key_in(path: Path) -> bytes:
 
 def _read_key(path: Path) -> bytes:
     try:
-        key = base64.b64decode(path.read_bytes().strip(), validate=True)
+        key = base64.b64decode(content_of(str(path), _MOST_OF_A_KEY).strip(), validate=True)
     except OSError as error:
         raise SettingsError(f"--key-file {path}: {error.strerror}") from error
     except ValueError:

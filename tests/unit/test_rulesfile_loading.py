@@ -93,6 +93,14 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
     assert "No such file" in finding.message
 
 
+def test_a_file_without_end_is_read_no_further_than_a_rules_file_may_be_long() -> None:
+    """As a device, or a log that was named by mistake."""
+    with pytest.raises(RulesError) as caught:
+        parse(read_file("/dev/zero"), "/dev/zero", providers=PROVIDERS, environ=ENVIRON)
+    (finding,) = caught.value.findings
+    assert "more than 1048576 bytes" in finding.message
+
+
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [

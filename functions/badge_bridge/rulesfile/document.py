@@ -96,7 +96,7 @@ _EXPECTED = "this is not a rules file; write the keys portals, sources, badges a
 
 def _decode(content: bytes, filename: str) -> str:
     if len(content) > MAX_BYTES:
-        message = f"the file has {len(content)} bytes; at most {MAX_BYTES} (1 MiB) are read"
+        message = f"the file has more than {MAX_BYTES} bytes (1 MiB), and no more are read; name the rules file"
         raise RulesError([Finding(filename, 1, 1, message, "unreadable")])
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise RulesError([Finding(filename, 1, 1, "the file is written in UTF-16; save it as UTF-8", "unreadable")])

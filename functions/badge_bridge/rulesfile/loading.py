@@ -18,7 +18,7 @@ from badge_bridge.errors import Finding, RulesError
 from badge_bridge.rulesfile import references, shape
 from badge_bridge.rulesfile.assembling import assemble
 from badge_bridge.rulesfile.compiling import compile_rules
-from badge_bridge.rulesfile.document import Document, read
+from badge_bridge.rulesfile.document import MAX_BYTES, Document, read
 from badge_bridge.rulesfile.excerpts import with_excerpts, with_unread_excerpts
 from badge_bridge.rulesfile.rules import RulesFile
 from badge_bridge.rulesfile.secrets import Known, resolve, wanted
@@ -107,13 +107,14 @@ def rules_hash(content: bytes) -> str:
 
 
 def read_file(path: str | FilePath) -> bytes:
-    """The content of a rules file.
+    """The content of a rules file; of one that is too long, a byte more than is allowed.
 
     Raises:
         RulesError: it cannot be opened, as one mistake at 0:0.
     """
     try:
-        return FilePath(path).read_bytes()
+        with FilePath(path).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         why = error.strerror or error
         message = f"the file cannot be read ({why}); write the path of a rules file, for serve with --rules or in RULES"
