@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_args
 
@@ -87,9 +87,9 @@ def say(message: str) -> None:
     print(harmless(f"badge-bridge: {message}"), file=sys.stderr)
 
 
-def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
+def run(work: Coroutine[Any, Any, T], *, interrupted: str | Callable[[], str] = "") -> T:
     """Run in uvloop, as the servers do. Ctrl-C ends a command with 130 and no traceback; `interrupted` says what is
-    half done then.
+    half done then, or finds it out.
     """
     try:
         import uvloop
@@ -98,7 +98,7 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "") -> T:
     except KeyboardInterrupt:
         work.close()  # it may not have begun
         if interrupted:
-            fail(interrupted, 130)
+            fail(interrupted if isinstance(interrupted, str) else interrupted(), 130)
         sys.exit(130)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -31,6 +30,7 @@ from badge_bridge.cli_filters import (
 )
 from badge_bridge.cli_options import RulesOption, StateOption, opened_store, read_settings, run
 from badge_bridge.errors import SettingsError
+from badge_bridge.moments import iso
 from badge_bridge.plural import counted
 
 if TYPE_CHECKING:
@@ -118,8 +118,9 @@ def redrive(
     if not yes:
         _tell_waits(waits, file=sys.stderr)
         _ask(found, which)
-    interrupted = "interrupted; those before are tried again, the same once more does the rest"
-    said = run(_all(settings, [*found], then=which == Which.THEN), interrupted=interrupted)
+    done: list[int] = []
+    work = _all(settings, [key for _, key in found], done.append, then=which == Which.THEN)
+    said = run(work, interrupted=lambda: _interrupted([*found], done[-1] if done else 0))
     _tell(said, which, waits if yes else "")
 
 
@@ -156,9 +157,9 @@ async def _named(
 
 async def _found(
     settings: Settings, queries: Sequence[Wanted], portals: Collection[str]
-) -> tuple[Mapping[str, State], str]:
-    """Keys of the events that are meant, with their states, those that came first first; and what of the portals is
-    paused, in words.
+) -> tuple[Mapping[tuple[float, str], State], str]:
+    """When each of the events that are meant was received, and its key, with its state, those that came first first;
+    and what of the portals is paused, in words.
     """
     from badge_bridge.resuming import waits_for
     from badge_bridge.terminal_progress import progress
@@ -171,10 +172,21 @@ async def _found(
                     found.update({(event.received_at, event.key): event.state for event in page.events})
                     bar.at(len(found))
         waits = await waits_for(store, portals, now=time.time())
-    return {key: found[received_at, key] for received_at, key in sorted(found)}, waits
+    return dict(sorted(found.items())), waits
 
 
-def _ask(found: Mapping[str, State], which: Which) -> None:
+def _interrupted(found: Sequence[tuple[float, str]], done: int) -> str:
+    """Those that were tried again end once more, and the same filters would find them as well."""
+    if done >= len(found):
+        return f"interrupted; all {len(found):,} are tried again"
+    received_at, _ = found[done]
+    return (
+        f"interrupted; {done:,} of {len(found):,} are tried again. For the rest, do the same with "
+        f"--since {iso(received_at)}"
+    )
+
+
+def _ask(found: Mapping[tuple[float, str], State], which: Which) -> None:
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(Counter(found.values()).items()))
     question = f"Try {counted(len(found), 'event')} again ({states}), with the rules of {which}?"
     print("A badge whose rule does not match any more is taken off its card.", file=sys.stderr)
@@ -188,14 +200,20 @@ def _ask(found: Mapping[str, State], which: Which) -> None:
     sys.exit(1)
 
 
-async def _all(settings: Settings, keys: Sequence[str], *, then: bool) -> Mapping[str, Refusal | None]:
-    """As `_named`, of whole keys."""
+async def _all(
+    settings: Settings, keys: Sequence[str], done: Callable[[int], None], *, then: bool
+) -> Mapping[str, Refusal | None]:
+    """As `_named`, of whole keys; `done` hears how many are."""
     from badge_bridge.redriving import redrive_each
     from badge_bridge.terminal_progress import progress
 
     async with opened_store(settings) as store:
         with progress("trying again", len(keys)) as bar:
-            told = partial(bar.at, total=len(keys))
+
+            def told(count: int) -> None:
+                done(count)
+                bar.at(count, total=len(keys))
+
             return await redrive_each(store, keys, clock=time.time, then=then, by="command", told=told)
 
 

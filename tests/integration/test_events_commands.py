@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from badge_bridge import redriving
 from badge_bridge.events import Event, customer_join
 from badge_bridge.outcomes import Outcome
 from badge_bridge.store import open_store
@@ -416,3 +417,23 @@ def test_stats_of_nothing_say_so(run: Run) -> None:
     out = run("stats", "--since", "1s")[1]
     assert "0 events received since" in out
     assert "No events." in out
+
+
+def test_interrupted_redrive_says_how_the_rest_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the same filters: what was tried again may have ended as it had before, and would be found again."""
+    monkeypatch.setattr(redriving, "_SIDE_BY_SIDE", 1)
+    redrive = redriving.redrive
+
+    async def interrupted(store: Store, key: str, **options: Any) -> Any:
+        if key == "reception:5":
+            raise KeyboardInterrupt
+        return await redrive(store, key, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(redriving, "redrive", interrupted)
+        code, _, error = run("events", "redrive", "--in", "dead", "--yes")
+    assert code == 130
+    assert "interrupted; 2 of 3 are tried again. For the rest, do the same with --since " in error
+    since = error.split()[-1]
+    code, output, _ = run("events", "redrive", "--in", "dead", "--since", since, "--yes")
+    assert (code, output.splitlines()[-1]) == (0, "1 event will be tried again, with the rules of now")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def test_a_file_that_cannot_be_opened_is_a_finding() -> None:
     (finding,) = caught.value.findings
     assert (finding.line, finding.column) == (0, 0)
     assert "No such file" in finding.message
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A running bridge looks at its rules file again and again; what is typed into a shell as <(...) is read."""
+    os.mkfifo(tmp_path / "rules.yaml")
+    with pytest.raises(RulesError, match="cannot be read \\(it is a pipe\\)"):
+        read_file(tmp_path / "rules.yaml")
+    reader, writer = os.pipe()
+    os.write(writer, SMALLEST.encode())
+    os.close(writer)
+    assert read_file(f"/dev/fd/{reader}") == SMALLEST.encode()
+    os.close(reader)
 
 
 def test_a_file_without_end_is_read_no_further_than_a_rules_file_may_be_long() -> None:

@@ -110,15 +110,20 @@ def read_file(path: str | FilePath) -> bytes:
     """The content of a rules file; of one that is too long, a byte more than is allowed.
 
     Raises:
-        RulesError: it cannot be opened, as one mistake at 0:0.
+        RulesError: it cannot be opened, as one mistake at 0:0. A named pipe is not: `serve` would wait for somebody who
+            writes into it for ever, and take up no other rules.
     """
+    why: object
     try:
-        with FilePath(path).open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        if FilePath(path).is_fifo() and not str(path).startswith("/dev/"):
+            why = "it is a pipe"
+        else:
+            with FilePath(path).open("rb") as file:
+                return file.read(MAX_BYTES + 1)
     except OSError as error:
         why = error.strerror or error
-        message = f"the file cannot be read ({why}); write the path of a rules file, for serve with --rules or in RULES"
-        raise RulesError([Finding(str(path), 0, 0, message, "unreadable")]) from error
+    message = f"the file cannot be read ({why}); write the path of a rules file, for serve with --rules or in RULES"
+    raise RulesError([Finding(str(path), 0, 0, message, "unreadable")])
 
 
 def parse(
