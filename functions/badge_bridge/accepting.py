@@ -11,14 +11,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from badge_bridge.ahead import is_noticed
 from badge_bridge.calls import Calls
 from badge_bridge.errors import Impossible, Unauthenticated
 from badge_bridge.events import Event, call_join, event_key
 from badge_bridge.meters import Meters
+from badge_bridge.observability.ahead_line import log_ahead
 from badge_bridge.observability.event_line import log_accept
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.sources.base import Delivery, Reading, Reply, Source
-from badge_bridge.sources.receiving import find, read
+from badge_bridge.sources.receiving import find, possible, read
 from badge_bridge.store.protocol import Accepted, Store
 
 __all__ = ["Accepting"]
@@ -104,7 +106,7 @@ class Accepting:
             Impossible: one of them cannot be kept; none was stored.
             StoreUnavailable: nothing was stored.
         """
-        stored = await self._store_all(readings, verified, at)
+        stored = await self._store_all(possible(readings, at), verified, at)
         new = [accepted for accepted, is_new in stored if is_new]
         for accepted in new:
             self._tell_accepted(accepted, 0, is_new=True)
@@ -166,6 +168,10 @@ class Accepting:
         source, took = accepted.event.source, self._clock() - accepted.received_at
         result: Literal["accepted", "duplicate"] = "accepted" if is_new else "duplicate"
         self.meters.received.add(source, result if status else "fetched")
+        if is_new and is_noticed(accepted.event, accepted.received_at):
+            log_ahead(
+                accepted.key, accepted.event, accepted.received_at, options=self._sources[accepted.event.source].options
+            )
         if status:
             self.meters.accepting.observe(took, source)
         log_accept(

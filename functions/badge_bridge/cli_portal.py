@@ -88,7 +88,7 @@ async def _doctor(settings: Settings, portal: str | None) -> dict[str, list[Chec
     local.append(key)
     local += local_checks.check_sources(loaded)
     lanes = [lane for name in names for lane in lanes_of(name, needs[name])]
-    kept = await local_checks.check_store(settings.state, lanes, now=time.time())
+    kept = await local_checks.check_store(settings.state, lanes, now=time.time(), sources=loaded.sources)
     local += [*kept, *local_checks.check_disk(settings.state)]
     groups = {"bridge": local}
     # An application's tokens are in the store, under the key; a webhook needs neither.

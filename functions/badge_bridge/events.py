@@ -139,6 +139,9 @@ class Event(BaseModel):
     """Seconds of conversation, as the provider counts them."""
     email: str = ""
     data: Mapping[str, Any] = Field(default_factory=dict)
+    told_time: AwareDatetime | None = None
+    """Set where the time that was told cannot be true (`ahead`): it is this one, and `time` is that of receipt;
+    conditions do not see it."""
     leg: Leg | None = None
     """Set where this is one leg or state of a call (type `LEG`); conditions do not see it."""
 

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from badge_bridge.ahead import is_noticed, see, tells
 from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.configuration import Google, configured, names_secrets, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
@@ -146,8 +148,11 @@ def _source(name: str, options: BaseModel) -> Check:
     return Check(f"source {name}", "ok", f"{takes}, from outside {public_url}" if public_url else takes)
 
 
-async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[Check]:
-    """Whether the store can be opened, written and read, which of the lanes are paused in it, and what was given up.
+async def check_store(
+    state: str, lanes: Sequence[str], *, now: float, sources: Mapping[str, BaseModel] = MappingProxyType({})
+) -> list[Check]:
+    """Whether the store can be opened, written and read, which of the lanes are paused in it, what was given up, and
+    which of the sources tell times that lie ahead.
 
     Raises:
         SettingsError: `state` cannot be understood.
@@ -164,7 +169,8 @@ async def check_store(state: str, lanes: Sequence[str], *, now: float) -> list[C
             await store.pause(_TRIAL, until=now, reason="trial: this lane is taken back at once")
             await store.resume(_TRIAL)
             well = Check("store", "ok", f"{state} can be written and read" + await _pages(store))
-            return [well, *await _paused(store, lanes, now), *await _given_up(store), *await _doubted_clock(store)]
+            troubles = [*await _given_up(store), *await _doubted_clock(store), *await _ahead(store, sources)]
+            return [well, *await _paused(store, lanes, now), *troubles]
         finally:
             await store.close()
     except StoreUnavailable as error:
@@ -222,6 +228,17 @@ async def _doubted_clock(store: Store) -> list[Check]:
         return []
     mend = f"Is it {_moment(certain.clock)} or later? Then wait, and let serve run; else set the clock of its machine."
     return [Check("retention", "warning", f"as of its last look, {certain}", mend)]
+
+
+async def _ahead(store: Store, sources: Mapping[str, BaseModel]) -> list[Check]:
+    """Of each source whose latest event tells a time that lies ahead of this machine's clock."""
+    found = []
+    for name, options in sources.items():
+        for one in (await store.list(Wanted(source=name), limit=1)).events:
+            if is_noticed(one.event, one.received_at):
+                told = f"its latest event {tells(one.event, one.received_at)}"
+                found.append(Check(f"times of {name}", "warning", told, f"See {see(options)}."))
+    return found
 
 
 async def _pages(store: Store) -> str:

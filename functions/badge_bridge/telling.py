@@ -15,7 +15,18 @@ from badge_bridge.portal.reasons import in_words, parse
 from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
-__all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "of_leg", "plainly", "redriven"]
+__all__ = [
+    "came_of",
+    "ended",
+    "in_short",
+    "lateness",
+    "latest",
+    "next_step",
+    "of_leg",
+    "plainly",
+    "redriven",
+    "unbelieved",
+]
 
 _PARTIES = {
     "": "",
@@ -158,13 +169,20 @@ def of_leg(leg: Leg) -> str:
     return ", ".join(dict.fromkeys(fact for fact in facts if fact)) or "nothing that decides"
 
 
-def lateness(seconds: float) -> str:
-    """How long after it happened it was received, in half a sentence."""
+def lateness(seconds: float, told_time: str | None = None) -> str:
+    """How long after it happened it was received, in half a sentence; `told_time` as in `unbelieved`."""
+    if told_time:
+        return f"and this moment counts, {unbelieved(told_time)}"
     if seconds > _PROMPT:
         return f"{span(seconds)} after it happened"
     if seconds < -_PROMPT:
         return f"{span(-seconds)} before the time that it tells, so one of the two clocks is wrong"
     return "as it happened"
+
+
+def unbelieved(told_time: str) -> str:
+    """Why the moment of receipt counts instead of `Event.told_time`, in ISO 8601; words that go on after the former."""
+    return f"since the time that it tells cannot be true: {told_time}"
 
 
 def redriven(redrive: Redrive) -> str:

@@ -107,8 +107,10 @@ def _print_attempt(console: Console, stored: StoredEvent, attempt: Attempt, told
 
 def _facts(stored: StoredEvent) -> list[tuple[str, str]]:
     event = stored.event
+    told = event.told_time.isoformat() if event.told_time else None
+    late = lateness(stored.received_at - event.time.timestamp(), told)
     facts = [
-        ("received", f"{clock(stored.received_at)}, {lateness(stored.received_at - event.time.timestamp())}"),
+        ("received", f"{clock(stored.received_at)}, {late}"),
         ("verified", stored.verified),
         ("source", f"{event.source} ({event.provider})"),
         ("type", event.type),

@@ -18,7 +18,7 @@ from badge_bridge.rulesfile.deciding import Read, Weighed, deciding_parts
 from badge_bridge.rulesfile.explaining import RuleExplained
 from badge_bridge.sources.joining import LegEvent
 from badge_bridge.store.protocol import StoredEvent
-from badge_bridge.telling import of_leg
+from badge_bridge.telling import of_leg, unbelieved
 from badge_bridge.terminal import card_line, clock, outcome_line
 from badge_bridge.terminal_text import plain
 
@@ -116,7 +116,7 @@ def _print_event(console: Console, one: EventExplained, explanation: Explanation
         ("key", one.key + (f" (stored on {clock(known.received_at)}, {known.state})" if known and one.legs else "")),
         ("id", event.id),
         ("source", f"{event.source} ({event.provider})"),
-        ("happened", clock(event.time.timestamp())),
+        ("happened", _happened(event)),
         ("direction", event.direction),
         ("outcome", event.outcome),
         ("reason", event.reason),
@@ -130,6 +130,13 @@ def _print_event(console: Console, one: EventExplained, explanation: Explanation
     for name, value in facts:
         if value:
             _line(console, name, value)
+
+
+def _happened(event: Event) -> str:
+    when = clock(event.time.timestamp())
+    if event.told_time is None:
+        return when
+    return f"{when}, when it was received, {unbelieved(event.told_time.isoformat())}"
 
 
 def _judged_from(one: EventExplained) -> Sequence[Text]:

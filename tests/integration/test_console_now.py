@@ -48,9 +48,10 @@ async def add(
     source: str = "pbx",
     lane: str = "",
     due: float = 0.0,
+    told: float | None = None,
 ) -> None:
-    """An event that was received at a moment, and is in this state since."""
-    key, moment = f"{source}:{number:032x}", datetime.fromtimestamp(at, UTC)
+    """An event that was received at a moment, and is in this state since; it tells that moment, or another one."""
+    key, moment = f"{source}:{number:032x}", datetime.fromtimestamp(at if told is None else told, UTC)
     event = Event(id=str(number), source=source, provider="generic", type="call.missed", time=moment, caller=EVIL)
     await console.store.accept([Accepted(key, event, "bearer", at)])
     if state:
@@ -191,6 +192,23 @@ async def test_source_is_warned_of_when_nothing_came_for_days() -> None:
     pbx, shop = told["sources"]
     assert (pbx["last"], pbx["warnings"]) == ("2026-11-19T11:00:00.000Z", [])
     assert shop["warnings"] == ["nothing for 3 days; see whether the provider still has its URL"]
+
+
+async def test_source_is_warned_of_when_its_latest_event_tells_a_time_ahead() -> None:
+    """Until one comes with a time that may be right; five minutes are within what clocks differ by."""
+    console = await opened()
+    await add(console, 1, NOW - 60, told=NOW + 3 * 3600)
+    await add(console, 2, NOW - 60, source="shop", told=NOW - 60 + 300)
+    page, told = await looked(console)
+    pbx, shop = told["sources"]
+    words = "its latest event tells a time 3 h ahead of this machine's clock: see in which time zone the sender writes "
+    words += "its times, the sender's clock, and this one's"
+    assert (pbx["warnings"], shop["warnings"]) == ([words], [])
+    assert words in text_of(page)
+    assert any(words in trouble["text"] for trouble in told["troubles"])
+    await add(console, 3, NOW)
+    _, told = await looked(console)
+    assert told["sources"][0]["warnings"] == []
 
 
 async def test_last_refusal_is_shown_once_also_when_others_came_since() -> None:

@@ -13,6 +13,7 @@ import badge_bridge
 
 PACKAGE = Path(badge_bridge.__file__).parent
 LEAVES = {
+    "ahead",
     "badge_look",
     "certain_time",
     "events",

@@ -484,6 +484,20 @@ async def test_a_row_that_cannot_be_kept_holds_up_no_other(caplog: pytest.LogCap
         assert "1 row of its calls cannot be read" in caplog.text
 
 
+async def test_fetched_call_that_cannot_have_begun_yet_counts_from_when_it_was_fetched() -> None:
+    """As one that was told of; its event, should it come, is the same one still."""
+    async with opened_scene() as scene:
+        await scene.look()
+        row = await scene.call(started_at=scene.now + 10 * 86_400)
+        assert await scene.look() == 1
+        (stored,) = await scene.events()
+        assert stored.event.time.timestamp() == stored.received_at
+        assert stored.event.told_time is not None
+        assert stored.event.told_time.timestamp() == int(row.call_start_date)
+        await scene.deliver(row)
+        assert await scene.called() == [row.call_id]
+
+
 async def test_what_a_look_has_found_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """And one that has found nothing says nothing."""
     caplog.set_level(logging.INFO, logger="badge_bridge.backfill")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from badge_bridge.ahead import believed
 from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.errors import SettingsError
+from badge_bridge.events import Event
 from badge_bridge.local_checks import (
     LITTLE_ROOM,
     NO_ROOM,
@@ -22,6 +26,9 @@ from badge_bridge.local_checks import (
 from badge_bridge.portal.doctor import Check
 from badge_bridge.portal.reasons import Reason
 from badge_bridge.settings import Settings
+from badge_bridge.sources.base import SourceOptions
+from badge_bridge.sources.zadarma import ZadarmaOptions
+from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.sqlite import SqliteStore
 from support.deliveries import RULES, environ
 from support.google import FakeGoogle
@@ -261,6 +268,35 @@ async def test_a_clock_that_retention_waits_for_is_told(tmp_path: Path) -> None:
     assert retention.status == "warning"
     assert "the clock is 365 days ahead" in retention.found
     assert retention.mend.startswith("Is it 2026-11-22 11:00:00 UTC or later? Then wait")
+
+
+async def test_source_whose_latest_event_tells_a_time_ahead_is_named(tmp_path: Path) -> None:
+    """With what to look at, which is `time_zone` only where the source has one; one that is prompt is not named."""
+    store = await store_at(tmp_path / "state.db")
+    for source, hours in (("office", 3.0), ("shop", 50.0), ("pbx", 0.0)):
+        told = datetime.fromtimestamp(NOW + hours * 3600, UTC)
+        event = Event(id="1", source=source, provider="", type="order.paid", time=told)
+        await store.accept([Accepted(f"{source}:{'0' * 32}", believed(event, NOW), "", NOW)])
+    await store.close()
+
+    other = SourceOptions(provider="other")
+    sources = {"office": ZadarmaOptions(provider="zadarma", secrets=[SecretStr("s")]), "shop": other, "pbx": other}
+    checks = await check_store(f"sqlite:///{tmp_path}/state.db", [], now=NOW, sources=sources)
+
+    assert [(one.name, one.status, one.found, one.mend) for one in checks if one.name.startswith("times of")] == [
+        (
+            "times of office",
+            "warning",
+            "its latest event tells a time 3 h ahead of this machine's clock",
+            "See time_zone of the source in the rules file, the sender's clock, and this one's.",
+        ),
+        (
+            "times of shop",
+            "warning",
+            "its latest event tells a time 2 days ahead of this machine's clock, which cannot be true and is not used",
+            "See in which time zone the sender writes its times, the sender's clock, and this one's.",
+        ),
+    ]
 
 
 async def test_no_word_of_the_clock_when_it_is_believed(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_every_field_but_data_can_be_named() -> None:
     text = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     assert not list(mistakes(text))
     assert "{" not in str(Template(text).fill(event()))
-    assert set(PLACEHOLDERS) == set(Event.model_fields) - {"data", "leg"}
+    assert set(PLACEHOLDERS) == set(Event.model_fields) - {"data", "leg", "told_time"}
 
 
 def test_a_position_counts_lines_and_columns_from_one() -> None:

@@ -167,6 +167,7 @@ def test_missed_call_is_read_with_all_its_fields() -> None:
         "duration": 7,
         "email": "",
         "leg": None,
+        "told_time": None,
     }
 
 

@@ -428,6 +428,7 @@ def test_order_is_read_as_the_rules_file_says() -> None:
         "duration": None,
         "email": "",
         "leg": None,
+        "told_time": None,
         "data": ORDER,
     }
 
@@ -464,6 +465,7 @@ def test_every_field_can_be_mapped() -> None:
         "duration": 12,
         "email": "anna@example.com",
         "leg": None,
+        "told_time": None,
     }
 
 

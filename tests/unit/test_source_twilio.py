@@ -329,6 +329,7 @@ def test_missed_call_is_read_with_all_its_fields() -> None:
         "duration": 0,
         "email": "",
         "leg": None,
+        "told_time": None,
     }
     assert event.data.items() >= MISSED.items()
 

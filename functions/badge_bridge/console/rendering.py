@@ -21,7 +21,7 @@ from badge_bridge.console.paths import HOME
 from badge_bridge.console.sessions import CSRF_FIELD, Session
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
-from badge_bridge.telling import in_short, lateness
+from badge_bridge.telling import in_short, lateness, unbelieved
 
 __all__ = [
     "csrf",
@@ -137,6 +137,20 @@ def _environment() -> Environment:
     environment.globals.update(
         nav=(), session=None, here="", part_of="", twin="", done=None, before="", may_change=False
     )
-    shown = (event_href, in_input, in_short, lateness, linked, marked, moment, moment_of, pretty, query, span, written)
+    shown = (
+        event_href,
+        in_input,
+        in_short,
+        lateness,
+        linked,
+        marked,
+        moment,
+        moment_of,
+        pretty,
+        query,
+        span,
+        unbelieved,
+        written,
+    )
     environment.filters.update({one.__name__: one for one in shown})
     return environment

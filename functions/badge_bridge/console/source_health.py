@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from badge_bridge.ahead import is_noticed, see, tells
 from badge_bridge.meters import AT_THE_DOOR, REMEMBERED, Meters, Refusal
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.store.protocol import Store
+from badge_bridge.store.protocol import Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
 
 __all__ = ["QUIET", "RECENT", "source_health", "strangers"]
@@ -46,7 +47,8 @@ def strangers(meters: Meters | None) -> dict[str, Any] | None:
 
 async def _source(name: str, rules: RulesFile, store: Store, meters: Meters | None, now: float) -> dict[str, Any]:
     found = await store.list(Wanted(source=name), limit=1)
-    last = found.events[0].received_at if found.events else None
+    latest = found.events[0] if found.events else None
+    last = latest.received_at if latest else None
     refusal = None if meters is None else meters.refusals.get(name)
     refuses = "" if meters is None or refusal is None else _refuses(meters, name, refusal, last, now)
     return {
@@ -57,7 +59,7 @@ async def _source(name: str, rules: RulesFile, store: Store, meters: Meters | No
         "received": None if meters is None else _received(meters, name),
         "refused": None if meters is None else _refused(meters, name),
         "refusal": None if refusal is None else {**_refusal(refusal), "is_over": not refuses},
-        "warnings": [*filter(None, [refuses, _silent(last, now)])],
+        "warnings": [*filter(None, [refuses, _ahead(latest, rules.sources[name]), _silent(last, now)])],
         "hint": _UNHEARD if last is None and not refuses else "",
     }
 
@@ -98,3 +100,9 @@ def _silent(last: float | None, now: float) -> str:
     if last is None or now - last <= QUIET:
         return ""
     return f"nothing for {span(now - last)}; see whether the provider still has its URL"
+
+
+def _ahead(latest: StoredEvent | None, options: object) -> str:
+    if latest is None or not is_noticed(latest.event, latest.received_at):
+        return ""
+    return f"its latest event {tells(latest.event, latest.received_at)}: see {see(options)}"

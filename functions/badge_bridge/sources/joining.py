@@ -95,6 +95,7 @@ def judged_event(legs: Sequence[LegEvent]) -> Event:
         provider=first.provider,
         type=judgement.type,
         time=first.time,
+        told_time=first.told_time,
         subject="" if direction == "internal" else ends.subject or customer,
         direction=direction,
         outcome=judgement.outcome,

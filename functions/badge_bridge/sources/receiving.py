@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from badge_bridge.ahead import MOST, believed
 from badge_bridge.errors import Impossible, MethodNotAllowed, UnknownSource
 from badge_bridge.sources.base import Delivery, Reading, Source
 
-__all__ = ["HOOK", "find", "read"]
+__all__ = ["HOOK", "find", "possible", "read"]
 
 HOOK = re.compile(r"/hooks/([a-z0-9][a-z0-9_-]{0,62})((?:/[A-Za-z0-9._-]{1,100}){0,8})")
 """A source's path, and what some providers add to it (Mango: `/events/summary`)."""
@@ -33,14 +34,24 @@ def find(sources: Mapping[str, Source[Any]], name: str, method: str, path: str =
 
 
 def read(source: Source[Any], delivery: Delivery) -> Sequence[Reading]:
-    """The events of a verified delivery.
+    """The events of a verified delivery, each with a time that can be true.
 
     Raises:
         Malformed, Impossible: as `Source.read`.
     """
     try:
-        return source.read(delivery)
+        readings = source.read(delivery)
     except ValidationError as error:
         # What no provider could foresee, such as a time outside of all calendars.
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         raise Impossible(first["msg"], field=".".join(map(str, first["loc"]))) from error
+    return possible(readings, delivery.received_at)
+
+
+def possible(readings: Sequence[Reading], received_at: float) -> Sequence[Reading]:
+    """The same, each with a time that can be true; their keys do not change by it. `received_at` is unix seconds."""
+    latest = received_at + MOST
+    for reading in readings:  # a delivery has one mostly, and its time is right: that costs a comparison
+        if reading.event.time.timestamp() > latest:
+            return [Reading(believed(event, received_at), identity) for event, identity in readings]
+    return readings
