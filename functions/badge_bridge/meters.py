@@ -116,7 +116,7 @@ RELOADS = ("reloaded", "unchanged", "refused")
 good and those of before stay in use."""
 
 
-REFUSALS = ("unauthenticated", "outside_window", "malformed", "body_too_large", "store_unavailable")
+REFUSALS = ("unauthenticated", "outside_window", "malformed", "impossible", "body_too_large", "store_unavailable")
 """Why a source may refuse deliveries, as far as somebody is woken by it or looks for it; there are more."""
 
 AT_THE_DOOR = ("not_http", "head_too_long", "head_too_slow")

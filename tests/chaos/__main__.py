@@ -71,10 +71,16 @@ def _rounds(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number")
+    return int(text)
+
+
 def main() -> None:
     parser = _Parser(prog="chaos", description="A storm on the bridge, and an audit.")
     parser.add_argument("--rounds", type=_rounds, help=f"{ROUNDS}, or {FEW.rounds} for each broken build")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=_seed, default=1)
     parser.add_argument("--keep", type=Path, help="keep the files of the run in this folder, which is new")
     parser.add_argument("--cloud", action="store_true", help="the functions over emulators instead of serve")
     parser.add_argument("--broken", metavar="NAME", help="storm on a build that is broken on purpose; 1: on all; list")

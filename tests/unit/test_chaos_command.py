@@ -57,6 +57,16 @@ def test_number_of_rounds_that_is_none_is_refused(rounds: str) -> None:
     assert said.stderr == f"chaos: argument --rounds: {rounds!r} is no number of rounds; give 1 or more\n"
 
 
+def test_seed_that_is_no_number_is_refused() -> None:
+    """So too."""
+    said = chaos("--seed=x")
+    assert (said.returncode, said.stdout, said.stderr) == (
+        2,
+        "",
+        "chaos: argument --seed: 'x' is no seed; give a whole number\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("folder", "why"),
     [("", "File exists"), ("missing/new", "No such file or directory"), ("file/new", "Not a directory")],
