@@ -253,6 +253,20 @@ async def test_stored_event_is_judged_when_its_key_is_given() -> None:
     assert told["judgement"]["stored"]["key"] == "pbx:1"
 
 
+async def test_time_that_was_not_believed_is_told_beside_the_one_that_counts() -> None:
+    """On Try and on the event's own page."""
+    console = await opened()
+    told_time = datetime(9999, 12, 31, tzinfo=UTC)
+    moment = datetime.fromtimestamp(NOW, UTC)
+    event = Event(id="2", source="pbx", provider="generic", type="call.missed", time=moment, told_time=told_time)
+    await console.store.accept([Accepted("pbx:2", event, "bearer", NOW)])
+    since = "since the time that it tells cannot be true: 9999-12-31T00:00:00Z"
+    async with console.operator() as browser:
+        assert f", when it was received, {since}" in (await browser.get(f"{TRY}?event=pbx:2", headers=BROWSER)).text
+        page = await browser.get("/console/events/pbx:2", headers=BROWSER)
+    assert f"and this moment counts, {since}" in page.text
+
+
 async def test_duplicate_is_told_when_the_store_has_the_event() -> None:
     """Who sends the same again hears that nothing would come of it."""
     console = await opened()

@@ -22,6 +22,7 @@ from badge_bridge.sources.joining import judged_event
 from badge_bridge.sources.receiving import read
 from badge_bridge.store.records import read_event, write_event
 from badge_bridge.telling import lateness
+from badge_bridge.terminal_explain import print_explanation
 from support.legs import BEGUN, CANCELLED
 
 NOW = 1_795_345_200.0
@@ -73,7 +74,9 @@ def test_time_of_receipt_counts_when_the_told_one_cannot_be_true() -> None:
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59.999999Z", "9999-12-31T00:00:00+14:00", "2026-11-25T00:00:00Z"])
-async def test_delivery_has_the_same_key_whether_its_time_is_believed_or_not(at: str) -> None:
+async def test_delivery_has_the_same_key_whether_its_time_is_believed_or_not(
+    at: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """So that its repetition is a duplicate, whenever it comes; and `explain` and Try say what serve does."""
     rules = parse(RULES, "rules.yaml", providers=OPTIONS, environ={"HOOK": HOOK, "TOKEN": TOKEN})
     sources = build_all(rules.sources)
@@ -84,6 +87,8 @@ async def test_delivery_has_the_same_key_whether_its_time_is_believed_or_not(at:
     assert reading.event.data["at"] == at
     explanation = await explain_deliveries(rules, sources, [("shop", delivery(at))])
     assert [one.event for one in explanation.events] == [reading.event]
+    print_explanation(explanation)
+    assert "when it was received, since the time that it tells cannot be true: " in capsys.readouterr().out
 
 
 def test_judged_call_keeps_that_its_time_was_not_believed() -> None:
