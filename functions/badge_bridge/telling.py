@@ -10,12 +10,12 @@ from badge_bridge.customers import customer_of
 from badge_bridge.events import Leg
 from badge_bridge.ignoring import why
 from badge_bridge.moments import span
-from badge_bridge.outcomes import Outcome
+from badge_bridge.outcomes import Outcome, latest
 from badge_bridge.portal.reasons import in_words, parse
 from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
 
-__all__ = ["came_of", "ended", "in_short", "lateness", "latest", "next_step", "of_leg", "plainly", "redriven"]
+__all__ = ["came_of", "ended", "in_short", "lateness", "next_step", "of_leg", "plainly", "redriven"]
 
 _PARTIES = {
     "": "",
@@ -58,11 +58,6 @@ def came_of(
             return " ".join(said) or "Done."
         case _:
             return _sentence(stored.reason or stored.state)
-
-
-def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """The outcome that counts of each rule in each of its roles."""
-    return list({(outcome.rule, outcome.role): outcome for outcome in outcomes}.values())
 
 
 def next_step(stored: StoredEvent, pause: Pause | None, *, now: float) -> str:
