@@ -118,11 +118,11 @@ class Cards:
 
     def _why_withdrawn(self, row: Attachment, event: Event, rule: Rule | None) -> str:
         if row.rule not in self._names:
-            return f"the rules file has no rule {row.rule!r} any more, and the event was judged anew as {event.type}"
+            return f"rule {row.rule!r} is not in the rules file any more"
         if rule is None:
-            return f"rule {row.rule!r} does not match the event as it is judged now, as {event.type}"
+            return f"rule {row.rule!r} does not match this event any more"
         if rule.portal != row.portal:
-            return f"the rule's portal is {rule.portal} now"
+            return f"rule {row.rule!r} is for portal {rule.portal} now"
         return "the call turned out to be another customer's" if _is_of_another(row, rule, event) else ""
 
     async def withdraw(self, row: Attachment, claim: Claim, asked: Asked) -> Reached:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["NOT_EVALUATED", "Asked", "Exchange", "Outcome", "Result", "Role"]
+__all__ = ["NOT_EVALUATED", "Asked", "Exchange", "Outcome", "Result", "Role", "latest"]
 
 Result = Literal["ensured", "badged", "cleared", "ignored", "failed"]
 
@@ -14,6 +15,8 @@ Role = Literal["act", "clear", "withdraw"]
 """`act`: the event matched the rule. `clear`: the event clears what the rule has attached for earlier ones. `withdraw`:
 the event says something else than before, and what the rule had attached for it does not belong on that card any more:
 the rule does not match, is not in the rules file, or the customer is another one."""
+
+_OPPOSITE: Mapping[Role, Role] = {"act": "withdraw", "withdraw": "act"}
 
 NOT_EVALUATED = "its condition could not be evaluated: "
 """What the reason of a rule begins with whose condition gave no answer; its problem follows."""
@@ -79,3 +82,20 @@ class Outcome(BaseModel):
     def not_evaluated(self) -> bool:
         """Whether it is of a rule whose condition gave no answer; other rules are ignored where the CRM has no card."""
         return self.result == "ignored" and self.reason.startswith(NOT_EVALUATED)
+
+
+def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Those that count, of an event's outcomes in the order of their attempts: the last of each rule in each role.
+
+    Of a badge that was put on and taken back in different attempts only the later one counts. In one attempt it goes to
+    another card, and both do.
+    """
+    last = {(outcome.rule, outcome.role): outcome for outcome in outcomes}
+    return [outcome for outcome in last.values() if not _is_undone(outcome, last)]
+
+
+def _is_undone(outcome: Outcome, last: Mapping[tuple[str, Role], Outcome]) -> bool:
+    opposite = _OPPOSITE.get(outcome.role)
+    later = last.get((outcome.rule, opposite)) if opposite else None
+    # A rule that was ignored has put nothing on a card, so what was taken back is off still.
+    return later is not None and later.attempt > outcome.attempt and later.result != "ignored"

@@ -303,7 +303,7 @@ class Pipeline:
 
     def _tell_reached(self, deed: _Deed, reached: Reached, progress: Progress) -> None:
         if deed.because and reached.result != "failed":
-            reached = replace(reached, reason=f"{deed.because}: {reached.reason}")
+            reached = replace(reached, reason=f"{reached.reason}; {deed.because}")
         progress.reached(deed.rule, role=deed.role, badge=deed.badge, portal=deed.portal, **asdict(reached))
 
     def _decide(self, error: Exception, progress: Progress, what: str) -> retry.Decision:

@@ -10,7 +10,7 @@ from badge_bridge.customers import customer_of
 from badge_bridge.events import Leg
 from badge_bridge.ignoring import why
 from badge_bridge.moments import span
-from badge_bridge.outcomes import Outcome
+from badge_bridge.outcomes import Outcome, latest
 from badge_bridge.portal.reasons import in_words, parse
 from badge_bridge.rulesfile import Badge
 from badge_bridge.store.protocol import Attachment, Attempt, Pause, Redrive, StoredEvent
@@ -20,7 +20,6 @@ __all__ = [
     "ended",
     "in_short",
     "lateness",
-    "latest",
     "next_step",
     "of_leg",
     "plainly",
@@ -69,11 +68,6 @@ def came_of(
             return " ".join(said) or "Done."
         case _:
             return _sentence(stored.reason or stored.state)
-
-
-def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """The outcome that counts of each rule in each of its roles."""
-    return list({(outcome.rule, outcome.role): outcome for outcome in outcomes}.values())
 
 
 def next_step(stored: StoredEvent, pause: Pause | None, *, now: float) -> str:

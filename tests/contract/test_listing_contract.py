@@ -142,6 +142,30 @@ async def test_list_goes_by_the_latest_outcome_when_a_rule_was_tried_again(store
     assert await keys(store, rule="done") == ["s:1"]
 
 
+async def test_badge_that_was_taken_back_counts_until_it_is_put_on_anew(store: Store) -> None:
+    """An event is found and counted by what its rule did last, and never by both; a rule that found no card has put
+    nothing on.
+    """
+
+    async def again(*outcomes: Outcome) -> list[set[str]]:
+        if (await store.get("s:1")).state != "waiting":  # type: ignore[union-attr]
+            assert await store.redrive("s:1", now=NOW + 9 * DAY)
+        await end(store, "s:1", *outcomes)
+        counted = (await store.census(since=NOW, until=NOW + 1)).reached
+        found = {result for result in ("badged", "cleared", "ignored") if await keys(store, result=result)}
+        return [found, {result for _, result in counted}]
+
+    await receive(store, "s:1")
+    back = came("missed", "cleared", "withdraw")
+    assert await again(came("missed", "badged")) == [{"badged"}] * 2
+    assert await again(back) == [{"cleared"}] * 2
+    assert await again(came("missed", "ignored")) == [{"cleared", "ignored"}] * 2
+    assert await again(came("missed", "badged")) == [{"badged"}] * 2
+    assert await again() == [{"badged"}] * 2
+    assert await again(back, came("missed", "badged")) == [{"badged", "cleared"}] * 2, "it went to another card"
+    assert await again(came("missed", "badged")) == [{"badged"}] * 2
+
+
 @pytest.mark.parametrize("way", ["forget", "erase"])
 async def test_list_does_not_find_events_that_are_gone(store: Store, way: str) -> None:
     """Nor one that comes after it and has the same rule and moment."""

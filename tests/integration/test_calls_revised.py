@@ -12,12 +12,14 @@ import pytest
 
 from badge_bridge.cards import Cards
 from badge_bridge.events import LEG, Event, Leg, call_join
+from badge_bridge.outcomes import Result
 from badge_bridge.rulesfile import parse
 from badge_bridge.sandbox.faults import FaultOrder
 from badge_bridge.sandbox.seed import APPLICATION_SECRET
 from badge_bridge.sources import OPTIONS
 from badge_bridge.store.protocol import Accepted, StoredEvent
 from badge_bridge.store.wanted import Wanted
+from badge_bridge.telling import came_of
 from support.company import PBX_TOKEN, RULES, Company, number_of, open_company, ours
 from support.portals import START, run_virtually, virtual_clock
 
@@ -81,7 +83,7 @@ def test_badge_moves_when_a_late_leg_names_another_customer() -> None:
             withdrawn, badged = again.outcomes[-2:]
             assert (withdrawn.role, withdrawn.result, withdrawn.owner) == ("withdraw", "cleared", "deal 1001")
             assert (
-                withdrawn.reason == "the call turned out to be another customer's: activity 901 on deal 1001 completed"
+                withdrawn.reason == "activity 901 on deal 1001 completed; the call turned out to be another customer's"
             )
             assert (badged.role, badged.result, badged.owner) == ("act", "badged", "deal 1002")
             assert list(company.activities().values()) == [1, 1], "two marks, so that neither is taken for the other"
@@ -220,6 +222,7 @@ def test_badge_moves_once_whatever_is_lost_on_the_way(method: str, fault: str, c
 
 
 RENAMED = WITH_PHONES.replace("name: missed call", "name: missed calls")
+FOR_ANOTHER_LINE = WITH_PHONES.replace("on: call.missed\n", "on: call.missed\n    when: event.line == '9'\n")
 ANOTHER_PORTAL = WITH_PHONES.replace("  main:", "  other:")
 
 
@@ -237,9 +240,41 @@ def test_badge_of_a_renamed_rule_comes_off_when_the_call_was_answered() -> None:
             withdrawn = again.outcomes[-1]
             assert (withdrawn.rule, withdrawn.role, withdrawn.result) == ("missed call", "withdraw", "cleared")
             assert withdrawn.reason == (
-                "the rules file has no rule 'missed call' any more, and the event was judged anew as call.answered: "
-                "activity 901 on deal 1001 completed"
+                "activity 901 on deal 1001 completed; rule 'missed call' is not in the rules file any more"
             )
+
+    run_virtually(story())
+
+
+def test_event_says_that_its_badge_is_on_the_card_when_the_rules_are_back() -> None:
+    """What was said of taking it off is over, in what is told of the event and in what it is found by."""
+
+    async def story() -> None:
+        async with open_company(customers=1, rules=WITH_PHONES) as company:
+            await told(company, "anna", caller=1)
+            key = (await judged(company)).key
+            store = company.bridge.store
+
+            async def redriven(rules: str) -> tuple[str, dict[Result, bool]]:
+                with_rules(company, rules)
+                await store.redrive(key, now=virtual_clock())
+                again = await judged(company)
+                results: tuple[Result, ...] = ("badged", "cleared")
+                found = {one: bool((await store.list(Wanted(result=one))).events) for one in results}
+                return came_of(again, await store.attachments(key), {}, now=virtual_clock()), found
+
+            off = "activity 901 on deal 1001 completed; rule 'missed call' does not match this event any more."
+            assert await redriven(FOR_ANOTHER_LINE) == (
+                f"Badge bb_missedCall: {off}",
+                {"badged": False, "cleared": True},
+            )
+            assert badges(company) == []
+            for _ in range(2):
+                assert await redriven(WITH_PHONES) == (
+                    "Badge bb_missedCall is on deal 1001.",
+                    {"badged": True, "cleared": False},
+                )
+                assert badges(company) == [1001]
 
     run_virtually(story())
 

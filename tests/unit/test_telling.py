@@ -102,6 +102,38 @@ def test_badge_is_told_to_be_off_when_it_was_taken_off_since() -> None:
     assert came_of(event, [row], BADGES, now=NOW) == "Badge Missed was on deal 41, and was taken off since."
 
 
+TAKEN_BACK = Outcome(
+    rule="missed call",
+    role="withdraw",
+    result="cleared",
+    badge="bb_missedCall",
+    owner="deal 41",
+    reason="activity 901 on deal 41 completed; rule 'missed call' does not match this event any more",
+    attempt=2,
+)
+SAID_TAKEN_BACK = (
+    "Badge Missed: activity 901 on deal 41 completed; rule 'missed call' does not match this event any more."
+)
+
+
+PUT_ON_ANEW = BADGED.model_copy(update={"attempt": 3})
+MOVED = BADGED.model_copy(update={"attempt": 2, "owner": "deal 42"})
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ((BADGED, TAKEN_BACK), SAID_TAKEN_BACK),
+        ((BADGED, TAKEN_BACK, PUT_ON_ANEW), "Badge Missed is on deal 41."),
+        ((TAKEN_BACK, MOVED), f"{SAID_TAKEN_BACK} Badge Missed is on deal 42."),
+    ],
+    ids=["taken back", "put on anew", "moved in one attempt"],
+)
+def test_badge_that_was_taken_back_is_told_of_until_it_is_put_on_anew(outcomes: tuple[Outcome, ...], said: str) -> None:
+    """Of a badge that is on the card nobody reads that its rule does not match."""
+    assert came_of(stored("done", outcomes=outcomes), [], BADGES, now=NOW) == said
+
+
 def test_last_outcome_counts_when_a_rule_had_several() -> None:
     """An event that was redriven says what came of it the last time."""
     refused = Outcome(rule="missed call", result="failed", reason="refused", attempt=1)

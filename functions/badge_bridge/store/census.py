@@ -20,7 +20,7 @@ class Census:
     attempts: int = 0
     """How often they were tried, all together."""
     reached: Counter[tuple[str, Result]] = field(default_factory=Counter)
-    """For how many a rule came to a result, by both: the latest outcome of each rule counts, in each of its roles."""
+    """For how many a rule came to a result, by both: the latest outcome of each rule counts (`outcomes.latest`)."""
 
     def add(
         self, source: str, kind: str, state: str, attempts: int, reached: Iterable[tuple[str, Result]] = ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from badge_bridge.events import Event, customer_join, joining
-from badge_bridge.outcomes import Outcome, Result
+from badge_bridge.outcomes import Outcome, Result, latest
 
 if TYPE_CHECKING:
     from badge_bridge.store.protocol import Settlement, State
@@ -58,7 +58,8 @@ class Wanted:
     rule: str | None = None
     """A rule that has an outcome for the event."""
     result: Result | None = None
-    """What a rule came to, whether that is `rule` or any: the latest outcome of each rule counts, in each role."""
+    """What a rule came to, whether that is `rule` or any: the latest outcome of each rule counts
+    (`outcomes.latest`)."""
     since: float | None = None
     """Received then or later, in unix seconds."""
     until: float | None = None
@@ -145,11 +146,10 @@ def results_of(reached: Iterable[Iterable[Result]]) -> Mapping[Result | None, in
 def reached_of(outcomes: Iterable[Outcome]) -> frozenset[tuple[str, Result]]:
     """The rules and results that an event is found by, of its outcomes in the order of their attempts.
 
-    A rule that was tried again counts with its latest outcome, in each role that it had: it may have put a badge on one
-    card and taken another one off.
+    A rule that was tried again counts with its latest outcome. It has two where it put a badge on one card and took
+    another one off.
     """
-    latest = {(outcome.rule, outcome.role): outcome.result for outcome in outcomes}
-    return frozenset((rule, result) for (rule, _), result in latest.items())
+    return frozenset((outcome.rule, outcome.result) for outcome in latest(outcomes))
 
 
 def joins_of(customer: str) -> Sequence[str]:

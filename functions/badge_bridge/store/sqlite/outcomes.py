@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from badge_bridge.outcomes import Outcome, Result
 from badge_bridge.store.records import plain, readable_outcomes
@@ -26,18 +25,20 @@ def reach(
     received_at: float,
     key: str,
 ) -> None:
-    """Let an event be found by the outcomes of one more attempt, instead of what the same rules came to before."""
+    """Let an event be found by the outcomes of one more attempt, instead of what the same rules came to before. They
+    are with their attempt already.
+    """
     if not outcomes:
         return
-    earlier = _outcomes(connection, event, attempt) if attempt > 1 else []
-    given_up = reached_of(earlier) - (now := reached_of([*earlier, *outcomes]))
-    forget(connection, given_up, received_at=received_at, key=key)
+    so_far = _outcomes(connection, event) if attempt > 1 else outcomes
+    now = reached_of(so_far)
+    forget(connection, _ever(so_far) - now, received_at=received_at, key=key)
     connection.executemany(sql.REACH, [(plain(rule), result, received_at, key) for rule, result in sorted(now)])
 
 
 def reached(connection: sqlite3.Connection, event: int) -> Reached:
-    """What an event is found by."""
-    return reached_of(_outcomes(connection, event, math.inf))
+    """What an event may be found by: also what an earlier version has left of its earlier attempts."""
+    return _ever(_outcomes(connection, event))
 
 
 def forget(connection: sqlite3.Connection, found: Reached, *, received_at: float, key: str) -> None:
@@ -45,7 +46,10 @@ def forget(connection: sqlite3.Connection, found: Reached, *, received_at: float
     connection.executemany(sql.FORGET_OUTCOME, [(plain(rule), result, received_at, key) for rule, result in found])
 
 
-def _outcomes(connection: sqlite3.Connection, event: int, before: float) -> list[Outcome]:
-    """Those of the attempts before one of that number."""
-    rows = connection.execute(sql.OUTCOMES_OF, (event, before)).fetchall()
+def _ever(outcomes: Iterable[Outcome]) -> frozenset[tuple[str, Result]]:
+    return frozenset((outcome.rule, outcome.result) for outcome in outcomes)
+
+
+def _outcomes(connection: sqlite3.Connection, event: int) -> list[Outcome]:
+    rows = connection.execute(sql.OUTCOMES_OF, (event,)).fetchall()
     return list(readable_outcomes(text for (text,) in rows))

@@ -230,7 +230,7 @@ SET ended_at = :ended_at, result = :state, reason = :reason, asked = :asked, out
     rules_hash = :rules_hash
 WHERE event = :id AND number = :attempt
 """
-OUTCOMES_OF = "SELECT outcomes FROM attempts WHERE event = ? AND number < ? AND outcomes <> '[]' ORDER BY number"
+OUTCOMES_OF = "SELECT outcomes FROM attempts WHERE event = ? AND outcomes <> '[]' ORDER BY number"
 REACH = "INSERT INTO outcomes (rule, result, received_at, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 FORGET_OUTCOME = "DELETE FROM outcomes WHERE rule = ? AND result = ? AND received_at = ? AND key = ?"
 
