@@ -31,6 +31,7 @@ LEAVES = {
     "plural",
     "portal_address",
     "secret_references",
+    "store_room",
     "typed_times",
     "__init__",
 }

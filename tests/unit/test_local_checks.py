@@ -11,8 +11,6 @@ import pytest
 from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.errors import SettingsError
 from badge_bridge.local_checks import (
-    LITTLE_ROOM,
-    NO_ROOM,
     check_disk,
     check_encryption_key,
     check_rules,
@@ -23,6 +21,7 @@ from badge_bridge.portal.doctor import Check
 from badge_bridge.portal.reasons import Reason
 from badge_bridge.settings import Settings
 from badge_bridge.store.sqlite import SqliteStore
+from badge_bridge.store_room import LITTLE_ROOM, NO_ROOM
 from support.deliveries import RULES, environ
 from support.google import FakeGoogle
 from support.stores import claimed, ended, item
