@@ -16,6 +16,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 from starlette.requests import Request
@@ -39,6 +40,9 @@ from badge_bridge.reloading import NotReloaded
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.serving import Server
 from badge_bridge.settings import Address, Settings
+from badge_bridge.store.protocol import Store
+from badge_bridge.store.sqlite import SqliteStore
+from badge_bridge.store_room import Room, room_in
 from badge_bridge.whereabouts import CONSOLE, announced
 
 __all__ = ["METRICS", "Admin", "Run", "create_admin_app", "opened_admin"]
@@ -196,8 +200,13 @@ def _desk(bridge: Run) -> Desk:
         meters=bridge.meters,
         clock=bridge.clock,
         not_reloaded_of_now=lambda: bridge.not_reloaded,
+        room_of_now=lambda: _room(bridge.store),
         tokens=lambda source: bridge.accepting.tokens(source),  # noqa: PLW0108 - it may be another one by then
     )
+
+
+def _room(store: Store) -> Room | None:
+    return room_in(Path(store.path).parent) if isinstance(store, SqliteStore) else None
 
 
 def _local_url(host: str, port: int) -> str:

@@ -21,7 +21,7 @@ from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.configuration import Google, configured, names_secrets, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
 from badge_bridge.plural import counted
-from badge_bridge.portal.doctor import Check
+from badge_bridge.portal.doctor import Check, Status
 from badge_bridge.portal.reasons import parse
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.examining import warnings
@@ -32,6 +32,7 @@ from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.wanted import Wanted
+from badge_bridge.store_room import UNTIL_MENDED, room_in
 from badge_bridge.telling import in_short
 
 __all__ = ["check_disk", "check_encryption_key", "check_rules", "check_sources", "check_store"]
@@ -46,15 +47,6 @@ _TRIAL = "doctor: a trial"
 
 _PATIENCE = 10.0
 """Seconds for which the pages of a store are looked at: some gigabytes where the system has them in memory."""
-
-LITTLE_ROOM = 1_000_000_000
-"""Bytes on the disk of the store below which somebody should make room, while there is time: some 300,000 events, of
-3 KB each."""
-NO_ROOM = 100_000_000
-"""Bytes below which the disk is as good as full: what the store writes anew, and the system's log, take as much at
-once."""
-
-_UNTIL_MENDED = "Until this is mended deliveries get 503: all, or in a damaged store those that meet the damage."
 
 
 async def check_rules(
@@ -174,7 +166,7 @@ async def check_store(
         finally:
             await store.close()
     except StoreUnavailable as error:
-        return [Check("store", "failed", str(error), _UNTIL_MENDED)]
+        return [Check("store", "failed", str(error), UNTIL_MENDED)]
 
 
 def check_disk(
@@ -187,25 +179,11 @@ def check_disk(
         SettingsError: `state` cannot be understood.
     """
     store = open_store(state)
-    if not isinstance(store, SqliteStore):
+    room = room_in(Path(store.path).parent, free=free) if isinstance(store, SqliteStore) else None
+    if room is None:
         return []
-    folder = Path(store.path).parent
-    try:
-        left = free(folder)
-    except OSError:  # of a folder that is not there the store tells
-        return []
-    found = f"{_size(left)} free in {folder}, where the store is"
-    if left >= LITTLE_ROOM:
-        return [Check("disk", "ok", found)]
-    mend = "Make room on that disk (`df -h` names it), never by deleting a file that begins with the store's name; "
-    mend += "`retention` in the rules file keeps the store from growing. On a full disk deliveries get 503."
-    if left < NO_ROOM:
-        return [Check("disk", "failed", f"{found}: less than {_size(NO_ROOM)}", mend)]
-    return [Check("disk", "warning", f"{found}: less than {_size(LITTLE_ROOM)}", mend)]
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:,.3g} GB" if number >= LITTLE_ROOM else f"{number / 1e6:,.0f} MB"
+    status: Status = "failed" if room.is_none else "warning" if room.is_little else "ok"
+    return [Check("disk", status, room.found, room.mend)]
 
 
 async def _given_up(store: Store) -> list[Check]:

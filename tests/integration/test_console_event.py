@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from badge_bridge.archive import note_of
+from badge_bridge.console.assets import asset
 from badge_bridge.events import call_join
 from badge_bridge.moments import iso
 from badge_bridge.outcomes import Exchange, Outcome
@@ -354,3 +356,48 @@ async def test_page_says_that_there_is_no_such_event_when_it_was_deleted() -> No
         page: httpx.Response = await browser.get(f"/console/events/{KEY}", headers=BROWSER)
     assert page.status_code == 404
     assert "it may have been deleted" in text_of(page.text)
+
+
+TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+async def test_marks_that_turn_the_direction_of_text_are_shown_and_turn_nothing() -> None:
+    """Wherever a sender has put one, in the list too; the twin has it as it was sent."""
+    console = await opened()
+    name, sent = "name \u202eevil", {"name": "\u2067x\u202e", "n\u200fm": 1}
+    fields: dict[str, Any] = {
+        "id": name,
+        "type": f"call.{name}",
+        "caller": name,
+        "reason": name,
+        "line": name,
+        "data": sent,
+    }
+    await received(console.store, KEY, at=NOW, **fields)
+    await settled(console.store, KEY, at=NOW, state="dead", reason=f"an answer: {name} `{name}` {OTHER}")
+    page, told = await shown(console)
+    async with console.operator() as browser:
+        listed = await browser.get("/console/events", headers=BROWSER)
+        searched = await browser.get("/console/events", params={"type": name}, headers=BROWSER)
+    assert TURNING.findall(page + listed.text) == []
+    assert "id name \\u202eevil" in text_of(page)
+    assert "an answer: name \\u202eevil" in text_of(page)
+    assert f'<a href="/console/events/{OTHER}">' in page
+    assert "&#34;\\u2067x\\u202e&#34;" in page
+    assert "name \\u202eevil" in text_of(listed.text)
+    assert (told["event"]["id"], told["event"]["data"]) == (name, sent)
+    # What is in a field is sent back with the form.
+    assert f'name="type" value="{name}"' in searched.text
+
+
+async def test_what_runs_from_right_to_left_stands_apart_from_the_words_around_it() -> None:
+    """A type, a caller and a value that a condition read; the style sheet isolates what is marked in a line."""
+    console = await opened()
+    await received(console.store, KEY, at=NOW, type="call.missed", caller="\u05e9\u05dc\u05d5\u05dd")
+    page, _ = await shown(console)
+    assert "<h1><bdi>call.missed</bdi> from <bdi>\u05e9\u05dc\u05d5\u05dd</bdi></h1>" in page
+    assert "<code>&#34;\u05e9\u05dc\u05d5\u05dd&#34;</code>" in page
+    async with console.operator() as browser:
+        sheet = asset("console.css")
+        assert sheet in page
+        assert ":is(a, b, code, q, span, strong, time) { unicode-bidi: isolate; }" in (await browser.get(sheet)).text

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from badge_bridge.console.now import LONG
 from badge_bridge.console.source_health import QUIET, RECENT
+from badge_bridge.console.store_health import AGAIN
 from badge_bridge.errors import Finding, OutcomeUnknown, StoreUnavailable, Unauthenticated
 from badge_bridge.events import Event
 from badge_bridge.meters import REMEMBERED, Meters
@@ -23,6 +25,7 @@ from badge_bridge.portal.reasons import in_words
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Settlement
 from badge_bridge.store.wanted import Tally
+from badge_bridge.store_room import LITTLE_ROOM, UNTIL_MENDED, Room
 from support.operators import Clock, Console, text_of
 
 NOW = 1_795_345_200.0
@@ -397,3 +400,55 @@ async def test_chart_has_every_minute_also_over_midnight() -> None:
     assert starts[-1] == datetime(2026, 11, 28, 0, 20, tzinfo=UTC)
     first = starts[0]
     assert list(starts) == [first + number * timedelta(minutes=1) for number in range(60)]
+
+
+class Full(MemoryStore):
+    """Can be read, and says when it is asked that it cannot be written."""
+
+    asked = 0
+    is_full = True
+
+    async def ping(self) -> None:
+        self.asked += 1
+        if self.is_full:
+            raise StoreUnavailable("the store state.db: the disk is full; free some space on it")
+
+
+async def test_store_that_cannot_be_written_is_the_first_trouble() -> None:
+    """Deliveries are answered 503 while it lasts, whatever else is well; however many look, it is asked once."""
+    store = Full()
+    console = await opened(store, meters=Meters(Clock(NOW)))
+    page, told = await looked(console)
+    said = f"the store state.db: the disk is full; free some space on it. {UNTIL_MENDED}"
+    assert told["troubles"] == [{"text": said, "href": ""}]
+    assert f"The{said[3:]}" in text_of(page)
+    assert "All is well" not in page
+    assert store.asked == 1
+
+    store.is_full = False
+    console.clock.now += AGAIN
+    page, told = await looked(console)
+    assert (told["troubles"], store.asked) == ([], 2)
+    assert "All is well" in page
+
+
+async def test_little_room_on_the_disk_of_the_store_is_a_trouble() -> None:
+    """In the words of the doctor, while there is time to make some; enough room is none."""
+    room = Room(Path("/var/lib/bridge"), LITTLE_ROOM - 1_000_000)
+    page, told = await looked(await opened(meters=Meters(Clock(NOW)), room_of_now=lambda: room))
+    (trouble,) = told["troubles"]
+    assert trouble["text"] == f"{room.found}. {room.mend}"
+    assert trouble["text"].startswith(
+        "999 MB free in /var/lib/bridge, where the store is: less than 1 GB. Make room on"
+    )
+    assert "(<code>df -h</code> names it)" in page
+
+    _, told = await looked(await opened(meters=Meters(Clock(NOW)), room_of_now=lambda: Room(Path("/"), LITTLE_ROOM)))
+    assert told["troubles"] == []
+
+
+async def test_store_is_not_asked_where_others_write_to_it() -> None:
+    """A function that only shows does not try to write."""
+    store = Full()
+    _, told = await looked(await opened(store))
+    assert (told["troubles"], store.asked) == ([], 0)

@@ -16,6 +16,7 @@ import pytest
 from badge_bridge.console.apart import Apart
 from badge_bridge.console.event import LISTED
 from badge_bridge.console.pasted import MOST
+from badge_bridge.console.sessions import CSRF_FIELD
 from badge_bridge.console.trial import MOST_RULES
 from badge_bridge.events import Event
 from badge_bridge.store.memory import MemoryStore
@@ -462,3 +463,19 @@ async def test_hostile_rules_cost_little_and_change_nothing() -> None:
         told = await tried(console, delivery=delivery(), rules=rules)
         assert told["findings"]
         assert told["judgement"] is None
+
+
+async def test_text_of_a_form_is_sent_back_as_it_was_written() -> None:
+    """Also its marks for the direction of text, which a signature covers and an Arabic title has; they turn nothing
+    outside of their field.
+    """
+    console = await opened()
+    rules = RULES.replace("value: Missed", 'value: "\u200fMissed"')
+    assert rules != RULES
+    async with console.operator() as browser:
+        token = await csrf(browser, TRY)
+        given = {"delivery": '{"a": "\u202e"}', "rules": rules, CSRF_FIELD: token}
+        answer = await browser.post(TRY, data=given, headers={**SAME, **BROWSER})
+    assert answer.status_code == 200
+    assert "{&#34;a&#34;: &#34;\u202e&#34;}</textarea>" in answer.text
+    assert "\u200fMissed" in answer.text

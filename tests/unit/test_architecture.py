@@ -32,6 +32,7 @@ LEAVES = {
     "plural",
     "portal_address",
     "secret_references",
+    "store_room",
     "typed_times",
     "__init__",
 }

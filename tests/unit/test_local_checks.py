@@ -15,8 +15,6 @@ from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.errors import SettingsError
 from badge_bridge.events import Event
 from badge_bridge.local_checks import (
-    LITTLE_ROOM,
-    NO_ROOM,
     check_disk,
     check_encryption_key,
     check_rules,
@@ -30,6 +28,7 @@ from badge_bridge.sources.base import SourceOptions
 from badge_bridge.sources.zadarma import ZadarmaOptions
 from badge_bridge.store.protocol import Accepted
 from badge_bridge.store.sqlite import SqliteStore
+from badge_bridge.store_room import LITTLE_ROOM, NO_ROOM
 from support.deliveries import RULES, environ
 from support.google import FakeGoogle
 from support.stores import claimed, ended, item

@@ -10,12 +10,14 @@ from typing import Any, Protocol
 from badge_bridge.console.apart import Apart
 from badge_bridge.console.recent_uses import RecentUses
 from badge_bridge.console.registry import Registry
+from badge_bridge.console.store_health import StoreHealth
 from badge_bridge.console.stream import Streams
 from badge_bridge.errors import Finding
 from badge_bridge.meters import Meters
 from badge_bridge.portal.portal import Portal
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Store
+from badge_bridge.store_room import Room
 
 __all__ = ["Desk", "NotReloaded"]
 
@@ -43,6 +45,10 @@ def _reloaded() -> None:
     return None
 
 
+def _no_disk() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Rules and portals are asked for each time, since they may be replaced while the process runs."""
@@ -60,9 +66,12 @@ class Desk:
     """Whether the rules were loaded with their secrets, so that a delivery can be verified."""
     not_reloaded_of_now: Callable[[], NotReloaded | None] = _reloaded
     """None while the newest rules file is the one in use."""
+    room_of_now: Callable[[], Room | None] = _no_disk
+    """How much is left on the disk of the store; it may wait for that disk."""
     tokens: Callable[[str], Awaitable[Sequence[str]]] = _no_tokens
     """What a source may verify deliveries by beside its own secrets (`Accepting.tokens`)."""
     apart: Apart = field(default_factory=Apart)
+    store_health: StoreHealth = field(default_factory=StoreHealth)
     registry: Registry = field(default_factory=Registry)
     uses: RecentUses = field(default_factory=RecentUses)
     streams: Streams = field(default_factory=Streams)

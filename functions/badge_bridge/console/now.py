@@ -93,7 +93,7 @@ async def look(desk: Desk) -> dict[str, Any]:
             "kept": _kept(desk.not_reloaded),
         },
     }
-    return {**told, "troubles": list(_troubles(told))}
+    return {**told, "troubles": [*await _of_store(desk, at), *_troubles(told)]}
 
 
 def _minutes(tallied: Sequence[Tally], since: float) -> list[dict[str, Any]]:
@@ -138,8 +138,17 @@ def _kept(not_reloaded: NotReloaded | None) -> dict[str, Any] | None:
     }
 
 
+async def _of_store(desk: Desk, at: float) -> list[dict[str, str]]:
+    """What is wrong with the store itself; a function asks nobody, for it writes nothing."""
+    if desk.meters is None:
+        return []
+    return [_trouble(text, "") for text in await desk.store_health.look(desk.store, desk.room_of_now, now=at)]
+
+
 def _troubles(told: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """What somebody should look at, in words; the worst first. `href` is where, within the console."""
+    """What somebody should look at, in words; the worst first. `href` is where, within the console; empty
+    where no page says more.
+    """
     backlog = told["backlog"]
     if told["rules"]["kept"]:
         yield _trouble("the newest rules file cannot be used; the rules of before are still at work", "#rules")

@@ -1,4 +1,10 @@
-"""The templates of the pages. Whatever is put into one is escaped: most of it was written by somebody else."""
+"""The templates of the pages. Whatever is put into one is escaped: most of it was written by somebody else.
+
+What would turn the direction of the text around it (Unicode Standard Annex 9, "Explicit Directional Formatting
+Characters") is written as the escape that JSON has for it, wherever a template prints it. Only a field of a form,
+which is sent back as it stands, and the look of a badge have it as it is (`as_is`): these are apart from the text
+around them. So the style sheet keeps what is marked in a line, for letters that run from right to left by themselves.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +30,7 @@ from badge_bridge.plural import counted
 from badge_bridge.telling import in_short, lateness, unbelieved
 
 __all__ = [
+    "as_is",
     "csrf",
     "event_href",
     "fragment",
@@ -45,6 +52,15 @@ _KEY = re.compile(r"(?<![\w:.-])[A-Za-z][A-Za-z0-9_-]{0,62}:[0-9a-f]{32}(?![0-9A
 """As `events.event_key` makes them."""
 
 
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class _AsIs(str):
+    """A text that a template prints as it is, but for what HTML wants escaped."""
+
+    __slots__ = ()
+
+
 def render(template: str, values: Mapping[str, Any]) -> str:
     """The text of a page. A name that is not there is an error, not an empty place."""
     return _environment().get_template(template).render(values)
@@ -54,6 +70,18 @@ def fragment(template: str, block: str, values: Mapping[str, Any]) -> str:
     """The text of one block of a page, which must not use what the template has set or imported outside of it."""
     page = _environment().get_template(template)
     return "".join(page.blocks[block](page.new_context(dict(values))))
+
+
+def as_is(text: str) -> str:
+    """The text for a place that is apart from what stands around it, with all its characters."""
+    return _AsIs(text)
+
+
+def _shown(value: Any) -> Any:
+    """What a template prints for a value. What is HTML already was made of such."""
+    if not isinstance(value, str) or isinstance(value, Markup | _AsIs):
+        return value
+    return _TURNING.sub(lambda one: json.dumps(one[0])[1:-1], value)
 
 
 def moment(written: str | None) -> Markup:
@@ -105,13 +133,15 @@ def event_href(key: str) -> str:
 
 def linked(text: str) -> Markup:
     """A sentence in which the keys of events lead to their pages."""
-    return Markup(_KEY.sub(lambda key: f'<a href="{event_href(key[0])}">{key[0]}</a>', str(escape(text))))  # noqa: S704 - escaped, and a key has nothing to escape
+    return Markup(_KEY.sub(lambda key: f'<a href="{event_href(key[0])}">{key[0]}</a>', str(escape(_shown(text)))))  # noqa: S704 - escaped, and a key has nothing to escape
 
 
 def marked(text: str) -> Markup:
     """A message of ours as HTML, what stands between backticks in it as code, and keys of events as in `linked`."""
     code = Markup("<code>{}</code>")
-    return Markup().join(code.format(part) if at % 2 else linked(part) for at, part in enumerate(text.split("`")))
+    return Markup().join(
+        code.format(_shown(part)) if at % 2 else linked(part) for at, part in enumerate(text.split("`"))
+    )
 
 
 def csrf(session: Session | None) -> Markup:
@@ -126,6 +156,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("badge_bridge.console"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -138,6 +169,7 @@ def _environment() -> Environment:
         nav=(), session=None, here="", part_of="", twin="", done=None, before="", may_change=False
     )
     shown = (
+        as_is,
         event_href,
         in_input,
         in_short,
