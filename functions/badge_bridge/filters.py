@@ -18,7 +18,7 @@ from badge_bridge.events import CALL_TYPES, LEG
 from badge_bridge.outcomes import Result
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.senders import covers
-from badge_bridge.spellings import E164, one_number
+from badge_bridge.spellings import E164, one_number, plain
 from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
 from badge_bridge.typed_times import read_time
@@ -142,8 +142,10 @@ def _doubted(customer: str) -> Iterator[str]:
 
 
 def _customer(rules: Callable[[], RulesFile], phone: str) -> str:
-    if E164.fullmatch(phone) or "@" in phone or not any(character.isdigit() for character in phone):
-        return phone  # it needs no rules file to be understood; where it has no digits, it may be a name
+    if E164.fullmatch(number := plain(phone).strip()):
+        return number  # it needs no rules file to be understood
+    if "@" in phone or not any(character.isdigit() for character in phone):
+        return phone  # nor does this; where it has no digits, it may be a name
     try:
         return one_number(rules(), phone)
     except SettingsError as error:
