@@ -21,7 +21,7 @@ from badge_bridge.rulesfile.senders import covers
 from badge_bridge.spellings import E164, one_number, plain
 from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
-from badge_bridge.typed_times import read_time
+from badge_bridge.typed_times import in_words, read_time
 
 __all__ = ["Field", "SeveralKeys", "WrongFilter", "by_key", "doubts", "read_filters", "read_state", "the_one"]
 
@@ -76,7 +76,12 @@ def read_filters(
         legs=legs,
     )
     if found.since is not None and found.until is not None and found.until <= found.since:
-        raise WrongFilter(f"until {until} is not later than since {since}", "until")
+        at = zone.get("zone")
+        raise WrongFilter(
+            f"until {until} is not later than since {since}: they were understood as {in_words(found.until, at)} and "
+            f"{in_words(found.since, at)}",
+            "until",
+        )
     return found
 
 

@@ -97,6 +97,7 @@ def test_end_is_refused_when_it_is_not_later_than_the_beginning() -> None:
     """Nothing can be found, and it is a slip of the hand."""
     with pytest.raises(Senseless, match="until 2026-11-27T19:00 is not later than since 2026-11-27T20:00") as caught:
         wanted(since="2026-11-27T20:00", until="2026-11-27T19:00")
+    assert str(caught.value).endswith("they were understood as 2026-11-27 19:00:00 UTC and 2026-11-27 20:00:00 UTC")
     assert caught.value.field == "until"
     with pytest.raises(Senseless, match="until 2026-11-27T19:00 is not later than since 1h"):
         wanted(within="hour", until="2026-11-27T19:00")
