@@ -69,7 +69,8 @@ def explain(
         str,
         typer.Argument(
             help="A stored event's key, or what no other key begins with; a source, of which a sample is made up; a "
-            "file with a delivery, as sign prints it or as it goes over the wire; or - for such a file on standard input.",
+            "file with a delivery, as sign prints it or as it goes over the wire; or - for such a file on standard "
+            "input.",
             show_default=False,
             autocompletion=cli_completion.sources_and_keys,
         ),

@@ -130,7 +130,10 @@ def wanted(
         SettingsError: one of them makes no sense.
     """
     from badge_bridge.configuration import without_secrets
-    from badge_bridge.filters import read_filters
+    from badge_bridge.filters import name_of_rule, read_filters
+
+    if rule is not None and not rule.isascii() and (known := readable_rules(settings)) is not None:
+        rule = name_of_rule(rule, known)
 
     def rules() -> RulesFile:
         try:

@@ -9,6 +9,7 @@ one way for both.
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, cast, get_args
 
@@ -23,7 +24,17 @@ from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
 from badge_bridge.typed_times import in_words, read_time
 
-__all__ = ["Field", "SeveralKeys", "WrongFilter", "by_key", "doubts", "read_filters", "read_state", "the_one"]
+__all__ = [
+    "Field",
+    "SeveralKeys",
+    "WrongFilter",
+    "by_key",
+    "doubts",
+    "name_of_rule",
+    "read_filters",
+    "read_state",
+    "the_one",
+]
 
 Field = Literal["phone", "since", "until", "source", "type", "state", "outcome", "rule"]
 
@@ -83,6 +94,17 @@ def read_filters(
             "until",
         )
     return found
+
+
+def name_of_rule(typed: str, rules: RulesFile) -> str:
+    """The name of the rule that is meant: one that looks as what was typed, whether its accents are part of their
+    letters or stand behind them, which depends on the keyboard; else what was typed.
+    """
+    names = [rule.name for rule in rules.rules]
+    if typed in names:
+        return typed
+    looks = unicodedata.normalize("NFC", typed)
+    return next((name for name in names if unicodedata.normalize("NFC", name) == looks), typed)
 
 
 def read_state(text: str | None) -> State | None:

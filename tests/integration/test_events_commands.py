@@ -186,6 +186,13 @@ def test_what_may_be_mistyped_is_said_when_nothing_is_found(run: Run, filters: l
     assert run("events", "list", "--json", *filters)[1:] == ("[]\n", err)
 
 
+def test_rule_is_meant_by_a_name_that_looks_the_same(run: Run, tmp_path: Path) -> None:
+    """Its accent is a part of its letter on one keyboard, and stands behind it on another one."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("missed call", "e\u0301te\u0301"), "utf-8")
+    assert run("events", "list", "--rule", "\u00e9t\u00e9")[2] == ""
+    assert "no rule" in run("events", "list", "--rule", "\u00e9ta")[2]
+
+
 def test_what_was_redriven_in_vain_may_be_mistyped(run: Run) -> None:
     """As in a list."""
     code, out, err = run("events", "redrive", "--source", "recepton", "--yes")

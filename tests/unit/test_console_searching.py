@@ -74,6 +74,15 @@ def test_field_narrows_the_search_when_it_is_filled_in(given: dict[str, str], me
 
 
 @pytest.mark.parametrize(
+    ("typed", "named"), [("\u00e9t\u00e9", "e\u0301te\u0301"), ("e\u0301te\u0301", "\u00e9t\u00e9")]
+)
+def test_rule_is_found_when_its_name_looks_the_same(typed: str, named: str) -> None:
+    """One keyboard writes an accent as a part of its letter, another one behind it."""
+    assert wanted(RULES.replace("name: missed call", f"name: {named}"), rule=typed).rule == named
+    assert wanted(rule=typed).rule == typed
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("phone", "12"),

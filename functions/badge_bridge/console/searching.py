@@ -16,7 +16,7 @@ from datetime import UTC
 from urllib.parse import parse_qsl, urlencode
 
 from badge_bridge.console.answers import Senseless
-from badge_bridge.filters import WrongFilter, by_key, doubts, read_filters
+from badge_bridge.filters import WrongFilter, by_key, doubts, name_of_rule, read_filters
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Listing, Store
 from badge_bridge.store.wanted import Place, Wanted
@@ -73,7 +73,7 @@ class Search:
                 type_=self.type or None,
                 state=self.state or None,
                 outcome=self.outcome or None,
-                rule=self.rule or None,
+                rule=name_of_rule(self.rule, rules) if self.rule else None,
                 legs=self.legs == "1",
                 now=now,
                 zone=UTC,
