@@ -30,6 +30,7 @@ __all__ = [
     "WrongFilter",
     "by_key",
     "doubts",
+    "latest_at_all",
     "name_of_rule",
     "read_filters",
     "read_state",
@@ -141,9 +142,20 @@ async def the_one(store: Store, typed: str, *, listed: int) -> StoredEvent | Non
     return await store.get(keys[0]) if keys else None
 
 
-def doubts(wanted: Wanted, rules: RulesFile) -> Iterator[str]:
+async def latest_at_all(store: Store, wanted: Wanted) -> float | None:
+    """When the latest event of the customer was received, whatever else was asked for: unix seconds, None without one.
+
+    For who found none of this customer: then it is the other filters that leave out what is there.
+    """
+    if wanted.customer is None:
+        return None
+    page = await store.list(Wanted(customer=wanted.customer, legs=wanted.legs), limit=1)
+    return page.events[0].received_at if page.events else None
+
+
+def doubts(wanted: Wanted, rules: RulesFile, *, is_known: bool = False) -> Iterator[str]:
     """What somebody should know who looked for these events and found none: sentences about names that the rules file
-    does not have, and about a customer who is none.
+    does not have, and about a customer who is none, unless he `is_known` to have events.
     """
     if wanted.source is not None and wanted.source not in rules.sources:
         yield f"the rules file has no source {wanted.source!r}; {suggest(wanted.source, rules.sources)}"
@@ -153,7 +165,7 @@ def doubts(wanted: Wanted, rules: RulesFile) -> Iterator[str]:
     names = [rule.name for rule in rules.rules]
     if wanted.rule is not None and wanted.rule not in names:
         yield f"the rules file has no rule {wanted.rule!r}; {suggest(wanted.rule, names)}"
-    if wanted.customer is not None:
+    if wanted.customer is not None and not is_known:
         yield from _doubted(wanted.customer)
 
 
