@@ -59,7 +59,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
     """Whether everything that was meant is taken away."""
     from badge_bridge.cards import Cards
     from badge_bridge.outcomes import Asked
-    from badge_bridge.spellings import readings
+    from badge_bridge.spellings import plain, readings
 
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(settings))
@@ -68,7 +68,7 @@ async def _clear(rules: RulesFile, settings: Settings, keys: Sequence[str], phon
             found = await event_of(store, key)
             await meant.event(store, key if found is None else found.key, is_known=found is not None)
         if phone:
-            await meant.customer(store, readings(rules, phone))
+            await meant.customer(store, dict.fromkeys((*readings(rules, plain(phone)), phone.strip())))
         wanted = [name for name in rules.portals if any(row.portal == name for row in meant.rows.values())]
         portals = await stack.enter_async_context(opened_portals(rules, wanted, settings, store))
         cards = Cards(rules=rules, portals=portals, store=store, clock=time.time)

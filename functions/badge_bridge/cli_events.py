@@ -111,7 +111,7 @@ def list_(
     if not page.events and not is_empty:
         for key in keys or ():
             say(f"no event's key begins with {key}")
-        tell_doubts(settings, looked_for)
+        tell_doubts(settings, looked_for, before=place)
     if page.more is not None:
         # Not among what scripts read.
         looked = "" if page.reached is None else f"looked back to {in_words(page.reached)}; "

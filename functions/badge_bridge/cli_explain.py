@@ -8,11 +8,13 @@ import re
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from badge_bridge import cli_completion
+from badge_bridge.cli_filters import event_of
 from badge_bridge.cli_options import (
     JsonOption,
     RulesOption,
@@ -49,7 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*:[0-9a-f]{32}")
+_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*:[0-9a-f]{1,32}")
+"""Of an event, or how one begins."""
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a file: a delivery has at most one mebibyte, as JSON perhaps twice that."""
 _MADE_UP = ("outcome", "caller", "line", "body", "key_file")
@@ -65,8 +68,9 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            help="A stored event's key; a source, of which a sample is made up; a file with a delivery, as sign "
-            "prints it or as it goes over the wire; or - for such a file on standard input.",
+            help="A stored event's key, or what no other key begins with; a source, of which a sample is made up; a "
+            "file with a delivery, as sign prints it or as it goes over the wire; or - for such a file on standard "
+            "input.",
             show_default=False,
             autocompletion=cli_completion.sources_and_keys,
         ),
@@ -98,7 +102,7 @@ def explain(
 
     settings = read_settings(rules, state)
     weighed = None if as_json or every_rule else WEIGHED
-    if _KEY.fullmatch(what):
+    if _KEY.fullmatch(what) and not Path(what).exists():
         only_for("deliveries, and this is a stored event", context, ["at", *_MADE_UP])
         explanation = run(_stored(settings, what, weighed))
     else:
@@ -126,7 +130,7 @@ async def _stored(settings: Settings, key: str, weighed: int | None) -> Explanat
     # Nothing is verified, so that no secret has to be known.
     rules = await without_secrets(settings, os.environ)
     async with opened_store(settings) as store:
-        stored = await store.get(key)
+        stored = await event_of(store, key)
         if stored is None:
             fail(f"there is no event {key} in {settings.state}; badge-bridge events list prints the keys", 1)
         return await explain_stored(rules, stored, store=store, weighed=weighed)
@@ -152,7 +156,7 @@ def _from_file(what: str, rules: RulesFile, at: float) -> _Made:
         content = content_of(what, _LARGEST)
     except OSError as error:
         fail(
-            f"{what} is neither the whole key of an event, such as reception:47937ddb128e28dee6df8bb71a83b0b5, nor a "
+            f"{what} is neither the key of an event, such as reception:47937ddb128e28dee6df8bb71a83b0b5, nor a "
             f"source ({', '.join(rules.sources)}), nor a file that can be read ({error.strerror or error})",
             2,
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from badge_bridge import cli_completion
-from badge_bridge.cli_options import fail, fail_without_rules, quiet, run, say
+from badge_bridge.cli_options import fail, fail_without_rules, opened_to_read, quiet, run, say
 from badge_bridge.errors import GoogleError, RulesError, SettingsError
 
 if TYPE_CHECKING:
@@ -130,7 +130,10 @@ def wanted(
         SettingsError: one of them makes no sense.
     """
     from badge_bridge.configuration import without_secrets
-    from badge_bridge.filters import read_filters
+    from badge_bridge.filters import name_of_rule, read_filters
+
+    if rule is not None and not rule.isascii() and (known := readable_rules(settings)) is not None:
+        rule = name_of_rule(rule, known)
 
     def rules() -> RulesFile:
         try:
@@ -156,15 +159,43 @@ def wanted(
     )
 
 
-def tell_doubts(settings: Settings, looked_for: Wanted) -> None:
-    """Say what may be mistyped among options that find nothing, as far as the rules file can be read."""
+def tell_doubts(settings: Settings, looked_for: Wanted, *, before: Place | None = None, is_over: bool = True) -> None:
+    """Say what may be mistyped among options that find nothing, as far as the rules file can be read; or which leave
+    out the events of a customer who has some. Where it is not `is_over`, what is looked for may still come.
+    """
     from badge_bridge.filters import doubts
+    from badge_bridge.typed_times import in_words
 
+    latest = None if looked_for.customer is None else run(_latest(settings, looked_for))
+    if latest is not None and is_over:
+        given = [option for option, value in (*_options(looked_for), ("--before", before)) if value is not None]
+        leave = f": leave out {' and '.join(given)}" if given else ""
+        say(f"{looked_for.customer} has events, the latest was received {in_words(latest)}{leave}")
     if not any((looked_for.source, looked_for.type, looked_for.rule, looked_for.customer)):
         return
     rules = readable_rules(settings)
-    for doubt in doubts(looked_for, rules) if rules is not None else ():
+    for doubt in doubts(looked_for, rules, is_known=latest is not None) if rules is not None else ():
         say(doubt)
+
+
+def _options(looked_for: Wanted) -> Sequence[tuple[str, object]]:
+    """Those beside --phone, with what each asks for."""
+    return (
+        ("--since", looked_for.since),
+        ("--until", looked_for.until),
+        ("--source", looked_for.source),
+        ("--type", looked_for.type),
+        ("--in", looked_for.state),
+        ("--rule", looked_for.rule),
+        ("--outcome", looked_for.result),
+    )
+
+
+async def _latest(settings: Settings, looked_for: Wanted) -> float | None:
+    from badge_bridge.filters import latest_at_all
+
+    async with opened_to_read(settings) as store:
+        return await latest_at_all(store, looked_for)
 
 
 def readable_rules(settings: Settings) -> RulesFile | None:

@@ -67,7 +67,7 @@ def tail(
         rule=rule,
         outcome=outcome,
     )
-    tell_doubts(settings, looked_for)
+    tell_doubts(settings, looked_for, is_over=False)
     run(_tail(settings, looked_for, limit, _json_printer if as_json else _row_printer))
 
 

@@ -9,6 +9,7 @@ one way for both.
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, cast, get_args
 
@@ -18,12 +19,23 @@ from badge_bridge.events import CALL_TYPES, LEG
 from badge_bridge.outcomes import Result
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.rulesfile.senders import covers
-from badge_bridge.spellings import E164, one_number
+from badge_bridge.spellings import E164, one_number, plain
 from badge_bridge.store.protocol import State, Store, StoredEvent
 from badge_bridge.store.wanted import Wanted
-from badge_bridge.typed_times import read_time
+from badge_bridge.typed_times import in_words, read_time
 
-__all__ = ["Field", "SeveralKeys", "WrongFilter", "by_key", "doubts", "read_filters", "read_state", "the_one"]
+__all__ = [
+    "Field",
+    "SeveralKeys",
+    "WrongFilter",
+    "by_key",
+    "doubts",
+    "latest_at_all",
+    "name_of_rule",
+    "read_filters",
+    "read_state",
+    "the_one",
+]
 
 Field = Literal["phone", "since", "until", "source", "type", "state", "outcome", "rule"]
 
@@ -76,8 +88,24 @@ def read_filters(
         legs=legs,
     )
     if found.since is not None and found.until is not None and found.until <= found.since:
-        raise WrongFilter(f"until {until} is not later than since {since}", "until")
+        at = zone.get("zone")
+        raise WrongFilter(
+            f"until {until} is not later than since {since}: they were understood as {in_words(found.until, at)} and "
+            f"{in_words(found.since, at)}",
+            "until",
+        )
     return found
+
+
+def name_of_rule(typed: str, rules: RulesFile) -> str:
+    """The name of the rule that is meant: one that looks as what was typed, whether its accents are part of their
+    letters or stand behind them, which depends on the keyboard; else what was typed.
+    """
+    names = [rule.name for rule in rules.rules]
+    if typed in names:
+        return typed
+    looks = unicodedata.normalize("NFC", typed)
+    return next((name for name in names if unicodedata.normalize("NFC", name) == looks), typed)
 
 
 def read_state(text: str | None) -> State | None:
@@ -114,9 +142,20 @@ async def the_one(store: Store, typed: str, *, listed: int) -> StoredEvent | Non
     return await store.get(keys[0]) if keys else None
 
 
-def doubts(wanted: Wanted, rules: RulesFile) -> Iterator[str]:
+async def latest_at_all(store: Store, wanted: Wanted) -> float | None:
+    """When the latest event of the customer was received, whatever else was asked for: unix seconds, None without one.
+
+    For who found none of this customer: then it is the other filters that leave out what is there.
+    """
+    if wanted.customer is None:
+        return None
+    page = await store.list(Wanted(customer=wanted.customer, legs=wanted.legs), limit=1)
+    return page.events[0].received_at if page.events else None
+
+
+def doubts(wanted: Wanted, rules: RulesFile, *, is_known: bool = False) -> Iterator[str]:
     """What somebody should know who looked for these events and found none: sentences about names that the rules file
-    does not have, and about a customer who is none.
+    does not have, and about a customer who is none, unless he `is_known` to have events.
     """
     if wanted.source is not None and wanted.source not in rules.sources:
         yield f"the rules file has no source {wanted.source!r}; {suggest(wanted.source, rules.sources)}"
@@ -126,7 +165,7 @@ def doubts(wanted: Wanted, rules: RulesFile) -> Iterator[str]:
     names = [rule.name for rule in rules.rules]
     if wanted.rule is not None and wanted.rule not in names:
         yield f"the rules file has no rule {wanted.rule!r}; {suggest(wanted.rule, names)}"
-    if wanted.customer is not None:
+    if wanted.customer is not None and not is_known:
         yield from _doubted(wanted.customer)
 
 
@@ -142,8 +181,10 @@ def _doubted(customer: str) -> Iterator[str]:
 
 
 def _customer(rules: Callable[[], RulesFile], phone: str) -> str:
-    if E164.fullmatch(phone) or "@" in phone or not any(character.isdigit() for character in phone):
-        return phone  # it needs no rules file to be understood; where it has no digits, it may be a name
+    if E164.fullmatch(number := plain(phone).strip()):
+        return number  # it needs no rules file to be understood
+    if "@" in phone or not any(character.isdigit() for character in phone):
+        return phone  # nor does this; where it has no digits, it may be a name
     try:
         return one_number(rules(), phone)
     except SettingsError as error:

@@ -52,14 +52,15 @@ def samples(sources: Mapping[str, Source[Any]], name: str, call: SampleCall) -> 
     """The deliveries by which the provider of a source would tell of a call.
 
     Raises:
-        SampleNotSent: there is no such source, or it has no use for a body or a private key that is given.
+        SettingsError: there is no such source.
+        SampleNotSent: it has no use for a body or a private key that is given.
         NoSample: only the provider can sign for it.
     """
     source = sources.get(name)
     if source is None:
         close = closest(name, sources)
         meant = f"did you mean {close}?" if close else f"there are: {', '.join(sources)}"
-        raise SampleNotSent(f"there is no source {name}; {meant}")
+        raise SettingsError(f"there is no source {name}; {meant}")
     if call.body and not source.takes_any_body:
         raise SampleNotSent(f"source {name}: {source.options.provider} has bodies of its own; leave out --body")
     if call.private_key and not source.samples_need_a_key:

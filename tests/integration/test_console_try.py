@@ -22,6 +22,7 @@ from badge_bridge.events import Event
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted
 from support.operators import RULES, SAME, Clock, Console, csrf
+from support.stores import item
 
 NOW = 1_795_345_200.0
 TRY, TWIN = "/console/try", "/console/api/v1/try.json"
@@ -33,7 +34,7 @@ BROWSER = {"Accept": "text/html"}
 class Watched(MemoryStore):
     """Counts what is asked of it; whatever writes has a name that is not among the readings."""
 
-    READINGS = frozenset({"get", "related", "attachments", "joined", "note", "paused", "list"})
+    READINGS = frozenset({"get", "keys", "related", "attachments", "joined", "note", "paused", "list"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -252,6 +253,18 @@ async def test_stored_event_is_judged_when_its_key_is_given() -> None:
     told = await tried(console, event="pbx:1", rules=RULES.replace("'+4930'", "'+43'"))
     assert rule_of(told)["result"] == "not matched"
     assert told["judgement"]["stored"]["key"] == "pbx:1"
+    told = await tried(console, event=" pbx: ")
+    assert told["judgement"]["stored"]["key"] == "pbx:1", "the beginning of a key will do"
+
+
+async def test_keys_are_named_when_several_begin_as_it_was_typed() -> None:
+    """Which is meant, nobody can know."""
+    store = MemoryStore()
+    await store.open()
+    await store.accept([item("pbx:a1"), item("pbx:a2")])
+    told = await tried(await opened(store), event="pbx:a")
+    assert told["problem"]["field"] == "event"
+    assert told["problem"]["text"].startswith("several keys begin so: pbx:a1, pbx:a2; type more")
 
 
 async def test_time_that_was_not_believed_is_told_beside_the_one_that_counts() -> None:

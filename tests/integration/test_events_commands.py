@@ -171,6 +171,9 @@ def test_filter_that_makes_no_sense_is_refused(run: Run, filters: list[str], sai
         (["--rule", "nope"], "the rules file has no rule 'nope'; known are missed call"),
         (["--phone", "17139"], "+4917139 was looked for as a whole number; a part of one finds nothing"),
         (["--phone", "4917139200011"], "+4917139200011 was looked for as a whole number"),
+        (["--phone", ANN, "--source", "shop"], f"{ANN} has events, the latest was received "),
+        (["--phone", ANN, "--source", "shop", "--in", "done"], ": leave out --source and --in\n"),
+        (["--phone", "+4930901829", "--in", "dead"], "+4930901829 was looked for as a whole number"),
         (["--phone", "nobody"], "'nobody' is neither a telephone number nor an e-mail address"),
         (["reception:f"], "no event's key begins with reception:f"),
         (["--in", "joined"], ""),
@@ -185,6 +188,13 @@ def test_what_may_be_mistyped_is_said_when_nothing_is_found(run: Run, filters: l
     assert said in err
     assert bool(err) == bool(said)
     assert run("events", "list", "--json", *filters)[1:] == ("[]\n", err)
+
+
+def test_rule_is_meant_by_a_name_that_looks_the_same(run: Run, tmp_path: Path) -> None:
+    """Its accent is a part of its letter on one keyboard, and stands behind it on another one."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("missed call", "e\u0301te\u0301"), "utf-8")
+    assert run("events", "list", "--rule", "\u00e9t\u00e9")[2] == ""
+    assert "no rule" in run("events", "list", "--rule", "\u00e9ta")[2]
 
 
 def test_what_was_redriven_in_vain_may_be_mistyped(run: Run) -> None:

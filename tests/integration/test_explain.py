@@ -425,6 +425,8 @@ def test_stored_event_is_explained_with_the_rules_of_now(explain: Run) -> None:
     (rule, *_) = shown["events"][0]["rules"]
     assert rule["result"] == "matched"
     assert [part["value"] for part in rule["condition"]["parts"][0]["parts"]] == [False, False]
+    code, out, _ = explain(made.key[:14])
+    assert (code, "state      ignored: no rule" in out) == (0, True), "the beginning of a key will do"
     code, _, err = explain("reception:" + "0" * 32)
     assert (code, "events list prints the keys" in err) == (1, True)
 

@@ -104,8 +104,8 @@ def test_curl_command_carries_the_whole_delivery(rules_file: Path) -> None:
 
 def test_source_that_is_not_there_or_cannot_be_signed_for_is_named(rules_file: Path) -> None:
     """The error says what there is, or why there is nothing."""
-    with pytest.raises(SampleNotSent, match="phones, office, pbx"):
-        samples(build_all(loaded(rules_file).sources), "nothing", call(0.0))
+    with pytest.raises(SettingsError, match="phones, office, pbx"):
+        samples(build_all(loaded(rules_file).sources), "nothing", call(0.0))  # exit code 2, as for other names
     with pytest.raises(NoSample, match="source pbx"):
         samples(build_all(loaded(rules_file).sources), "pbx", call(0.0))
 

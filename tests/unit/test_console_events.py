@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from badge_bridge.console.desk import Desk
 from badge_bridge.console.pages import Pages
 from badge_bridge.errors import StoreUnavailable
-from badge_bridge.events import Event
+from badge_bridge.events import Event, customer_join
 from badge_bridge.life import life, summary
 from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Accepted, Listing
@@ -39,7 +39,7 @@ async def filled(store: MemoryStore) -> MemoryStore:
 async def add(store: MemoryStore, key: str, seconds: float, source: str, type_: str) -> None:
     moment = datetime.fromtimestamp(START + seconds, UTC)
     event = Event(id=key, source=source, provider="generic", type=type_, time=moment, caller="+4930901820")
-    await store.accept([Accepted(key, event, "bearer", START + seconds)])
+    await store.accept([Accepted(key, event, "bearer", START + seconds, (customer_join(event.customer),))])
 
 
 async def ask(store: MemoryStore, path: str, method: str = "GET", **query: str) -> httpx.Response:
@@ -133,6 +133,21 @@ async def test_what_may_be_mistyped_is_said_when_nothing_is_found(query: dict[st
     empty = MemoryStore()
     await empty.open()
     assert (await ask(empty, LIST, **query)).json()["notes"] == ["nothing was received yet"]
+
+
+async def test_search_of_a_customer_who_has_events_leads_to_all_of_them() -> None:
+    """What leaves them out are the other fields; all digits of the number are there."""
+    store = await filled(MemoryStore())
+    answer = (await ask(store, LIST, phone="030 901820", state="dead", since="2001-01-01")).json()
+    assert (answer["events"], answer["notes"]) == ([], [])
+    all_of_them = (await ask(store, LIST, phone="+4930901820")).json()
+    assert answer["latest"] == all_of_them["events"][0]["received"]
+    assert all_of_them["latest"] is None
+    assert (await ask(store, LIST, phone="+4930999999", state="dead")).json()["latest"] is None
+    page = (await ask(store, "/console/events", phone="030 901820", state="dead")).text
+    assert "+4930901820 has events; the latest was received" in page
+    assert 'href="/console/events?phone=030+901820">Show all of +4930901820</a>' in page
+    assert "write all its digits" not in page
 
 
 async def test_event_is_found_by_its_key_when_that_is_typed_as_the_phone() -> None:

@@ -74,6 +74,15 @@ def test_field_narrows_the_search_when_it_is_filled_in(given: dict[str, str], me
 
 
 @pytest.mark.parametrize(
+    ("typed", "named"), [("\u00e9t\u00e9", "e\u0301te\u0301"), ("e\u0301te\u0301", "\u00e9t\u00e9")]
+)
+def test_rule_is_found_when_its_name_looks_the_same(typed: str, named: str) -> None:
+    """One keyboard writes an accent as a part of its letter, another one behind it."""
+    assert wanted(RULES.replace("name: missed call", f"name: {named}"), rule=typed).rule == named
+    assert wanted(rule=typed).rule == typed
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("phone", "12"),
@@ -97,6 +106,7 @@ def test_end_is_refused_when_it_is_not_later_than_the_beginning() -> None:
     """Nothing can be found, and it is a slip of the hand."""
     with pytest.raises(Senseless, match="until 2026-11-27T19:00 is not later than since 2026-11-27T20:00") as caught:
         wanted(since="2026-11-27T20:00", until="2026-11-27T19:00")
+    assert str(caught.value).endswith("they were understood as 2026-11-27 19:00:00 UTC and 2026-11-27 20:00:00 UTC")
     assert caught.value.field == "until"
     with pytest.raises(Senseless, match="until 2026-11-27T19:00 is not later than since 1h"):
         wanted(within="hour", until="2026-11-27T19:00")

@@ -371,3 +371,11 @@ def test_a_damaged_file_is_a_file_or_findings(data: st.DataObject) -> None:
         rules(EXAMPLE[:start] + put + EXAMPLE[end:])
     except RulesError as error:
         assert all(1 <= finding.line <= len(lines) + 2 for finding in error.findings)  # noqa: PT017
+
+
+def test_two_rules_are_refused_when_their_names_look_the_same() -> None:
+    """An accent may be a part of its letter or stand behind it; nobody could tell which rule did something."""
+    names = ("\u00e9t\u00e9", "e\u0301te\u0301")
+    written = "".join(f"  - {{name: {name}, on: call.missed, badge: paid}}\n" for name in names)
+    found = findings(f"badges: {{paid: {{title: A, value: B}}}}\nrules:\n{written}")
+    assert any(f"the rule in line 3 already has the name '{names[1]}'; choose another" in one for one in found)

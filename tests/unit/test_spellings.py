@@ -267,6 +267,22 @@ def test_number_is_read_as_a_source_reads_it(text: str) -> None:
     assert one_number(rules(), text) == "+4930123456"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u202a+4930123456\u202c",
+        "+49\u201130\u2011123456",
+        "+49\u00a030\u202f12\u200b34\u206056",
+        "030 \u2013 123456",
+        "030\u2212123456\ufeff",
+    ],
+    ids=ascii,
+)
+def test_number_is_read_as_it_looks_when_it_was_pasted(text: str) -> None:
+    """Marks that nobody sees are left out, and every dash and space is one."""
+    assert one_number(rules(), text) == "+4930123456"
+
+
 @pytest.mark.parametrize("text", ["anna", "12", "", "anonymous"])
 def test_text_that_is_no_number_is_refused(text: str) -> None:
     """What nobody can look for with certainty is not erased by a guess."""

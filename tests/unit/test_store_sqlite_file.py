@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -18,6 +19,7 @@ from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.sqlite.backup import backup
 from badge_bridge.store.sqlite.file import unavailable
 from badge_bridge.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from support.runbooks import RUNBOOKS
 
 EVENT = read_event('{"id":"1","source":"s","provider":"p","type":"t","time":"2026-01-01T00:00:00Z"}')
 
@@ -304,6 +306,18 @@ def test_unavailable_says_what_to_do_when_file_is_the_trouble(code: int, advice:
     assert advice in message
     assert "state.db" in message
     assert "as sqlite says" in message
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE])
+def test_runbook_quotes_what_is_said_when_a_store_cannot_be_opened_on_a_full_disk(code: int) -> None:
+    """Which of the two it is depends on the file that finds no room; a reader looks for the words that were read."""
+    error = sqlite3.OperationalError("as sqlite says")
+    error.sqlite_errorcode = code
+
+    said = re.findall(r"`([^`]*then try again)`", RUNBOOKS["The disk is full, or the store cannot be written"])
+
+    assert len(said) == 2
+    assert any(" ".join(one.split()) in str(unavailable(error, "state.db", opening=True)) for one in said)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
     told: dict[str, Any] = {
         "search": asdict(search),
         "customer": None,
+        "latest": None,
         "events": [],
         "notes": [],
         "more": None,
@@ -67,6 +68,7 @@ async def events(desk: Desk, request: Request, session: Session | None) -> Mappi
     return {
         **told,
         "customer": found.customer,
+        "latest": None if found.latest is None else iso(found.latest),
         "events": await asyncio.gather(*(_row(desk.store, one, badges, now) for one in found.page.events)),
         "notes": found.notes,
         "more": write_place(found.page.more) if found.page.more else None,

@@ -16,7 +16,7 @@ from datetime import UTC
 from urllib.parse import parse_qsl, urlencode
 
 from badge_bridge.console.answers import Senseless
-from badge_bridge.filters import WrongFilter, by_key, doubts, read_filters
+from badge_bridge.filters import WrongFilter, by_key, doubts, latest_at_all, name_of_rule, read_filters
 from badge_bridge.rulesfile import RulesFile
 from badge_bridge.store.protocol import Listing, Store
 from badge_bridge.store.wanted import Place, Wanted
@@ -73,7 +73,7 @@ class Search:
                 type_=self.type or None,
                 state=self.state or None,
                 outcome=self.outcome or None,
-                rule=self.rule or None,
+                rule=name_of_rule(self.rule, rules) if self.rule else None,
                 legs=self.legs == "1",
                 now=now,
                 zone=UTC,
@@ -115,6 +115,8 @@ class Found:
     """Whose events these are, where a customer was looked for."""
     notes: Sequence[str]
     """What may be wrong with a search that found nothing, or why not all is here: sentences."""
+    latest: float | None = None
+    """Where nothing was found of a customer who has events: when the latest was received, in unix seconds."""
 
 
 async def find(
@@ -133,8 +135,12 @@ async def find(
             return Found(Listing(tuple(events), None), None, notes)
     wanted = search.wanted(rules, now=now)
     page = await store.list(wanted, limit=limit, before=before)
-    notes = []
+    notes, latest = [], None
     if not page.events and before is None:
-        is_empty = not (await store.list(limit=1)).events
-        notes = ["nothing was received yet"] if is_empty and search.query() else [*doubts(wanted, rules)]
-    return Found(page, wanted.customer, notes)
+        latest = await latest_at_all(store, wanted)
+        is_empty = latest is None and not (await store.list(limit=1)).events
+        is_known = latest is not None
+        notes = (
+            ["nothing was received yet"] if is_empty and search.query() else [*doubts(wanted, rules, is_known=is_known)]
+        )
+    return Found(page, wanted.customer, notes, latest)

@@ -18,6 +18,7 @@ from badge_bridge.console.sessions import Session
 from badge_bridge.console.trial import WEIGHED, Tried, as_data, judgement, tried_rules, written
 from badge_bridge.errors import BridgeError, RulesError, SettingsError
 from badge_bridge.explain import Explanation, judge_deliveries, judge_stored, known_among, legs_of
+from badge_bridge.filters import SeveralKeys, the_one
 from badge_bridge.on_cards import on_cards
 from badge_bridge.signing import made_up, samples
 from badge_bridge.sources.base import Delivery
@@ -29,6 +30,9 @@ FIELDS = ("what", "delivery", "source", "event", "sample", "at", "rules")
 
 KINDS = ("event", "sample", "delivery")
 """What may be judged; where nobody says which, the first that is filled in."""
+
+_LISTED = 5
+"""Keys that are named where what was typed is how several begin."""
 
 CALLER, LINE = "+4930901820", "+4989654321"
 """Of a made-up call; numbers that are nobody's."""
@@ -45,7 +49,7 @@ class Wish:
     source: str = ""
     """Whose body `delivery` is, where it is no whole request."""
     event: str = ""
-    """The key of a stored event."""
+    """The key of a stored event, or what no other key begins with."""
     sample: str = ""
     """`missed` or `answered`, a space, and the name of a source that a call is made up for."""
     at: str = ""
@@ -144,7 +148,10 @@ async def _tried(desk: Desk, text: str) -> Tried:
 
 async def _judged(desk: Desk, wish: Wish, tried: Tried) -> Explanation:
     if wish.event:
-        stored = await desk.store.get(wish.event)
+        try:
+            stored = await the_one(desk.store, wish.event.strip(), listed=_LISTED)
+        except SeveralKeys as error:
+            raise Senseless(f"several keys begin so: {error}; type more of the one that is meant", "event") from error
         if stored is None:
             raise Senseless("there is no event with this key; the page Events has the keys", field="event")
         legs = await legs_of(stored, desk.store)

@@ -6,6 +6,7 @@ Works on the plain data, so that an entry with another mistake still counts as b
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -187,7 +188,8 @@ class _Checking:
             if not isinstance(name, str):
                 continue
             place = self._document.values["rules", index, "name"]
-            first = lines.setdefault(name, place.line)
+            # What is typed on a Mac may have an accent apart from its letter: it looks the same, and nobody could tell.
+            first = lines.setdefault(unicodedata.normalize("NFC", name), place.line)
             if first != place.line:
                 message = f"the rule in line {first} already has the name '{name}'; choose another"
                 yield self._document.finding(place, message, "taken")
