@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from badge_bridge.errors import SettingsError
 from badge_bridge.number_values import is_a_value
 from badge_bridge.rulesfile import RulesFile
-from badge_bridge.sources.phone_numbers import read_number
+from badge_bridge.sources.phone_numbers import plain, read_number
 
 __all__ = ["E164", "Spellings", "likely_numbers", "one_number", "plain", "readings"]
 
@@ -44,24 +43,6 @@ _BEFORE = 128
 """How many bytes are looked at for what a number begins with."""
 
 
-_MINUS = "\u2212"
-"""The sign of arithmetic, which some keyboards and pages have for a hyphen."""
-
-
-def plain(typed: str) -> str:
-    """What was typed or pasted, as it looks: address books put invisible marks of direction around a number, and pages
-    have hyphens and spaces at which no line ends.
-    """
-    return "".join(_as_it_looks(character) for character in typed)
-
-
-def _as_it_looks(character: str) -> str:
-    if character.isascii():
-        return character
-    kinds = {"Cf": "", "Pd": "-", "Zs": " "}
-    return "-" if character == _MINUS else kinds.get(unicodedata.category(character), character)
-
-
 def readings(rules: RulesFile, phone: str) -> list[str]:
     """What the sources make of a number, each as it reads national ones, and the number as it is written."""
     countries = dict.fromkeys((None, *(getattr(source, "country", None) for source in rules.sources.values())))
@@ -75,9 +56,11 @@ def likely_numbers(rules: RulesFile, phone: str) -> list[str]:
     """What a person may have meant, as E.164. Where the digits lack nothing but the plus, they are no number of another
     country that is in no use there, nor one at home that begins with its country's code a second time.
     """
-    phone = plain(phone)
+    phone = plain(phone).strip()
+    if (digits := phone.replace(" ", "")).isdigit():
+        phone = digits  # with blanks between them, too, they may be those of an international number
     found = [number for number in readings(rules, phone) if E164.fullmatch(number)]
-    international = f"+{phone.strip()}"
+    international = f"+{phone}"
     if international not in found:
         return found
     return [number for number in found if number == international or _is_apart(number, international)]

@@ -37,8 +37,13 @@ from badge_bridge.sources.phone_numbers import Number, parties, read_number, wit
         ("1-800-FLOWERS", "US", "1-800-FLOWERS"),
         ("", "DE", ""),
         ("9" * 100_000, "DE", "9" * 100_000),
+        ("\u202a+4930123456\u202c", None, "+4930123456"),
+        ("+49 (30) 123\u2011456", None, "+4930123456"),
+        ("\uff0b\uff14\uff19 30 123456", None, "+4930123456"),
+        ("030\u00a0123456\u200b", "DE", "+4930123456"),
+        ("anna\u200b", "DE", "anna\u200b"),
     ],
-    ids=lambda value: str(value)[:32],
+    ids=lambda value: ascii(value)[:32],
 )
 def test_number_is_read_with_its_country(value: str, country: str | None, expected: str) -> None:
     """What is a number becomes E.164; what is not, or could be several, stays as received."""

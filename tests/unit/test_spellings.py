@@ -275,6 +275,8 @@ def test_number_is_read_as_a_source_reads_it(text: str) -> None:
         "+49\u00a030\u202f12\u200b34\u206056",
         "030 \u2013 123456",
         "030\u2212123456\ufeff",
+        "\uff0b49 30 123456",
+        "49 30 123456",
     ],
     ids=ascii,
 )

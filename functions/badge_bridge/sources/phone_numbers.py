@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from urllib.parse import unquote
 from badge_bridge.events import Direction
 from badge_bridge.sources.e164 import is_e164
 
-__all__ = ["Number", "Parties", "parties", "read_number", "with_plus"]
+__all__ = ["Number", "Parties", "parties", "plain", "read_number", "with_plus"]
 
 _WITHHELD = frozenset(
     {
@@ -64,10 +65,27 @@ class Number(NamedTuple):
 
 _NOTHING = Number("")
 
+_LOOKS = {"\u2212": "-", "\uff0b": "+", "\ufe62": "+"}
+"""The sign of arithmetic, which some keyboards and pages have for a hyphen, and the plus as wide as Chinese is."""
+
+
+def plain(written: str) -> str:
+    """A number as it looks: address books put invisible marks of direction around one, and pages have hyphens and
+    spaces at which no line ends.
+    """
+    return written if written.isascii() else "".join(_as_it_looks(character) for character in written)
+
+
+def _as_it_looks(character: str) -> str:
+    if character.isascii():
+        return character
+    kinds = {"Cf": "", "Pd": "-", "Zs": " "}
+    return _LOOKS.get(character) or kinds.get(unicodedata.category(character), character)
+
 
 def read_number(value: str, country: str | None, *, may_lack_plus: bool = False) -> Number:
     """Read a telephone number, with an extension or without, a `sip:` or `tel:` URI around one, with a name or without,
-    or a word that says that it is withheld.
+    or a word that says that it is withheld; as it looks (`plain`).
 
     `country` (ISO 3166-1, such as DE) tells how to read national numbers. A name in a URI (`sip:anna@example.com`,
     `client:anna`) and a short extension stay as received. `may_lack_plus` says that the sender leaves out the plus of
@@ -79,7 +97,7 @@ def read_number(value: str, country: str | None, *, may_lack_plus: bool = False)
     if is_e164(received):
         hides = received in _WITHHELD_DIGITS
         return Number("" if hides else received, withheld=hides)
-    user, extension = _user_of(received)
+    user, extension = _user_of(plain(received).strip())
     if _hides(user, may_lack_plus=may_lack_plus):
         return Number("", withheld=True)
     if not _LOOKS_LIKE_NUMBER.fullmatch(user) or _DOTTED.fullmatch(user):
