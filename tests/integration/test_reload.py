@@ -269,7 +269,7 @@ def test_serve_ends_with_the_terminal_that_it_was_started_in(tmp_path: Path, *, 
     command = badge_bridge("serve", "--rules", str(tmp_path / "rules.yaml"), "--port", "0", "--admin", "off")
     with at_terminal(command, tmp_path, ignoring=ignoring) as (process, read, hang_up):
         # To the end of the block: who writes to a terminal that is gone fails for another reason.
-        assert re.search(r"takes deliveries at http://127\.0\.0\.1:\d+", read("make them at the start"))
+        assert re.search(r"takes deliveries at http://127\.0\.0\.1:\d+", read("no console and no metrics"))
         hang_up()
         if not ignoring:
             # It has just begun, and may not have come to where it takes SIGTERM for a wish.
