@@ -102,6 +102,12 @@ def test_event_that_has_ended_without_a_badge_is_tried_again_until_it_has_one(tm
         book.says("the list says `done`, and the event's page shows the badge as it looks on the card")
         assert re.search(rf"Deal {ANNAS_DEAL} Call status MISSED", bridge.page(f"/events/{key}"), re.IGNORECASE)
         assert bridge.badges() == {ANNAS_DEAL: "Missed"}
+
+        assert bridge.missed("two", at=time.time() + 3 * 3600) == 200
+        bridge.event(ANNA, "done")
+        book.says("the source of the other event tells times which lie ahead")
+        doctor = bridge.follows(book, "badge-bridge doctor")
+        assert re.search(r"times of reception\b.* 3 h ahead", doctor), doctor
     assert book.untyped == set()
 
 

@@ -9,6 +9,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import formatdate
 from urllib.parse import urlencode
 
 from badge_bridge.sources.twilio import sign
@@ -95,11 +96,15 @@ def twilio(
     token: str = TWILIO_TOKEN,
     public_url: str = PUBLIC_URL,
     dialled: str = "",
+    at: float | None = None,
 ) -> Sent:
-    """What a number's own status callback tells; or, where it is said how the dialling ended, that `<Dial>`'s action."""
+    """What a number's own status callback tells; or, where it is said how the dialling ended, that `<Dial>`'s action.
+    It tells no time where `at` (unix seconds) is None.
+    """
     sid = "CA" + hashlib.md5(call.encode(), usedforsecurity=False).hexdigest()
     form = {"CallSid": sid, "CallStatus": status, "Direction": "inbound", "From": caller, "To": "+4930901821"}
     form |= {"DialCallStatus": dialled} if dialled else {}
+    form |= {} if at is None else {"Timestamp": formatdate(at)}
     return Sent(
         "/hooks/reception",
         urlencode(form).encode(),

@@ -92,9 +92,9 @@ class OnCall:
         said: dict[str, Any] = answer.raise_for_status().json()
         return said
 
-    def missed(self, call: str, caller: str = ANNA, **how: str) -> int:
+    def missed(self, call: str, caller: str = ANNA, *, at: float | None = None, **how: str) -> int:
         """Let Twilio report a missed call, as it is set up in the README; the status that it is answered."""
-        return self.deliver(twilio(call, caller=caller, **{"public_url": f"{self.url}/hooks/reception", **how}))
+        return self.deliver(twilio(call, caller=caller, at=at, **{"public_url": f"{self.url}/hooks/reception", **how}))
 
     def deliver(self, sent: Sent) -> int:
         return send(self.url, sent).status_code
