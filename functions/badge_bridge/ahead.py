@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from badge_bridge.events import Event
 from badge_bridge.moments import span
 
-__all__ = ["MOST", "NOTICED", "believed", "is_noticed", "lead", "see", "tells"]
+__all__ = ["MOST", "NOTICED", "believed", "is_noticed", "latest_tells", "lead", "see", "tells"]
 
 MOST = 86_400.0
 """Seconds. What is further ahead cannot be true."""
@@ -42,6 +42,11 @@ def tells(event: Event, received_at: float) -> str:
     """That it tells such a time, in words that go on after `the event`."""
     unused = "" if event.told_time is None else ", which cannot be true and is not used"
     return f"tells a time {span(lead(event, received_at))} ahead of this machine's clock{unused}"
+
+
+def latest_tells(event: Event, received_at: float) -> str:
+    """What is said of a source whose latest event this is; empty where nobody has to look."""
+    return f"its latest event {tells(event, received_at)}" if is_noticed(event, received_at) else ""
 
 
 def see(options: object) -> str:

@@ -6,7 +6,6 @@ A running `serve` is not disturbed: the store is opened beside it, and what is w
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from badge_bridge.ahead import is_noticed, see, tells
+from badge_bridge.ahead import latest_tells, see
 from badge_bridge.certain_time import NOTE, CertainTime
 from badge_bridge.configuration import Google, configured, names_secrets, without_secrets
 from badge_bridge.errors import GoogleError, RulesError, StoreUnavailable
@@ -32,7 +31,7 @@ from badge_bridge.store.memory import MemoryStore
 from badge_bridge.store.protocol import Store
 from badge_bridge.store.sqlite import SqliteStore
 from badge_bridge.store.wanted import Wanted
-from badge_bridge.store_room import UNTIL_MENDED, room_in
+from badge_bridge.store_room import UNTIL_MENDED, free_in, room_in
 from badge_bridge.telling import in_short
 
 __all__ = ["check_disk", "check_encryption_key", "check_rules", "check_sources", "check_store"]
@@ -169,11 +168,9 @@ async def check_store(
         return [Check("store", "failed", str(error), UNTIL_MENDED)]
 
 
-def check_disk(
-    state: str, *, free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
-) -> list[Check]:
+def check_disk(state: str, *, free: Callable[[Path], int] = free_in) -> list[Check]:
     """How much room is left where the store is, or will be; nothing of a store that is on no disk of this machine.
-    `free` gives the bytes that this user may still write in a folder.
+    `free` is as `free_in`.
 
     Raises:
         SettingsError: `state` cannot be understood.
@@ -210,13 +207,12 @@ async def _doubted_clock(store: Store) -> list[Check]:
 
 async def _ahead(store: Store, sources: Mapping[str, BaseModel]) -> list[Check]:
     """Of each source whose latest event tells a time that lies ahead of this machine's clock."""
-    found = []
-    for name, options in sources.items():
-        for one in (await store.list(Wanted(source=name), limit=1)).events:
-            if is_noticed(one.event, one.received_at):
-                told = f"its latest event {tells(one.event, one.received_at)}"
-                found.append(Check(f"times of {name}", "warning", told, f"See {see(options)}."))
-    return found
+    return [
+        Check(f"times of {name}", "warning", told, f"See {see(options)}.")
+        for name, options in sources.items()
+        for one in (await store.list(Wanted(source=name), limit=1)).events
+        if (told := latest_tells(one.event, one.received_at))
+    ]
 
 
 async def _pages(store: Store) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LITTLE_ROOM", "NO_ROOM", "UNTIL_MENDED", "Room", "room_in"]
+__all__ = ["LITTLE_ROOM", "NO_ROOM", "UNTIL_MENDED", "Room", "free_in", "room_in"]
 
 UNTIL_MENDED = "Until this is mended deliveries get 503: all, or in a damaged store those that meet the damage."
 """Of a store that says that it cannot be used."""
@@ -54,12 +54,17 @@ class Room:
         return _MEND if self.is_little else ""
 
 
-def room_in(
-    folder: Path, *, free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
-) -> Room | None:
-    """The room in the folder of a store; None where it is not there, which the store tells. It waits for a disk that
-    hangs. `free` gives the bytes that this user may still write in a folder.
+def free_in(folder: Path) -> int:
+    """The bytes that this user may still write in a folder. It waits for a disk that hangs.
+
+    Raises:
+        OSError: the folder is not there, or cannot be asked.
     """
+    return shutil.disk_usage(folder).free
+
+
+def room_in(folder: Path, *, free: Callable[[Path], int] = free_in) -> Room | None:
+    """The room in the folder of a store; None where it is not there, which the store tells. `free` is as `free_in`."""
     try:
         return Room(folder, free(folder))
     except OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from badge_bridge.ahead import is_noticed, see, tells
+from badge_bridge.ahead import latest_tells, see
 from badge_bridge.meters import AT_THE_DOOR, REMEMBERED, Meters, Refusal
 from badge_bridge.moments import iso, span
 from badge_bridge.plural import counted
@@ -103,6 +103,5 @@ def _silent(last: float | None, now: float) -> str:
 
 
 def _ahead(latest: StoredEvent | None, options: object) -> str:
-    if latest is None or not is_noticed(latest.event, latest.received_at):
-        return ""
-    return f"its latest event {tells(latest.event, latest.received_at)}: see {see(options)}"
+    told = "" if latest is None else latest_tells(latest.event, latest.received_at)
+    return told and f"{told}: see {see(options)}"
